@@ -1,0 +1,139 @@
+"""Everything that differs between one laptop and a cluster. Built once per entry point, then passed down.
+
+Every variable is prefixed `PETFOLIO_`; `__` separates levels (`PETFOLIO_DB__POOLER`). Secrets have no default: a
+process that needs one and does not get it refuses to start with a sentence that names the variable.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class RateLimit(BaseModel, frozen=True):
+    """A GCRA policy: `quota` requests per `window` seconds on average, `burst` at once."""
+
+    quota: int
+    window: int
+    burst: int
+
+
+class DbSettings(BaseModel, frozen=True):
+    """How we talk to Postgres. `pooler` other than `none` switches named prepared statements off."""
+
+    pooler: Literal["none", "pgbouncer", "rds_proxy"] = "none"
+    ssl: Literal["disable", "require", "verify-full"] = "disable"
+
+
+class ApiSettings(BaseModel, frozen=True):
+    """The HTTP process. `drain_delay` is how long readiness says 503 before the listener closes (behind a balancer)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    docs: bool = False
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    drain_delay: float = 3.0
+    request_deadline: float = 15.0
+    processes: int = 1
+
+
+class WorkerSettings(BaseModel, frozen=True):
+    """A worker process. `metrics_port` 0 means: no Prometheus listener."""
+
+    metrics_port: int = 0
+    health_port: int = 0
+    max_cached_workflows: int = 5000
+    max_concurrent_workflow_tasks: int = 16
+    max_concurrent_activities: int = 30
+    graceful_shutdown_seconds: int = 30
+
+
+class AuthSettings(BaseModel, frozen=True):
+    """Tokens and sessions; the numbers are those of identity-and-security.md §2.2–2.6."""
+
+    issuer: str = "petfolio"
+    audience: str = "petfolio-api"
+    access_token_seconds: int = 600
+    refresh_idle_days: int = 30
+    refresh_absolute_days: int = 90
+    refresh_replay_window_seconds: int = Field(default=10, le=30)
+    hash_workers: int = 2
+    hash_queue: int = 60
+
+
+class KeySettings(BaseModel, frozen=True):
+    """Where master keys live: AWS KMS and Secrets Manager, or files of mode 0600 below `directory`."""
+
+    provider: Literal["aws", "file"] = "aws"
+    directory: Path | None = None
+    kms_key_id: str | None = None
+    cache_seconds: int = Field(default=300, le=300)
+
+
+class MailSettings(BaseModel, frozen=True):
+    """Who mails come from."""
+
+    sender: str = "Petfolio <reminders@petfolio.test>"
+
+
+class ErasureSettings(BaseModel, frozen=True):
+    """How long a requested erasure can be taken back."""
+
+    grace_days: int = Field(default=14, ge=0, le=30)
+
+
+class Settings(BaseSettings):
+    """See the module. Frozen: a process never changes its mind about these."""
+
+    model_config = SettingsConfigDict(env_prefix="PETFOLIO_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    public_url: str = "http://localhost:8000"
+
+    database_url: SecretStr
+    """`postgresql://user:password@host:port/name`; what requests and activities use, through the pooler if any."""
+    database_direct_url: SecretStr | None = None
+    """Without a transaction pooler, for LISTEN. Default: `database_url`."""
+    migration_url: SecretStr | None = None
+    """The owner of the schema; only `python -m workers setup` uses it. Default: `database_direct_url`."""
+    redis_url: SecretStr
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "petfolio"
+    temporal_ui_url: str | None = None
+    temporal_tls: bool = False
+    temporal_api_key: SecretStr | None = None
+
+    aws_region: str = "us-east-1"
+    s3_endpoint: str | None = None
+    s3_access_key_id: SecretStr | None = None
+    s3_secret_access_key: SecretStr | None = None
+    ses_endpoint: str | None = None
+    sns_endpoint: str | None = None
+
+    codec_token: SecretStr | None = None
+    """Bearer token of the codec server; unset and not exempt = the codec server is off."""
+    codec_open_on_loopback: bool = False
+    """The Temporal UI of the local stack sends no credentials. Refused unless the api listens on loopback."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: str | None = None
+
+    db: DbSettings = DbSettings()
+    api: ApiSettings = ApiSettings()
+    worker: WorkerSettings = WorkerSettings()
+    auth: AuthSettings = AuthSettings()
+    keys: KeySettings = KeySettings()
+    mail: MailSettings = MailSettings()
+    erasure: ErasureSettings = ErasureSettings()
+    rate_limits: dict[str, RateLimit] = {
+        "default": RateLimit(quota=600, window=60, burst=200),
+        "login": RateLimit(quota=20, window=60, burst=20),
+        "login_account": RateLimit(quota=10, window=60, burst=10),
+        "register": RateLimit(quota=10, window=3600, burst=10),
+    }
+
+    @property
+    def direct_url(self) -> str:
+        """The DSN that reaches Postgres itself (LISTEN, Alembic)."""
+        return (self.database_direct_url or self.database_url).get_secret_value()
