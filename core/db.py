@@ -1,0 +1,95 @@
+"""Postgres: one place for pools, their sizes and their time limits.
+
+Two ways in, by purpose. `sessions` (SQLAlchemy, SQLModel rows) for everything that locks, decides and writes; `reads`
+(asyncpg) for hot reads, where an ORM costs three times the CPU (local-stack.md §5.3). Statement, lock and idle limits
+are set on the database by the migrations, because a transaction pooler refuses them as start-up parameters.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+import orjson
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from core.errors import Unavailable
+from core.settings import Settings
+
+SessionFactory = async_sessionmaker[AsyncSession]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSize:
+    """Connections of one process: `writes` through SQLAlchemy, `reads` through asyncpg."""
+
+    writes: int
+    reads: int
+
+    @property
+    def total(self) -> int:
+        """What one process may take of `max_connections`."""
+        return self.writes + self.reads
+
+
+API_POOL = PoolSize(writes=12, reads=18)
+WORKER_POOL = PoolSize(writes=34, reads=6)
+ACQUIRE_SECONDS = 2.0
+
+
+class DatabaseUnavailable(Unavailable):
+    """No connection could be had in time: the server is away, or every connection is busy."""
+
+    code = "database_unavailable"
+
+
+class Database:
+    """The pools of one process. Made by `connect`, closed by leaving its context."""
+
+    def __init__(self, engine: AsyncEngine, reads: asyncpg.Pool) -> None:
+        self.engine = engine
+        self.reads = reads
+        self.sessions: SessionFactory = async_sessionmaker(engine, expire_on_commit=False)
+
+
+@asynccontextmanager
+async def connect(settings: Settings, size: PoolSize) -> AsyncIterator[Database]:
+    """Open both pools lazily: a process starts while Postgres is away and serves as soon as it is back."""
+    url = settings.database_url.get_secret_value()
+    # Behind a transaction pooler a named statement may meet another server connection (local-stack.md §6.2).
+    statement_cache = {} if settings.db.pooler == "none" else {"statement_cache_size": 0}
+    connect_args: dict[str, object] = {"ssl": _ssl(settings), "timeout": ACQUIRE_SECONDS, **statement_cache}
+    engine = create_async_engine(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        pool_size=size.writes,
+        max_overflow=0,
+        pool_timeout=ACQUIRE_SECONDS,
+        connect_args=connect_args,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        hide_parameters=True,
+    )
+    reads = await asyncpg.create_pool(
+        url, min_size=0, max_size=size.reads, init=_decode_json, reset=_keep_state, **connect_args
+    )
+    try:
+        yield Database(engine, reads)
+    finally:
+        await reads.close()
+        await engine.dispose()
+
+
+def _ssl(settings: Settings) -> object:
+    return False if settings.db.ssl == "disable" else settings.db.ssl
+
+
+async def _decode_json(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", encoder=_dumps, decoder=orjson.loads, schema="pg_catalog")
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def _keep_state(connection: asyncpg.Connection) -> None:
+    """asyncpg's own reset costs 40 µs at every release; our reads never SET, LISTEN or make temporary tables."""

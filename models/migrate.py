@@ -1,0 +1,62 @@
+"""Brings the schema to this release. Run by `python -m workers setup`, as the schema owner, past any pooler.
+
+Forward only. Two deploys at once are safe: an advisory lock lets the second wait and find nothing to do.
+"""
+
+import argparse
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+_LOCK = 7_385_466  # any number, as long as every release uses the same
+
+
+def head() -> str:
+    """The revision this release needs; readiness compares the database with it."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise RuntimeError("models/migrations holds no revision")
+    return revision
+
+
+async def upgrade(url: str, *, app_role: str = "petfolio") -> tuple[str | None, str]:
+    """Run every missing migration over `url` (`postgresql://…`, the schema owner). Answers (before, after).
+
+    `app_role` gets rights on rows only. Raises what Postgres raises; the failed migration is rolled back whole.
+    """
+    engine = create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool, hide_parameters=True
+    )
+    try:
+        async with engine.connect() as connection:
+            # Waiting for another deploy and building an index may take longer than a request's statement may.
+            for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+                await connection.execute(text(f"SET {limit} = 0"))
+            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+            await connection.commit()
+            return await connection.run_sync(_upgrade, app_role)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, app_role: str) -> tuple[str | None, str]:
+    before = MigrationContext.configure(connection).get_current_revision()
+    connection.commit()
+    config = _config()
+    config.attributes["connection"] = connection
+    config.cmd_opts = argparse.Namespace(x=[f"app_role={app_role}"])
+    command.upgrade(config, "head")
+    connection.commit()
+    return before, head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

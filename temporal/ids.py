@@ -1,0 +1,75 @@
+"""Workflow ids: `{scope}/{scope_id}/{kind}[/{object_id}]`, made here and nowhere else.
+
+The first two segments name whose key encrypts the payloads, so the codec needs no lookup. Ids are never encrypted and
+never hold anything personal.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.crypto import SYSTEM, Subject
+
+
+class UnknownWorkflowId(ValueError):
+    """An id whose first segment is no scope of ours: never a silent fall-back to the system key."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowId:
+    """An id taken apart: who it belongs to, what it is, and which object it looks after (if any)."""
+
+    subject: Subject
+    kind: str
+    object_id: UUID | None
+
+
+def reminder(household_id: UUID, reminder_id: UUID) -> str:
+    """The entity of one reminder."""
+    return f"household/{household_id}/reminder/{reminder_id}"
+
+
+def mail(user_id: UUID, delivery_id: UUID) -> str:
+    """One mail to one person: verification, reset, notices."""
+    return f"user/{user_id}/mail/{delivery_id}"
+
+
+def job(name: str) -> str:
+    """A job of the operators, started by a Temporal Schedule."""
+    return f"system/{name}"
+
+
+def subject_of(workflow_id: str | None) -> Subject:
+    """Whose key: from the id; the system's where there is no workflow. Raises `UnknownWorkflowId`."""
+    if workflow_id is None:
+        return SYSTEM
+    scope, _, rest = workflow_id.partition("/")
+    if scope == "system":
+        return SYSTEM
+    scope_id = rest.partition("/")[0]
+    try:
+        if scope == "user":
+            return Subject.user(UUID(scope_id))
+        if scope == "household":
+            return Subject.household(UUID(scope_id))
+    except ValueError as error:
+        raise UnknownWorkflowId("the second segment of the workflow id is no uuid") from error
+    raise UnknownWorkflowId(f"{scope!r} is no scope of ours")
+
+
+def parse(workflow_id: str) -> WorkflowId:
+    """The inverse of the makers above. Raises `UnknownWorkflowId`."""
+    subject = subject_of(workflow_id)
+    segments = workflow_id.split("/")
+    if subject.kind == "system":
+        return WorkflowId(subject, "/".join(segments[1:]), None)
+    if len(segments) not in (3, 4) or not segments[2]:
+        raise UnknownWorkflowId("a workflow id has a scope, its id, a kind and perhaps an object id")
+    try:
+        return WorkflowId(subject, segments[2], UUID(segments[3]) if len(segments) == 4 else None)
+    except ValueError as error:
+        raise UnknownWorkflowId("the object id of the workflow id is no uuid") from error
+
+
+def owner_attribute(workflow_id: str) -> str:
+    """`PfOwner`: the first two segments, e.g. `household/0190…`."""
+    return "/".join(workflow_id.split("/")[:2])

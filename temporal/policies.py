@@ -1,0 +1,52 @@
+"""How often, how long, who gives up: policies named by intent. No call site invents numbers of its own.
+
+Retries are Temporal's (SDK-internal ones are off) and unlimited unless there is a domain reason: an effect that became
+useless is ended by the activity itself, which knows why.
+"""
+
+from datetime import timedelta
+from typing import Final, TypedDict
+
+from temporalio.common import RetryPolicy
+
+
+class ActivityPolicy(TypedDict):
+    """Keyword arguments of `workflow.execute_activity_method`."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class LocalActivityPolicy(ActivityPolicy):
+    """Keyword arguments of `workflow.execute_local_activity_method`."""
+
+    local_retry_threshold: timedelta
+
+
+# 5 s is the statement limit of the database; a first retry after 0.5 s outlives a fail-over of a pooled connection,
+# and half a minute between tries keeps a long outage cheap. Above the threshold the SDK backs off on a server timer
+# instead of holding a workflow task open.
+DB_WRITE: Final[LocalActivityPolicy] = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=500), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
+    ),
+    "local_retry_threshold": timedelta(seconds=5),
+}
+
+# Outbound calls connect within 2 s and answer within 10 s; the rest is our own database work around them. A provider
+# that is down is asked at most every 60 s; `Retry-After` overrules this through next_retry_delay.
+PROVIDER_CALL: Final[ActivityPolicy] = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(seconds=60)
+    ),
+}
+
+# A page of a sweep over many rows: minutes of work, heartbeating, resumed from its cursor.
+BULK_PAGE: Final[ActivityPolicy] = {
+    "start_to_close_timeout": timedelta(minutes=5),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=5), backoff_coefficient=2, maximum_interval=timedelta(minutes=5)
+    ),
+}
