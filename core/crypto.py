@@ -65,6 +65,18 @@ class DataKey:
     secret: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A data key as it is stored. `kek_id` names the master key that wrapped it; destroyed keys have no `wrapped`."""
+
+    kid: str
+    subject: Subject
+    version: int
+    wrapped: bytes | None = field(repr=False)
+    kek_id: str
+    destroyed: bool = False
+
+
 class KeySource(Protocol):
     """What encryption needs of the key store. Both methods raise `SubjectErased` only for a destroyed key."""
 

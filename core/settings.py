@@ -69,6 +69,7 @@ class KeySettings(BaseModel, frozen=True):
     provider: Literal["aws", "file"] = "aws"
     directory: Path | None = None
     kms_key_id: str | None = None
+    kms_mac_key_id: str | None = None
     cache_seconds: int = Field(default=300, le=300)
 
 

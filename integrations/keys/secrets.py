@@ -1,0 +1,79 @@
+"""The platform's own secrets: the root from which purposes are derived, and the keys that sign access tokens.
+
+Made once by `python -m workers setup` (`ensure_secrets`, `ensure_system_key`); the processes only read them.
+"""
+
+import base64
+import json
+import os
+from dataclasses import dataclass, field
+
+from joserfc.jwk import ECKey
+
+from core.crypto import SYSTEM, derive
+from integrations.keys.protocols import SecretStore
+from integrations.keys.store import KeyExists, KeyMissing, KeyStore
+
+ROOT = "application-root"
+SIGNING = "token-signing"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An ES256 key with its `kid`. Published as soon as it exists, signs from `signs_from` (Unix seconds) on: verifiers
+    must have seen a key before the first token made with it."""
+
+    key: ECKey = field(repr=False)
+    kid: str
+    signs_from: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSecrets:
+    """What a process keeps in memory. `signing` is never empty; a key leaves it when its last token has expired."""
+
+    root: bytes = field(repr=False)
+    signing: tuple[SigningKey, ...]
+
+    def derive(self, purpose: str) -> bytes:
+        """A 32-byte key of its own for each purpose, e.g. `"blind-index"`, `"cursor"`."""
+        return derive(self.root, purpose)
+
+
+async def load_secrets(store: SecretStore) -> ApplicationSecrets:
+    """Read what `ensure_secrets` made. Raises `SecretMissing`, `KeysUnavailable`."""
+    root = base64.urlsafe_b64decode(await store.get(ROOT))
+    document = json.loads(await store.get(SIGNING))
+    return ApplicationSecrets(root, tuple(_signing_key(entry) for entry in document["keys"]))
+
+
+async def ensure_secrets(store: SecretStore) -> None:
+    """Make the secrets that are missing; running it again, or twice at once, changes nothing."""
+    await store.create(ROOT, base64.urlsafe_b64encode(os.urandom(32)).decode())
+    await store.create(SIGNING, json.dumps({"keys": [new_signing_entry(signs_from=0)]}))
+
+
+async def ensure_system_key(keys: KeyStore) -> None:
+    """Make the platform's own data key if it has none. The one key that is looked for before it is made: nobody can
+    ask for its erasure."""
+    try:
+        await keys.current(SYSTEM)
+    except KeyMissing:
+        try:
+            await keys.create(SYSTEM)
+        except KeyExists:
+            return  # another setup run was quicker
+
+
+def new_signing_entry(*, signs_from: int) -> dict[str, object]:
+    """A fresh key in the form the secret holds: `{"signs_from", "jwk"}`, its `kid` the RFC 7638 thumbprint."""
+    key = ECKey.generate_key("P-256", private=True)
+    jwk = {**key.as_dict(private=True), "use": "sig", "alg": "ES256", "kid": key.thumbprint()}
+    return {"signs_from": signs_from, "jwk": jwk}
+
+
+def _signing_key(entry: dict[str, object]) -> SigningKey:
+    jwk = entry["jwk"]
+    if not isinstance(jwk, dict) or not isinstance(entry["signs_from"], int):
+        raise ValueError("the signing secret is not in the form of new_signing_entry")
+    return SigningKey(ECKey.import_key(jwk), jwk["kid"], entry["signs_from"])
