@@ -1,0 +1,134 @@
+"""SES and SNS for the local stack: moto behind a recorder, in one process with the inbox.
+
+moto keeps what was sent in memory and shows it nowhere; the recorder moves it into the inbox before the caller gets
+its answer. `python -m infra.local.aws --port 8040 --inbox-port 8002 --store inbox.db`
+"""
+
+import argparse
+import email
+import email.policy
+import os
+import signal
+import threading
+from email.message import EmailMessage
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.ses.models import ses_backends
+from moto.sesv2.models import sesv2_backends
+from moto.sns.models import sns_backends
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from infra.local.faults import Faults, WsgiApp
+from infra.local.inbox import Feedback, Inbox, InboxApp, Message
+from infra.local.ses_events import notification
+
+ACCOUNT = "123456789012"
+EVENTS_TOPIC = "petfolio-ses-events"
+_SENDER_DOMAIN = "petfolio.test"
+
+
+class Aws:
+    """moto's backends of one region, and what was sent through them."""
+
+    def __init__(self, region: str, inbox: Inbox) -> None:
+        self._ses, self._sns = ses_backends[ACCOUNT][region], sns_backends[ACCOUNT][region]
+        self._inbox = inbox
+        self._lock = threading.Lock()
+        sender = parseaddr(os.environ.get("PETFOLIO_MAIL__SENDER", ""))[1].rpartition("@")[2]
+        for domain in {_SENDER_DOMAIN, sender} - {""}:  # SES refuses senders that nobody has verified
+            sesv2_backends[ACCOUNT][region].create_email_identity(domain, None, None, None)
+        self._topic = self._sns.create_topic(EVENTS_TOPIC)
+
+    def drain(self) -> None:
+        """Move what was sent into the inbox. moto's SES v1 and v2 share one list; popping keeps memory flat."""
+        with self._lock:
+            while self._ses.sent_messages:
+                for message in _mails(self._ses.sent_messages[0]):
+                    self._inbox.keep(message)
+                self._ses.sent_messages.pop(0)
+            while self._sns.sms_messages:
+                message_id = next(iter(self._sns.sms_messages))
+                number, text = self._sns.sms_messages.pop(message_id)
+                self._inbox.keep(Message(message_id, "sms", number, text=text))
+
+    def report(self, kind: Feedback, message_id: str, recipient: str) -> int:
+        """Publish SES' own notification to the events topic; answers the number of confirmed listeners."""
+        self._sns.publish(notification(kind, message_id, recipient), arn=self._topic.arn)
+        return len(self._sns.list_subscriptions_by_topic(topic_arn=self._topic.arn)[0])
+
+
+def _mails(sent: Any) -> list[Message]:
+    """One message per recipient of one call."""
+    if hasattr(sent, "raw_data"):
+        parsed = email.message_from_bytes(sent.raw_data.encode(), policy=email.policy.default)
+        recipients, subject = sent.destinations, parsed["subject"]
+        text, html = _part(parsed, "plain"), _part(parsed, "html")
+        headers = {name: str(value) for name, value in parsed.items()}
+    else:
+        recipients = [address for group in sent.destinations.values() for address in group]
+        subject, text, html = getattr(sent, "subject", None), getattr(sent, "body", None), None
+        headers = {"From": sent.source}
+    # The same person in To and Cc gets one mail.
+    addresses = dict.fromkeys(parseaddr(recipient)[1].lower() for recipient in recipients)
+    return [Message(sent.id, "email", to, subject and str(subject), text, html, headers) for to in addresses]
+
+
+def _part(parsed: EmailMessage, kind: str) -> str | None:
+    body = parsed.get_body((kind,))
+    return body.get_content() if body else None
+
+
+class _Quiet(WSGIRequestHandler):
+    """One line per request would bury what matters."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+class _QuietMoto(MotoRequestHandler, _Quiet):
+    """moto's handler keeps header names that S3 needs; ours the peace."""
+
+
+def serve(port: int, inbox_port: int, store: Path, region: str) -> None:
+    """Both servers until SIGTERM. Loopback only: moto's own default is every interface."""
+    inbox, faults = Inbox(store), Faults()
+    aws = Aws(region, inbox)
+    moto: WsgiApp = DomainDispatcherApplication(create_backend_app)
+    applications: tuple[tuple[int, Any, type[WSGIRequestHandler]], ...] = (
+        (port, faults.around(_recorded(moto, aws)), _QuietMoto),
+        (inbox_port, InboxApp(inbox, aws.report, faults.control), _Quiet),
+    )
+    servers: list[BaseWSGIServer] = [
+        make_server("127.0.0.1", number, application, threaded=True, request_handler=handler)
+        for number, application, handler in applications
+    ]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+def _recorded(application: WsgiApp, aws: Aws) -> WsgiApp:
+    def call(environ: Any, start_response: Any) -> list[bytes]:
+        body = list(application(environ, start_response))
+        aws.drain()
+        return body
+
+    return call
+
+
+def main() -> None:
+    """Entry point of the process."""
+    parser = argparse.ArgumentParser(description="SES, SNS and the inbox of the local stack")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--inbox-port", type=int, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    arguments = parser.parse_args()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # sigwait needs them blocked everywhere
+    serve(arguments.port, arguments.inbox_port, arguments.store, os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
+
+
+if __name__ == "__main__":
+    main()

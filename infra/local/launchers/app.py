@@ -1,0 +1,74 @@
+"""Our own processes: the deploy step, the api and the workers. Only their environment says that this is one machine."""
+
+import sys
+from collections.abc import Mapping
+
+from infra.local.probe import http_status
+from infra.local.process import Command, Stop
+from infra.local.service import Service
+from infra.local.site import CHECKOUT, Site
+
+_DATA_SERVICES = ("postgres", "temporal")
+
+
+def _shared(site: Site) -> Mapping[str, str]:
+    """What every process of ours gets besides the addresses of the services."""
+    return {
+        "PETFOLIO_KEYS__PROVIDER": "file",
+        "PETFOLIO_KEYS__DIRECTORY": str(site.root / "keys"),
+        "PETFOLIO_PUBLIC_URL": site.link("api"),
+        "PETFOLIO_API__PORT": str(site.ports["api"]),
+        "PETFOLIO_API__DOCS": "true",
+        "PETFOLIO_API__DRAIN_DELAY": "0",
+        "PETFOLIO_CODEC_OPEN_ON_LOOPBACK": "true",
+        "PYTHONTZPATH": "",
+    }
+
+
+def _python(*arguments: str, **env: str) -> Command:
+    return Command((sys.executable, "-m", *arguments), env=env, cwd=CHECKOUT)
+
+
+def _worker(role: str) -> Service:
+    """One worker process; `PETFOLIO_WORKER__…` differs per process and so is not part of the shared settings."""
+    metrics, health = f"worker_{role}_metrics", f"worker_{role}_health"
+    return Service(
+        name=f"worker-{role}",
+        title=f"Worker ({role})",
+        ports=(health, metrics),
+        after=("setup", "redis"),
+        command=lambda site: _python(
+            "workers",
+            role,
+            PETFOLIO_WORKER__HEALTH_PORT=str(site.ports[health]),
+            PETFOLIO_WORKER__METRICS_PORT=str(site.ports[metrics]),
+        ),
+        ready=lambda site: http_status(site.ports[health], "/readyz") == 200,
+        stop=Stop(stage=1, patience=40),
+        reload=True,
+    )
+
+
+SETUP = Service(
+    name="setup",
+    title="Migrations and setup",
+    after=_DATA_SERVICES,
+    prepare=lambda site: (site.folder("keys"), None)[1],
+    command=lambda _: _python("workers", "setup"),
+    settings=_shared,
+    oneshot=True,
+)
+
+API = Service(
+    name="api",
+    title="API",
+    ports=("api",),
+    after=("setup", "redis"),
+    command=lambda _: _python("api"),
+    ready=lambda site: http_status(site.ports["api"], "/readyz") == 200,
+    link=lambda site: site.link("api"),
+    stop=Stop(stage=0, patience=25),
+    reload=True,
+)
+
+WORKER_CORE = _worker("core")

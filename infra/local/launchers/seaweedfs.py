@@ -1,0 +1,110 @@
+"""SeaweedFS as S3: signatures, upload policies, CORS and versions are enforced, and objects survive a restart."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from infra.local.errors import StackError
+from infra.local.probe import http_status
+from infra.local.process import Command, missing
+from infra.local.service import Service
+from infra.local.site import CHECKOUT, Site, write_private
+
+BUCKETS = ("petfolio-media", "petfolio-quarantine", "petfolio-exports")
+_SIGNING = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+_PORTS = {
+    "s3.port": "s3",
+    "s3.port.grpc": "s3_grpc",
+    "master.port": "s3_master",
+    "master.port.grpc": "s3_master_grpc",
+    "volume.port": "s3_volume",
+    "volume.port.grpc": "s3_volume_grpc",
+    "filer.port": "s3_filer",
+    "filer.port.grpc": "s3_filer_grpc",
+    "admin.port": "s3_admin",
+    "admin.port.grpc": "s3_admin_grpc",
+}
+
+
+def _binary() -> str:
+    beside = Path(sys.executable).parent
+    found = shutil.which("weed", path=str(beside)) or shutil.which("weed")
+    if not found:
+        raise missing("weed")
+    return found
+
+
+def _prepare(site: Site) -> None:
+    folder = site.folder("s3")
+    site.folder("logs/s3")
+    credentials = {"accessKey": site.secrets["s3_access_key_id"], "secretKey": site.secrets["s3_secret_access_key"]}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    identities = [{"name": "petfolio", "credentials": [credentials], "actions": actions}]
+    write_private(folder / "s3.json", json.dumps({"identities": identities}))
+    # Without keys the filer's port shows private objects to anybody (measured, local-stack.md §4.2).
+    sections = (f'[{name}]\nkey = "{site.secrets[_secret(name)]}"\n' for name in _SIGNING)
+    write_private(folder / "security.toml", "\n".join(sections))
+
+
+def _secret(section: str) -> str:
+    return "s3_" + section.replace(".", "_")
+
+
+def _command(site: Site) -> Command:
+    folder = site.root / "s3"
+    # Every flag every time: SeaweedFS remembers the last ones in mini.options and opens what is not forbidden.
+    flags = {
+        "dir": folder,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        **{flag: site.ports[port] for flag, port in _PORTS.items()},
+        "admin.ui": "false",
+        "webdav": "false",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "master.telemetry": "false",
+        "s3.autoCreateBucket": "false",
+        "s3.allowDeleteBucketNotEmpty": "false",
+        "s3.localSocket": site.run / "s3.sock",
+        "filer.localSocket": site.run / "filer.sock",
+        "s3.config": folder / "s3.json",
+    }
+    argv = (_binary(), f"-logdir={site.logs / 's3'}", "mini", *(f"-{name}={value}" for name, value in flags.items()))
+    return Command(argv, env={"GOMEMLIMIT": "200MiB"}, cwd=folder)
+
+
+def _provision(site: Site) -> None:
+    """The buckets, once per data folder, by a process of its own: boto3 would stay in the supervisor's memory."""
+    mark = site.root / "s3/provisioned"
+    if mark.exists() and mark.read_text() == site.link("api"):
+        return
+    environment = {"PATH": site.environ.get("PATH", ""), **_settings(site)}
+    argv = (sys.executable, "-m", "infra.local.buckets", site.link("api"))
+    done = subprocess.run(argv, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StackError(f"The S3 buckets could not be set up:\n{done.stderr[-2000:]}")
+    mark.write_text(site.link("api"))
+
+
+def _settings(site: Site) -> dict[str, str]:
+    return {
+        "PETFOLIO_S3_ENDPOINT": f"http://{site.address('s3')}",
+        "PETFOLIO_S3_ACCESS_KEY_ID": site.secrets["s3_access_key_id"],
+        "PETFOLIO_S3_SECRET_ACCESS_KEY": site.secrets["s3_secret_access_key"],
+    }
+
+
+SERVICE = Service(
+    name="s3",
+    title="SeaweedFS (S3)",
+    ports=tuple(_PORTS.values()),
+    secrets=("s3_access_key_id", "s3_secret_access_key", *map(_secret, _SIGNING)),
+    external=("PETFOLIO_S3_ENDPOINT",),
+    prepare=_prepare,
+    command=_command,
+    ready=lambda site: http_status(site.ports["s3"], "/healthz") == 200,
+    provision=_provision,
+    settings=_settings,
+)

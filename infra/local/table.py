@@ -1,0 +1,15 @@
+"""The services of the local stack: one line each. Order is how people see them; `after` is how they start."""
+
+from infra.local.launchers import app, aws, postgres, seaweedfs, temporal, valkey
+from infra.local.service import Service
+
+SERVICES: tuple[Service, ...] = (
+    postgres.SERVICE,
+    valkey.SERVICE,
+    temporal.SERVICE,
+    seaweedfs.SERVICE,
+    aws.SERVICE,
+    app.SETUP,
+    app.API,
+    app.WORKER_CORE,
+)
