@@ -19,6 +19,22 @@ class RateLimit(BaseModel, frozen=True):
     burst: int
 
 
+class RateLimits(BaseModel, frozen=True):
+    """One policy per kind of traffic. `default` counts a signed-in user, `mails` an address, `login_account` an address
+    from one network; the others count a network (an IPv4 address or an IPv6 /64).
+
+    Set one with `PETFOLIO_RATE_LIMITS__REGISTRATION='{"quota": 100, "window": 60, "burst": 100}'`.
+    """
+
+    default: RateLimit = RateLimit(quota=600, window=60, burst=200)
+    anonymous: RateLimit = RateLimit(quota=120, window=60, burst=60)
+    login: RateLimit = RateLimit(quota=20, window=60, burst=20)
+    login_hourly: RateLimit = RateLimit(quota=100, window=3600, burst=100)
+    login_account: RateLimit = RateLimit(quota=10, window=60, burst=10)
+    registration: RateLimit = RateLimit(quota=10, window=3600, burst=10)
+    mails: RateLimit = RateLimit(quota=3, window=3600, burst=3)
+
+
 class DbSettings(BaseModel, frozen=True):
     """How we talk to Postgres. `pooler` other than `none` switches named prepared statements off."""
 
@@ -127,12 +143,7 @@ class Settings(BaseSettings):
     keys: KeySettings = KeySettings()
     mail: MailSettings = MailSettings()
     erasure: ErasureSettings = ErasureSettings()
-    rate_limits: dict[str, RateLimit] = {
-        "default": RateLimit(quota=600, window=60, burst=200),
-        "login": RateLimit(quota=20, window=60, burst=20),
-        "login_account": RateLimit(quota=10, window=60, burst=10),
-        "register": RateLimit(quota=10, window=3600, burst=10),
-    }
+    rate_limits: RateLimits = RateLimits()
 
     @property
     def direct_url(self) -> str:

@@ -1,0 +1,115 @@
+"""What signing in and checking callers need, built once by the api's composition root."""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from api.passwords import Passwords
+from api.rate_limit import RateLimiter
+from api.tokens import Tokens
+from core.crypto import FieldCipher
+from core.db import Database
+from core.redis import Redis
+from core.settings import Settings
+from domain.auth import network_of
+from integrations.keys.secrets import ApplicationSecrets
+from integrations.keys.store import KeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The parts, and the keys derived from the application's root secret, one per purpose."""
+
+    settings: Settings
+    db: Database
+    redis: Redis
+    keys: KeyStore
+    cipher: FieldCipher
+    tokens: Tokens
+    passwords: Passwords
+    limiter: RateLimiter
+    _index_key: bytes = field(repr=False)
+    _throttle_key: bytes = field(repr=False)
+    _trace_key: bytes = field(repr=False)
+
+    def blind_index(self, canonical: str) -> bytes:
+        """What `users.email_bidx` holds: lookup without the address (§3)."""
+        return _mac(self._index_key, canonical)
+
+    def throttle_key(self, canonical: str) -> bytes:
+        """Whose failures are counted, the same whether or not the account exists."""
+        return _mac(self._throttle_key, canonical)
+
+    def trace(self, address: str) -> bytes:
+        """An IP address as the audit log keeps it: comparable, not readable."""
+        return _mac(self._trace_key, address)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request came from. `network` is what address limits count."""
+
+    address: str
+    user_agent: str | None
+    request_id: str | None
+
+    @property
+    def network(self) -> str:
+        """The IPv4 address, or the IPv6 /64."""
+        return network_of(self.address)
+
+
+@contextmanager
+def build_identity(
+    settings: Settings, db: Database, redis: Redis, keys: KeyStore, secrets: ApplicationSecrets
+) -> Iterator[Identity]:
+    """For the lifespan of the api. Opens nothing over the network."""
+    passwords = Passwords(workers=settings.auth.hash_workers, queue=settings.auth.hash_queue)
+    try:
+        yield Identity(
+            settings=settings,
+            db=db,
+            redis=redis,
+            keys=keys,
+            cipher=FieldCipher(keys),
+            tokens=Tokens(settings.auth, secrets.signing),
+            passwords=passwords,
+            limiter=RateLimiter(redis, settings.rate_limits, processes=settings.api.processes),
+            _index_key=secrets.derive("email-index"),
+            _throttle_key=secrets.derive("login-throttle"),
+            _trace_key=secrets.derive("audit-address"),
+        )
+    finally:
+        passwords.close()
+
+
+def get_identity(request: Request) -> Identity:
+    """The `identity` of `app.state.services`."""
+    return cast("Identity", request.app.state.services.identity)
+
+
+def get_client(request: Request) -> Client:
+    """Uvicorn has put the address in place of a trusted proxy's."""
+    agent = request.headers.get("user-agent")
+    return Client(
+        address=request.client.host if request.client else "unknown",
+        user_agent=_printable(agent) if agent else None,
+        request_id=getattr(request.state, "request_id", None),
+    )
+
+
+IdentityDep = Annotated[Identity, Depends(get_identity)]
+ClientDep = Annotated[Client, Depends(get_client)]
+
+
+def _mac(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(), hashlib.sha256)
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text[:256] if character.isprintable())

@@ -1,0 +1,76 @@
+"""Argon2id in a bounded pool of threads: hashing never runs on the event loop and never queues without end (§2.4)."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from core.errors import Unavailable
+
+_T = TypeVar("_T")
+
+
+class HashingBusy(Unavailable):
+    """503: every worker is hashing and the queue is full (about a second of work)."""
+
+    code = "hashing_busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`outdated`: the hash was made with other parameters and is to be made anew."""
+
+    matches: bool
+    outdated: bool = False
+
+
+class Passwords:
+    """19 MiB, two passes, one lane (OWASP): 24 ms of one core. Passwords come in normalised."""
+
+    def __init__(self, *, workers: int, queue: int) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=2, memory_cost=19_456, parallelism=1, hash_len=32, salt_len=16, type=Type.ID
+        )
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="argon2")
+        self._capacity, self._busy = workers + queue, 0
+        self._dummy = self._hasher.hash("what is compared where there is no account")
+
+    async def hash(self, password: str) -> str:
+        """The hash to store. Raises `HashingBusy`."""
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def verify(self, stored: str | None, password: str) -> Verdict:
+        """Compare with `stored`; None (no account) takes as long and never matches. Raises `HashingBusy`."""
+        return await self._run(lambda: self._verify(stored, password))
+
+    def require_capacity(self) -> None:
+        """Raises `HashingBusy` before an attempt is counted against an account that nobody would look at."""
+        if self._busy >= self._capacity:
+            raise HashingBusy("Too many people are signing in at this moment.", retry_after=1)
+
+    def close(self) -> None:
+        """Let running hashes finish, drop the queue."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _verify(self, stored: str | None, password: str) -> Verdict:
+        try:
+            self._hasher.verify(stored or self._dummy, password)
+        except (Argon2Error, InvalidHashError):
+            return Verdict(False)
+        return Verdict(stored is not None, stored is not None and self._hasher.check_needs_rehash(stored))
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        self.require_capacity()
+        self._busy += 1
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(work)
+        # Counted until the thread is done: a caller who went away still occupies it.
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        return await asyncio.wrap_future(future)
+
+    def _done(self) -> None:
+        self._busy -= 1

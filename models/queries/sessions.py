@@ -1,0 +1,117 @@
+"""Device sessions and their refresh chains. Whoever changes a session holds its row lock (§4.1)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import Select, Update, and_, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from models.session import RetiredRefresh, Session
+from models.user import User, UserState
+
+_IS_LIVE = """
+    SELECT true FROM sessions s JOIN users u ON u.id = s.user_id
+     WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL
+       AND s.epoch = u.token_epoch AND u.state = 'active'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A session's user, read after the session was locked, and the database clock of that moment."""
+
+    active: bool
+    epoch: int
+    now: datetime
+
+
+async def is_live(reads: asyncpg.Pool, session_id: UUID, user_id: UUID) -> bool:
+    """Whether this session of this user still counts: not revoked, of the current epoch, its user active."""
+    return await reads.fetchval(_IS_LIVE, session_id, user_id) is True
+
+
+async def lock_by_token(session: AsyncSession, token_hash: bytes) -> Session | None:
+    """The session whose live or parent refresh token this is, locked.
+
+    Needs READ COMMITTED: who waited for the lock sees the row as the winner left it, and its condition anew.
+    """
+    query = select(Session).where(or_(col(Session.rt_hash) == token_hash, col(Session.prev_hash) == token_hash))
+    return (await session.scalars(query.with_for_update())).one_or_none()
+
+
+async def lock_by_retired(session: AsyncSession, token_hash: bytes) -> Session | None:
+    """The session an older refresh token belonged to, locked."""
+    retired = select(col(RetiredRefresh.session_id)).where(col(RetiredRefresh.hash) == token_hash).scalar_subquery()
+    return (await session.scalars(_by_id(retired).with_for_update())).one_or_none()
+
+
+async def lock(session: AsyncSession, session_id: UUID) -> Session | None:
+    """The session, locked."""
+    return (await session.scalars(_by_id(session_id).with_for_update())).one_or_none()
+
+
+async def standing(session: AsyncSession, user_id: UUID) -> Standing:
+    """A second statement after the lock: a joined row would come from the snapshot taken before the wait."""
+    query = select(col(User.state), col(User.token_epoch), func.clock_timestamp()).where(col(User.id) == user_id)
+    state, epoch, now = (await session.execute(query)).one()
+    return Standing(state == UserState.ACTIVE, epoch, now)
+
+
+async def retire(session: AsyncSession, token_hash: bytes, session_id: UUID, now: datetime) -> None:
+    """Remember a token that is older than the parent: seeing it again means it was stolen."""
+    row = insert(RetiredRefresh).values(hash=token_hash, session_id=session_id, retired_at=now)
+    await session.execute(row.on_conflict_do_nothing())
+
+
+async def revoke(session: AsyncSession, session_id: UUID, reason: str) -> bool:
+    """End one session; False when it had ended. Takes the row lock by itself."""
+    ended = await session.execute(_revoke(reason).where(col(Session.id) == session_id).returning(col(Session.id)))
+    return ended.scalar_one_or_none() is not None
+
+
+async def revoke_others(session: AsyncSession, user_id: UUID, keep: UUID, reason: str) -> list[UUID]:
+    """End every session of a user but one. Answers which ended."""
+    mine = and_(col(Session.user_id) == user_id, col(Session.id) != keep)
+    return list((await session.execute(_revoke(reason).where(mine).returning(col(Session.id)))).scalars())
+
+
+async def revoke_all(session: AsyncSession, user_id: UUID, reason: str) -> list[UUID]:
+    """End every session of a user, and with the epoch those a login racing with this is about to insert."""
+    await session.execute(
+        update(User).where(col(User.id) == user_id).values(token_epoch=col(User.token_epoch) + 1),
+        execution_options={"synchronize_session": False},
+    )
+    ended = _revoke(reason).where(col(Session.user_id) == user_id).returning(col(Session.id))
+    return list((await session.execute(ended)).scalars())
+
+
+async def live_sessions(session: AsyncSession, user_id: UUID) -> list[Session]:
+    """A user's devices, the one seen last first."""
+    query = (
+        select(Session)
+        .join(User, col(User.id) == col(Session.user_id))
+        .where(
+            col(Session.user_id) == user_id,
+            col(Session.revoked_at).is_(None),
+            col(Session.epoch) == col(User.token_epoch),
+            func.least(col(Session.idle_expires_at), col(Session.absolute_expires_at)) > func.clock_timestamp(),
+        )
+        .order_by(col(Session.last_seen).desc())
+    )
+    return list((await session.execute(query)).scalars())
+
+
+def _by_id(session_id: object) -> Select[Session]:
+    return select(Session).where(col(Session.id) == session_id)
+
+
+def _revoke(reason: str) -> Update:
+    return (
+        update(Session)
+        .where(col(Session.revoked_at).is_(None))
+        .values(revoked_at=func.clock_timestamp(), revoke_reason=reason)
+        .execution_options(synchronize_session=False)
+    )
