@@ -1,0 +1,85 @@
+"""Intents to act, written in the transaction that causes them. The relay in `workers/` hands them to Temporal.
+
+The caller has locked the aggregate's row before (an UPDATE or FOR UPDATE): only then is a higher `seq` a later commit,
+which is what lets a workflow drop a bell lower than one it has heard. Nothing here commits.
+"""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from core.ids import new_id
+from models.outbox import Outbox
+
+CHANNEL = "outbox"
+"""What the relay LISTENs to; the notification is empty and arrives with the commit."""
+
+
+async def ring(
+    session: AsyncSession,
+    *,
+    aggregate: str,
+    kind: str,
+    workflow_id: str,
+    args: Mapping[str, object],
+    user_id: UUID | None = None,
+) -> None:
+    """Tell a workflow that its rows changed; however often before it is sent, it stays one row.
+
+    `args` holds ids and enums only; `user_id` is the person it acts for. The row gets a fresh `seq`, also while the
+    former one is being sent: the relay marks done only what it sent, so a change during the send is sent after it.
+    """
+    rung = _row(aggregate, kind, workflow_id, args, user_id, coalescing=True)
+    await _push(
+        session,
+        rung.on_conflict_do_update(
+            index_elements=["workflow_id", "kind"],
+            index_where=text("coalescing AND done_at IS NULL"),
+            # A person acted again: a parked row gets its ten attempts anew.
+            set_={
+                "seq": rung.excluded.seq,
+                "attempts": 0,
+                "aggregate": rung.excluded.aggregate,
+                "args": rung.excluded.args,
+                "user_id": rung.excluded.user_id,
+            },
+        ),
+    )
+
+
+async def enqueue(
+    session: AsyncSession,
+    *,
+    aggregate: str,
+    kind: str,
+    workflow_id: str,
+    args: Mapping[str, object],
+    user_id: UUID | None = None,
+) -> None:
+    """Start a workflow once. Arguments as `ring`; each call is a row of its own."""
+    await _push(session, _row(aggregate, kind, workflow_id, args, user_id, coalescing=False))
+
+
+def _row(
+    aggregate: str, kind: str, workflow_id: str, args: Mapping[str, object], user_id: UUID | None, *, coalescing: bool
+) -> Insert:
+    return insert(Outbox).values(
+        id=new_id(),
+        aggregate=aggregate,
+        kind=kind,
+        workflow_id=workflow_id,
+        args=dict(args),
+        user_id=user_id,
+        coalescing=coalescing,
+        attempts=0,
+    )
+
+
+async def _push(session: AsyncSession, row: Insert) -> None:
+    """The row and the notification in one round trip."""
+    pushed = row.returning(col(Outbox.id)).cte("pushed")
+    await session.execute(select(func.pg_notify(CHANNEL, "")).select_from(pushed))
