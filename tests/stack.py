@@ -1,0 +1,128 @@
+"""A whole Petfolio for tests: `petfolio up` in a folder of its own, driven through its own command only."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+PETFOLIO = Path(sys.executable).with_name("petfolio")
+
+
+async def until(condition: Callable[[], Any], *, within: float, what: str) -> Any:
+    """Ask `condition` (plain or async) again and again; answer its first truthy result. Fails after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = condition()
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within:g} s: {what}")
+        await asyncio.sleep(0.05)  # between two looks at a condition, never instead of one
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running platform. Everything is read from `petfolio status --json`."""
+
+    data_dir: Path
+    environment: dict[str, str]
+
+    async def petfolio(self, *arguments: str, within: float = 90) -> str:
+        """Run the command; answer its standard output. Fails on a non-zero exit, with what it said."""
+        process = await asyncio.create_subprocess_exec(
+            str(PETFOLIO),
+            *arguments,
+            "--data-dir",
+            str(self.data_dir),
+            env=os.environ | self.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(within):
+            out, err = await process.communicate()
+        assert process.returncode == 0, f"petfolio {' '.join(arguments)}: {out.decode()}{err.decode()}"
+        return out.decode()
+
+    async def status(self) -> dict[str, Any]:
+        """The object of `petfolio status --json`."""
+        answer: dict[str, Any] = json.loads(await self.petfolio("status", "--json"))
+        return answer
+
+    async def pid(self, service: str) -> int:
+        """The process id of a service, once it runs."""
+        return int((await self.status())["services"][service]["pid"])
+
+    async def kill(self, service: str, how: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to a service. Answers the pid that got it."""
+        pid = await self.pid(service)
+        os.kill(pid, how)
+        return pid
+
+    async def kill_and_wait(self, service: str) -> None:
+        """SIGKILL a service and wait until the supervisor has it running again under another pid."""
+        old = await self.kill(service)
+
+        async def is_back() -> bool:
+            entry = (await self.status())["services"][service]
+            return bool(entry["state"] == "running" and entry["pid"] != old)
+
+        await until(is_back, within=60, what=f"{service} running again")
+
+    def processes(self) -> list[psutil.Process]:
+        """Every live process that names this data folder, the supervisor included."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            words = " ".join(process.info["cmdline"] or ())
+            if str(self.data_dir) in words:
+                found.append(process)
+        return found
+
+
+@asynccontextmanager
+async def running_stack(data_dir: Path, **environment: str) -> AsyncIterator[Stack]:
+    """`petfolio up --detach` on free ports; everything is stopped again, whatever happened in between."""
+    stack = Stack(data_dir, environment)
+    try:
+        await stack.petfolio("up", "--detach", "--base-port", "0")
+        yield stack
+    finally:
+        await stack.petfolio("down")
+
+
+class Inbox:
+    """What the local mail and SMS providers accepted."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def messages(self, to: str | None = None) -> list[dict[str, Any]]:
+        """Newest first."""
+        answer = await self.client.get("/api/messages", params={"to": to} if to else {})
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+    async def mail_with(self, to: str, words: str, *, within: float = 20) -> dict[str, Any]:
+        """The newest mail to `to` whose text holds `words`, as soon as it has arrived."""
+
+        async def arrived() -> dict[str, Any] | None:
+            return next((m for m in await self.messages(to) if words in (m["text"] or "")), None)
+
+        mail: dict[str, Any] = await until(arrived, within=within, what=f"a mail with {words!r}")
+        return mail
+
+    async def faults(self, **fault: Any) -> None:
+        """Make the provider misbehave; see `infra/local/aws.py` for the words."""
+        (await self.client.post("/_control/faults", json=fault)).raise_for_status()
