@@ -10,7 +10,7 @@ import httpx
 
 from tests.stack import Inbox
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 - a test person's
+PASSWORD = "correct horse battery staple"
 TOKEN = re.compile(r"token=([A-Za-z0-9_-]+)")
 
 

@@ -1,0 +1,63 @@
+"""Must hold: SIGKILL of the Postgres postmaster under load loses no acknowledged row and never answers 500 (F5)."""
+
+import asyncio
+import time
+from collections import Counter
+
+import httpx
+import pytest
+
+from tests.faults.ledger import Ledger
+from tests.person import Person, soon
+from tests.stack import Stack, until
+
+pytestmark = pytest.mark.timeout(240)
+
+
+async def test_postgres_killed_under_load_keeps_every_acknowledged_row_and_answers_503_meanwhile(
+    stack: Stack, person: Person, client: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    far = soon(86_400)
+    stop = asyncio.Event()
+
+    async def keep_asking(name: str) -> None:
+        n = 0
+        while not stop.is_set() and n < 2_000:
+            title = f"{name}-{n:04}"
+            await ledger.ask(title, person.remind(due=far, title=title))
+            n += 1
+
+    async with asyncio.TaskGroup() as load:
+        for k in range(4):
+            load.create_task(keep_asking(f"load{k}"))
+        await until(lambda: len(ledger.accepted()) >= 20, within=30, what="load is running")
+        await stack.kill("postgres")
+        await until(lambda: ledger.statuses()[503] >= 1, within=30, what="the api noticed")
+
+        async def accepts_connections() -> bool:
+            return bool((await stack.status())["services"]["postgres"]["state"] == "running")
+
+        await until(accepts_connections, within=90, what="postgres is back")
+        back = time.monotonic()
+        before = len(ledger.accepted())
+        await until(lambda: len(ledger.accepted()) > before, within=10, what="the api serves again by itself")
+        assert time.monotonic() - back <= 10
+        stop.set()
+
+    assert set(ledger.statuses()) <= {201, 503, None}, Counter(ledger.statuses())
+    titles = await every_title(person)
+    assert [title for title in ledger.accepted() if title not in titles] == []
+
+
+async def every_title(person: Person) -> set[str]:
+    """All reminders of the person, page by page."""
+    titles: set[str] = set()
+    cursor: str | None = None
+    while True:
+        answer = await person.call("GET", "/reminders", params={"limit": 100} | ({"cursor": cursor} if cursor else {}))
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        titles.update(item["title"] for item in page["items"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return titles
