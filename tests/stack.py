@@ -19,7 +19,7 @@ PETFOLIO = Path(sys.executable).with_name("petfolio")
 
 
 async def until(condition: Callable[[], Any], *, within: float, what: str) -> Any:
-    """Ask `condition` (plain or async) again and again; answer its first truthy result. Fails after `within` seconds."""
+    """Ask `condition` (plain or async) until it answers something truthy, and answer that. `within` is in seconds."""
     deadline = time.monotonic() + within
     while True:
         answer = condition()
