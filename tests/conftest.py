@@ -1,3 +1,109 @@
-"""Fixtures for every test."""
+"""What every test stands on: pinned zone data, real servers (`tests/services.py`), a migrated database."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from core.clock import pin_zone_data
+from core.crypto import FieldCipher
+from core.db import WORKER_POOL, Database, connect
+from core.settings import ApiSettings, KeySettings, Settings
+from integrations.keys.factory import open_keys
+from integrations.keys.secrets import ensure_secrets, ensure_system_key
+from integrations.keys.store import KeyStore
+from models.migrate import upgrade
+from models.queries.keys import KeyTable
+
+if TYPE_CHECKING:
+    from tests.services import PostgresServer
+
+pin_zone_data()
 
 pytest_plugins = ["tests.services"]
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    """A database at this release's schema that nobody connects to: what the others are copied from."""
+    name = postgres_server.create_database()
+    _run(upgrade(postgres_server.owner_url(name), app_role="petfolio"))
+    return name
+
+
+@pytest.fixture(scope="session")
+def key_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Master keys and secrets of this run."""
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="module")
+def database_name(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """A database of the module's own; its tests share it the way households share production."""
+    name = postgres_server.create_database(template=migrated_template)
+    yield name
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def settings(
+    postgres_server: PostgresServer, database_name: str, key_directory: Path, redis_url: str, temporal_address: str
+) -> Settings:
+    """Settings of a process on the test servers. A test changes them with `model_copy(update=…)`."""
+    return Settings(
+        database_url=postgres_server.url(database_name),
+        migration_url=postgres_server.owner_url(database_name),
+        redis_url=redis_url,
+        temporal_address=temporal_address,
+        keys=KeySettings(provider="file", directory=key_directory),
+        api=ApiSettings(docs=True, drain_delay=0),
+    )
+
+
+@pytest.fixture(scope="module")
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """The pools of a worker process on the module's database, with the platform's key and secrets in place."""
+    async with connect(settings, WORKER_POOL) as database:
+        _, secrets = open_keys(settings)
+        await ensure_secrets(secrets)
+        await ensure_system_key(_key_store(settings, database))
+        yield database
+
+
+@pytest.fixture(scope="module")
+def keys(settings: Settings, db: Database) -> KeyStore:
+    """The key store over the module's database."""
+    return _key_store(settings, db)
+
+
+@pytest.fixture(scope="module")
+def cipher(keys: KeyStore) -> FieldCipher:
+    """Field encryption with the module's keys."""
+    return FieldCipher(keys)
+
+
+def _key_store(settings: Settings, database: Database) -> KeyStore:
+    provider, _ = open_keys(settings)
+    return KeyStore(provider, KeyTable(database.reads))
+
+
+def _run(work: Coroutine[Any, Any, object]) -> None:
+    """Run to the end beside whatever loop pytest-asyncio holds open."""
+    failures: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            asyncio.run(work)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
