@@ -115,18 +115,37 @@ def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+class DerivedCiphers:
+    """AES-256-GCM ciphers of one purpose. Deriving costs more than encrypting a short text, so they are kept."""
+
+    def __init__(self, purpose: str) -> None:
+        self._purpose = purpose
+        self._known: dict[str, tuple[bytes, AESGCM]] = {}
+
+    def of(self, key: DataKey) -> AESGCM:
+        """The cipher of `key`. The key store decides how long a key lives; here the derived form is kept only while
+        the store still answers with the same secret."""
+        known = self._known.get(key.kid)
+        if known is None or known[0] != key.secret:
+            if len(self._known) >= 10_000:
+                self._known.clear()
+            known = (key.secret, AESGCM(derive(key.secret, self._purpose)))
+            self._known[key.kid] = known
+        return known[1]
+
+
 class FieldCipher:
     """Seals and opens personal columns. `column` is `table.column`; the row id exists before the insert."""
 
     def __init__(self, keys: KeySource) -> None:
         self._keys = keys
-        self._ciphers: dict[str, tuple[bytes, AESGCM]] = {}
+        self._ciphers = DerivedCiphers("field")
 
     async def seal(self, subject: Subject, column: str, row_id: UUID, text: str) -> str:
         """The stored form of `text`. Raises `SubjectErased`."""
         key = await self._keys.current(subject)
         nonce = os.urandom(12)
-        sealed = self._cipher(key).encrypt(nonce, text.encode(), _aad(column, row_id, key.kid))
+        sealed = self._ciphers.of(key).encrypt(nonce, text.encode(), _aad(column, row_id, key.kid))
         return f"v1.{key.kid}.{_encode(nonce)}.{_encode(sealed)}"
 
     async def seal_optional(self, subject: Subject, column: str, row_id: UUID, text: str | None) -> str | None:
@@ -140,24 +159,15 @@ class FieldCipher:
             key = await self._keys.by_kid(kid)
             if version != "v1":
                 raise ValueError(version)
-            return self._cipher(key).decrypt(_decode(nonce), _decode(ciphertext), _aad(column, row_id, kid)).decode()
+            return (
+                self._ciphers.of(key).decrypt(_decode(nonce), _decode(ciphertext), _aad(column, row_id, kid)).decode()
+            )
         except (InvalidTag, ValueError) as error:
             raise CiphertextInvalid(f"{column} of {row_id} does not open") from error
 
     async def open_optional(self, column: str, row_id: UUID, sealed: str | None) -> str | None:
         """`open`, with None staying None."""
         return None if sealed is None else await self.open(column, row_id, sealed)
-
-    def _cipher(self, key: DataKey) -> AESGCM:
-        # Deriving costs more than encrypting a short field. The key store decides how long a key lives; here the
-        # derived form is kept only while the store still answers with the same secret.
-        known = self._ciphers.get(key.kid)
-        if known is None or known[0] != key.secret:
-            if len(self._ciphers) >= 10_000:
-                self._ciphers.clear()
-            known = (key.secret, AESGCM(derive(key.secret, "field")))
-            self._ciphers[key.kid] = known
-        return known[1]
 
 
 def _aad(column: str, row_id: UUID, kid: str) -> bytes:

@@ -1,0 +1,78 @@
+"""What the api may ask of Temporal directly. Few things: product reads come from Postgres, actions go by the outbox.
+
+Knows workflows by id and by the names in `temporal.contracts`; imports no workflow.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from temporal.client import AWAY, CALL_SECONDS
+
+_HEALTH_SECONDS = 1.0
+
+
+class RunState(StrEnum):
+    """How the latest run of a workflow stands."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ABSENT = "absent"
+    """Temporal knows no such workflow: not started yet, or its history expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The latest run of a workflow as Temporal sees it; everything but `state` is None when it is absent."""
+
+    state: RunState
+    type: str | None = None
+    run_id: str | None = None
+    started_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+_STATES = {
+    WorkflowExecutionStatus.RUNNING: RunState.RUNNING,
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: RunState.RUNNING,
+    WorkflowExecutionStatus.COMPLETED: RunState.COMPLETED,
+    WorkflowExecutionStatus.CANCELED: RunState.CANCELLED,
+    WorkflowExecutionStatus.TERMINATED: RunState.CANCELLED,
+}
+
+
+class Gateway:
+    """A client, every call bounded, an outage an answer instead of an error."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def describe(self, workflow_id: str) -> Execution | None:
+        """The latest run of this id; None when Temporal does not say within 3 s."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                seen = await self._client.get_workflow_handle(workflow_id).describe()
+        except AWAY as error:
+            absent = isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND
+            return Execution(RunState.ABSENT) if absent else None
+        return Execution(
+            state=_STATES.get(seen.status, RunState.FAILED) if seen.status else RunState.RUNNING,
+            type=seen.workflow_type,
+            run_id=seen.run_id,
+            started_at=seen.start_time,
+            closed_at=seen.close_time,
+        )
+
+    async def reachable(self) -> bool:
+        """Whether Temporal serves, asked within 1 s: for readiness."""
+        try:
+            async with asyncio.timeout(_HEALTH_SECONDS):
+                return await self._client.service_client.check_health(timeout=timedelta(seconds=_HEALTH_SECONDS))
+        except AWAY:
+            return False

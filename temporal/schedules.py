@@ -1,0 +1,70 @@
+"""Jobs of the operators, as Temporal Schedules. People's reminders are not among them (temporal.md §2).
+
+Created or updated by `python -m workers setup` at each deploy. Ids are those of `temporal.ids.job`.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+
+from temporal import ids, queues
+from temporal.contracts import reconcile
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A workflow run by the clock. `cron` is in UTC; `jitter` spreads the starts of several installations."""
+
+    name: str
+    workflow: str
+    argument: object
+    cron: str
+    jitter: timedelta
+    queue: str = queues.CORE
+    # A run missed for longer than this (Temporal was down) is left to the next one.
+    catchup_window: timedelta = timedelta(hours=6)
+
+    def schedule(self) -> Schedule:
+        """What Temporal is told. A run that overlaps the former one is skipped: both would do the same."""
+        return Schedule(
+            action=ScheduleActionStartWorkflow(
+                self.workflow, self.argument, id=ids.job(self.name), task_queue=self.queue
+            ),
+            spec=ScheduleSpec(cron_expressions=[self.cron], jitter=self.jitter),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=self.catchup_window),
+        )
+
+
+JOBS: Final = (
+    Job("reconcile", reconcile.WORKFLOW, reconcile.Reconcile(), cron="17 3 * * *", jitter=timedelta(minutes=20)),
+)
+
+
+async def ensure_schedules(client: Client) -> None:
+    """Make every job exist as this release describes it; one that an operator paused stays paused."""
+    for job in JOBS:
+        await _ensure(client, job)
+
+
+async def _ensure(client: Client, job: Job) -> None:
+    wanted = job.schedule()
+    try:
+        await client.create_schedule(ids.job(job.name), wanted)
+    except ScheduleAlreadyRunningError:
+
+        def updated(current: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(replace(wanted, state=current.description.schedule.state))
+
+        await client.get_schedule_handle(ids.job(job.name)).update(updated)
