@@ -58,12 +58,13 @@ class Servers:
         while self._running:
             service, process = self._running.pop()
             end(process, service.stop if service is postgres.SERVICE else Stop(signal=Signals.SIGKILL))
+            service.clean_up(self.site)
 
     def _record(self) -> None:
         records = []
         for service, process in self._running:
             seen = psutil.Process(process.pid)
-            records.append([service.name, seen.pid, seen.create_time(), fingerprint(tuple(seen.cmdline()))])
+            records.append([service.name, seen.pid, seen.create_time(), fingerprint(seen.cmdline())])
         (self.site.root / "servers.json").write_text(json.dumps(records))
 
 

@@ -94,6 +94,7 @@ class _QuietMoto(MotoRequestHandler, _Quiet):
 
 def serve(port: int, inbox_port: int, store: Path, region: str) -> None:
     """Both servers until SIGTERM. Loopback only: moto's own default is every interface."""
+    os.umask(0o077)  # mails are for their reader only
     inbox, faults = Inbox(store), Faults()
     aws = Aws(region, inbox)
     moto: WsgiApp = DomainDispatcherApplication(create_backend_app)

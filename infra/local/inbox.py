@@ -97,8 +97,10 @@ class Inbox:
         columns = "id, channel, recipient, subject, text, html, headers, sent_at"
         with self._lock:
             rows = self._db.execute(f"SELECT {columns} FROM messages {where}", values).fetchall()  # noqa: S608
-        return [Kept(*content, json.loads(headers), sent_at) for *content, headers, sent_at in rows]
+        return [Kept(**{**dict(zip(_FIELDS, row, strict=True)), "headers": json.loads(row[6])}) for row in rows]
 
+
+_FIELDS = tuple(Kept.__dataclass_fields__)
 
 Feedback = Literal["bounce", "complaint"]
 

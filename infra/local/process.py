@@ -5,7 +5,7 @@ import hashlib
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -62,7 +62,7 @@ def missing(program: str) -> StackError:
     return StackError(f"{program} is missing: `make env` installs it from the locked wheels.")
 
 
-def fingerprint(argv: tuple[str, ...]) -> str:
+def fingerprint(argv: Sequence[str]) -> str:
     """A hash of the command line; with pid and start time it recognises a process of ours, never a name."""
     return hashlib.sha256("\0".join(argv).encode()).hexdigest()[:16]
 
@@ -73,7 +73,7 @@ def find(pid: int, create_time: float, command: str) -> psutil.Process | None:
         process = psutil.Process(pid)
         same_start = abs(process.create_time() - create_time) < 1.0
         if same_start and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            return process if fingerprint(tuple(process.cmdline())) == command else None
+            return process if fingerprint(process.cmdline()) == command else None
     except psutil.Error:
         pass  # gone, or somebody else's
     return None
@@ -83,12 +83,23 @@ def end(process: psutil.Process | subprocess.Popen[bytes], stop: Stop) -> None:
     """Ask, wait, insist; returns when the process and the rest of its session are gone."""
     with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
         process.send_signal(stop.signal)
-        try:
-            process.wait(stop.patience)
-        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+        if not _ended_within(process, stop.patience):
             process.send_signal(stop.last)
-            process.wait()
+            _ended_within(process, float("inf"))
     end_session(process.pid, stop)
+
+
+def _ended_within(process: psutil.Process | subprocess.Popen[bytes], seconds: float) -> bool:
+    """A zombie counts as ended: an orphan's may stay until its adoptive parent looks."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if isinstance(process, subprocess.Popen):
+            if process.poll() is not None:
+                return True
+        elif not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def end_session(leader: int, stop: Stop) -> None:
@@ -106,16 +117,6 @@ def tail(log: Path, lines: int = 15) -> str:
         file.seek(max(0, log.stat().st_size - 8192))
         text = file.read().decode(errors="replace")
     return "\n".join(text.splitlines()[-lines:])
-
-
-def wait_until_gone(process: psutil.Process, seconds: float) -> bool:
-    """Whether the process ended within the time; for processes that are not our children."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def memory_of(pids: list[int]) -> int:

@@ -27,10 +27,10 @@ def _no_link(_: Site) -> str | None:
 class Service:
     """One process of the stack. All callables are synchronous; the supervisor runs them in threads.
 
-    `prepare` runs before each start and may run again (files, folders); `provision` runs after the service became
-    ready and may run again (roles, buckets). `settings` is the environment that its users get; `external` names the
-    settings which, when the person gives them, replace the service. A `oneshot` is ready when it has exited with 0.
-    More exits within `window` seconds than `backoff` has pauses and the service has failed.
+    `prepare` runs before each start and may run again (files, folders); `provision` after each time it became ready
+    (roles, buckets); `clean_up` after it has ended. `settings` is the environment that its users get; `external`
+    names the settings which, when the person gives them, replace the service. A `oneshot` is ready when it has exited
+    with 0. With more exits within `window` seconds than `backoff` has pauses the service has failed.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Service:
     ready: Callable[[Site], bool] = lambda _: True
     prepare: Callable[[Site], None] = _nothing
     provision: Callable[[Site], None] = _nothing
+    clean_up: Callable[[Site], None] = _nothing
     settings: Callable[[Site], Mapping[str, str]] = _no_settings
     link: Callable[[Site], str | None] = _no_link
     ports: tuple[str, ...] = ()

@@ -33,13 +33,18 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything a launcher needs to know. `durable` is False only for the throw-away servers of tests."""
+    """Everything a launcher needs to know.
+
+    `environ` is the person's environment, `settings` what the processes of the platform get on top of it. `durable`
+    is False only for the throw-away servers of tests.
+    """
 
     root: Path
     ports: Ports
     secrets: Mapping[str, str]
     identity: Identity | None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    settings: Mapping[str, str] = field(default_factory=dict)
     durable: bool = True
 
     @property
@@ -81,7 +86,7 @@ def open_site(root: Path, ports: Ports, names: Iterable[str], environ: Mapping[s
             f"The disk that holds {root} is full: less than {_MIN_FREE_BYTES // 2**20} MB are free. "
             "Make room, or choose another folder with --data-dir."
         )
-    site = Site(root, ports, load_secrets(root / "secrets.json", names), identity, environ, durable)
+    site = Site(root, ports, load_secrets(root / "secrets.json", names), identity, environ, durable=durable)
     private_folder(site.logs)
     private_folder(site.run, identity)
     return site

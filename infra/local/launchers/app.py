@@ -25,8 +25,8 @@ def _shared(site: Site) -> Mapping[str, str]:
     }
 
 
-def _python(*arguments: str, **env: str) -> Command:
-    return Command((sys.executable, "-m", *arguments), env=env, cwd=CHECKOUT)
+def _python(site: Site, *arguments: str, **env: str) -> Command:
+    return Command((sys.executable, "-m", *arguments), env={**site.settings, **env}, cwd=CHECKOUT)
 
 
 def _worker(role: str) -> Service:
@@ -38,6 +38,7 @@ def _worker(role: str) -> Service:
         ports=(health, metrics),
         after=("setup", "redis"),
         command=lambda site: _python(
+            site,
             "workers",
             role,
             PETFOLIO_WORKER__HEALTH_PORT=str(site.ports[health]),
@@ -51,12 +52,13 @@ def _worker(role: str) -> Service:
 
 SETUP = Service(
     name="setup",
-    title="Migrations and setup",
+    title="Migrations",
     after=_DATA_SERVICES,
     prepare=lambda site: (site.folder("keys"), None)[1],
-    command=lambda _: _python("workers", "setup"),
+    command=lambda site: _python(site, "workers", "setup"),
     settings=_shared,
     oneshot=True,
+    backoff=(),
 )
 
 API = Service(
@@ -64,7 +66,7 @@ API = Service(
     title="API",
     ports=("api",),
     after=("setup", "redis"),
-    command=lambda _: _python("api"),
+    command=lambda site: _python(site, "api"),
     ready=lambda site: http_status(site.ports["api"], "/readyz") == 200,
     link=lambda site: site.link("api"),
     stop=Stop(stage=0, patience=25),

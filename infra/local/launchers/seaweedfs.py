@@ -88,6 +88,13 @@ def _provision(site: Site) -> None:
     mark.write_text(site.link("api"))
 
 
+def _clean_up(site: Site) -> None:
+    """Its gRPC sockets lie in the system's temporary folder, whatever TMPDIR says, and stay after a kill."""
+    for name in _PORTS.values():
+        for socket in Path("/tmp").glob(f"seaweedfs-*-grpc-{site.ports[name]}.sock"):  # noqa: S108
+            socket.unlink(missing_ok=True)
+
+
 def _settings(site: Site) -> dict[str, str]:
     return {
         "PETFOLIO_S3_ENDPOINT": f"http://{site.address('s3')}",
@@ -106,5 +113,6 @@ SERVICE = Service(
     command=_command,
     ready=lambda site: http_status(site.ports["s3"], "/healthz") == 200,
     provision=_provision,
+    clean_up=_clean_up,
     settings=_settings,
 )

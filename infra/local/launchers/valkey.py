@@ -28,6 +28,7 @@ def _prepare(site: Site) -> None:
         'save ""',
         f"requirepass {site.secrets['redis']}",
         "maxmemory-policy noeviction",
+        "set-proc-title no",  # a changed command line would not be recognised after a crash of the supervisor
     )
     write_private(folder / "valkey.conf", "\n".join(lines) + "\n")
 

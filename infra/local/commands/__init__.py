@@ -1,0 +1,1 @@
+"""One module per command of `petfolio`, each with `run(arguments) -> exit code`."""
