@@ -14,10 +14,11 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
+from subprocess import Popen
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -216,6 +217,37 @@ def redis_url(servers: Servers) -> str:
 def temporal_address(servers: Servers) -> str:
     """The Temporal development server in memory: namespace `petfolio`, search attributes, time skipping allowed."""
     return servers.start(temporal.SERVICE).address("temporal")
+
+
+class TemporalServer:
+    """A Temporal server of a test's own, on a file below `folder`: killed and started again it remembers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._stack = ExitStack()
+        _, lock, base = _reserve()
+        self._stack.callback(shutil.rmtree, _folder(base), ignore_errors=True)
+        self._stack.callback(os.close, lock)
+        self._site = open_site(folder, ports.block(base, {}), (), _plain_environment(), durable=True)
+        self._process: Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """For clients; the same after each start."""
+        return self._site.address("temporal")
+
+    async def start(self) -> None:
+        """Returns when it serves."""
+        self._process = await asyncio.to_thread(launch, temporal.SERVICE, self._site)
+
+    async def kill(self) -> None:
+        """SIGKILL: what a crash leaves is what is on disk."""
+        if self._process:
+            await asyncio.to_thread(end, self._process, Stop(signal=Signals.SIGKILL))
+
+    async def stop(self) -> None:
+        """End it and give its ports back."""
+        await self.kill()
+        self._stack.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -91,14 +93,17 @@ class Stack:
 
 
 @asynccontextmanager
-async def running_stack(data_dir: Path, **environment: str) -> AsyncIterator[Stack]:
-    """`petfolio up --detach` on free ports; everything is stopped again, whatever happened in between."""
+async def running_stack(name: str, **environment: str) -> AsyncIterator[Stack]:
+    """`petfolio up --detach` on free ports, in a new folder; everything is stopped and deleted again, whatever
+    happened in between. Not below pytest's folders: those are closed to the uid that root lends to Postgres."""
+    data_dir = Path(tempfile.mkdtemp(prefix=f"petfolio-{name}-"))
     stack = Stack(data_dir, environment)
     try:
         await stack.petfolio("up", "--detach", "--base-port", "0")
         yield stack
     finally:
         await stack.petfolio("down")
+        shutil.rmtree(data_dir)
 
 
 class Inbox:

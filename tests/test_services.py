@@ -3,6 +3,7 @@
 import asyncio
 import json
 from email.message import EmailMessage
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -14,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from temporalio.client import Client
 
-from tests.services import AwsServer, PostgresServer, S3Server
+from tests.services import AwsServer, PostgresServer, S3Server, TemporalServer
 
 
 async def test_the_application_role_may_not_create_tables(postgres_server: PostgresServer) -> None:
@@ -131,3 +132,14 @@ def test_people_can_read_a_mail_and_let_it_bounce(aws: AwsServer) -> None:
         assert "&lt;p&gt;Grüße 🐾&lt;/p&gt;" in page.read().decode()
     with urlopen(Request(f"{aws.inbox_url}/api/messages/{message_id}/bounce", method="POST")) as answer:
         assert json.load(answer) == {"listeners": 0}
+
+
+async def test_a_killed_temporal_server_remembers_its_workflows(tmp_path: Path) -> None:
+    server = TemporalServer(tmp_path / "temporal")
+    await server.start()
+    client = await Client.connect(server.address, namespace="petfolio")
+    await client.start_workflow("Sleeper", id="sleeper", task_queue="nobody")
+    await server.kill()
+    await server.start()
+    assert (await client.get_workflow_handle("sleeper").describe()).workflow_type == "Sleeper"
+    await server.stop()

@@ -9,8 +9,8 @@ from tests.stack import Inbox, Stack, running_stack
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    async with running_stack(tmp_path_factory.mktemp("e2e")) as stack:
+async def stack() -> AsyncIterator[Stack]:
+    async with running_stack("e2e") as stack:
         yield stack
 
 

@@ -94,16 +94,16 @@ def every_log(data_dir: Path) -> Iterator[tuple[Path, str]]:
             yield path, path.read_text(errors="replace")
 
 
-async def test_two_stacks_run_the_demo_beside_each_other(tmp_path: Path, stack: Stack) -> None:
-    async with running_stack(tmp_path / "second") as second:
+async def test_two_stacks_run_the_demo_beside_each_other(stack: Stack) -> None:
+    async with running_stack("second") as second:
         first_url, second_url = (await stack.status())["api_url"], (await second.status())["api_url"]
         assert first_url != second_url
         told = await asyncio.gather(stack.petfolio("demo", within=90), second.petfolio("demo", within=90))
         assert all(re.search(r"https?://\S+/workflows/\S+", text) for text in told), told
 
 
-async def test_data_and_sleeping_workflows_survive_down_and_up(tmp_path: Path) -> None:
-    async with running_stack(tmp_path / "data") as stack:
+async def test_data_and_sleeping_workflows_survive_down_and_up() -> None:
+    async with running_stack("data") as stack:
         status = await stack.status()
         async with (
             httpx.AsyncClient(base_url=status["api_url"], timeout=20) as client,

@@ -12,8 +12,8 @@ from tests.stack import Inbox, Stack, running_stack
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    async with running_stack(tmp_path_factory.mktemp("faults")) as stack:
+async def stack() -> AsyncIterator[Stack]:
+    async with running_stack("faults") as stack:
         yield stack
 
 

@@ -27,10 +27,10 @@ async def temporal(tmp_path: Path) -> AsyncIterator[TemporalServer]:
 
 
 async def test_temporal_dead_for_20_seconds_costs_lateness_and_nothing_else(
-    temporal: TemporalServer, tmp_path: Path, ledger: Ledger
+    temporal: TemporalServer, ledger: Ledger
 ) -> None:
     async with (
-        running_stack(tmp_path / "stack", PETFOLIO_TEMPORAL_ADDRESS=temporal.address) as stack,
+        running_stack("temporal", PETFOLIO_TEMPORAL_ADDRESS=temporal.address) as stack,
         httpx.AsyncClient(base_url=(await stack.status())["api_url"], timeout=20) as client,
         httpx.AsyncClient(base_url=(await stack.status())["inbox_url"], timeout=20) as mails,
     ):

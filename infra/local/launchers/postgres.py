@@ -22,7 +22,7 @@ import asyncpg
 from infra.local.errors import StackError
 from infra.local.process import Command, Stop, missing, tail
 from infra.local.service import Service
-from infra.local.site import Identity, Site, can_enter, write_private
+from infra.local.site import Identity, Site, can_enter, require_passable, write_private
 
 ADMIN, OWNER, APP = "petfolio_admin", "petfolio_owner", "petfolio"
 DATABASE = "petfolio"
@@ -71,6 +71,8 @@ def _reachable(package: Path, site: Site) -> Path:
 
 def _prepare(site: Site) -> None:
     """Initialise the data folder once: into a sibling, then renamed, so that half of one is never taken for whole."""
+    if site.identity:
+        require_passable(site.root, site.identity)
     data = site.root / "postgres"
     if data.exists():
         return
