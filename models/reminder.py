@@ -1,43 +1,14 @@
 """Reminders and their occurrences: the rows that hold what is true; the workflow only knows when."""
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from domain.reminder_series import OccurrenceState, ReminderClass, ReminderState
 from models.base import Versioned, document, timestamptz, words
-
-
-class ReminderState(StrEnum):
-    """Whether the series still plans anything."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    ENDED = "ended"
-
-
-class ReminderClass(StrEnum):
-    """What is at stake; decides about grace, catch-up and quiet hours (recurrence.md §4.9)."""
-
-    DOSE = "dose"
-    ROUTINE = "routine"
-    LOST = "lost"
-    SECURITY = "security"
-
-
-class OccurrenceState(StrEnum):
-    """`scheduled → due → done | skipped | missed | cancelled`; `coalesced` is born closed."""
-
-    SCHEDULED = "scheduled"
-    DUE = "due"
-    DONE = "done"
-    SKIPPED = "skipped"
-    MISSED = "missed"
-    CANCELLED = "cancelled"
-    COALESCED = "coalesced"
 
 
 class Reminder(Versioned, table=True):

@@ -1,0 +1,198 @@
+"""A reminder's rows as the rules see them: the series, its occurrences, and what a decision changes.
+
+Words (recurrence.md): a *nominal* is the wall-clock time the rule names, an *instant* the UTC moment it happens, an
+*occurrence* one nominal with a state of its own. Identity is the key, never the instant.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from domain.recurrence import Elapsed, Fixed, Schedule
+
+
+class ReminderState(StrEnum):
+    """Whether the series still plans anything."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class ReminderClass(StrEnum):
+    """What is at stake; decides about grace, catch-up and quiet hours (recurrence.md §4.9)."""
+
+    DOSE = "dose"
+    ROUTINE = "routine"
+    LOST = "lost"
+    SECURITY = "security"
+
+
+class OccurrenceState(StrEnum):
+    """`scheduled → due → done | skipped | missed | cancelled`; `coalesced` is born closed."""
+
+    SCHEDULED = "scheduled"
+    DUE = "due"
+    DONE = "done"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+    CANCELLED = "cancelled"
+    COALESCED = "coalesced"
+
+
+OPEN: Final = frozenset({OccurrenceState.SCHEDULED, OccurrenceState.DUE})
+GRACE: Final = {ReminderClass.DOSE: timedelta(hours=4)}
+ROUTINE_GRACE: Final = timedelta(hours=12)
+LATE_AFTER: Final = timedelta(minutes=1)
+"""Schedules are written in minutes: a notice within the minute is on time."""
+OVERDUE_MARKS: Final = (timedelta(weeks=1), timedelta(days=30))
+EXPIRES_AFTER: Final = timedelta(days=31)
+"""When the last occurrence of a counted series closes as missed (recurrence.md §4.6)."""
+MAX_SNOOZES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One nominal of a series. Closed ones are immutable facts, but for undo and the correction of a missed one."""
+
+    key: str
+    schedule_version: int
+    seq: int
+    nominal: str
+    instant: datetime
+    tzid: str | None
+    tzdata_version: str
+    state: OccurrenceState = OccurrenceState.SCHEDULED
+    late: bool = False
+    notice_at: datetime | None = None
+    notified_at: datetime | None = None
+    snooze_count: int = 0
+    closed_at: datetime | None = None
+    closed_by: UUID | None = None
+    completed_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: UUID | None = None
+    reason: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Still to be done."""
+        return self.state in OPEN
+
+    def closed(self, state: OccurrenceState, at: datetime, *, reason: str | None = None) -> "Occurrence":
+        """This one, closed by the passing of time or by a change of the series."""
+        return replace(self, state=state, closed_at=at, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One reminder as it stands under its row lock, with its open occurrences and any that an action names.
+
+    `zone` is the one in force now (of the pet's home, the user, or the schedule itself): where it differs from that of
+    `schedule`, somebody has moved. `top` is the highest `seq` ever used, `finished` how many of this version were done
+    or skipped, `handled` the keys of this version's nominals closed in the last days or ahead of time: what a moved
+    zone or an early completion must not bring back. `unsent` says that a claimed notice has not left.
+    """
+
+    reminder_id: UUID
+    household_id: UUID
+    user_id: UUID
+    pet_id: UUID | None
+    klass: ReminderClass
+    state: ReminderState
+    schedule: Schedule
+    zone: str
+    ended_reason: str | None = None
+    occurrences: tuple[Occurrence, ...] = ()
+    top: int = 0
+    finished: int = 0
+    handled: frozenset[str] = frozenset()
+    unsent: bool = False
+
+    @property
+    def pending(self) -> Occurrence | None:
+        """The next occurrence, not yet due."""
+        return next((o for o in self.occurrences if o.state is OccurrenceState.SCHEDULED), None)
+
+    @property
+    def due(self) -> Occurrence | None:
+        """The latest occurrence that is due and not closed."""
+        return next((o for o in reversed(self.occurrences) if o.state is OccurrenceState.DUE), None)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the next nominal comes by itself."""
+        return is_repeating(self.schedule)
+
+    @property
+    def grace(self) -> timedelta | None:
+        """How late a notice may still go out. None: however late (`once`, `after_completion`)."""
+        if not isinstance(self.schedule, Fixed | Elapsed):
+            return None
+        if self.schedule.grace_minutes is not None:
+            return timedelta(minutes=self.schedule.grace_minutes)
+        return GRACE.get(self.klass, ROUTINE_GRACE)
+
+    @property
+    def next_at(self) -> datetime | None:
+        """The instant of the next pending occurrence; of the open one where none is to come."""
+        nearest = self.pending or self.due
+        return nearest.instant if nearest else None
+
+    def find(self, key: str) -> Occurrence:
+        """The occurrence with this key, which the loader brought. Raises KeyError."""
+        return {o.key: o for o in self.occurrences}[key]
+
+    def put(self, changed: Iterable[Occurrence]) -> "Series":
+        """This series with these occurrences new or changed, in the order of their `seq`."""
+        by_key = {o.key: o for o in self.occurrences} | {o.key: o for o in changed}
+        ordered = tuple(sorted(by_key.values(), key=lambda o: o.seq))
+        return replace(self, occurrences=ordered, top=max((self.top, *(o.seq for o in ordered))))
+
+    def without(self, key: str) -> "Series":
+        """This series before that occurrence was planned."""
+        return replace(self, occurrences=tuple(o for o in self.occurrences if o.key != key))
+
+    def expired(self, planned_at: datetime, now: datetime) -> bool:
+        """Whether a notice planned for then has become useless."""
+        return self.grace is not None and now - planned_at > self.grace
+
+
+def is_repeating(schedule: Schedule) -> bool:
+    """Whether the next nominal comes by itself, whatever became of the last."""
+    return isinstance(schedule, Fixed | Elapsed)
+
+
+def next_mark(series: Series, occurrence: Occurrence, now: datetime) -> datetime | None:
+    """When an open occurrence is announced again: a week and a month later, and only where no next one follows."""
+    if series.repeats and series.pending is not None:
+        return None
+    return next((occurrence.instant + mark for mark in OVERDUE_MARKS if occurrence.instant + mark > now), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message to a reminder's people. `step` (`due`, `snooze-{n}`, `overdue-{n}`) is part of the ledger's key."""
+
+    key: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the caller should know about what was just accepted."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The series after a decision, the notices it calls for, and what the caller should be told."""
+
+    series: Series
+    notices: tuple[Notice, ...] = ()
+    warnings: tuple[Warned, ...] = field(default=())
