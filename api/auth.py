@@ -5,7 +5,7 @@ an error or a slow answer asks Postgres, so losing Redis neither logs anybody ou
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated
 from uuid import UUID
 
@@ -14,12 +14,13 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
-from api.identity import Identity
+from api.identity import ClientDep, Identity, IdentityDep
+from api.rate_limit import Policy
 from api.tokens import LEEWAY, Caller, TokenRefused
 from core.redis import Redis, RedisAway
 from models.queries import sessions
 
-__all__ = ["Caller", "CurrentUser", "current_user", "mark_revoked"]
+__all__ = ["Caller", "CurrentUser", "current_user", "limited", "mark_revoked"]
 
 _KNOWN_SECONDS = 10
 _REVOKED, _OK = b"revoked", b"ok"
@@ -49,6 +50,18 @@ class _CurrentUser(SecurityBase):
 
 current_user = _CurrentUser()
 CurrentUser = Annotated[Caller, Depends(current_user)]
+
+
+def limited(policy: Policy) -> Callable[..., Awaitable[None]]:
+    """A dependency for routes without a caller: counts the network the request comes from."""
+
+    async def count(request: Request, identity: IdentityDep, client: ClientDep) -> None:
+        state = await identity.limiter.hit(policy, identity.trace(client.network).hex())
+        request.state.rate_limit = state
+        if not state.allowed:
+            raise state.refusal()
+
+    return count
 
 
 def session_key(user_id: UUID, session_id: UUID) -> str:

@@ -39,15 +39,15 @@ class Identity:
 
     def blind_index(self, canonical: str) -> bytes:
         """What `users.email_bidx` holds: lookup without the address (§3)."""
-        return _mac(self._index_key, canonical)
+        return _mac(self._index_key, canonical.encode())
 
-    def throttle_key(self, canonical: str) -> bytes:
+    def throttle_key(self, email_bidx: bytes) -> bytes:
         """Whose failures are counted, the same whether or not the account exists."""
-        return _mac(self._throttle_key, canonical)
+        return _mac(self._throttle_key, email_bidx)
 
     def trace(self, address: str) -> bytes:
         """An IP address as the audit log keeps it: comparable, not readable."""
-        return _mac(self._trace_key, address)
+        return _mac(self._trace_key, address.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ IdentityDep = Annotated[Identity, Depends(get_identity)]
 ClientDep = Annotated[Client, Depends(get_client)]
 
 
-def _mac(key: bytes, text: str) -> bytes:
-    return hmac.digest(key, text.encode(), hashlib.sha256)
+def _mac(key: bytes, data: bytes) -> bytes:
+    return hmac.digest(key, data, hashlib.sha256)
 
 
 def _printable(text: str) -> str:

@@ -44,8 +44,8 @@ class Script:
 
 
 class Redis:
-    """Connects at the first call and again after a loss, at most every `retry_seconds`; until then calls fail at once,
-    so that an absent Redis costs a request nothing."""
+    """Connects at the first call and again after a loss, `retry_seconds` after a failure. Meanwhile calls fail at once:
+    a Redis that is dead or frozen costs now and then one request `call_seconds`, and the others nothing."""
 
     def __init__(self, url: str, *, call_seconds: float = 0.05, retry_seconds: float = 0.25) -> None:
         """`url` is `redis://` or `rediss://`, with user, password and database number."""
@@ -57,7 +57,7 @@ class Redis:
         self._call_seconds, self._retry_seconds = call_seconds, retry_seconds
         self._lane: _Lane | None = None
         self._connecting: asyncio.Task[_Lane] | None = None
-        self._retry_at = 0.0
+        self._retry_at = self._patience = 0.0
 
     async def call(self, *command: Word) -> Reply:
         """The reply to one command. Raises `RedisAway`."""
@@ -105,12 +105,14 @@ class Redis:
         if self._connecting is None:
             if loop.time() < self._retry_at:
                 raise RedisAway("not connected")
-            self._retry_at = loop.time() + self._retry_seconds
+            self._patience = loop.time() + self._call_seconds
             self._connecting = loop.create_task(self._connect())
             self._connecting.add_done_callback(self._connected)
+        if loop.time() >= self._patience:  # those who came with the attempt have waited for all
+            raise RedisAway("still connecting")
         try:
-            async with asyncio.timeout(self._call_seconds):
-                return await asyncio.shield(self._connecting)  # it goes on for the next caller when this one gives up
+            async with asyncio.timeout_at(self._patience):
+                return await asyncio.shield(self._connecting)  # it goes on when its callers have given up
         except TimeoutError as error:
             raise RedisAway("still connecting") from error
 
@@ -125,21 +127,23 @@ class Redis:
                         raise RedisAway(str(reply))
         except (OSError, TimeoutError) as error:
             raise RedisAway("cannot connect") from error
-        lane.limit = self._call_seconds
+        lane.limit_calls(self._call_seconds)
         return lane
 
     def _connected(self, task: "asyncio.Task[_Lane]") -> None:
         self._connecting = None
         if not task.cancelled() and task.exception() is None:
             self._lane = task.result()
+        else:
+            self._retry_at = asyncio.get_running_loop().time() + self._retry_seconds
 
 
 class _Lane(asyncio.Protocol):
     """One connection. Replies come in the order of the commands, so the oldest waiting command tells its health."""
 
     def __init__(self) -> None:
-        self.limit = CONNECT_SECONDS
         self.closed = False
+        self._limit = CONNECT_SECONDS
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
         self._waiting: deque[tuple[asyncio.Future[Reply], float]] = deque()
@@ -149,14 +153,21 @@ class _Lane(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is none by inheritance
 
+    def limit_calls(self, seconds: float) -> None:
+        """From now on, once the handshake is done and nothing waits."""
+        self._limit = seconds
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
     def send(self, command: tuple[Word, ...]) -> "asyncio.Future[Reply]":
         reply: asyncio.Future[Reply] = self._loop.create_future()
         if self.closed:
             reply.set_exception(RedisAway("connection lost"))
             return reply
-        self._waiting.append((reply, self._loop.time() + self.limit))
+        self._waiting.append((reply, self._loop.time() + self._limit))
         if self._watch is None:
-            self._watch = self._loop.call_later(self.limit, self._check)
+            self._watch = self._loop.call_later(self._limit, self._check)
         self._transport.write(pack_command(command))  # type: ignore[arg-type]  # its stub says tuple of one
         return reply
 
@@ -190,7 +201,7 @@ class _Lane(asyncio.Protocol):
         if left <= 0 and self._late:
             return self.drop()
         self._late = left <= 0
-        self._watch = self._loop.call_later(max(left, self.limit / 5), self._check)
+        self._watch = self._loop.call_later(max(left, self._limit / 5), self._check)
 
 
 def _handshake(options: dict[str, object]) -> list[tuple[Word, ...]]:

@@ -18,7 +18,7 @@ FREE_FAILURES = 5
 MAX_DELAY = timedelta(minutes=15)
 FAILURES_FORGOTTEN_AFTER = timedelta(hours=24)
 MAX_CONSECUTIVE_FAILURES = 100
-"""After it only a reset of the password opens the account again (NIST SP 800-63B-4 §3.2.2)."""
+"""NIST SP 800-63B-4 §3.2.2."""
 
 
 class PasswordRefused(Invalid):
@@ -65,6 +65,38 @@ def delay_after(failures: int) -> timedelta:
     if failures <= FREE_FAILURES:
         return timedelta(0)
     return min(timedelta(seconds=2 ** min(failures - FREE_FAILURES, 30)), MAX_DELAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Attempts on one account since the last right password."""
+
+    fails: int
+    consecutive: int
+    next_allowed_at: datetime
+    last_fail_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Too early: come back after `seconds`."""
+
+    seconds: int
+
+
+def charge(attempts: Attempts, *, now: datetime) -> Attempts | Wait:
+    """Count one attempt as failed before its password is looked at, or refuse it uncounted.
+
+    The counters decay after 24 h without a counted attempt; the cap on consecutive failures holds that long too.
+    """
+    if now - attempts.last_fail_at >= FAILURES_FORGOTTEN_AFTER:
+        attempts = Attempts(0, 0, now, now)
+    if attempts.consecutive >= MAX_CONSECUTIVE_FAILURES:
+        return Wait(_ceil((attempts.last_fail_at + FAILURES_FORGOTTEN_AFTER - now).total_seconds()))
+    if now < attempts.next_allowed_at:
+        return Wait(_ceil((attempts.next_allowed_at - now).total_seconds()))
+    fails = attempts.fails + 1
+    return Attempts(fails, attempts.consecutive + 1, now + delay_after(fails), now)
 
 
 def network_of(address: str) -> str:

@@ -1,0 +1,187 @@
+"""Accounts from the first address to the wish to be forgotten (identity-and-security.md §2.5-2.6, reliability §4.4)."""
+
+import asyncio
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import mark_revoked
+from api.identity import Client, Identity
+from api.mail import MailTemplate, send_mail
+from api.sessions import password_matches
+from api.tokens import Caller
+from api.trail import note
+from core.crypto import Subject
+from core.errors import Forbidden, PetfolioError
+from core.ids import new_id
+from models.queries import erasure, households, sessions, users
+from models.queries.clock import database_now
+from models.session import MailTokenKind
+from models.user import ErasureRequest, User, UserState
+
+REGISTRATION_SECONDS = 0.25
+"""No registration answers sooner, so that its time does not tell a new address from a known one."""
+STEP_UP_AGE = timedelta(minutes=5)
+
+
+class LinkRefused(PetfolioError):
+    """400, the same for a used, expired, voided, unknown or truncated token, and one of another kind."""
+
+    code = "invalid_mail_token"
+    http_status = 400
+
+
+class StepUpRequired(Forbidden):
+    """403: signed in too long ago for this, and the password that would prove it was not sent."""
+
+    code = "step_up_required"
+
+
+class PasswordWrong(Forbidden):
+    """403: the session stays as it is."""
+
+    code = "password_wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a person tells about themselves. `address` is mailed to, `canonical` tells accounts apart; the password is
+    normalised and of a length that may be set."""
+
+    address: str
+    canonical: str
+    password: str
+    first_name: str | None
+    last_name: str | None
+    phone: str | None
+    timezone: str
+
+
+async def register(identity: Identity, client: Client, form: Registration) -> None:
+    """Make an account, or tell the owner of the address by mail that there is one. The caller cannot see which.
+
+    Both ways hash, write one outbox row and take the same time. An unverified account is made over: whoever registered
+    first with somebody else's address must not choose the password of its owner. Raises `HashingBusy`.
+    """
+    until = time.monotonic() + REGISTRATION_SECONDS
+    password_hash = await identity.passwords.hash(form.password)
+    email_bidx = identity.blind_index(form.canonical)
+    if (await identity.limiter.hit("mails", email_bidx.hex())).allowed:
+        known = await users.credentials_by_address(identity.db.reads, email_bidx)
+        if known is not None or not await _create(identity, client, form, email_bidx, password_hash):
+            await _register_again(identity, client, form, email_bidx, password_hash)
+    await asyncio.sleep(until - time.monotonic())
+
+
+async def verify_email(identity: Identity, client: Client, token: str) -> None:
+    """The address is theirs: the account may sign in. Raises `LinkRefused`."""
+    async with identity.db.sessions.begin() as session:
+        user = await _owner_of(session, token, MailTokenKind.VERIFY)
+        user.email_verified_at = user.email_verified_at or await database_now(session)
+        await note(session, identity, client, "auth.verify_email", actor=user.id, subject=user.id)
+
+
+async def request_erasure(identity: Identity, client: Client, caller: Caller, password: str | None) -> ErasureRequest:
+    """Block the account at once, end its sessions and set the day. Raises `StepUpRequired`, `PasswordWrong`,
+    `TooManyRequests`, `HashingBusy`."""
+    await _step_up(identity, client, caller, password)
+    async with identity.db.sessions.begin() as session:
+        user = await users.lock(session, caller.user_id)
+        if user is None or user.state != UserState.ACTIVE:
+            raise StepUpRequired("The account is no longer active.")
+        now = await database_now(session)
+        execute_at = now + timedelta(days=identity.settings.erasure.grace_days)
+        request = ErasureRequest(user_id=user.id, execute_at=execute_at)
+        await erasure.add(session, request)
+        user.state = UserState.BLOCKED
+        await session.flush()
+        ended = await sessions.revoke_all(session, user.id, "erasure_requested")
+        await note(session, identity, client, "erasure.request", actor=user.id, subject=user.id, sid=caller.session_id)
+        await send_mail(session, user.id, MailTemplate.ERASURE_REQUESTED)
+    await mark_revoked(identity, caller.user_id, {*ended, caller.session_id})
+    return request
+
+
+async def cancel_erasure(identity: Identity, client: Client, token: str) -> None:
+    """The account is as it was; its owner signs in anew. Raises `LinkRefused`."""
+    async with identity.db.sessions.begin() as session:
+        user = await _owner_of(session, token, MailTokenKind.CANCEL_ERASURE)
+        if user.state != UserState.BLOCKED or await erasure.cancel(session, user.id) is None:
+            raise _bad_token()
+        user.state = UserState.ACTIVE
+        await note(session, identity, client, "erasure.cancel", actor=user.id, subject=user.id)
+
+
+async def _create(
+    identity: Identity, client: Client, form: Registration, email_bidx: bytes, password_hash: str
+) -> bool:
+    """A new account with its keys and home; False when another request was quicker."""
+    user_id, household_id = new_id(), new_id()
+    await asyncio.gather(
+        identity.keys.create(Subject.user(user_id)), identity.keys.create(Subject.household(household_id))
+    )
+    user = User(
+        id=user_id,
+        email_ct=await identity.cipher.seal(Subject.user(user_id), "users.email_ct", user_id, form.address),
+        email_bidx=email_bidx,
+    )
+    await _fill_in(identity, user, form, password_hash)
+    async with identity.db.sessions.begin() as session:
+        if not await users.add(session, user):
+            return False
+        await households.create(session, household_id, user_id, home_tzid=form.timezone)
+        await note(session, identity, client, "auth.register", outcome="new", actor=user_id, subject=user_id)
+        await send_mail(session, user_id, MailTemplate.VERIFY_EMAIL)
+    return True
+
+
+async def _register_again(
+    identity: Identity, client: Client, form: Registration, email_bidx: bytes, password_hash: str
+) -> None:
+    async with identity.db.sessions.begin() as session:
+        user = await users.lock_by_address(session, email_bidx)
+        if user is None:
+            return  # erased between the two looks; the address is free for the next try
+        unverified = user.email_verified_at is None and user.state == UserState.ACTIVE
+        if unverified:
+            await _fill_in(identity, user, form, password_hash)
+        await note(session, identity, client, "auth.register", outcome="known", actor=None, subject=user.id)
+        await send_mail(session, user.id, MailTemplate.VERIFY_EMAIL if unverified else MailTemplate.ALREADY_REGISTERED)
+
+
+async def _fill_in(identity: Identity, user: User, form: Registration, password_hash: str) -> None:
+    owner, cipher = Subject.user(user.id), identity.cipher
+    user.first_name_ct = await cipher.seal_optional(owner, "users.first_name_ct", user.id, form.first_name)
+    user.last_name_ct = await cipher.seal_optional(owner, "users.last_name_ct", user.id, form.last_name)
+    user.phone_ct = await cipher.seal_optional(owner, "users.phone_ct", user.id, form.phone)
+    user.timezone = form.timezone
+    user.password_hash, user.password_single_factor_ok = password_hash, True
+
+
+async def _step_up(identity: Identity, client: Client, caller: Caller, password: str | None) -> None:
+    """Proof that it is them, now: the password, or a login of the last five minutes (ASVS 7.5.1)."""
+    if password is None:
+        async with identity.db.sessions.begin() as session:
+            if await database_now(session) - caller.auth_time > STEP_UP_AGE:
+                raise StepUpRequired("Send the password, or sign in again first.")
+        return
+    account = await users.credentials_by_id(identity.db.reads, caller.user_id)
+    if account is None or not await password_matches(identity, account.email_bidx, account, password):
+        async with identity.db.sessions.begin() as session:
+            who = caller.user_id
+            await note(session, identity, client, "auth.step_up", outcome="refused", actor=who, subject=who)
+        raise PasswordWrong("The password is wrong.")
+
+
+async def _owner_of(session: AsyncSession, token: str, kind: MailTokenKind) -> User:
+    user = await users.use_mail_token(session, hashlib.sha256(token.encode()).digest(), kind)
+    if user is None:
+        raise _bad_token()
+    return user
+
+
+def _bad_token() -> LinkRefused:
+    return LinkRefused("The link is not valid, or no longer.")

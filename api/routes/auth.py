@@ -1,0 +1,86 @@
+"""`/auth`: signing up, in and out. The mechanisms are in `api/accounts.py` and `api/sessions.py`."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response, status
+
+from api import accounts, sessions
+from api.auth import CurrentUser, limited
+from api.identity import ClientDep, IdentityDep
+from api.schemas.auth import LoginIn, RefreshIn, RegisterIn, RegisterOut, SessionOut, SessionsOut, TokenIn, TokensOut
+
+router = APIRouter(prefix="/auth", tags=["auth"])
+
+_JSON = "application/json"
+
+
+@router.post(
+    "/register",
+    operation_id="register",
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=[Depends(limited("registration"))],
+)
+async def register(body: RegisterIn, identity: IdentityDep, client: ClientDep) -> RegisterOut:
+    """Sign up. The answer is the same whether or not the address has an account; the mail tells its owner."""
+    await accounts.register(identity, client, body.registration())
+    return RegisterOut()
+
+
+@router.post(
+    "/verify-email",
+    operation_id="verify_email",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Depends(limited("anonymous"))],
+)
+async def verify_email(body: TokenIn, identity: IdentityDep, client: ClientDep) -> None:
+    """Confirm the address with the token of the mailed link. 400 `invalid_mail_token` for any other token."""
+    await accounts.verify_email(identity, client, body.token)
+
+
+@router.post("/login", operation_id="login", response_model=TokensOut, dependencies=[Depends(limited("login"))])
+async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Response:
+    """Open a session. 401 `invalid_credentials` whatever is wrong, 429 when it is tried too often."""
+    answer = await sessions.sign_in(identity, client, body.email.canonical, body.password)
+    return Response(answer, media_type=_JSON)
+
+
+@router.post(
+    "/refresh-token",
+    operation_id="refresh_token",
+    response_model=TokensOut,
+    dependencies=[Depends(limited("anonymous"))],
+)
+async def refresh_token(body: RefreshIn, identity: IdentityDep, client: ClientDep) -> Response:
+    """Fresh tokens. Repeated within seconds it gets the same answer; an older token ends the session."""
+    return Response(await sessions.refresh(identity, client, body.refresh_token), media_type=_JSON)
+
+
+@router.post("/logout", operation_id="logout", status_code=status.HTTP_204_NO_CONTENT)
+async def logout(caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> None:
+    """End this session."""
+    await sessions.sign_out(identity, client, caller)
+
+
+@router.post("/logout-all", operation_id="logout_all", status_code=status.HTTP_204_NO_CONTENT)
+async def logout_all(caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> None:
+    """End every session, this one included."""
+    await sessions.sign_out_everywhere(identity, client, caller)
+
+
+@router.get("/sessions", operation_id="list_sessions")
+async def list_sessions(caller: CurrentUser, identity: IdentityDep) -> SessionsOut:
+    """The devices that are signed in."""
+    found = await sessions.live(identity, caller)
+    return SessionsOut(items=[SessionOut.of(session, caller.session_id) for session in found])
+
+
+@router.delete("/sessions", operation_id="end_other_sessions", status_code=status.HTTP_204_NO_CONTENT)
+async def end_other_sessions(caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> None:
+    """End every session but this one."""
+    await sessions.end_other_sessions(identity, client, caller)
+
+
+@router.delete("/sessions/{session_id}", operation_id="end_session", status_code=status.HTTP_204_NO_CONTENT)
+async def end_session(session_id: UUID, caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> None:
+    """End one session of one's own; 404 for anybody else's."""
+    await sessions.end_session(identity, client, caller, session_id, reason="session_ended")

@@ -1,0 +1,249 @@
+"""Signing in, staying signed in, signing out (identity-and-security.md §4.1, §4.3).
+
+These flows own their transactions: a failure is counted before the password is looked at, and a stolen refresh token
+ends its session although the answer is an error.
+"""
+
+import hashlib
+import os
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import orjson
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import mark_revoked
+from api.identity import Client, Identity
+from api.mail import MailTemplate, send_mail
+from api.tokens import Caller
+from api.trail import note
+from core.crypto import derive
+from core.errors import NotFound, TooManyRequests, Unauthorized
+from core.ids import new_id
+from domain.auth import Refresh, RefreshChain, is_hashable_password, judge_refresh, normalize_password, truncated_ip
+from models.queries import sessions, throttle, users
+from models.queries.clock import database_now
+from models.queries.sessions import Standing
+from models.queries.users import Credentials
+from models.session import Session
+
+
+class CredentialsRefused(Unauthorized):
+    """401, the same for an unknown address, a wrong password, an unverified and a blocked account."""
+
+    code = "invalid_credentials"
+
+
+class GrantRefused(Unauthorized):
+    """401: the refresh token is not the live one of a live session."""
+
+    code = "invalid_grant"
+
+
+async def sign_in(identity: Identity, client: Client, canonical: str, password: str) -> bytes:
+    """Open a device session; the body of the answer. Raises `CredentialsRefused`, `TooManyRequests`, `HashingBusy`."""
+    network = identity.trace(client.network).hex()
+    account_key = identity.blind_index(canonical)
+    await identity.limiter.require("login_hourly", network)
+    await identity.limiter.require("login_account", f"{network}:{account_key.hex()}")
+    account = await users.credentials_by_address(identity.db.reads, account_key)
+    if not await password_matches(identity, account_key, account, password) or account is None:
+        subject = account.user_id if account else None
+        async with identity.db.sessions.begin() as session:
+            await note(session, identity, client, "auth.login", outcome="refused", actor=None, subject=subject)
+        raise CredentialsRefused("The address or the password is wrong, or the address was not confirmed yet.")
+    return await _open_session(identity, client, account)
+
+
+async def password_matches(identity: Identity, account_key: bytes, account: Credentials | None, password: str) -> bool:
+    """Whether this is the account's password. Counted against the account first, hashed in any case.
+
+    `account_key` is the blind index of the address, also when there is no account. Raises `TooManyRequests` and
+    `HashingBusy`.
+    """
+    identity.passwords.require_capacity()
+    key = identity.throttle_key(account_key)
+    async with identity.db.sessions.begin() as session:
+        wait = await throttle.charge_attempt(session, key)
+    if wait is not None:
+        raise TooManyRequests("Too many attempts on this account.", retry_after=wait.seconds)
+    normalized = normalize_password(password)
+    if not is_hashable_password(normalized):
+        return False
+    verdict = await identity.passwords.verify(account.password_hash if account else None, normalized)
+    if not verdict.matches or account is None or not account.may_sign_in:
+        return False
+    fresh = await identity.passwords.hash(normalized) if verdict.outdated else None
+    async with identity.db.sessions.begin() as session:
+        await throttle.forgive(session, key)
+        if fresh is not None:
+            await users.set_password_hash(session, account.user_id, fresh)
+    return True
+
+
+async def refresh(identity: Identity, client: Client, raw: str) -> bytes:
+    """The next pair of tokens; for the immediate parent, inside the window, the very bytes answered before.
+
+    Raises `GrantRefused`. An older token was stolen: its session ends, and its owner is told.
+    """
+    presented = _hash(raw)
+    window = timedelta(seconds=identity.settings.auth.refresh_replay_window_seconds)
+    async with identity.db.sessions.begin() as session:
+        row = await sessions.lock_by_token(session, presented) or await sessions.lock_by_retired(session, presented)
+        if row is None:
+            raise _bad_grant()
+        standing = await sessions.standing(session, row.user_id)
+        match judge_refresh(_chain(row, standing), presented, now=standing.now, window=window):
+            case Refresh.ROTATE:
+                return await _rotate(session, identity, row, raw, standing.now)
+            case Refresh.REPLAY:
+                await _note_refresh(session, identity, client, row, "replayed")
+                return _replayed(row, raw)
+            case Refresh.REFUSE:
+                raise _bad_grant()
+            case Refresh.REUSED:
+                await sessions.revoke(session, row.id, "refresh_reuse")
+                await _note_refresh(session, identity, client, row, "reused")
+                await send_mail(session, row.user_id, MailTemplate.SESSION_REUSE)
+    await mark_revoked(identity, row.user_id, [row.id])
+    raise _bad_grant()
+
+
+async def sign_out(identity: Identity, client: Client, caller: Caller) -> None:
+    """End the caller's own session."""
+    await end_session(identity, client, caller, caller.session_id, reason="logout")
+
+
+async def sign_out_everywhere(identity: Identity, client: Client, caller: Caller) -> None:
+    """End every session of the caller, this one included."""
+    async with identity.db.sessions.begin() as session:
+        ended = await sessions.revoke_all(session, caller.user_id, "logout_all")
+        await _note_own(session, identity, client, caller, "auth.logout_all")
+    await mark_revoked(identity, caller.user_id, {*ended, caller.session_id})
+
+
+async def end_session(identity: Identity, client: Client, caller: Caller, session_id: UUID, *, reason: str) -> None:
+    """End one of the caller's sessions; ending it again changes nothing. Raises `NotFound` for anybody else's."""
+    async with identity.db.sessions.begin() as session:
+        row = await sessions.lock(session, session_id)
+        if row is None or row.user_id != caller.user_id:
+            raise NotFound("There is no such session.")
+        await sessions.revoke(session, session_id, reason)
+        await _note_own(session, identity, client, caller, f"auth.{reason}", f"session:{session_id}")
+    await mark_revoked(identity, caller.user_id, [session_id])
+
+
+async def live(identity: Identity, caller: Caller) -> list[Session]:
+    """The caller's devices."""
+    async with identity.db.sessions() as session:
+        return await sessions.live_sessions(session, caller.user_id)
+
+
+async def end_other_sessions(identity: Identity, client: Client, caller: Caller) -> None:
+    """End every session of the caller but this one."""
+    async with identity.db.sessions.begin() as session:
+        ended = await sessions.revoke_others(session, caller.user_id, caller.session_id, "logout_others")
+        await _note_own(session, identity, client, caller, "auth.logout_others")
+    await mark_revoked(identity, caller.user_id, ended)
+
+
+async def _open_session(identity: Identity, client: Client, account: Credentials) -> bytes:
+    raw, session_id = _new_token(), new_id()
+    settings = identity.settings.auth
+    async with identity.db.sessions.begin() as session:
+        now = await database_now(session)
+        absolute = now + timedelta(days=settings.refresh_absolute_days)
+        row = Session(
+            id=session_id,
+            user_id=account.user_id,
+            # As read before the password was checked: a logout everywhere meanwhile makes this session still-born.
+            epoch=account.epoch,
+            rt_hash=_hash(raw),
+            auth_time=now,
+            amr=["pwd"],
+            ip_trunc=truncated_ip(client.address),
+            user_agent=client.user_agent,
+            last_seen=now,
+            idle_expires_at=now + timedelta(days=settings.refresh_idle_days),
+            absolute_expires_at=absolute,
+        )
+        session.add(row)
+        who = account.user_id
+        await note(session, identity, client, "auth.login", actor=who, subject=who, sid=session_id)
+    return _token_response(identity, row, raw)
+
+
+async def _rotate(session: AsyncSession, identity: Identity, row: Session, raw: str, now: datetime) -> bytes:
+    if row.prev_hash is not None:
+        await sessions.retire(session, row.prev_hash, row.id, now)
+    successor = _new_token()
+    row.prev_hash, row.rt_hash = row.rt_hash, _hash(successor)
+    row.gen += 1
+    row.rotated_at = row.last_seen = now
+    row.idle_expires_at = now + timedelta(days=identity.settings.auth.refresh_idle_days)
+    body = _token_response(identity, row, successor)
+    # Under a key from the raw token: its hash is in this row, so a key made of that would protect nothing.
+    nonce = os.urandom(12)
+    row.replay_ct = nonce + _replay_cipher(raw, row.id).encrypt(nonce, body, None)
+    return body
+
+
+def _replayed(row: Session, raw: str) -> bytes:
+    if row.replay_ct is None:
+        raise _bad_grant()
+    return _replay_cipher(raw, row.id).decrypt(row.replay_ct[:12], row.replay_ct[12:], None)
+
+
+def _replay_cipher(raw: str, session_id: UUID) -> AESGCM:
+    return AESGCM(derive(raw.encode(), f"rt-replay|{session_id}"))
+
+
+def _chain(row: Session, standing: Standing) -> RefreshChain:
+    return RefreshChain(
+        live=row.rt_hash,
+        parent=row.prev_hash,
+        rotated_at=row.rotated_at,
+        idle_expires_at=row.idle_expires_at,
+        absolute_expires_at=row.absolute_expires_at,
+        revoked=row.revoked_at is not None,
+        user_active=standing.active,
+        epoch_current=row.epoch == standing.epoch,
+    )
+
+
+def _token_response(identity: Identity, row: Session, raw: str) -> bytes:
+    access = identity.tokens.mint(row.user_id, row.id, row.auth_time, row.amr)
+    return orjson.dumps(
+        {
+            "access_token": access,
+            "token_type": "Bearer",
+            "expires_in": identity.tokens.lifetime,
+            "refresh_token": raw,
+        }
+    )
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _hash(raw: str) -> bytes:
+    # 256 random bits need no slow hash (ASVS 6.5.2).
+    return hashlib.sha256(raw.encode()).digest()
+
+
+def _bad_grant() -> GrantRefused:
+    return GrantRefused("The refresh token is not valid.")
+
+
+async def _note_refresh(session: AsyncSession, identity: Identity, client: Client, row: Session, outcome: str) -> None:
+    await note(session, identity, client, "auth.refresh", outcome=outcome, actor=None, subject=row.user_id, sid=row.id)
+
+
+async def _note_own(
+    session: AsyncSession, identity: Identity, client: Client, caller: Caller, action: str, object: str | None = None
+) -> None:
+    who, sid = caller.user_id, caller.session_id
+    await note(session, identity, client, action, actor=who, subject=who, sid=sid, object=object)

@@ -1,0 +1,115 @@
+"""Accounts: what signing in reads, and the rows that registration and the profile change."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from models.session import MailToken, MailTokenKind
+from models.user import User, UserState
+
+_CREDENTIALS = """
+    SELECT id, email_bidx, state, email_verified_at IS NOT NULL AS verified, token_epoch, password_hash
+      FROM users WHERE """
+_BY_ADDRESS = _CREDENTIALS + "email_bidx = $1"
+_BY_ID = _CREDENTIALS + "id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What signing in needs to know of an account."""
+
+    user_id: UUID
+    email_bidx: bytes
+    state: UserState
+    verified: bool
+    epoch: int
+    password_hash: str | None
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Active, and the address was shown to be theirs."""
+        return self.verified and self.state == UserState.ACTIVE
+
+
+async def credentials_by_address(reads: asyncpg.Pool, email_bidx: bytes) -> Credentials | None:
+    """The account of an address."""
+    return _credentials(await reads.fetchrow(_BY_ADDRESS, email_bidx))
+
+
+async def credentials_by_id(reads: asyncpg.Pool, user_id: UUID) -> Credentials | None:
+    """The account of a signed-in person."""
+    return _credentials(await reads.fetchrow(_BY_ID, user_id))
+
+
+async def add(session: AsyncSession, user: User) -> bool:
+    """Insert a new account; False when another request was quicker with the same address."""
+    values = user.model_dump(exclude={"created_at", "updated_at"})
+    row = insert(User).values(values).on_conflict_do_nothing(index_elements=["email_bidx"])
+    return (await session.scalars(row.returning(col(User.id)))).one_or_none() is not None
+
+
+async def lock(session: AsyncSession, user_id: UUID) -> User | None:
+    """The account, locked."""
+    return (await session.scalars(select(User).where(col(User.id) == user_id).with_for_update())).one_or_none()
+
+
+async def lock_by_address(session: AsyncSession, email_bidx: bytes) -> User | None:
+    """The account of an address, locked."""
+    query = select(User).where(col(User.email_bidx) == email_bidx)
+    return (await session.scalars(query.with_for_update())).one_or_none()
+
+
+async def find(session: AsyncSession, user_id: UUID) -> User | None:
+    """The account."""
+    return (await session.scalars(select(User).where(col(User.id) == user_id))).one_or_none()
+
+
+async def set_password_hash(session: AsyncSession, user_id: UUID, password_hash: str) -> None:
+    """The same password under newer parameters."""
+    await session.execute(
+        update(User)
+        .where(col(User.id) == user_id)
+        .values(password_hash=password_hash)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def use_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTokenKind) -> User | None:
+    """Spend a mailed token: its user, locked, if the token was good for this and still theirs; else None.
+
+    Good means of this kind, not used, not voided, not expired, and mailed to the address the account still has.
+    """
+    spent = (
+        update(MailToken)
+        .where(
+            col(MailToken.hash) == token_hash,
+            col(MailToken.kind) == kind,
+            col(MailToken.used_at).is_(None),
+            col(MailToken.voided_at).is_(None),
+            col(MailToken.expires_at) > func.clock_timestamp(),
+        )
+        .values(used_at=func.clock_timestamp())
+        .returning(col(MailToken.user_id), col(MailToken.address_bidx))
+        .execution_options(synchronize_session=False)
+    )
+    row = (await session.execute(spent)).one_or_none()
+    user = await lock(session, row.user_id) if row else None
+    return user if user is not None and row is not None and user.email_bidx == row.address_bidx else None
+
+
+def _credentials(row: asyncpg.Record | None) -> Credentials | None:
+    if row is None:
+        return None
+    return Credentials(
+        user_id=row["id"],
+        email_bidx=row["email_bidx"],
+        state=UserState(row["state"]),
+        verified=row["verified"],
+        epoch=row["token_epoch"],
+        password_hash=row["password_hash"],
+    )

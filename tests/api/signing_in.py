@@ -1,0 +1,158 @@
+"""What tests of identity share: the api over ASGI, the mailed tokens, and a person who can sign in."""
+
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import httpx
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from api.identity import Identity, build_identity
+from api.routes import auth, jwks
+from core.db import API_POOL, connect
+from core.errors import PetfolioError
+from core.redis import Redis
+from core.settings import Settings
+from integrations.keys.factory import open_keys
+from integrations.keys.secrets import load_secrets
+from integrations.keys.store import KeyStore
+from models.notification import Delivery
+from models.queries.clock import database_now
+from models.queries.keys import KeyTable
+from models.session import MailToken, MailTokenKind
+from models.user import User
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass
+class Api:
+    """One api process: `http` talks to it, `identity` is its inside."""
+
+    http: httpx.AsyncClient
+    identity: Identity
+
+    async def post(self, path: str, body: Any = None, token: str | None = None) -> httpx.Response:
+        return await self.http.post(f"/api/v1{path}", json=body, headers=bearer(token))
+
+    async def get(self, path: str, token: str | None = None) -> httpx.Response:
+        return await self.http.get(f"/api/v1{path}", headers=bearer(token))
+
+    async def delete(self, path: str, token: str | None = None, body: Any = None) -> httpx.Response:
+        return await self.http.request("DELETE", f"/api/v1{path}", json=body, headers=bearer(token))
+
+    async def register(self, email: str, password: str = PASSWORD, **more: Any) -> httpx.Response:
+        return await self.post("/auth/register", {"email": email, "password": password, **more})
+
+    async def login(self, email: str, password: str = PASSWORD) -> httpx.Response:
+        return await self.post("/auth/login", {"email": email, "password": password})
+
+    async def person(self, **more: Any) -> "Person":
+        """Registered, verified, signed in."""
+        email = f"{secrets.token_hex(6)}@example.test"
+        assert (await self.register(email, **more)).status_code == 202
+        token = await self.mailed_token(email, MailTokenKind.VERIFY)
+        assert (await self.post("/auth/verify-email", {"token": token})).status_code == 204
+        answer = await self.login(email)
+        assert answer.status_code == 200, answer.text
+        return Person(self, email, answer.json()["access_token"], answer.json()["refresh_token"])
+
+    async def user(self, email: str) -> User | None:
+        async with self.identity.db.sessions() as session:
+            bidx = self.identity.blind_index(email.casefold())
+            return (await session.scalars(select(User).where(col(User.email_bidx) == bidx))).one_or_none()
+
+    async def mails(self, email: str) -> list[str]:
+        """The templates whose sending was committed for this address, oldest first."""
+        user = await self.user(email)
+        if user is None:
+            return []
+        async with self.identity.db.sessions() as session:
+            rows = select(Delivery.template).where(col(Delivery.user_id) == user.id).order_by(col(Delivery.id))
+            return list((await session.scalars(rows)).all())
+
+    async def mailed_token(self, email: str, kind: MailTokenKind, *, minutes: int = 60) -> str:
+        """What the activity that sends the mail does: mint, void the former, store the hash."""
+        raw, user = secrets.token_urlsafe(32), await self.user(email)
+        assert user is not None
+        async with self.identity.db.sessions.begin() as session:
+            now = await database_now(session)
+            former = update(MailToken).where(col(MailToken.user_id) == user.id, col(MailToken.kind) == kind)
+            await session.execute(former.values(voided_at=now))
+            session.add(
+                MailToken(
+                    hash=hashlib.sha256(raw.encode()).digest(),
+                    kind=kind,
+                    user_id=user.id,
+                    address_bidx=user.email_bidx,
+                    created_at=now,
+                    expires_at=now + timedelta(minutes=minutes),
+                )
+            )
+        return raw
+
+
+@dataclass
+class Person:
+    """Somebody with a live session."""
+
+    api: Api
+    email: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+
+    @property
+    def user_id(self) -> UUID:
+        return self.api.identity.tokens.verify(self.access_token).user_id
+
+    async def refresh(self, token: str | None = None) -> httpx.Response:
+        return await self.api.post("/auth/refresh-token", {"refresh_token": token or self.refresh_token})
+
+    async def is_let_in(self, token: str | None = None) -> bool:
+        answer = await self.api.get("/auth/sessions", token or self.access_token)
+        assert answer.status_code in (200, 401), answer.text
+        return answer.status_code == 200
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+@asynccontextmanager
+async def api_process(settings: Settings, *, redis_url: str | None = None) -> AsyncIterator[Api]:
+    """An api of its own on the module's database; another `redis_url` puts something between it and Redis."""
+    redis = Redis(redis_url or settings.redis_url.get_secret_value())
+    provider, store = open_keys(settings)
+    async with connect(settings, API_POOL) as db:
+        keys = KeyStore(provider, KeyTable(db.reads))
+        with build_identity(settings, db, redis, keys, await load_secrets(store)) as identity:
+            app = _app(identity)
+            transport = httpx.ASGITransport(app, client=(f"10.{secrets.randbelow(250)}.{secrets.randbelow(250)}.1", 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+                yield Api(http, identity)
+    await redis.close()
+
+
+def _app(identity: Identity) -> FastAPI:
+    app = FastAPI()
+    app.state.services = SimpleNamespace(identity=identity)
+    app.include_router(auth.router, prefix="/api/v1")
+    app.include_router(jwks.router)
+
+    @app.exception_handler(PetfolioError)
+    async def refuse(request: Request, error: PetfolioError) -> JSONResponse:
+        headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else {}
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(error.retry_after)
+        return JSONResponse({"code": error.problem_code}, error.http_status, headers)
+
+    return app
