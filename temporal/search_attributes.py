@@ -16,6 +16,3 @@ NEXT_FIRE: Final = SearchAttributeKey.for_datetime("PfNextFireAt")
 """Set at start and at continue-as-new; the exact next time stands in the current details and in SQL."""
 
 ALL: Final = (OWNER, PET, STATE, NEXT_FIRE)
-
-CLI_TYPES: Final = {OWNER.name: "Keyword", PET.name: "Keyword", STATE.name: "Keyword", NEXT_FIRE.name: "Datetime"}
-"""The same list in the words of `temporal server start-dev --search-attribute NAME=TYPE`."""

@@ -43,6 +43,16 @@ class Stack:
 
     async def petfolio(self, *arguments: str, within: float = 90) -> str:
         """Run the command; answer its standard output. Fails on a non-zero exit, with what it said."""
+        code, out, err = await self._run(*arguments, within=within)
+        assert code == 0, f"petfolio {' '.join(arguments)}: {out}{err}"
+        return out
+
+    async def attempt(self, *arguments: str, within: float = 90) -> tuple[int, str]:
+        """Run a command that may fail; answer its exit code and what it said on standard error."""
+        code, _, err = await self._run(*arguments, within=within)
+        return code, err
+
+    async def _run(self, *arguments: str, within: float) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
             str(PETFOLIO),
             *arguments,
@@ -54,8 +64,7 @@ class Stack:
         )
         async with asyncio.timeout(within):
             out, err = await process.communicate()
-        assert process.returncode == 0, f"petfolio {' '.join(arguments)}: {out.decode()}{err.decode()}"
-        return out.decode()
+        return process.returncode or 0, out.decode(), err.decode()
 
     async def status(self) -> dict[str, Any]:
         """The object of `petfolio status --json`."""

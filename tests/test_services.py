@@ -15,6 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from temporalio.client import Client
 
+from temporal import search_attributes
+from temporal.search_attribute_types import CLI_TYPES
 from tests.services import AwsServer, PostgresServer, S3Server, TemporalServer
 
 
@@ -132,6 +134,10 @@ def test_people_can_read_a_mail_and_let_it_bounce(aws: AwsServer) -> None:
         assert "&lt;p&gt;Grüße 🐾&lt;/p&gt;" in page.read().decode()
     with urlopen(Request(f"{aws.inbox_url}/api/messages/{message_id}/bounce", method="POST")) as answer:
         assert json.load(answer) == {"listeners": 0}
+
+
+def test_every_search_attribute_is_registered_under_its_type() -> None:
+    assert {key.name: key.indexed_value_type.name.title() for key in search_attributes.ALL} == CLI_TYPES
 
 
 async def test_a_killed_temporal_server_remembers_its_workflows(tmp_path: Path) -> None:

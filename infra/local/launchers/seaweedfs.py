@@ -14,6 +14,7 @@ from infra.local.site import CHECKOUT, Site, write_private
 
 BUCKETS = ("petfolio-media", "petfolio-quarantine", "petfolio-exports")
 _SIGNING = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+_SOCKETS = ("s3.sock", "filer.sock")
 _PORTS = {
     "s3.port": "s3",
     "s3.port.grpc": "s3_grpc",
@@ -67,8 +68,8 @@ def _command(site: Site) -> Command:
         "master.telemetry": "false",
         "s3.autoCreateBucket": "false",
         "s3.allowDeleteBucketNotEmpty": "false",
-        "s3.localSocket": site.run / "s3.sock",
-        "filer.localSocket": site.run / "filer.sock",
+        "s3.localSocket": site.run / _SOCKETS[0],
+        "filer.localSocket": site.run / _SOCKETS[1],
         "s3.config": folder / "s3.json",
     }
     argv = (_binary(), f"-logdir={site.logs / 's3'}", "mini", *(f"-{name}={value}" for name, value in flags.items()))
@@ -89,7 +90,9 @@ def _provision(site: Site) -> None:
 
 
 def _clean_up(site: Site) -> None:
-    """Its gRPC sockets lie in the system's temporary folder, whatever TMPDIR says, and stay after a kill."""
+    """Its gRPC sockets lie in the system's temporary folder, whatever TMPDIR says; like ours they outlive it."""
+    for name in _SOCKETS:
+        (site.run / name).unlink(missing_ok=True)
     for name in _PORTS.values():
         for socket in Path("/tmp").glob(f"seaweedfs-*-grpc-{site.ports[name]}.sock"):  # noqa: S108
             socket.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from infra.local.probe import http_post, http_status
 from infra.local.process import Command, missing
 from infra.local.service import Service
 from infra.local.site import Site
-from temporal.search_attributes import CLI_TYPES
+from temporal.search_attribute_types import CLI_TYPES
 
 NAMESPACE = "petfolio"
 _RETENTION_SECONDS = 7 * 24 * 3600

@@ -1,0 +1,161 @@
+"""What the local stack promises while it runs: loopback only, nothing secret in sight, everything comes back."""
+
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
+import psutil
+import pytest
+import redis.asyncio
+
+from tests.stack import Stack, running_stack, until
+
+pytestmark = pytest.mark.timeout(180)
+
+BLOCK = 100
+TEMPORAL_EXTRA = 3
+"""Listeners that Temporal opens on ports of its own choice; there is no option for them."""
+
+
+def supervisor(stack: Stack) -> psutil.Process:
+    """The root of the stack's process tree."""
+    recorded = json.loads((stack.data_dir / "state.json").read_text())
+    return psutil.Process(recorded["supervisor"]["pid"])
+
+
+async def test_every_listener_is_on_loopback_and_inside_the_block(stack: Stack) -> None:
+    base = urlsplit((await stack.status())["api_url"]).port or 0
+    listeners = [
+        connection.laddr
+        for process in supervisor(stack).children(recursive=True)
+        for connection in process.net_connections(kind="tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert {address.ip for address in listeners} <= {"127.0.0.1", "::1"}
+    outside = {address.port for address in listeners if not base <= address.port < base + BLOCK}
+    assert len(outside) <= TEMPORAL_EXTRA
+
+
+async def test_generated_passwords_are_in_no_argument_list_no_log_and_no_statement_statistics(stack: Stack) -> None:
+    secrets = json.loads((stack.data_dir / "secrets.json").read_text()).values()
+    tree = [supervisor(stack), *supervisor(stack).children(recursive=True)]
+    seen = [" ".join(process.cmdline()) for process in tree]
+    seen += [log.read_text(errors="replace") for log in (stack.data_dir / "logs").rglob("*") if log.is_file()]
+    connection = await asyncpg.connect(await admin_url(stack), ssl=False)
+    seen += [row[0] for row in await connection.fetch("SELECT query FROM pg_stat_statements")]
+    await connection.close()
+    assert not [text for text in seen if any(secret in text for secret in secrets)]
+
+
+async def admin_url(stack: Stack) -> str:
+    password = json.loads((stack.data_dir / "secrets.json").read_text())["postgres_petfolio_admin"]
+    port = (await stack.status())["services"]["postgres"]["port"]
+    return f"postgresql://petfolio_admin:{password}@127.0.0.1:{port}/petfolio"
+
+
+async def test_what_only_its_owner_may_read_is_readable_by_its_owner_only(stack: Stack) -> None:
+    for name in (
+        "env",
+        "secrets.json",
+        "state.json",
+        "inbox.db",
+        "redis/valkey.conf",
+        "s3/s3.json",
+        "s3/security.toml",
+    ):
+        assert (stack.data_dir / name).stat().st_mode & 0o077 == 0, name
+
+
+async def test_s3_and_its_inner_filer_answer_nobody_without_a_signature(stack: Stack) -> None:
+    port = (await stack.status())["services"]["s3"]["port"]
+    async with httpx.AsyncClient() as stranger:
+        assert (await stranger.get(f"http://127.0.0.1:{port}/petfolio-media/cat")).status_code == 403
+        assert (await stranger.get(f"http://127.0.0.1:{port + 6}/buckets/")).status_code == 401
+
+
+async def test_each_killed_service_comes_back_and_the_stack_is_ready_again(stack: Stack) -> None:
+    for service in (await stack.status())["services"]:
+        await stack.kill_and_wait(service)
+
+    async def ready() -> bool:
+        return bool((await stack.status())["ready"])
+
+    await until(ready, within=30, what="everything ready again")
+
+
+async def test_a_second_stack_on_the_same_folder_is_refused_and_harms_nothing(stack: Stack) -> None:
+    before = (await stack.status())["services"]
+    code, said = await stack.attempt("up", "--base-port", "0")
+    assert code == 1
+    assert said.startswith("petfolio: Another stack")
+    assert said.count("\n") == 1
+    assert (await stack.status())["services"] == before
+
+
+async def test_logs_show_one_service_and_name_those_there_are(stack: Stack) -> None:
+    assert "database system is ready" in await stack.petfolio("logs", "postgres")
+    code, said = await stack.attempt("logs", "nope")
+    assert (code, "postgres" in said) == (1, True)
+
+
+@pytest.fixture
+async def own_stack() -> AsyncIterator[Stack]:
+    """A stack that the test may break."""
+    async with running_stack("own") as stack:
+        yield stack
+
+
+async def test_after_a_killed_supervisor_up_ends_what_it_left_and_starts_anew(own_stack: Stack) -> None:
+    left = supervisor(own_stack).children()
+    supervisor(own_stack).kill()
+    await until(lambda: len(psutil.wait_procs(left, 0)[1]) > 5, within=5, what="the services outlive their supervisor")
+    assert (await own_stack.status())["ready"] is False
+
+    await own_stack.petfolio("up", "--detach", "--base-port", "0")
+    assert "that a killed supervisor had left" in (own_stack.data_dir / "logs/supervisor.log").read_text()
+    assert not [process for process in left if alive(process)]
+    assert (await own_stack.status())["ready"] is True
+
+
+async def test_after_a_killed_supervisor_down_ends_what_it_left(own_stack: Stack) -> None:
+    left = supervisor(own_stack).children()
+    supervisor(own_stack).kill()
+    await own_stack.petfolio("down")
+    assert not [process for process in left if alive(process)]
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it still runs; an orphan's zombie does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def test_a_service_given_by_url_is_external_and_not_started(redis_url: str) -> None:
+    async with running_stack("external", PETFOLIO_REDIS_URL=redis_url) as stack:
+        entry = (await stack.status())["services"]["redis"]
+        assert entry == {"state": "external", "pid": None, "port": None, "url": None}
+        assert (await stack.status())["ready"] is True
+        assert not (stack.data_dir / "redis").exists()
+        assert redis_url in (stack.data_dir / "env").read_text()
+        async with redis.asyncio.from_url(redis_url) as client:
+            assert await client.ping()
+
+
+async def test_ctrl_c_ends_the_api_first_and_postgres_last_and_leaves_nothing(own_stack: Stack) -> None:
+    children = supervisor(own_stack).children(recursive=True)
+    os.kill(supervisor(own_stack).pid, signal.SIGINT)
+
+    def over() -> bool:
+        return not any(map(alive, children))
+
+    await until(over, within=15, what="every process has ended")
+    lines = (own_stack.data_dir / "logs/supervisor.log").read_text().splitlines()
+    stopped = [line.split()[0] for line in lines if line.endswith("stopped")]
+    assert (stopped[0], stopped[1], stopped[-1]) == ("api", "worker-core", "postgres")
+    assert not [path for path in own_stack.data_dir.rglob("*") if path.is_socket()]
