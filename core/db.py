@@ -51,6 +51,21 @@ class Database:
         self.reads = reads
         self.sessions: SessionFactory = async_sessionmaker(engine, expire_on_commit=False)
 
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Rows of a hot read. Never decides anything: it may run beside a transaction that changes them."""
+        async with self.reads.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            return list(await connection.fetch(query, *arguments))
+
+    async def fetch_row(self, query: str, *arguments: object) -> asyncpg.Record | None:
+        """The one row of a hot read, if it exists."""
+        async with self.reads.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            return await connection.fetchrow(query, *arguments)
+
+    async def fetch_value(self, query: str, *arguments: object) -> object:
+        """The first column of the one row of a hot read."""
+        async with self.reads.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            return await connection.fetchval(query, *arguments)
+
 
 @asynccontextmanager
 async def connect(settings: Settings, size: PoolSize) -> AsyncIterator[Database]:
@@ -83,8 +98,18 @@ def _ssl(settings: Settings) -> object:
     return False if settings.db.ssl == "disable" else settings.db.ssl
 
 
+async def raw_connection(session: AsyncSession) -> asyncpg.Connection:
+    """The driver's connection inside the session's transaction, for queries that hot reads share with writes.
+
+    The session must have spoken to the database already, or the driver's transaction has not begun.
+    """
+    connection = await (await session.connection()).get_raw_connection()
+    return connection.driver_connection
+
+
 async def _decode_json(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec("jsonb", encoder=_dumps, decoder=orjson.loads, schema="pg_catalog")
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, encoder=_dumps, decoder=orjson.loads, schema="pg_catalog")
 
 
 def _dumps(value: object) -> str:

@@ -1,0 +1,70 @@
+"""`python -m api`: one HTTP process. SIGTERM: readiness 503 at once, stop accepting after the delay, drain, end."""
+
+import asyncio
+import resource
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from core.clock import pin_zone_data
+from core.logging import configure_logging
+from core.settings import Settings
+
+DRAIN_SECONDS = 20
+
+
+class Server(uvicorn.Server):
+    """uvicorn stops accepting on SIGTERM by itself; behind a balancer readiness has to be seen failing first."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, delay: float) -> None:
+        super().__init__(config)
+        self._app, self._delay = app, delay
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Remember the loop: signal handlers run outside it."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)  # type: ignore[arg-type]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal closes readiness and, after the delay, the listener; a second one does it at once."""
+        again, self._app.state.draining = getattr(self._app.state, "draining", False), True
+        if again or self._delay == 0 or self._loop is None:
+            super().handle_exit(sig, frame)
+        else:
+            stop = super().handle_exit
+            self._loop.call_soon_threadsafe(self._loop.call_later, self._delay, stop, sig, frame)
+
+
+def main() -> None:
+    """Read the settings, serve until told to stop."""
+    pin_zone_data()
+    settings = Settings()
+    configure_logging(settings.log_level, process="api")
+    # Each connection is a file; the soft limit of most systems is 1,024.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.api.host,
+        port=settings.api.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=bool(settings.api.trusted_proxies),
+        forwarded_allow_ips=list(settings.api.trusted_proxies),
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=75,  # longer than the idle time of the balancers in front, which must close first
+        backlog=2048,
+    )
+    Server(config, app, settings.api.drain_delay).run()
+
+
+if __name__ == "__main__":
+    main()

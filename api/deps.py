@@ -1,0 +1,22 @@
+"""What handlers ask for in their signature."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.services import Services, services_of
+
+
+async def unit_of_work(request: Request) -> AsyncIterator[AsyncSession]:
+    """The request's one transaction. Nobody below commits."""
+    async with services_of(request).db.sessions.begin() as session:
+        request.state.unit_of_work = session
+        yield session
+
+
+# Function scope: FastAPI leaves it, and so commits, before the answer is sent. With the default scope a failed commit
+# would follow a 2xx that is already on its way.
+UnitOfWork = Annotated[AsyncSession, Depends(unit_of_work, scope="function")]
+ServicesDep = Annotated[Services, Depends(services_of)]

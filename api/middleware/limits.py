@@ -1,0 +1,78 @@
+"""What is refused before anything is parsed: oversized, smuggling or tracing requests."""
+
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import problem
+from core.errors import PetfolioError
+
+MAX_BODY = 1024 * 1024
+MAX_HEADERS = 16 * 1024
+MAX_URL = 8 * 1024
+
+
+class ContentTooLarge(PetfolioError):
+    """413: the body counts more than 1 MiB, whatever its declared length said."""
+
+    code = "content_too_large"
+    http_status = 413
+
+
+class Limits:
+    """Counts headers, URL and body. A chunked body has no declared length, so it is counted as it streams in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        refusal = _refusal(scope)
+        if refusal is not None:
+            status, code, detail = refusal
+            # The connection may hold the rest of what we refused: it must not be read as a second request.
+            headers = {"Connection": "close"}
+            return await problem(scope["state"]["request_id"], status, code, detail, headers=headers)(
+                scope, receive, send
+            )
+        if scope["method"] in ("GET", "HEAD", "DELETE") and not _has_body(scope["headers"]):
+            return await self.app(scope, receive, send)
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY:
+                raise ContentTooLarge("the body is larger than 1 MiB")
+            return message
+
+        await self.app(scope, counted, send)
+
+
+def _refusal(scope: Scope) -> tuple[int, str, str] | None:
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    size, length, chunked = 0, None, False
+    for name, value in headers:
+        size += len(name) + len(value) + 4
+        if name == b"content-length":
+            length = value
+        elif name == b"transfer-encoding":
+            chunked = True
+    if scope["method"] == "TRACE":
+        return 405, "method_not_allowed", "TRACE is not served"
+    if size > MAX_HEADERS:
+        return 431, "headers_too_large", "the headers are larger than 16 KiB"
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_URL:
+        return 414, "uri_too_long", "the address is longer than 8 KiB"
+    if length is not None and chunked:
+        return 400, "ambiguous_length", "Content-Length and Transfer-Encoding exclude each other"
+    if length is not None and (not length.isdigit() or int(length[:20]) > MAX_BODY):
+        return 413, "content_too_large", "the body is larger than 1 MiB"
+    return None
+
+
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)

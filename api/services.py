@@ -1,0 +1,66 @@
+"""The composition root of the api: every part a request may need, built once per process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request
+from temporal.gateway import Gateway
+
+from api.cursor import Cursors
+from api.identity import Identity, build_identity
+from core.crypto import FieldCipher
+from core.db import API_POOL, Database, connect
+from core.redis import Redis
+from core.settings import Settings
+from integrations.keys.factory import open_keys
+from integrations.keys.secrets import load_secrets
+from integrations.keys.store import KeyStore
+from models.queries.keys import KeyTable
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers and dependencies share. Nothing in it holds state of a request."""
+
+    settings: Settings
+    db: Database
+    redis: Redis
+    keys: KeyStore
+    cipher: FieldCipher
+    cursors: Cursors
+    identity: Identity
+    gateway: Gateway
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Connects lazily everywhere: the process starts, and answers 503 where it must, while others are still away.
+
+    Only keys and secrets must be there: without them nothing could be checked. Raises what the key provider raises.
+    """
+    provider, secret_store = open_keys(settings)
+    secrets = await load_secrets(secret_store)
+    redis = Redis(settings.redis_url.get_secret_value())
+    async with connect(settings, API_POOL) as db:
+        keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
+        with build_identity(settings, db, redis, keys, secrets) as identity:
+            try:
+                yield Services(
+                    settings=settings,
+                    db=db,
+                    redis=redis,
+                    keys=keys,
+                    cipher=identity.cipher,
+                    cursors=Cursors(secrets.derive("cursor")),
+                    identity=identity,
+                    gateway=await Gateway.open(settings, keys),
+                )
+            finally:
+                await redis.close()
+
+
+def services_of(request: Request) -> Services:
+    """The services of the application this request came to."""
+    return cast("Services", request.app.state.services)
