@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from fastapi import Query, Request, Response
+from fastapi import Query, Request
 
 from core.errors import Malformed
 
@@ -48,20 +48,18 @@ class Cursors:
     def answer(
         self,
         request: Request,
-        response: Response,
         binding: str,
         limit: int,
         rows: Sequence[T],
         key: Callable[[T], Sequence[str]],
-    ) -> tuple[Sequence[T], str | None]:
-        """(items, next_cursor) of `limit + 1` rows asked for; `Link: rel="next"` (RFC 8288) if there is more."""
+    ) -> tuple[Sequence[T], str | None, dict[str, str]]:
+        """(items, next_cursor, headers with `Link: rel="next"`, RFC 8288) of the `limit + 1` rows asked for."""
         if len(rows) <= limit:
-            return rows, None
+            return rows, None, {}
         items = rows[:limit]
         cursor = self._seal(key(items[-1]), binding)
         following = request.url.include_query_params(cursor=cursor)
-        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-        return items, cursor
+        return items, cursor, {"Link": f'<{following.path}?{following.query}>; rel="next"'}
 
     def _seal(self, after: Sequence[str], binding: str) -> str:
         body = json.dumps(list(after), separators=(",", ":")).encode()

@@ -1,12 +1,13 @@
 """The composition root of the api: every part a request may need, built once per process."""
 
+import hashlib
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from fastapi import Request
-from temporal.gateway import Gateway
 
 from api.cursor import Cursors
 from api.identity import Identity, build_identity
@@ -18,6 +19,7 @@ from integrations.keys.factory import open_keys
 from integrations.keys.secrets import load_secrets
 from integrations.keys.store import KeyStore
 from models.queries.keys import KeyTable
+from temporal.gateway import Gateway, open_gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ class Services:
     cursors: Cursors
     identity: Identity
     gateway: Gateway
+    _chip_key: bytes = field(repr=False)
+
+    def chip_index(self, code: str) -> bytes:
+        """What `microchips.code_bidx` holds: a clash is found without showing the number."""
+        return hmac.digest(self._chip_key, code.encode(), hashlib.sha256)
 
 
 @asynccontextmanager
@@ -55,7 +62,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     cipher=identity.cipher,
                     cursors=Cursors(secrets.derive("cursor")),
                     identity=identity,
-                    gateway=await Gateway.open(settings, keys),
+                    gateway=await open_gateway(settings, keys),
+                    _chip_key=secrets.derive("microchip-index"),
                 )
             finally:
                 await redis.close()

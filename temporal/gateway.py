@@ -11,7 +11,9 @@ from enum import StrEnum
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from temporal.client import AWAY, CALL_SECONDS
+from core.crypto import KeySource
+from core.settings import Settings
+from temporal.client import AWAY, CALL_SECONDS, connect, plugin
 
 _HEALTH_SECONDS = 1.0
 
@@ -76,3 +78,8 @@ class Gateway:
                 return await self._client.service_client.check_health(timeout=timedelta(seconds=_HEALTH_SECONDS))
         except AWAY:
             return False
+
+
+async def open_gateway(settings: Settings, keys: KeySource) -> Gateway:
+    """A gateway over a lazy client: the process starts while Temporal is away."""
+    return Gateway(await connect(settings, plugin(keys, readable=True), lazy=True, runtime=None))

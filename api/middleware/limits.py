@@ -1,5 +1,7 @@
 """What is refused before anything is parsed: oversized, smuggling or tracing requests."""
 
+import asyncio
+import contextlib
 from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,6 +12,8 @@ from core.errors import PetfolioError
 MAX_BODY = 1024 * 1024
 MAX_HEADERS = 16 * 1024
 MAX_URL = 8 * 1024
+DISCARD_BYTES = 64 * 1024 * 1024
+DISCARD_SECONDS = 5.0
 
 
 class ContentTooLarge(PetfolioError):
@@ -46,6 +50,7 @@ class Limits:
             message = await receive()
             received += len(message.get("body", b""))
             if received > MAX_BODY:
+                await _discard(receive)
                 raise ContentTooLarge("the body is larger than 1 MiB")
             return message
 
@@ -72,6 +77,18 @@ def _refusal(scope: Scope) -> tuple[int, str, str] | None:
     if length is not None and (not length.isdigit() or int(length[:20]) > MAX_BODY):
         return 413, "content_too_large", "the body is larger than 1 MiB"
     return None
+
+
+async def _discard(receive: Receive) -> None:
+    """Read the rest and keep nothing, within bounds: a client that is still sending when the connection closes sees a
+    reset instead of our answer (RFC 9112 §9.6)."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            discarded, more = 0, True
+            while more and discarded < DISCARD_BYTES:
+                message = await receive()
+                discarded += len(message.get("body", b""))
+                more = bool(message.get("more_body", False))
 
 
 def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:

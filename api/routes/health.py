@@ -45,7 +45,7 @@ async def metrics() -> Response:
 
 async def _look(services: Services) -> dict[str, str]:
     redis = await services.redis.ping()
-    temporal = await services.gateway.is_reachable()
+    temporal = await services.gateway.reachable()
     return {
         "postgres": await _postgres(services),
         "redis": "ok" if redis else "degraded",

@@ -1,0 +1,30 @@
+"""Answers of hot reads: bytes by orjson, the ETag of their version, 304 where the caller has it already."""
+
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+from api.etag import etag, is_unchanged
+
+
+def document(
+    request: Request, body: dict[str, Any], version: int, *, status: int = 200, location: str | None = None
+) -> Response:
+    """A single resource. Validation against the response model is a matter of tests, not of every request."""
+    if request.method == "GET" and is_unchanged(request, version):
+        return Response(status_code=304, headers={"ETag": etag(version)})
+    headers = {"ETag": etag(version)}
+    if location is not None:
+        headers["Location"] = location
+    return Response(
+        orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z), status, headers, media_type="application/json"
+    )
+
+
+def listing(items: list[dict[str, Any]], next_cursor: str | None, headers: dict[str, str]) -> Response:
+    """A page of a list."""
+    body = {"items": items, "next_cursor": next_cursor}
+    return Response(
+        orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z), 200, headers, media_type="application/json"
+    )

@@ -1,0 +1,73 @@
+"""/pets"""
+
+from uuid import UUID
+
+from fastapi import Request, Response
+
+from api import pets
+from api.actions import pet_gone
+from api.auth import CurrentUser
+from api.cursor import CursorText, Limit
+from api.deps import ServicesDep, UnitOfWork
+from api.etag import IfMatch
+from api.idempotency import Idempotent
+from api.json_response import document, listing
+from api.pets import ReadablePet, WritablePet
+from api.routing import router as make_router
+from api.schemas.pets import PetIn, PetOut, PetPage, PetUpdate
+from models.queries import pets as queries
+
+router = make_router("/pets", "pets")
+
+
+@router.get("", operation_id="list_pets", response_model=PetPage)
+async def list_pets(
+    request: Request, caller: CurrentUser, services: ServicesDep, limit: Limit = 50, cursor: CursorText = None
+) -> Response:
+    """All pets of the caller's households, in the order they were added."""
+    binding = f"pets:{caller.user_id}"
+    page = services.cursors.page(limit, cursor, binding)
+    rows = await queries.page(services.db, caller.user_id, UUID(page.after[0]) if page.after else None, limit + 1)
+    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
+    return listing([await pets.present(services.cipher, row) for row in rows], following, headers)
+
+
+@router.post("", operation_id="create_pet", status_code=201, response_model=PetOut)
+async def create_pet(
+    request: Request, body: PetIn, caller: CurrentUser, session: UnitOfWork, services: ServicesDep, _: Idempotent
+) -> Response:
+    """Add a pet to the caller's household."""
+    pet = await pets.create(session, services, caller, body)
+    location = f"/api/v1/pets/{pet['id']}"
+    return document(request, await pets.present(services.cipher, pet), pet["version"], status=201, location=location)
+
+
+@router.get("/{pet_id}", operation_id="get_pet", response_model=PetOut)
+async def get_pet(request: Request, pet: ReadablePet, services: ServicesDep) -> Response:
+    """One pet."""
+    return document(request, await pets.present(services.cipher, pet), pet["version"])
+
+
+@router.put("/{pet_id}", operation_id="replace_pet", response_model=PetOut)
+@router.patch("/{pet_id}", operation_id="change_pet", response_model=PetOut)
+async def change_pet(
+    request: Request,
+    body: PetUpdate,
+    pet: WritablePet,
+    if_match: IfMatch,
+    caller: CurrentUser,
+    session: UnitOfWork,
+    services: ServicesDep,
+) -> Response:
+    """Change the fields that are present; absent ones keep their value."""
+    if_match.check(pet.version)
+    changed = await pets.change(session, services, caller, pet, body)
+    return document(request, await pets.present(services.cipher, changed), changed["version"])
+
+
+@router.delete("/{pet_id}", operation_id="delete_pet", status_code=204)
+async def delete_pet(pet: WritablePet, if_match: IfMatch, session: UnitOfWork) -> None:
+    """Remove a pet and end its reminders."""
+    if_match.check(pet.version)
+    await queries.retire(session, pet)
+    await pet_gone(session, pet.id)
