@@ -32,7 +32,7 @@ class Runner:
         self._exits: deque[float] = deque()
         self._restarts = 0
         self._seconds: float | None = None
-        self._on_purpose = False
+        self._wanted = asyncio.Event()
 
     @property
     def log(self) -> str:
@@ -56,7 +56,7 @@ class Runner:
         )
 
     async def run(self, dependencies: Sequence["Runner"]) -> None:
-        """Until cancelled, failed for good, or (a oneshot) done. Raises `StackError` for what no retry can heal."""
+        """Until cancelled or (a oneshot) done. Raises `StackError` for what no retry can heal."""
         for dependency in dependencies:
             await dependency.ready_once.wait()
         if self.service.given_by(self.site):
@@ -72,17 +72,16 @@ class Runner:
                 self._set(State.DONE, healthy=True)
                 self.ready_once.set()
                 return
-            if not await self._pause():
-                return
+            await self._pause()
 
     def give_up(self, why: str) -> None:
         """No further tries; the others go on."""
         self._set(State.FAILED, healthy=False, note=why)
 
     async def restart(self) -> None:
-        """End the process on purpose; `run` starts it again at once."""
+        """End the process on purpose; `run` starts it again at once, also one that was waiting or had failed."""
+        self._wanted.set()
         if self._process and self._alive():
-            self._on_purpose = True
             await self._end(self._process, asyncio.Event())
 
     async def stop(self, hurry: asyncio.Event) -> None:
@@ -126,25 +125,29 @@ class Runner:
         elif silent >= _SILENT_SECONDS:
             self._set(State.RUNNING, healthy=False, note=f"alive, but has not answered for {silent:.0f} s")
 
-    async def _pause(self) -> bool:
-        """Wait before the next try; False when there have been too many."""
-        if self._on_purpose:
-            self._on_purpose = False
-            return True
+    async def _pause(self) -> None:
+        """Wait before the next try: not at all when it is wanted, for ever when there have been too many."""
         now = time.monotonic()
         self._exits.append(now)
         while self._exits[0] < now - self.service.window:
             self._exits.popleft()
-        if len(self._exits) > len(self.service.backoff):
-            times = len(self._exits)
-            again = f"ended {times} times within {self.service.window:.0f} s" if times > 1 else "failed"
-            note = f"{again}; `petfolio logs {self.service.name}` says why"
-            self.give_up(note)
-            return False
-        self._restarts += 1
-        self._set(State.RESTARTING, healthy=False)
-        await asyncio.sleep(self.service.backoff[len(self._exits) - 1])
-        return True
+        pause: float | None = None
+        if self._wanted.is_set():
+            self._exits.clear()
+        elif len(self._exits) <= len(self.service.backoff):
+            pause = self.service.backoff[len(self._exits) - 1]
+            self._restarts += 1
+            self._set(State.RESTARTING, healthy=False)
+        else:
+            self.give_up(self._too_often())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), pause)
+        self._wanted.clear()
+
+    def _too_often(self) -> str:
+        times = len(self._exits)
+        again = f"ended {times} times within {self.service.window:.0f} s" if times > 1 else "failed"
+        return f"{again}; `petfolio logs {self.service.name}` says why"
 
     async def _follow_external(self) -> None:
         while True:

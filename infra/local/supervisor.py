@@ -70,6 +70,8 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._stop_all()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
     async def restart(self, chosen: Callable[[Service], bool]) -> None:
         """End these services on purpose, together; each comes back at once."""
