@@ -37,6 +37,8 @@ class Limits:
         if refusal is not None:
             status, code, detail = refusal
             # The connection may hold the rest of what we refused: it must not be read as a second request.
+            if status == 413:
+                await _discard(receive)
             headers = {"Connection": "close"}
             return await problem(scope["state"]["request_id"], status, code, detail, headers=headers)(
                 scope, receive, send

@@ -1,5 +1,5 @@
 """Every router of the api, in the order of the documentation."""
 
-from api.routes import health
+from api.routes import auth, health, jwks, pets
 
-ALL = (health.router,)
+ALL = (auth.router, jwks.router, pets.router, health.router)

@@ -2,14 +2,15 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response, status
+from fastapi import Depends, Response, status
 
 from api import accounts, sessions
 from api.auth import CurrentUser, limited
 from api.identity import ClientDep, IdentityDep
+from api.routing import router as make_router
 from api.schemas.auth import LoginIn, RefreshIn, RegisterIn, RegisterOut, SessionOut, SessionsOut, TokenIn, TokensOut
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = make_router("/auth", "auth")
 
 _JSON = "application/json"
 

@@ -5,7 +5,6 @@ from uuid import UUID
 from fastapi import Request, Response
 
 from api import pets
-from api.actions import pet_gone
 from api.auth import CurrentUser
 from api.cursor import CursorText, Limit
 from api.deps import ServicesDep, UnitOfWork
@@ -70,4 +69,3 @@ async def delete_pet(pet: WritablePet, if_match: IfMatch, session: UnitOfWork) -
     """Remove a pet and end its reminders."""
     if_match.check(pet.version)
     await queries.retire(session, pet)
-    await pet_gone(session, pet.id)

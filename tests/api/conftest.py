@@ -1,5 +1,6 @@
-"""The application on real servers, in process, and people with tokens."""
+"""The application on real servers, in process, and people who are signed in."""
 
+import secrets
 from collections.abc import AsyncIterator
 
 import httpx
@@ -9,19 +10,22 @@ from fastapi import FastAPI
 from api.app import create_app
 from core.db import Database
 from core.settings import Settings
+from tests.api.signing_in import Api
 
 
 @pytest.fixture(scope="module")
 async def app(settings: Settings, db: Database) -> AsyncIterator[FastAPI]:
-    """The api of the module's database."""
+    """The api over the module's database."""
     application = create_app(settings)
     async with application.router.lifespan_context(application):
         yield application
 
 
 @pytest.fixture(scope="module")
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Nobody in particular."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+async def api(app: FastAPI) -> AsyncIterator[Api]:
+    """Somebody who talks to it."""
+    # Registrations are limited per network: every module comes from its own.
+    network = (f"10.{secrets.randbelow(250)}.{secrets.randbelow(250)}.1", 1)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=network)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield client
+        yield Api(client, app.state.services.identity)

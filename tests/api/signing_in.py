@@ -114,6 +114,14 @@ class Person:
     def user_id(self) -> UUID:
         return self.api.identity.tokens.verify(self.access_token).user_id
 
+    async def request(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """One request below /api/v1, signed in."""
+        return await self.api.http.request(
+            method, f"/api/v1{path}", json=body, headers=bearer(self.access_token) | (headers or {})
+        )
+
     async def refresh(self, token: str | None = None) -> httpx.Response:
         return await self.api.post("/auth/refresh-token", {"refresh_token": token or self.refresh_token})
 
@@ -145,7 +153,7 @@ async def api_process(settings: Settings, *, redis_url: str | None = None) -> As
 def _app(identity: Identity) -> FastAPI:
     app = FastAPI()
     app.state.services = SimpleNamespace(identity=identity)
-    app.include_router(auth.router, prefix="/api/v1")
+    app.include_router(auth.router)
     app.include_router(jwks.router)
 
     @app.exception_handler(PetfolioError)

@@ -154,11 +154,7 @@ async def test_a_defect_is_a_500_that_says_nothing(url: str) -> None:
 
 async def test_every_answer_carries_the_security_headers(url: str) -> None:
     async with httpx.AsyncClient() as client:
-        answers: list[Any] = [
-            await client.get(url),
-            await client.get(url + "/nowhere"),
-            await client.get(url + "/defect"),
-        ]
+        answers = [await client.get(url + path) for path in ("", "/nowhere", "/defect")]
     for answer in answers:
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"

@@ -1,0 +1,163 @@
+"""What can be done with a pet over HTTP: load and authorise, present, create, change, remove."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, CurrentUser
+from api.deps import UnitOfWork
+from api.read_only import refuse_changes
+from api.schemas.pets import READ_ONLY, PetIn, PetUpdate
+from api.services import Services, services_of
+from core.crypto import FieldCipher, Subject
+from core.errors import FieldProblem, Forbidden, Invalid, NotFound
+from core.ids import new_id
+from domain import microchip, weight
+from domain.recurrence import ZONES
+from models.household import Role
+from models.pet import Pet
+from models.queries import households, pets
+from models.queries.clock import database_now
+
+PLAIN = ("species", "breed", "is_mixed", "sex", "neutered", "date_of_birth", "dob_precision", "home_tzid")
+
+
+async def readable_pet(request: Request, pet_id: UUID, caller: CurrentUser) -> asyncpg.Record:
+    """The pet, if the caller's household has it. 404 otherwise."""
+    found = await pets.find(services_of(request).db, caller.user_id, pet_id)
+    if found is None:
+        raise NotFound("no such pet")
+    return found
+
+
+async def writable_pet(pet_id: UUID, caller: CurrentUser, session: UnitOfWork) -> Pet:
+    """The pet's locked row, for its owners. 404 for strangers, 403 for caretakers."""
+    found = await pets.lock(session, caller.user_id, pet_id)
+    if found is None:
+        raise NotFound("no such pet")
+    pet, membership = found
+    if membership.role != Role.OWNER:
+        raise Forbidden("owners of the household change pets")
+    return pet
+
+
+ReadablePet = Annotated[asyncpg.Record, Depends(readable_pet)]
+WritablePet = Annotated[Pet, Depends(writable_pet)]
+
+
+async def present(cipher: FieldCipher, pet: asyncpg.Record) -> dict[str, Any]:
+    """The document of `PetOut`."""
+    chips = [await _chip(cipher, row) for row in pet["chips"]]
+    weighed = pet["grams"] is not None
+    return {
+        "id": pet["id"],
+        "owner_id": pet["owners"][0],
+        "owners": pet["owners"],
+        "household_id": pet["household_id"],
+        "name": await cipher.open("pets.name_ct", pet["id"], pet["name_ct"]),
+        **{field: pet[field] for field in PLAIN},
+        "weight_kg": weight.kilograms(pet["grams"]) if weighed else None,
+        "weight": {field: pet[field] for field in ("grams", "entered_value", "entered_unit", "measured_at")}
+        if weighed
+        else None,
+        "microchip_id": next((chip["code"] for chip in chips if chip["is_primary"]), None),
+        "microchips": chips,
+        "profile_photo_url": pet["external_photo_url"],
+        "status": pet["status"],
+        "created_at": pet["created_at"],
+        "updated_at": pet["updated_at"],
+        "version": pet["version"],
+    }
+
+
+async def create(session: AsyncSession, services: Services, caller: Caller, body: PetIn) -> asyncpg.Record:
+    """A new pet in the caller's personal household."""
+    household_id = await households.personal_household(services.db.reads, caller.user_id)
+    if household_id is None:
+        raise NotFound("no household to add a pet to")
+    refuse_changes(body, {"owner_id": caller.user_id, "household_id": household_id}, READ_ONLY)
+    pet = Pet(id=new_id(), household_id=household_id, name_ct="")
+    session.add(pet)
+    await _write(session, services, caller, pet, body)
+    return await pets.find_in(session, caller.user_id, pet.id)
+
+
+async def change(
+    session: AsyncSession, services: Services, caller: Caller, pet: Pet, body: PetUpdate
+) -> asyncpg.Record:
+    """Write the fields that are present. The row is locked, its precondition checked."""
+    current = await present(services.cipher, await pets.find_in(session, caller.user_id, pet.id))
+    refuse_changes(body, current, READ_ONLY)
+    if "name" in body.model_fields_set and body.name is None:
+        raise _invalid("name", "missing", "a pet has a name")
+    pet.version += 1
+    pet.updated_at = await database_now(session)
+    unchanged = {field for field in ("weight_kg", "microchip_id") if _same(current[field], getattr(body, field))}
+    await _write(session, services, caller, pet, body, skip=unchanged)
+    return await pets.find_in(session, caller.user_id, pet.id)
+
+
+async def _write(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    pet: Pet,
+    body: PetIn | PetUpdate,
+    skip: set[str] | frozenset[str] = frozenset(),
+) -> None:
+    given = body.model_fields_set - skip
+    now = await database_now(session)
+    if "name" in given and body.name is not None:
+        subject = Subject.household(pet.household_id)
+        pet.name_ct = await services.cipher.seal(subject, "pets.name_ct", pet.id, body.name)
+    for field in given & set(PLAIN):
+        setattr(pet, field, getattr(body, field))
+    if "profile_photo_url" in given:
+        pet.external_photo_url = body.profile_photo_url
+    await _check(session, pet, now)
+    await session.flush()
+    if "weight_kg" in given and body.weight_kg is not None:
+        await pets.add_weight(session, pet.id, weight.weigh(body.weight_kg, "kg"), now, caller.user_id)
+    if "microchip_id" in given:
+        chip = microchip.read(body.microchip_id) if body.microchip_id else None
+        index = services.chip_index(chip.code) if chip else None
+        await pets.set_primary_chip(session, services.cipher, pet, chip, index)
+
+
+async def _check(session: AsyncSession, pet: Pet, now: datetime) -> None:
+    """Rules that need the household or the day it is where the pet lives."""
+    if pet.home_tzid is not None and pet.home_tzid not in ZONES:
+        raise _invalid("home_tzid", "unknown_zone", "not an IANA zone of this release")
+    zone = pet.home_tzid or (await pets.household_zone(session, pet.household_id))[0]
+    if pet.date_of_birth is not None and pet.date_of_birth > now.astimezone(ZoneInfo(zone)).date():
+        raise _invalid("date_of_birth", "date_in_future", "a birth date lies in the past")
+
+
+async def _chip(cipher: FieldCipher, row: tuple[Any, ...]) -> Mapping[str, Any]:
+    row_id, code, entered, standard, prefix_kind, is_primary, disputed, implanted_on, site = row
+    return {
+        "id": row_id,
+        "code": await cipher.open("microchips.code_ct", row_id, code),
+        "code_as_entered": await cipher.open("microchips.code_as_entered_ct", row_id, entered),
+        "standard": standard,
+        "prefix_kind": prefix_kind,
+        "is_primary": is_primary,
+        "disputed": disputed,
+        "implanted_on": implanted_on,
+        "site": site,
+    }
+
+
+def _same(current: object, given: object) -> bool:
+    """An echoed value adds no weighing and replaces no chip."""
+    return current == (float(given) if hasattr(given, "as_tuple") else given)  # type: ignore[arg-type]
+
+
+def _invalid(field: str, code: str, detail: str) -> Invalid:
+    return Invalid(detail, errors=(FieldProblem(f"/{field}", code, detail),))

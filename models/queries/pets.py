@@ -1,0 +1,135 @@
+"""Pets: reads that authorise in the query, and the few writes around them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from core.crypto import FieldCipher, Subject
+from core.db import Database, raw_connection
+from core.ids import new_id
+from domain.microchip import Microchip as ChipNumber
+from domain.weight import Weight as Weighing
+from models.household import Membership
+from models.pet import Microchip, Pet, Weight
+from models.queries.clock import database_now
+
+# Access is part of the query: a foreign id finds nothing. One statement, because this is the hottest read there is.
+_PET = """
+SELECT p.id, p.version, p.household_id, p.name_ct, p.species, p.breed, p.is_mixed, p.sex, p.neutered, p.date_of_birth,
+       p.dob_precision, p.home_tzid, p.external_photo_url, p.status, p.created_at, p.updated_at,
+       w.grams, w.entered_value, w.entered_unit, w.measured_at,
+       array(SELECT o.user_id FROM memberships o
+             WHERE o.household_id = p.household_id AND o.role = 'owner' AND o.left_at IS NULL
+             ORDER BY o.id) AS owners,
+       array(SELECT row(c.id, c.code_ct, c.code_as_entered_ct, c.standard, c.prefix_kind, c.is_primary, c.disputed,
+                        c.implanted_on, c.site)
+             FROM microchips c WHERE c.pet_id = p.id AND c.removed_at IS NULL ORDER BY c.id) AS chips
+FROM pets p
+JOIN memberships m ON m.household_id = p.household_id AND m.user_id = $1 AND m.left_at IS NULL
+LEFT JOIN LATERAL (SELECT grams, entered_value, entered_unit, measured_at FROM weights
+                   WHERE pet_id = p.id ORDER BY measured_at DESC, id DESC LIMIT 1) w ON true
+WHERE p.deleted_at IS NULL AND """
+_ONE = _PET + "p.id = $2"
+_PAGE = _PET + "($2::uuid IS NULL OR p.id > $2) ORDER BY p.id LIMIT $3"
+
+
+async def find(db: Database, user_id: UUID, pet_id: UUID) -> asyncpg.Record | None:
+    """The pet as `user_id` may see it; None for what does not exist or is not theirs."""
+    return await db.fetch_row(_ONE, user_id, pet_id)
+
+
+async def find_in(session: AsyncSession, user_id: UUID, pet_id: UUID) -> asyncpg.Record:
+    """`find` inside the transaction that has just written the pet."""
+    await session.flush()
+    return await (await raw_connection(session)).fetchrow(_ONE, user_id, pet_id)
+
+
+async def page(db: Database, user_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
+    """Pets of all the user's households, oldest first, after an id."""
+    return await db.fetch(_PAGE, user_id, after, limit)
+
+
+async def lock(session: AsyncSession, user_id: UUID, pet_id: UUID) -> tuple[Pet, Membership] | None:
+    """The pet's row for a write, with the membership that gives access to it."""
+    statement = (
+        select(Pet, Membership)
+        .join(Membership, col(Membership.household_id) == col(Pet.household_id))
+        .where(
+            col(Pet.id) == pet_id,
+            col(Pet.deleted_at).is_(None),
+            col(Membership.user_id) == user_id,
+            col(Membership.left_at).is_(None),
+        )
+        .with_for_update(of=Pet)
+    )
+    found = (await session.execute(statement)).first()
+    return None if found is None else (found[0], found[1])
+
+
+async def add_weight(session: AsyncSession, pet_id: UUID, weight: Weighing, at: datetime, user_id: UUID) -> None:
+    """One more weighing."""
+    session.add(
+        Weight(
+            pet_id=pet_id,
+            grams=weight.grams,
+            entered_value=weight.value,
+            entered_unit=weight.unit,
+            measured_at=at,
+            by_user_id=user_id,
+        )
+    )
+
+
+async def set_primary_chip(
+    session: AsyncSession, cipher: FieldCipher, pet: Pet, chip: ChipNumber | None, index: bytes | None
+) -> None:
+    """Replace the primary chip, or remove it. A number that another active pet carries is kept as `disputed`."""
+    await session.execute(
+        update(Microchip)
+        .where(col(Microchip.pet_id) == pet.id, col(Microchip.is_primary), col(Microchip.removed_at).is_(None))
+        .values(removed_at=func.clock_timestamp(), is_primary=False)
+    )
+    if chip is None or index is None:
+        return
+    row_id, subject = new_id(), Subject.household(pet.household_id)
+    row = {
+        "id": row_id,
+        "pet_id": pet.id,
+        "code_ct": await cipher.seal(subject, "microchips.code_ct", row_id, chip.code),
+        "code_bidx": index,
+        "code_as_entered_ct": await cipher.seal(subject, "microchips.code_as_entered_ct", row_id, chip.entered),
+        "standard": chip.standard,
+        "prefix_kind": chip.prefix_kind,
+        "is_primary": True,
+        "disputed": False,
+    }
+    accepted = await session.execute(
+        insert(Microchip).values(row).on_conflict_do_nothing().returning(col(Microchip.id))
+    )
+    if accepted.first() is None:
+        await session.execute(insert(Microchip).values(row | {"disputed": True}))
+
+
+async def retire(session: AsyncSession, pet: Pet) -> None:
+    """Take the pet out of every list. Its chips are free for whoever has the animal next."""
+    pet.deleted_at = await database_now(session)
+    await session.execute(
+        update(Microchip)
+        .where(col(Microchip.pet_id) == pet.id, col(Microchip.removed_at).is_(None))
+        .values(removed_at=func.clock_timestamp(), is_primary=False)
+    )
+
+
+async def household_zone(session: AsyncSession, household_id: UUID) -> tuple[str, str]:
+    """(home zone, currency) of a household."""
+    found = await session.execute(
+        text("SELECT home_tzid, currency FROM households WHERE id = :id"), {"id": household_id}
+    )
+    zone, currency = found.one()
+    return zone, currency
