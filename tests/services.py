@@ -54,6 +54,12 @@ class Servers:
             self._record()
         return self.site
 
+    def kill(self, service: Service) -> None:
+        """SIGKILL: what a crash leaves is what is on disk."""
+        for entry in [entry for entry in self._running if entry[0] is service]:
+            end(entry[1], Stop(signal=Signals.SIGKILL))
+            self._running.remove(entry)
+
     def close(self) -> None:
         """End all of them at once: nobody needs their data, only Postgres' shared memory must be given back."""
         while self._running:

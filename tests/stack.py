@@ -40,6 +40,8 @@ class Stack:
 
     data_dir: Path
     environment: dict[str, str]
+    uid: int | None = None
+    """Who runs the command; None: whoever runs the tests."""
 
     async def petfolio(self, *arguments: str, within: float = 90) -> str:
         """Run the command; answer its standard output. Fails on a non-zero exit, with what it said."""
@@ -59,6 +61,7 @@ class Stack:
             "--data-dir",
             str(self.data_dir),
             env=os.environ | self.environment,
+            user=self.uid,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -15,9 +15,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from temporalio.client import Client
 
+from infra.local.launchers import aws as aws_process
 from temporal import search_attributes
 from temporal.search_attribute_types import CLI_TYPES
-from tests.services import AwsServer, PostgresServer, S3Server, TemporalServer
+from tests.services import AwsServer, PostgresServer, S3Server, TemporalServer, open_servers
 
 
 async def test_the_application_role_may_not_create_tables(postgres_server: PostgresServer) -> None:
@@ -118,6 +119,16 @@ def test_a_mail_whose_acknowledgement_is_lost_was_sent_all_the_same(aws: AwsServ
     with pytest.raises(ClientError, match="TooManyRequests"):
         send_once(aws, mail("late@example.test"))
     assert len(aws.messages("late@example.test")) == 1
+
+
+def test_a_mail_survives_the_sudden_end_of_the_process_that_took_it() -> None:
+    with open_servers() as servers:
+        site = servers.start(aws_process.SERVICE)
+        server = AwsServer(f"http://{site.address('aws')}", f"http://{site.address('inbox')}")
+        message_id = send_once(server, mail("kept@example.test"))
+        servers.kill(aws_process.SERVICE)
+        servers.start(aws_process.SERVICE)
+        assert [kept["id"] for kept in server.messages("kept@example.test")] == [message_id]
 
 
 def test_a_page_of_another_site_cannot_read_the_inbox_through_a_rebound_name(aws: AwsServer) -> None:

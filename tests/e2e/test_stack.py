@@ -2,8 +2,13 @@
 
 import json
 import os
+import pwd
+import shutil
 import signal
+import sys
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -12,6 +17,7 @@ import psutil
 import pytest
 import redis.asyncio
 
+from infra.local.site import Identity, can_enter
 from tests.stack import Stack, running_stack, until
 
 pytestmark = pytest.mark.timeout(180)
@@ -159,3 +165,26 @@ async def test_ctrl_c_ends_the_api_first_and_postgres_last_and_leaves_nothing(ow
     stopped = [line.split()[0] for line in lines if line.endswith("stopped")]
     assert (stopped[0], stopped[1], stopped[-1]) == ("api", "worker-core", "postgres")
     assert not [path for path in own_stack.data_dir.rglob("*") if path.is_socket()]
+
+
+def open_to_nobody(program: Path) -> bool:
+    """Whether the user `nobody` may run it."""
+    identity = Identity(pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid, "nobody")
+    return all(can_enter(folder, identity) for folder in program.resolve().parents)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="everybody but root is such a user already")
+@pytest.mark.skipif(not open_to_nobody(Path(sys.executable)), reason="this interpreter is closed to other users")
+async def test_a_normal_user_runs_everything_as_that_user() -> None:
+    nobody = pwd.getpwnam("nobody")
+    folder = Path(tempfile.mkdtemp(prefix="petfolio-nobody-"))
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    stack = Stack(folder, {"HOME": str(folder)}, uid=nobody.pw_uid)
+    try:
+        await stack.petfolio("up", "--detach", "--base-port", "0")
+        owners = {process.uids().real for process in supervisor(stack).children(recursive=True)}
+        assert owners == {nobody.pw_uid}
+        assert (await stack.status())["ready"] is True
+    finally:
+        await stack.petfolio("down")
+        shutil.rmtree(folder)

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 from infra.local import ports, state
 from infra.local.errors import StackError
 from infra.local.process import Command, Stop
+from infra.local.reload import reloader
 from infra.local.service import Service
 from infra.local.site import Site, open_site
 from infra.local.state import State
@@ -44,10 +45,12 @@ def small(name: str, code: str = SLEEPS, **options: object) -> Service:
 
 
 @asynccontextmanager
-async def supervised(here: Site, *services: Service, once: bool = False) -> AsyncIterator[Supervisor]:
+async def supervised(
+    here: Site, *services: Service, companion: Callable[[Supervisor], Coroutine[None, None, None]] | None = None
+) -> AsyncIterator[Supervisor]:
     """Run until the end of the block, then stop as a signal would; what the run raises is raised."""
-    supervisor = Supervisor(here, 20_000, services, lambda _: None, once=once)
-    run = asyncio.create_task(supervisor.run())
+    supervisor = Supervisor(here, 20_000, services, lambda _: None)
+    run = asyncio.create_task(supervisor.run(companion))
     try:
         yield supervisor
     finally:
@@ -123,6 +126,22 @@ async def test_a_service_that_keeps_ending_has_failed_while_the_others_go_on(her
         (here.root / "bad").unlink()  # the person repairs the code: the reloader asks for it again
         await supervisor.restart(lambda service: service.name == "flaky")
         await ready(supervisor)
+
+
+async def test_a_change_of_code_restarts_what_is_ours_and_nothing_else(here: Site, tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    async with supervised(here, small("api", reload=True), small("data"), companion=reloader([code])) as supervisor:
+        await ready(supervisor)
+        api, data = pid_of(supervisor, "api"), pid_of(supervisor, "data")
+
+        def restarted() -> bool:
+            (code / "route.py").write_text("# saved\n")  # again and again: the watch may begin a moment after ready
+            return pid_of(supervisor, "api") not in (None, api)
+
+        await until(restarted, within=20, what="the api runs the new code")
+        assert pid_of(supervisor, "data") == data
+        assert supervisor.state().services["api"].restarts == 0, "a wanted restart is no failure"
 
 
 async def test_a_oneshot_that_fails_ends_the_start_with_the_end_of_its_log(here: Site) -> None:

@@ -58,7 +58,7 @@ async def _supervise(arguments: argparse.Namespace, view: View, console: Console
         console.print(f"Ended {ended} processes that a killed supervisor had left.", highlight=False)
     write_env_file(site)
     supervisor = Supervisor(site, base, SERVICES, view.show, once=arguments.once)
-    await supervisor.run(reloader if arguments.reload else None)
+    await supervisor.run(reloader() if arguments.reload else None)
     console.print(f"Stopped in {supervisor.stop_seconds:.1f} s.", highlight=False)
 
 
