@@ -15,7 +15,7 @@ from api.sessions import password_matches
 from api.tokens import Caller
 from api.trail import note
 from core.crypto import Subject
-from core.errors import Forbidden, PetfolioError
+from core.errors import Conflict, Forbidden, NotFound, PetfolioError
 from core.ids import new_id
 from models.queries import erasure, households, sessions, users
 from models.queries.clock import database_now
@@ -86,12 +86,12 @@ async def verify_email(identity: Identity, client: Client, token: str) -> None:
 
 async def request_erasure(identity: Identity, client: Client, caller: Caller, password: str | None) -> ErasureRequest:
     """Block the account at once, end its sessions and set the day. Raises `StepUpRequired`, `PasswordWrong`,
-    `TooManyRequests`, `HashingBusy`."""
+    `Conflict`, `TooManyRequests`, `HashingBusy`."""
     await _step_up(identity, client, caller, password)
     async with identity.db.sessions.begin() as session:
         user = await users.lock(session, caller.user_id)
         if user is None or user.state != UserState.ACTIVE:
-            raise StepUpRequired("The account is no longer active.")
+            raise Conflict("It was asked for already.", code="erasure_already_requested")
         now = await database_now(session)
         execute_at = now + timedelta(days=identity.settings.erasure.grace_days)
         request = ErasureRequest(user_id=user.id, execute_at=execute_at)
@@ -113,6 +113,15 @@ async def cancel_erasure(identity: Identity, client: Client, token: str) -> None
             raise _bad_token()
         user.state = UserState.ACTIVE
         await note(session, identity, client, "erasure.cancel", actor=user.id, subject=user.id)
+
+
+async def last_erasure(identity: Identity, caller: Caller) -> ErasureRequest:
+    """The caller's last wish to be forgotten, open or taken back. Raises `NotFound`."""
+    async with identity.db.sessions() as session:
+        request = await erasure.newest(session, caller.user_id)
+    if request is None:
+        raise NotFound("You have not asked for it.")
+    return request
 
 
 async def _create(

@@ -1,5 +1,5 @@
 """Every router of the api, in the order of the documentation."""
 
-from api.routes import auth, health, jwks, pets
+from api.routes import auth, health, jwks, pets, users
 
-ALL = (auth.router, jwks.router, pets.router, health.router)
+ALL = (auth.router, users.router, jwks.router, pets.router, health.router)

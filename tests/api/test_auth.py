@@ -16,7 +16,7 @@ from models.audit import AuditEntry
 from models.outbox import Outbox
 from models.session import LoginThrottle, MailTokenKind, Session
 from models.user import User, UserState
-from tests.api.signing_in import PASSWORD, Api, api_process
+from tests.api.signing_in import PASSWORD, Api, api_process, said
 
 PLENTY = RateLimit(quota=100_000, window=1, burst=100_000)
 OPEN = RateLimits(
@@ -179,7 +179,8 @@ class TestVerification:
             await api.post("/auth/verify-email", {"token": token})
             for token in (spent, voided, expired, wrong_kind, expired[:-1], "é", "x" * 500)
         ]
-        assert {(answer.status_code, answer.content) for answer in answers} == {(400, answers[0].content)}
+        assert all(said(answer) == said(answers[0]) for answer in answers)
+        assert answers[0].status_code == 400
         assert (await api.login(other)).status_code == 401
 
     async def test_the_mail_of_another_address_does_not_verify_a_changed_one(self, api: Api) -> None:
@@ -206,7 +207,8 @@ class TestLogin:
             await api.login("still-unverified@example.test"),
             await api.login(blocked.email),
         ]
-        assert {(answer.status_code, answer.content) for answer in answers} == {(401, answers[0].content)}
+        assert all(said(answer) == said(answers[0]) for answer in answers)
+        assert answers[0].status_code == 401
 
     async def test_an_unknown_address_takes_as_long_as_a_wrong_password(self, api: Api) -> None:
         async def seconds(email: str) -> float:
@@ -341,7 +343,8 @@ class TestRefresh:
             await person.refresh("unknown"),
             await person.refresh(idle.access_token),
         ]
-        assert {(answer.status_code, answer.content) for answer in answers} == {(401, answers[0].content)}
+        assert all(said(answer) == said(answers[0]) for answer in answers)
+        assert answers[0].status_code == 401
 
     async def test_a_blocked_user_cannot_refresh(self, api: Api) -> None:
         person = await api.person()

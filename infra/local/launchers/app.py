@@ -9,6 +9,9 @@ from infra.local.service import Service
 from infra.local.site import CHECKOUT, Site
 
 _DATA_SERVICES = ("postgres", "temporal")
+# On one machine everybody comes from 127.0.0.1: what counts an address would count them all as one.
+_PER_ADDRESS = ("ANONYMOUS", "LOGIN", "LOGIN_HOURLY", "REGISTRATION")
+_ROOMY = '{"quota": 6000, "window": 60, "burst": 1000}'
 
 
 def _shared(site: Site) -> Mapping[str, str]:
@@ -22,6 +25,7 @@ def _shared(site: Site) -> Mapping[str, str]:
         "PETFOLIO_API__DRAIN_DELAY": "0",
         "PETFOLIO_CODEC_OPEN_ON_LOOPBACK": "true",
         "PYTHONTZPATH": "",
+        **{f"PETFOLIO_RATE_LIMITS__{policy}": _ROOMY for policy in _PER_ADDRESS},
     }
 
 

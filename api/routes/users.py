@@ -1,0 +1,64 @@
+"""`/users`: the caller's own account."""
+
+from typing import Annotated
+
+from fastapi import Body, Depends, Request, Response
+
+from api import accounts, profile
+from api.auth import CurrentUser, limited
+from api.deps import UnitOfWork
+from api.etag import IfMatch
+from api.identity import ClientDep, IdentityDep
+from api.json_response import document
+from api.routing import router as make_router
+from api.schemas.users import CancelIn, ErasureIn, ErasureOut, ProfileOut, ProfileUpdate
+
+router = make_router("/users", "users")
+
+
+@router.get("/profile", operation_id="get_profile", response_model=ProfileOut)
+async def get_profile(request: Request, caller: CurrentUser, session: UnitOfWork, identity: IdentityDep) -> Response:
+    """Who I am."""
+    shown = await profile.show(session, identity, caller)
+    return document(request, shown, shown["version"])
+
+
+@router.put("/profile", operation_id="replace_profile", response_model=ProfileOut)
+@router.patch("/profile", operation_id="change_profile", response_model=ProfileOut)
+async def change_profile(
+    request: Request,
+    body: ProfileUpdate,
+    caller: CurrentUser,
+    if_match: IfMatch,
+    session: UnitOfWork,
+    identity: IdentityDep,
+) -> Response:
+    """Change what is sent. Reminders that follow me follow a new time zone at once."""
+    shown = await profile.change(session, identity, caller, body, if_match)
+    return document(request, shown, shown["version"])
+
+
+@router.delete("/account", operation_id="request_erasure", status_code=202)
+async def request_erasure(
+    caller: CurrentUser,
+    identity: IdentityDep,
+    client: ClientDep,
+    body: Annotated[ErasureIn, Body()] = ErasureIn(),
+) -> ErasureOut:
+    """Forget me. The account is blocked at once; a mailed link takes it back until `execute_at`."""
+    request = await accounts.request_erasure(identity, client, caller, body.password)
+    return ErasureOut.model_validate(request, from_attributes=True)
+
+
+@router.get("/erasure", operation_id="get_erasure")
+async def get_erasure(caller: CurrentUser, identity: IdentityDep) -> ErasureOut:
+    """The last wish to be forgotten. 404 when there was none."""
+    return ErasureOut.model_validate(await accounts.last_erasure(identity, caller), from_attributes=True)
+
+
+@router.post(
+    "/erasure/cancel", operation_id="cancel_erasure", status_code=204, dependencies=[Depends(limited("anonymous"))]
+)
+async def cancel_erasure(body: CancelIn, identity: IdentityDep, client: ClientDep) -> None:
+    """Take it back with the token of the mailed link; then sign in anew."""
+    await accounts.cancel_erasure(identity, client, body.token)
