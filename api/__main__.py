@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from core.clock import pin_zone_data
 from core.logging import configure_logging
-from core.settings import Settings
+from core.settings import read_settings
 
 DRAIN_SECONDS = 20
 
@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
 def main() -> None:
     """Read the settings, serve until told to stop."""
     pin_zone_data()
-    settings = Settings()
+    settings = read_settings()
     configure_logging(settings.log_level, process="api")
     # Each connection is a file; the soft limit of most systems is 1,024.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -35,6 +35,10 @@ class PoolSize:
 API_POOL = PoolSize(writes=12, reads=18)
 WORKER_POOL = PoolSize(writes=34, reads=6)
 ACQUIRE_SECONDS = 2.0
+_DIRECT_SECONDS = 10.0
+
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What asyncpg raises while Postgres is away, restarting or failing over."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -92,6 +96,13 @@ async def connect(settings: Settings, size: PoolSize) -> AsyncIterator[Database]
     finally:
         await reads.close()
         await engine.dispose()
+
+
+async def connect_directly(settings: Settings) -> asyncpg.Connection:
+    """A connection outside the pools and past any pooler, for LISTEN. Raises `AWAY`; the caller closes it."""
+    return await asyncpg.connect(
+        settings.direct_url, ssl=_ssl(settings), timeout=ACQUIRE_SECONDS, command_timeout=_DIRECT_SECONDS
+    )
 
 
 def _ssl(settings: Settings) -> object:

@@ -7,7 +7,7 @@ process that needs one and does not get it refuses to start with a sentence that
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -56,7 +56,11 @@ class ApiSettings(BaseModel, frozen=True):
 
 
 class WorkerSettings(BaseModel, frozen=True):
-    """A worker process. `metrics_port` 0 means: no Prometheus listener."""
+    """A worker process. `metrics_port` 0 means: no Prometheus listener.
+
+    `relay_lease_seconds`: how long a relay that died keeps its rows from the others; `relay_in_flight`: calls at once,
+    above 40 only latency grows (temporal.md §4.6).
+    """
 
     metrics_port: int = 0
     health_port: int = 0
@@ -64,6 +68,8 @@ class WorkerSettings(BaseModel, frozen=True):
     max_concurrent_workflow_tasks: int = 16
     max_concurrent_activities: int = 30
     graceful_shutdown_seconds: int = 30
+    relay_lease_seconds: float = 30
+    relay_in_flight: int = 40
 
 
 class AuthSettings(BaseModel, frozen=True):
@@ -149,3 +155,12 @@ class Settings(BaseSettings):
     def direct_url(self) -> str:
         """The DSN that reaches Postgres itself (LISTEN, Alembic)."""
         return (self.database_direct_url or self.database_url).get_secret_value()
+
+
+def read_settings() -> Settings:
+    """The settings of this process, from its environment. Leaves with one sentence that names what is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [f"PETFOLIO_{'__'.join(map(str, it['loc'])).upper()} ({it['type']})" for it in error.errors()]
+        raise SystemExit(f"Petfolio cannot start. Check {', '.join(problems)}.") from None

@@ -53,7 +53,10 @@ JOBS: Final = (
 
 
 async def ensure_schedules(client: Client) -> None:
-    """Make every job exist as this release describes it; one that an operator paused stays paused."""
+    """Make every job exist as this release describes it; one that an operator paused stays paused.
+
+    A job that did not exist runs at once: after Temporal lost its database, this is what brings the reminders back.
+    """
     for job in JOBS:
         await _ensure(client, job)
 
@@ -61,7 +64,7 @@ async def ensure_schedules(client: Client) -> None:
 async def _ensure(client: Client, job: Job) -> None:
     wanted = job.schedule()
     try:
-        await client.create_schedule(ids.job(job.name), wanted)
+        await client.create_schedule(ids.job(job.name), wanted, trigger_immediately=True)
     except ScheduleAlreadyRunningError:
 
         def updated(current: ScheduleUpdateInput) -> ScheduleUpdate:

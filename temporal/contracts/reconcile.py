@@ -1,66 +1,52 @@
-"""The nightly comparison of rows and workflows. Id `system/reconcile`, started by its Schedule."""
+"""The comparison of rows and workflows. Id `system/reconcile`, started every night by its Schedule."""
 
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 WORKFLOW: Final = "ReconcileWorkflow"
 
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """What the Schedule starts it with."""
+    """What the Schedule starts it with. `page_size`: rows read, and workflows looked up, at once."""
 
-    page_size: int = 500
-    """Rows read and workflows listed at once."""
-    grace_seconds: int = 600
-    """Rows and workflows younger than this are left alone: visibility lags, and the relay may not have sent them."""
+    page_size: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class RingMissing:
-    """Ring every active reminder without a running workflow."""
+    """Ring every active reminder that has no running workflow."""
 
     page_size: int
-    grace_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class MissingRung:
-    """`rows` active reminders were looked at, `rung` of them had no workflow."""
+    """`rows` active reminders were looked at; `rung` of them had no workflow."""
 
-    rows: int = 0
-    rung: int = 0
+    rows: int
+    rung: int
 
 
 @dataclass(frozen=True, slots=True)
 class EndOrphans:
-    """End every running reminder workflow whose reminder is gone or ended."""
+    """End every running workflow whose reminder is gone, has ended, or lives in another household now."""
 
     page_size: int
-    grace_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class OrphansEnded:
-    """`workflows` were running; `rung` of them were told to look again, `terminated` could not be told."""
+    """`workflows` were running; `rung` of them were told to look again, `terminated` could not have ended that way."""
 
-    workflows: int = 0
-    rung: int = 0
-    terminated: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RingProgress:
-    """Heartbeat of `ring_missing`: continue after `last`."""
-
-    last: UUID | None
-    done: MissingRung
+    workflows: int
+    rung: int
+    terminated: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What a night found. All zero but the totals is the normal night."""
+    """What a run found. In a normal night only the totals are not zero."""
 
     rows: int
     workflows: int

@@ -1,0 +1,45 @@
+"""Which reminders should have a workflow. Asked of the primary: a replica could have the wrong ones ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from domain.reminder_series import ReminderState
+from models.reminder import Reminder
+
+
+@dataclass(frozen=True, slots=True)
+class ReminderRef:
+    """A reminder, where it lives and, if it still exists, whose it is."""
+
+    id: UUID
+    household_id: UUID
+    user_id: UUID | None = None
+
+
+async def active_after(session: AsyncSession, last: UUID | None, limit: int) -> list[ReminderRef]:
+    """The next page, by id, of the reminders that plan something."""
+    page = (
+        select(Reminder.id, Reminder.household_id, Reminder.user_id)
+        .where(col(Reminder.state) == ReminderState.ACTIVE, col(Reminder.deleted_at).is_(None))
+        .order_by(col(Reminder.id))
+        .limit(limit)
+    )
+    if last is not None:
+        page = page.where(col(Reminder.id) > last)
+    return [ReminderRef(*row) for row in await session.execute(page)]
+
+
+async def households_of_living(session: AsyncSession, reminder_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Household by reminder, of those among `reminder_ids` that exist and have not ended; paused ones sleep."""
+    found = await session.execute(
+        select(Reminder.id, Reminder.household_id).where(
+            col(Reminder.id).in_(reminder_ids),
+            col(Reminder.state) != ReminderState.ENDED,
+            col(Reminder.deleted_at).is_(None),
+        )
+    )
+    return {reminder_id: household_id for reminder_id, household_id in found}

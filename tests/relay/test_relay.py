@@ -1,0 +1,204 @@
+"""What is committed reaches Temporal: once is enough, twice is harmless, never is not an option."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+
+from core.crypto import Subject
+from core.db import Database
+from core.settings import Settings
+from core.telemetry import render_metrics
+from integrations.keys.store import KeyStore
+from temporal import ids
+from temporal.client import connect, plugin
+from tests.relay.kit import KINDS, all_sent, new_workflow_id, ring, running, signals, unsent, until
+from workers.outbox_table import OutboxRow
+from workers.relay import Relay
+
+
+@pytest.fixture
+async def client(settings: Settings, keys: KeyStore) -> Client:
+    return await connect(settings, plugin(keys), lazy=True, runtime=None)
+
+
+@pytest.fixture
+def relay(settings: Settings, client: Client) -> Relay:
+    return Relay(settings, client, KINDS)
+
+
+async def test_a_committed_bell_starts_the_workflow_and_rings_it(db: Database, relay: Relay, client: Client) -> None:
+    workflow_id = new_workflow_id()
+    async with running(relay):
+        await ring(db, workflow_id)
+        await until(all_sent(db))
+    assert await signals(client, workflow_id) == 1
+    described = await client.get_workflow_handle(workflow_id).describe()
+    assert described.typed_search_attributes.search_attributes[0].value == ids.owner_attribute(workflow_id)
+
+
+async def test_what_no_notification_announced_is_found_by_the_poll(db: Database, relay: Relay) -> None:
+    async with running(relay):
+        await db.reads.execute(
+            "INSERT INTO outbox (id, aggregate, kind, workflow_id, args, coalescing, attempts) "
+            "VALUES ($1, 'a', 'bell', $2, '{}', true, 0)",
+            uuid4(),
+            new_workflow_id(),
+        )
+        await until(all_sent(db), 5)
+
+
+async def test_a_one_shot_enqueued_twice_runs_once(db: Database, relay: Relay, client: Client) -> None:
+    workflow_id = new_workflow_id()
+    await ring(db, workflow_id, "once")
+    await ring(db, workflow_id, "once")
+    async with running(relay):
+        await until(all_sent(db))
+        handle = client.get_workflow_handle(workflow_id)
+        first = (await handle.describe()).run_id
+        await handle.terminate()
+        await ring(db, workflow_id, "once")
+        await until(all_sent(db))
+    assert (await handle.describe()).run_id == first
+
+
+async def test_a_bell_for_an_ended_entity_starts_it_again(db: Database, relay: Relay, client: Client) -> None:
+    workflow_id = new_workflow_id()
+    async with running(relay):
+        await ring(db, workflow_id)
+        await until(all_sent(db))
+        await client.get_workflow_handle(workflow_id).terminate()
+        await ring(db, workflow_id)
+        await until(all_sent(db))
+    assert await signals(client, workflow_id) == 1
+
+
+async def test_a_bell_rung_during_the_send_is_sent_after_it(
+    db: Database, settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first send is held until the second bell has committed: the row must not be marked done with it."""
+    workflow_id, relay = new_workflow_id(), Relay(settings, client, KINDS)
+    sending, go_on, sent = asyncio.Event(), asyncio.Event(), relay._send
+
+    async def held(row: OutboxRow) -> None:
+        await sent(row)
+        sending.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(relay, "_send", held)
+    async with running(relay):
+        await ring(db, workflow_id)
+        await sending.wait()
+        await ring(db, workflow_id)
+        assert await unsent(db) == 1
+        go_on.set()
+        await until(all_sent(db))
+    assert await signals(client, workflow_id) == 2
+
+
+async def test_a_poison_row_blocks_nobody_else_and_is_parked(db: Database, relay: Relay) -> None:
+    """Back-off is taken away, so that ten attempts pass quickly; others go through all the while."""
+    await ring(db, new_workflow_id(), "poison")
+    await ring(db, new_workflow_id(), "unheard-of")
+
+    async def parked() -> bool:
+        await db.reads.execute("UPDATE outbox SET claimed_until = NULL WHERE done_at IS NULL AND attempts > 0")
+        await ring(db, new_workflow_id())
+        await until(all_but(db, 2))
+        return await db.reads.fetchval("SELECT count(*) FROM outbox WHERE attempts = 10") == 2
+
+    async with running(relay):
+        await until(parked)
+        await until(lambda: gauges_are(parked=2, oldest=0))
+    rows = await db.reads.fetch("SELECT last_error, claimed_until FROM outbox WHERE done_at IS NULL ORDER BY id")
+    assert [(row["last_error"].partition(":")[0], row["claimed_until"]) for row in rows] == [
+        ("ValueError", None),
+        ("KeyError", None),
+    ]
+
+
+async def test_a_failing_row_blocks_its_aggregate_until_it_is_parked(db: Database, relay: Relay) -> None:
+    aggregate = f"reminder/{uuid4()}"
+    await ring(db, new_workflow_id(), "poison", aggregate=aggregate)
+    await ring(db, new_workflow_id(), aggregate=aggregate)
+    async with running(relay):
+        await ring(db, new_workflow_id())
+        await until(all_but(db, 2))
+        await db.reads.execute("UPDATE outbox SET attempts = 9, claimed_until = NULL WHERE kind = 'poison'")
+        await until(all_but(db, 1))
+
+
+async def test_nothing_is_sent_for_somebody_being_erased_and_nobody_waits_for_it(
+    db: Database, relay: Relay, keys: KeyStore
+) -> None:
+    user_id, aggregate = uuid4(), f"reminder/{uuid4()}"
+    await db.reads.execute(
+        "INSERT INTO users (id, email_ct, email_bidx, timezone, locale, subscription_tier, state, token_epoch,"
+        " password_single_factor_ok) VALUES ($1, '', $2, 'UTC', 'en', 'free', 'erasing', 1, false)",
+        user_id,
+        user_id.bytes,
+    )
+    await ring(db, new_workflow_id(), "once", aggregate=aggregate, user_id=user_id)
+    await ring(db, new_workflow_id(), aggregate=aggregate)
+    async with running(relay):
+        await until(all_but(db, 1))
+    assert await db.reads.fetchval("SELECT user_id FROM outbox WHERE done_at IS NULL") == user_id
+
+
+async def test_a_destroyed_key_counts_as_sent(db: Database, relay: Relay, keys: KeyStore, client: Client) -> None:
+    user_id = uuid4()
+    await keys.create(Subject.user(user_id))
+    await db.reads.execute(
+        "UPDATE user_keys SET destroyed_at = clock_timestamp(), wrapped_dek = NULL WHERE owner_id = $1", user_id
+    )
+    await ring(db, ids.mail(user_id, uuid4()), "once")
+    async with running(relay):
+        await until(all_sent(db))
+
+
+async def test_a_missing_key_fails_the_row_and_no_other(db: Database, relay: Relay) -> None:
+    await ring(db, ids.mail(uuid4(), uuid4()), "once")
+    await ring(db, new_workflow_id())
+    async with running(relay):
+        await until(all_but(db, 1))
+        assert (await db.reads.fetchval("SELECT last_error FROM outbox WHERE done_at IS NULL")).startswith("KeyMissing")
+
+
+async def test_two_relays_send_each_row_once(db: Database, settings: Settings, client: Client) -> None:
+    workflows = [new_workflow_id() for _ in range(120)]
+    for workflow_id in workflows:
+        await ring(db, workflow_id)
+    async with AsyncExitStack() as relays:
+        for _ in range(2):
+            await relays.enter_async_context(running(Relay(settings, client, KINDS)))
+        await until(all_sent(db))
+    assert {await signals(client, workflow_id) for workflow_id in workflows} == {1}
+
+
+async def test_the_relay_survives_the_loss_of_its_connection(db: Database, relay: Relay) -> None:
+    async with running(relay):
+        await ring(db, new_workflow_id())
+        await until(all_sent(db))
+        ended = await db.reads.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query LIKE '%outbox o%' AND pid <> pg_backend_pid()"
+        )
+        assert ended
+        await ring(db, new_workflow_id())
+        await until(all_sent(db))
+
+
+def all_but(db: Database, count: int) -> Callable[[], Awaitable[bool]]:
+    async def left() -> bool:
+        return await unsent(db) == count
+
+    return left
+
+
+async def gauges_are(*, parked: int, oldest: float) -> bool:
+    """A parked row alarms as such, not as a backlog that grows for ever."""
+    text = render_metrics().decode()
+    return f"outbox_parked {parked}.0" in text and f"outbox_oldest_unsent_seconds {oldest}.0" in text

@@ -1,0 +1,56 @@
+"""The composition root of the workers: what is opened once per process, and handed to activities and the relay."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio.client import Client
+from temporalio.plugin import SimplePlugin
+from temporalio.runtime import Runtime
+
+from core.crypto import FieldCipher
+from core.db import WORKER_POOL, Database
+from core.db import connect as connect_database
+from core.settings import Settings
+from integrations.keys.factory import open_keys
+from integrations.keys.secrets import ApplicationSecrets, load_secrets
+from integrations.keys.store import KeyStore
+from models.queries.keys import KeyTable
+from temporal.client import connect as connect_temporal
+from temporal.client import plugin
+from temporal.interceptors import interceptors
+
+KEY_CACHE_SECONDS = 60
+"""Shorter than the api's: a worker that still holds a destroyed key could still write with it (temporal.md §4.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker process has. `temporal` is the lazy client of the relay, and of activities that look around."""
+
+    settings: Settings
+    db: Database
+    keys: KeyStore
+    cipher: FieldCipher
+    secrets: ApplicationSecrets
+    plugin: SimplePlugin
+    temporal: Client
+
+
+@asynccontextmanager
+async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool = False) -> AsyncIterator[Parts]:
+    """Open everything lazily: neither Postgres nor Temporal must be there yet. Raises `SecretMissing` before setup."""
+    provider, secret_store = open_keys(settings)
+    secrets = await load_secrets(secret_store)
+    async with connect_database(settings, WORKER_POOL) as db:
+        keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=min(KEY_CACHE_SECONDS, settings.keys.cache_seconds))
+        shared = plugin(keys, interceptors=interceptors(traced=traced))
+        yield Parts(
+            settings=settings,
+            db=db,
+            keys=keys,
+            cipher=FieldCipher(keys),
+            secrets=secrets,
+            plugin=shared,
+            temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
+        )
