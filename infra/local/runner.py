@@ -87,6 +87,7 @@ class Runner:
     async def stop(self, hurry: asyncio.Event) -> None:
         """End the process; `run` must have been cancelled. `hurry` cuts the drain short."""
         if self._process and self._alive():
+            self._set(self.state, healthy=False, note="stopping")
             await self._end(self._process, hurry)
         self._process = self._record = None
         await asyncio.to_thread(self.service.clean_up, self.site)

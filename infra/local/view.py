@@ -25,7 +25,7 @@ _COLOURS: Mapping[State, str] = {
 def table(state: StackState, *, memory: bool = False) -> Table:
     """One line per service; `memory` asks the system, so only where it is wanted."""
     result = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("Service", "State", "Ready after", "Pid", "Where", *(("Memory",) if memory else ())):
+    for column in ("Service", "State", "Ready", "Pid", "Where", *(("Memory",) if memory else ())):
         result.add_column(column, no_wrap=True)
     result.add_column("")
     for service in state.services.values():

@@ -1,19 +1,15 @@
 """`petfolio down`: stop everything in order, a killed supervisor's leftovers included."""
 
 import argparse
-import asyncio
-import dataclasses
 import os
 import time
 from pathlib import Path
 
-from infra.local import ports, state
+from infra.local import state
 from infra.local.errors import StackError
 from infra.local.leftovers import end_leftovers
 from infra.local.lock import try_lock
-from infra.local.site import Site
-from infra.local.state import StackState, State
-from infra.local.table import SERVICES
+from infra.local.state import StackState
 
 _PATIENCE = 120.0
 """More than all drains of the supervisor together."""
@@ -37,7 +33,7 @@ def stop(root: Path) -> bool:
     if lock is None:
         raise StackError(f"Somebody else holds {root}/lock, and no supervisor is recorded there.")
     try:
-        return _end_rest(root, state.read(root) or known) or asked
+        return end_leftovers(root) > 0 or asked
     finally:
         os.close(lock)
 
@@ -54,16 +50,3 @@ def _ask_supervisor(root: Path, known: StackState) -> bool:
         time.sleep(0.05)
     os.close(lock)
     return True
-
-
-def _end_rest(root: Path, known: StackState) -> bool:
-    """End what a killed supervisor left, and say so in the state."""
-    site = Site(root, ports.block(known.base_port, os.environ), {}, None)
-    ended = asyncio.run(end_leftovers(site, known, SERVICES))
-    services = {
-        name: dataclasses.replace(service, state=State.STOPPED, process=None, note="")
-        for name, service in known.services.items()
-        if not service.oneshot
-    }
-    state.write(root, dataclasses.replace(known, supervisor=None, ready=False, services=services))
-    return ended > 0

@@ -32,10 +32,13 @@ def run(arguments: argparse.Namespace) -> int:
     if (lock := try_lock(root / "lock")) is None:
         raise in_use(root)
     try:
+        if ended := end_leftovers(root):
+            console.print(f"Ended {ended} processes that a killed supervisor had left.", highlight=False)
         with choose(console) as view:
-            asyncio.run(_supervise(arguments, view, console))
+            seconds = asyncio.run(_supervise(arguments, view))
     finally:
         os.close(lock)
+    console.print(f"Stopped in {seconds:.1f} s.", highlight=False)
     return 0
 
 
@@ -49,17 +52,16 @@ def in_use(root: Path) -> StackError:
     )
 
 
-async def _supervise(arguments: argparse.Namespace, view: View, console: Console) -> None:
+async def _supervise(arguments: argparse.Namespace, view: View) -> float:
+    """Run until a signal; answers the seconds that the stop took."""
     base = _base_port(arguments.base_port)
     names = [name for service in SERVICES for name in service.secrets]
     site = open_site(arguments.data_dir, ports.block(base, os.environ), names, dict(os.environ), durable=True)
     site = with_settings(site, SERVICES)
-    if ended := await end_leftovers(site, state.read(site.root), SERVICES):
-        console.print(f"Ended {ended} processes that a killed supervisor had left.", highlight=False)
     write_env_file(site)
     supervisor = Supervisor(site, base, SERVICES, view.show, once=arguments.once)
     await supervisor.run(reloader() if arguments.reload else None)
-    console.print(f"Stopped in {supervisor.stop_seconds:.1f} s.", highlight=False)
+    return supervisor.stop_seconds
 
 
 def _base_port(given: int | None) -> int:
