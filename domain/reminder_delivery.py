@@ -5,7 +5,7 @@ length a series calls for one notice at most.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain import reminder_planning
 from domain.reminder import Plan, PlanState
@@ -87,10 +87,21 @@ def step(occurrence: Occurrence) -> str:
     return f"snooze-{occurrence.snooze_count}" if occurrence.snooze_count else "due"
 
 
-def still_wanted(occurrence: Occurrence, step: str) -> bool:
-    """Whether a claimed notice that has not left yet may still leave: it is open, and nobody asked for a later one."""
+def unwanted(occurrence: Occurrence, step: str, grace: timedelta | None, now: datetime) -> str | None:
+    """Why a claimed notice that has not left yet must not leave any more; None: it may.
+
+    Asked right before the provider is: the occurrence was closed, somebody asked for a later notice, or the provider
+    was away for so long that the notice has become useless.
+    """
     if occurrence.state is not OccurrenceState.DUE:
-        return False
+        return occurrence.state.value
+    if not _is_latest(occurrence, step):
+        return "snoozed"
+    claimed_at = occurrence.notified_at
+    return "too_late" if grace is not None and claimed_at is not None and now - claimed_at > grace else None
+
+
+def _is_latest(occurrence: Occurrence, step: str) -> bool:
     if step == "due":
         return occurrence.snooze_count == 0
     if step.startswith("snooze-"):

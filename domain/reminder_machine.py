@@ -178,8 +178,10 @@ def _undo(series: Series, occurrence: Occurrence) -> Series:
 def _snooze(series: Series, occurrence: Occurrence, until: datetime | timedelta, now: datetime) -> Series:
     if not occurrence.is_open:
         raise _already_closed(occurrence)
-    notice_at = until if isinstance(until, datetime) else now + until
-    if notice_at <= max(now, occurrence.instant if occurrence.state is OccurrenceState.SCHEDULED else now):
+    # Before it is due, "in ten minutes" means ten minutes after.
+    earliest = max(now, occurrence.instant) if occurrence.state is OccurrenceState.SCHEDULED else now
+    notice_at = until if isinstance(until, datetime) else earliest + until
+    if notice_at <= earliest:
         raise Invalid(
             "A snooze ends in the future, and after the occurrence itself.",
             errors=(FieldProblem("/until", "snooze_in_past", "does not end in the future"),),

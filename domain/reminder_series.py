@@ -130,11 +130,7 @@ class Series:
     @property
     def grace(self) -> timedelta | None:
         """How late a notice may still go out. None: however late (`once`, `after_completion`)."""
-        if not isinstance(self.schedule, Fixed | Elapsed):
-            return None
-        if self.schedule.grace_minutes is not None:
-            return timedelta(minutes=self.schedule.grace_minutes)
-        return GRACE.get(self.klass, ROUTINE_GRACE)
+        return grace_of(self.schedule, self.klass)
 
     @property
     def next_at(self) -> datetime | None:
@@ -164,6 +160,15 @@ class Series:
 def is_repeating(schedule: Schedule) -> bool:
     """Whether the next nominal comes by itself, whatever became of the last."""
     return isinstance(schedule, Fixed | Elapsed)
+
+
+def grace_of(schedule: Schedule, klass: ReminderClass) -> timedelta | None:
+    """How late a notice may still go out (recurrence.md §4.9). None: however late."""
+    if not isinstance(schedule, Fixed | Elapsed):
+        return None
+    if schedule.grace_minutes is not None:
+        return timedelta(minutes=schedule.grace_minutes)
+    return GRACE.get(klass, ROUTINE_GRACE)
 
 
 def next_mark(series: Series, occurrence: Occurrence, now: datetime) -> datetime | None:

@@ -50,6 +50,8 @@ class Delivery(Identified, table=True):
     provider_id: str | None = words(default=None)
     attempt: int = Field(default=0)
     reason: str | None = words(default=None)
+    claimed_until: datetime | None = timestamptz(default=None)
+    """A lease: until then one process may be talking to the provider about it, and nobody else does."""
     at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
 
     __table_args__ = (

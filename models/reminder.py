@@ -31,6 +31,10 @@ class Reminder(Versioned, table=True):
     ended_reason: str | None = words(default=None)
     next_at: datetime | None = timestamptz(default=None)
     """The instant of the next pending occurrence: what lists sort by. None when nothing is pending."""
+    last_seq: int = Field(default=0)
+    """The highest `seq` of its occurrences, and how many of this schedule version were done or skipped: counting them
+    in a series of years would cost more than everything else a delivery does."""
+    finished: int = Field(default=0)
     deleted_at: datetime | None = timestamptz(default=None)
 
     __table_args__ = (

@@ -8,7 +8,7 @@ import pytest
 from domain import reminder_delivery
 from domain.reminder import PlanState
 from domain.reminder_actions import Pause
-from domain.reminder_delivery import still_wanted
+from domain.reminder_delivery import unwanted
 from domain.reminder_series import OccurrenceState, ReminderClass, ReminderState
 from tests.domain.reminders import Diary, after_done, blank, daily, once, utc
 
@@ -150,12 +150,15 @@ def test_a_claimed_notice_that_has_not_left_is_planned_at_once() -> None:
     assert (plan.at, plan.step) == (utc("2026-03-01T07:00"), "resend")
 
 
-def test_a_snooze_calls_back_the_notice_it_postpones() -> None:
+def test_a_notice_on_its_way_is_called_back_by_a_snooze_a_completion_and_its_grace() -> None:
     breakfast = Diary(blank(**daily()), utc("2026-03-01T00:00"))
     breakfast.until(utc("2026-03-01T07:00"))
-    assert still_wanted(breakfast.due, "due")
+    grace = timedelta(hours=12)
+    assert unwanted(breakfast.due, "due", grace, breakfast.now) is None
+    assert unwanted(breakfast.due, "due", grace, breakfast.now + timedelta(hours=13)) == "too_late"
+    assert unwanted(breakfast.due, "due", None, breakfast.now + timedelta(days=99)) is None
     breakfast.snooze(breakfast.due.key, timedelta(minutes=30))
-    assert not still_wanted(breakfast.due, "due")
-    assert still_wanted(breakfast.due, "snooze-1")
+    assert unwanted(breakfast.due, "due", grace, breakfast.now) == "snoozed"
+    assert unwanted(breakfast.due, "snooze-1", grace, breakfast.now) is None
     breakfast.complete(breakfast.due.key)
-    assert not still_wanted(breakfast.rows["f:1:2026-03-01T08:00"], "snooze-1")
+    assert unwanted(breakfast.rows["f:1:2026-03-01T08:00"], "snooze-1", grace, breakfast.now) == "done"

@@ -174,6 +174,11 @@ def test_snooze_counts_elapsed_time_through_a_clock_change() -> None:
     assert night.due.notice_at == utc("2026-03-29T01:45")
 
 
+def test_a_snooze_before_the_due_time_counts_from_it(breakfast: Diary) -> None:
+    breakfast.snooze(breakfast.pending.key, timedelta(minutes=10))
+    assert breakfast.pending.notice_at == utc("2026-03-01T07:10")
+
+
 def test_a_snooze_beyond_the_next_occurrence_names_the_latest_time(breakfast: Diary) -> None:
     breakfast.until(utc("2026-03-01T09:00"))
     with pytest.raises(SnoozePastNext) as refused:

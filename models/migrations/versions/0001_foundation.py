@@ -399,6 +399,8 @@ def create_tables() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("ended_reason", sa.Text(), nullable=True),
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_seq", sa.Integer(), nullable=False),
+        sa.Column("finished", sa.Integer(), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["household_id"], ["households.id"], name=op.f("fk_reminders_household_id_households")),
         sa.ForeignKeyConstraint(["pet_id"], ["pets.id"], name=op.f("fk_reminders_pet_id_pets")),
@@ -542,6 +544,7 @@ def create_tables() -> None:
         sa.Column("provider_id", sa.Text(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["occurrence_id"],

@@ -1,0 +1,45 @@
+"""What a channel promises: one message to one person, honouring an idempotency key as far as its vendor does."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from core.errors import PetfolioError, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A rendered message. `repr` shows nothing of it: it is personal throughout."""
+
+    to: str = field(repr=False)
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+    html: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The provider's word that it took the message over."""
+
+    provider_id: str
+
+
+class ProviderRefused(PetfolioError):
+    """The provider will never take this message: a bad address, a blocked recipient, a template it rejects."""
+
+    code = "provider_refused"
+    http_status = 502
+
+
+class ProviderUnavailable(Unavailable):
+    """The provider did not answer, or asks to come back later (`retry_after` in seconds). It may have acted."""
+
+    code = "provider_unavailable"
+
+
+class Channel(Protocol):
+    """A way to reach people. Raises `ProviderRefused` and `ProviderUnavailable`, nothing else."""
+
+    async def send(self, message: Message, *, idempotency_key: UUID) -> Receipt:
+        """Hand the message over; the same key again is the same message."""
+        ...

@@ -1,0 +1,223 @@
+"""Reminders under their row lock: loaded as the domain sees them, saved as it decided.
+
+The lock is a statement of its own. Everything a decision rests on is read by the next one: a statement that waits for
+a lock keeps the snapshot it began with, and would decide on the zone of a user who has moved meanwhile.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.ids import new_id
+from domain.recurrence import Schedule, TzMode
+from domain.reminder_series import Occurrence, OccurrenceState, ReminderClass, ReminderState, Series
+from domain.schedule_json import Zones, from_stored, to_json
+
+_LOCK = text("SELECT id FROM reminders WHERE id = :id AND deleted_at IS NULL FOR UPDATE")
+_LOCK_OF_MEMBER = text(
+    """SELECT r.id FROM reminders r
+         JOIN memberships m ON m.household_id = r.household_id AND m.user_id = :user_id AND m.left_at IS NULL
+        WHERE r.id = :id AND r.deleted_at IS NULL
+          FOR UPDATE OF r"""
+)
+_OF_OCCURRENCE = text("SELECT reminder_id FROM occurrences WHERE id = :id")
+OCCURRENCE: Final = """o.id AS occurrence_id, o.key, o.schedule_version AS of_version, o.seq, o.nominal, o.instant,
+    o.tzid, o.tzdata_version, o.state AS occurrence_state, o.late, o.notice_at, o.notified_at, o.snooze_count,
+    o.closed_at, o.closed_by, o.completed_at, o.acknowledged_at, o.acknowledged_by, o.reason"""
+"""What `occurrence_of` reads, from `occurrences o`."""
+_LOAD = text(
+    f"""SELECT r.*, clock_timestamp() AS read_at, u.timezone AS user_zone,
+              coalesce(p.home_tzid, h.home_tzid) AS home_zone,
+              ARRAY(SELECT m.user_id FROM memberships m JOIN users n ON n.id = m.user_id AND n.state = 'active'
+                     WHERE m.household_id = r.household_id AND m.left_at IS NULL
+                       AND (m.user_id = r.user_id OR m.role = 'owner')) AS people,
+              CASE WHEN r.schedule->>'mode' = 'fixed' THEN
+              ARRAY(SELECT c.key FROM occurrences c
+                     WHERE c.reminder_id = r.id AND c.schedule_version = r.schedule_version
+                       AND c.instant > clock_timestamp() - interval '3 days' AND c.state NOT IN ('scheduled', 'due'))
+              END AS handled,
+              EXISTS (SELECT FROM occurrences c JOIN deliveries d ON d.occurrence_id = c.id AND d.state = 'planned'
+                       WHERE c.reminder_id = r.id AND c.state = 'due') AS unsent,
+              {OCCURRENCE}
+         FROM reminders r
+         JOIN users u ON u.id = r.user_id
+         JOIN households h ON h.id = r.household_id
+         LEFT JOIN pets p ON p.id = r.pet_id
+         LEFT JOIN occurrences o ON o.reminder_id = r.id AND (o.state IN ('scheduled', 'due') OR o.id = :occurrence_id)
+        WHERE r.id = :id AND r.deleted_at IS NULL
+        ORDER BY o.seq"""  # noqa: S608 - our own names
+).columns(schedule=JSONB, notification_methods=JSONB)
+_OCCURRENCE_COLUMNS: Final = tuple(field.name for field in fields(Occurrence))
+_INSERT = text(
+    f"""INSERT INTO occurrences (id, reminder_id, {", ".join(_OCCURRENCE_COLUMNS)})
+        VALUES (:id, :reminder_id, {", ".join(f":{name}" for name in _OCCURRENCE_COLUMNS)})"""  # noqa: S608 - our own names
+)
+_LASTING: Final = frozenset({"key", "seq", "schedule_version", "nominal"})
+_CHANGING: Final = tuple(name for name in _OCCURRENCE_COLUMNS if name not in _LASTING)
+_SAME_NAMES: Final = tuple(name for name in _OCCURRENCE_COLUMNS if name not in {"state", "schedule_version"})
+_UPDATE = text(
+    f"""UPDATE occurrences
+           SET {", ".join(f"{name} = :{name}" for name in _CHANGING)},
+               version = version + 1, updated_at = clock_timestamp()
+         WHERE id = :id"""  # noqa: S608 - our own names
+)
+_DELETE = text("DELETE FROM occurrences WHERE id = ANY(:ids)")
+_SAVE = text(
+    """UPDATE reminders
+          SET state = :state, ended_reason = :ended_reason, schedule = :schedule, schedule_version = :schedule_version,
+              pet_id = :pet_id, next_at = :next_at, last_seq = :last_seq, finished = :finished,
+              version = version + 1, updated_at = clock_timestamp()
+        WHERE id = :id"""
+).bindparams(bindparam("schedule", type_=JSONB))
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A series under its row lock: the domain's view, and what saving needs. `read_at` is the database's clock after
+    the lock; `people` are those a notice goes to; `methods` the channels this reminder asks for."""
+
+    series: Series
+    read_at: datetime
+    zones: Zones
+    people: tuple[UUID, ...]
+    methods: tuple[str, ...]
+    version: int
+    ids: Mapping[str, UUID]
+
+    def key_of(self, occurrence_id: UUID) -> str:
+        """The key of an occurrence that was loaded by its id."""
+        return next(key for key, row_id in self.ids.items() if row_id == occurrence_id)
+
+
+async def lock(session: AsyncSession, reminder_id: UUID) -> Locked | None:
+    """The reminder, for those who act on nobody's behalf: deliveries, sweeps. None when it is gone."""
+    if (await session.execute(_LOCK, {"id": reminder_id})).first() is None:
+        return None
+    return await _load(session, reminder_id)
+
+
+async def lock_for(
+    session: AsyncSession, user_id: UUID, reminder_id: UUID, occurrence_id: UUID | None = None
+) -> Locked | None:
+    """The reminder of a household this person belongs to, with the occurrence they name. None when there is none."""
+    if (await session.execute(_LOCK_OF_MEMBER, {"id": reminder_id, "user_id": user_id})).first() is None:
+        return None
+    return await _load(session, reminder_id, occurrence_id)
+
+
+async def reminder_of(session: AsyncSession, occurrence_id: UUID) -> UUID | None:
+    """Which reminder an occurrence belongs to. It never changes, so it may be read before the lock."""
+    found: UUID | None = (await session.execute(_OF_OCCURRENCE, {"id": occurrence_id})).scalar_one_or_none()
+    return found
+
+
+async def find(session: AsyncSession, reminder_id: UUID) -> Series | None:
+    """The series without a lock: enough for a plan, which whoever carries it out checks again."""
+    locked = await _load(session, reminder_id)
+    return locked.series if locked else None
+
+
+async def save(session: AsyncSession, before: Locked, after: Series) -> Mapping[str, UUID]:
+    """Write what a decision changed, and nothing else. Answers the ids of all occurrences in `after`."""
+    known = {o.key: o for o in before.series.occurrences}
+    new = {o.key: new_id() for o in after.occurrences if o.key not in known}
+    gone = [before.ids[key] for key in known.keys() - {o.key for o in after.occurrences}]
+    changed = [o for o in after.occurrences if o.key in known and o != known[o.key]]
+    if gone:
+        await session.execute(_DELETE, {"ids": gone})
+    if changed:
+        await session.execute(_UPDATE, [{"id": before.ids[o.key], **_values(o, _CHANGING)} for o in changed])
+    if new:
+        await insert_occurrences(session, after, new)
+    if _row(before.series) != _row(after):
+        await session.execute(_SAVE, {"id": after.reminder_id, **_row(after)})
+    return {**before.ids, **new}
+
+
+async def insert_occurrences(session: AsyncSession, series: Series, ids: Mapping[str, UUID]) -> None:
+    """The rows of these keys."""
+    rows = [
+        {"id": ids[o.key], "reminder_id": series.reminder_id, **_values(o, _OCCURRENCE_COLUMNS)}
+        for o in series.occurrences
+        if o.key in ids
+    ]
+    await session.execute(_INSERT, rows)
+
+
+async def _load(session: AsyncSession, reminder_id: UUID, occurrence_id: UUID | None = None) -> Locked | None:
+    rows = (await session.execute(_LOAD, {"id": reminder_id, "occurrence_id": occurrence_id})).mappings().all()
+    return _locked(rows) if rows else None
+
+
+def _locked(rows: Sequence[RowMapping]) -> Locked:
+    row = rows[0]
+    zones = Zones(home=row["home_zone"], user=row["user_zone"])
+    schedule = from_stored(row["schedule"])
+    people = tuple(row["people"])
+    return Locked(
+        series=Series(
+            reminder_id=row["id"],
+            household_id=row["household_id"],
+            user_id=row["user_id"],
+            pet_id=row["pet_id"],
+            klass=ReminderClass(row["class"]),
+            state=ReminderState(row["state"]),
+            schedule=schedule,
+            zone=zone_in_force(schedule, zones),
+            ended_reason=row["ended_reason"],
+            occurrences=tuple(occurrence_of(found) for found in rows if found["occurrence_id"] is not None),
+            top=row["last_seq"],
+            finished=row["finished"],
+            handled=frozenset(row["handled"] or ()),
+            unsent=row["unsent"],
+        ),
+        read_at=row["read_at"],
+        zones=zones,
+        # Whoever made the reminder hears of it; once they have left the household, its owners do.
+        people=(row["user_id"],) if row["user_id"] in people else people,
+        methods=tuple(row["notification_methods"]),
+        version=row["version"],
+        ids={found["key"]: found["occurrence_id"] for found in rows if found["occurrence_id"] is not None},
+    )
+
+
+def zone_in_force(schedule: Schedule, zones: Zones) -> str:
+    """The zone a schedule follows now."""
+    tz_mode: TzMode = getattr(schedule, "tz_mode", "pet_home")
+    match tz_mode:
+        case "follow_user":
+            return zones.user
+        case "fixed":
+            return str(getattr(schedule, "tzid", zones.home))
+        case _:
+            return zones.home
+
+
+def occurrence_of(row: RowMapping) -> Occurrence:
+    """The domain's view of a row that selected `OCCURRENCE`."""
+    values: dict[str, Any] = {name: row[name] for name in _SAME_NAMES}
+    return Occurrence(**values, state=OccurrenceState(row["occurrence_state"]), schedule_version=row["of_version"])
+
+
+def _values(occurrence: Occurrence, names: Sequence[str]) -> dict[str, object]:
+    return {name: getattr(occurrence, name) for name in names}
+
+
+def _row(series: Series) -> dict[str, object]:
+    return {
+        "state": series.state,
+        "ended_reason": series.ended_reason,
+        "schedule": to_json(series.schedule),
+        "schedule_version": series.schedule.version,
+        "pet_id": series.pet_id,
+        "next_at": series.next_at,
+        "last_seq": series.top,
+        "finished": series.finished,
+    }
