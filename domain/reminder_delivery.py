@@ -25,7 +25,11 @@ from domain.reminder_series import (
 
 
 def deliver(series: Series, now: datetime) -> Change:
-    """The series with everything that fell due by `now`, and the notices to send. Repeating it changes nothing."""
+    """The series with everything that fell due by `now`, and the notices to send. Repeating it changes nothing.
+
+    Whoever asks also sends what an earlier run claimed and left behind, so the answer is `unsent` no more.
+    """
+    series = replace(series, unsent=False)
     if series.state is not ReminderState.ACTIVE:
         return Change(series)
     series = _expire(_fall_due(in_force(series), now), now)

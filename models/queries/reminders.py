@@ -68,6 +68,12 @@ _UPDATE = text(
                version = version + 1, updated_at = clock_timestamp()
          WHERE id = :id"""  # noqa: S608 - our own names
 )
+_CREATE = text(
+    """INSERT INTO reminders (id, household_id, user_id, pet_id, title_ct, description_ct, class, category, schedule,
+                              schedule_version, notification_methods, state, ended_reason, next_at, last_seq, finished)
+       VALUES (:id, :household_id, :user_id, :pet_id, :title_ct, :description_ct, :klass, :category, :schedule,
+               :schedule_version, :methods, :state, :ended_reason, :next_at, :last_seq, :finished)"""
+).bindparams(bindparam("schedule", type_=JSONB), bindparam("methods", type_=JSONB))
 _DELETE = text("DELETE FROM occurrences WHERE id = ANY(:ids)")
 _SAVE = text(
     """UPDATE reminders
@@ -124,6 +130,36 @@ async def find(session: AsyncSession, reminder_id: UUID) -> Series | None:
     return locked.series if locked else None
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a reminder says, sealed, and where its notices go."""
+
+    title_ct: str
+    description_ct: str | None
+    category: str
+    methods: tuple[str, ...]
+
+
+async def create(session: AsyncSession, series: Series, words: Words) -> Mapping[str, UUID]:
+    """The row of a new reminder and those of its first occurrences; answers the ids of these."""
+    row = {
+        "id": series.reminder_id,
+        "household_id": series.household_id,
+        "user_id": series.user_id,
+        "klass": series.klass,
+        "title_ct": words.title_ct,
+        "description_ct": words.description_ct,
+        "category": words.category,
+        "methods": list(words.methods),
+        **_row(series),
+    }
+    await session.execute(_CREATE, row)
+    ids = {o.key: new_id() for o in series.occurrences}
+    if ids:
+        await _insert(session, series, ids)
+    return ids
+
+
 async def save(session: AsyncSession, before: Locked, after: Series) -> Mapping[str, UUID]:
     """Write what a decision changed, and nothing else. Answers the ids of all occurrences in `after`."""
     known = {o.key: o for o in before.series.occurrences}
@@ -135,14 +171,13 @@ async def save(session: AsyncSession, before: Locked, after: Series) -> Mapping[
     if changed:
         await session.execute(_UPDATE, [{"id": before.ids[o.key], **_values(o, _CHANGING)} for o in changed])
     if new:
-        await insert_occurrences(session, after, new)
+        await _insert(session, after, new)
     if _row(before.series) != _row(after):
         await session.execute(_SAVE, {"id": after.reminder_id, **_row(after)})
     return {**before.ids, **new}
 
 
-async def insert_occurrences(session: AsyncSession, series: Series, ids: Mapping[str, UUID]) -> None:
-    """The rows of these keys."""
+async def _insert(session: AsyncSession, series: Series, ids: Mapping[str, UUID]) -> None:
     rows = [
         {"id": ids[o.key], "reminder_id": series.reminder_id, **_values(o, _OCCURRENCE_COLUMNS)}
         for o in series.occurrences

@@ -1,0 +1,148 @@
+"""A household with one person, a pet and reminders, as registration and the api leave them, and a memory channel."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from activities.reminder import ReminderActivities, ReminderMail
+from core.crypto import FieldCipher, Subject
+from core.db import Database
+from core.ids import new_id
+from domain import reminder_machine
+from domain.reminder import Plan
+from domain.reminder_actions import Action
+from domain.reminder_series import ReminderClass, ReminderState, Series
+from domain.schedule_json import Zones, parse_schedule
+from integrations.keys.store import KeyStore
+from integrations.notify.protocol import Receipt
+from models.household import Household, Membership, Role
+from models.pet import Pet
+from models.queries import reminders
+from models.queries.clock import database_now
+from models.queries.reminders import Words, zone_in_force
+from models.user import User
+from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
+
+
+@dataclass
+class MemoryNotifier:
+    """A provider that honours idempotency keys: what it took, when, under which key."""
+
+    taken: dict[UUID, ReminderMail] = field(default_factory=dict)
+    calls: list[UUID] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)
+    """Raised before the message is taken, one per call."""
+    lost_answers: list[Exception] = field(default_factory=list)
+    """Raised after the message was taken, one per call."""
+
+    async def send_reminder(self, mail: ReminderMail, *, idempotency_key: UUID) -> Receipt:
+        """See `Notifier`."""
+        self.calls.append(idempotency_key)
+        if self.faults:
+            raise self.faults.pop(0)
+        self.taken.setdefault(idempotency_key, mail)
+        if self.lost_answers:
+            raise self.lost_answers.pop(0)
+        return Receipt(f"memory-{idempotency_key}")
+
+    @property
+    def titles(self) -> list[str]:
+        """What people were told, in order."""
+        return [mail.title for mail in self.taken.values()]
+
+
+@dataclass
+class Home:
+    """See the module."""
+
+    db: Database
+    cipher: FieldCipher
+    user_id: UUID
+    household_id: UUID
+    pet_id: UUID
+    notifier: MemoryNotifier
+    activities: ReminderActivities
+
+    async def remind(
+        self, schedule: dict[str, Any], *, title: str = "Tablet", methods: tuple[str, ...] = ("email", "in_app")
+    ) -> UUID:
+        """A new reminder, as POST /reminders writes it."""
+        zones = Zones("Europe/Berlin", "Europe/Berlin")
+        parsed = parse_schedule(schedule, zones=zones)
+        reminder_id = new_id()
+        series = Series(
+            reminder_id=reminder_id,
+            household_id=self.household_id,
+            user_id=self.user_id,
+            pet_id=self.pet_id,
+            klass=ReminderClass.ROUTINE,
+            state=ReminderState.ACTIVE,
+            schedule=parsed,
+            zone=zone_in_force(parsed, zones),
+        )
+        async with self.db.sessions.begin() as session:
+            series = reminder_machine.create(series, await database_now(session)).series
+            title_ct = await self.cipher.seal(
+                Subject.household(self.household_id), "reminders.title_ct", reminder_id, title
+            )
+            await reminders.create(session, series, Words(title_ct, None, "medication", methods))
+        return reminder_id
+
+    async def act(self, reminder_id: UUID, make: Any) -> None:
+        """An action as the api runs it; `make` gets the series."""
+        async with self.db.sessions.begin() as session:
+            locked = await reminders.lock(session, reminder_id)
+            assert locked is not None
+            action: Action = make(locked.series)
+            await reminders.save(session, locked, reminder_machine.apply(locked.series, action, locked.read_at).series)
+
+    async def deliver(self, reminder_id: UUID, now: datetime) -> Plan:
+        """One attempt of the delivery, with the workflow's clock at `now`."""
+        return await self.activities.deliver_occurrence(DeliverOccurrence(reminder_id, now))
+
+    async def plan(self, reminder_id: UUID, now: datetime) -> Plan:
+        """What the workflow reads."""
+        return await self.activities.plan_reminder(PlanReminder(reminder_id, now))
+
+    async def rows(self, query: str, **values: Any) -> list[Any]:
+        """What the database holds."""
+        async with self.db.sessions() as session:
+            return list((await session.execute(text(query), values)).all())
+
+    async def execute(self, query: str, **values: Any) -> None:
+        """A change behind the platform's back."""
+        async with self.db.sessions.begin() as session:
+            await session.execute(text(query), values)
+
+    async def ledger(self, reminder_id: UUID) -> list[tuple[str, str, str]]:
+        """(step, channel, state) of every delivery, sorted."""
+        found = await self.rows(
+            "SELECT step, channel, state FROM deliveries WHERE event_key LIKE :key ORDER BY step, channel",
+            key=f"reminder/{reminder_id}/%",
+        )
+        return [(row.step, row.channel, row.state) for row in found]
+
+    async def states(self, reminder_id: UUID) -> list[str]:
+        """States of the occurrences, in order."""
+        found = await self.rows("SELECT state FROM occurrences WHERE reminder_id = :id ORDER BY seq", id=reminder_id)
+        return [row.state for row in found]
+
+
+async def move_in(db: Database, keys: KeyStore, cipher: FieldCipher, zone: str = "Europe/Berlin") -> Home:
+    """A new person with a household and a pet."""
+    user_id, household_id, pet_id, notifier = new_id(), new_id(), new_id(), MemoryNotifier()
+    user, household = Subject.user(user_id), Subject.household(household_id)
+    await keys.create(user)
+    await keys.create(household)
+    async with db.sessions.begin() as session:
+        email = await cipher.seal(user, "users.email_ct", user_id, f"{user_id}@example.test")
+        session.add(User(id=user_id, email_ct=email, email_bidx=user_id.bytes, timezone=zone))
+        session.add(Household(id=household_id, home_tzid=zone))
+        await session.flush()
+        session.add(Membership(household_id=household_id, user_id=user_id, role=Role.OWNER))
+        name = await cipher.seal(household, "pets.name_ct", pet_id, "Milo")
+        session.add(Pet(id=pet_id, household_id=household_id, name_ct=name))
+    return Home(db, cipher, user_id, household_id, pet_id, notifier, ReminderActivities(db.sessions, cipher, notifier))
