@@ -1,22 +1,15 @@
 """Mails to one person: the intent, written in the transaction that causes it."""
 
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
-from models.notification import Channel, Delivery
+from models.notification import Channel, Delivery, MailTemplate
 from temporal import ids, outbox
+from temporal.contracts import mail
 
-
-class MailTemplate(StrEnum):
-    """What a mail says. Tokens in its links are minted by the activity that sends it."""
-
-    VERIFY_EMAIL = "verify_email"
-    ALREADY_REGISTERED = "already_registered"
-    SESSION_REUSE = "session_reuse"
-    ERASURE_REQUESTED = "erasure_requested"
+__all__ = ["MailTemplate", "send_mail"]
 
 
 async def send_mail(session: AsyncSession, user_id: UUID, template: MailTemplate) -> None:
@@ -31,7 +24,7 @@ async def send_mail(session: AsyncSession, user_id: UUID, template: MailTemplate
     await outbox.enqueue(
         session,
         aggregate=f"user/{user_id}",
-        kind="mail",
+        kind=mail.OUTBOX_KIND,
         workflow_id=ids.mail(user_id, delivery_id),
         args={"user_id": str(user_id), "delivery_id": str(delivery_id)},
         user_id=user_id,

@@ -19,6 +19,15 @@ class Channel(StrEnum):
     IN_APP = "in_app"
 
 
+class MailTemplate(StrEnum):
+    """What a mail about the account says. Tokens in its links are minted by the activity that sends it."""
+
+    VERIFY_EMAIL = "verify_email"
+    ALREADY_REGISTERED = "already_registered"
+    SESSION_REUSE = "session_reuse"
+    ERASURE_REQUESTED = "erasure_requested"
+
+
 class DeliveryState(StrEnum):
     """`planned` before the provider was asked, `sent` once it accepted."""
 
