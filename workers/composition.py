@@ -1,7 +1,7 @@
 """The composition root of the workers: what is opened once per process, and handed to activities and the relay."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 
 from temporalio.client import Client
@@ -15,6 +15,7 @@ from core.settings import Settings
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import ApplicationSecrets, load_secrets
 from integrations.keys.store import KeyStore
+from integrations.notify.ses import SesChannel, open_ses
 from models.queries.keys import KeyTable
 from temporal.client import connect as connect_temporal
 from temporal.client import plugin
@@ -35,6 +36,7 @@ class Parts:
     secrets: ApplicationSecrets
     plugin: SimplePlugin
     temporal: Client
+    email: SesChannel
 
 
 @asynccontextmanager
@@ -45,12 +47,14 @@ async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool =
     async with connect_database(settings, WORKER_POOL) as db:
         keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=min(KEY_CACHE_SECONDS, settings.keys.cache_seconds))
         shared = plugin(keys, interceptors=interceptors(traced=traced))
-        yield Parts(
-            settings=settings,
-            db=db,
-            keys=keys,
-            cipher=FieldCipher(keys),
-            secrets=secrets,
-            plugin=shared,
-            temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
-        )
+        with closing(open_ses(settings)) as email:
+            yield Parts(
+                settings=settings,
+                db=db,
+                keys=keys,
+                cipher=FieldCipher(keys),
+                secrets=secrets,
+                plugin=shared,
+                email=email,
+                temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
+            )

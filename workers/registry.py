@@ -5,30 +5,45 @@ To add a feature: its workflow to `WORKFLOWS`, its activities to `activities`, a
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
+from activities.mail import MailActivities
 from activities.reconcile import ReconcileActivities
 from temporal import queues
+from temporal.contracts import mail
+from temporal.contracts.mail import SendMail
 from workers.composition import Parts
 from workers.relay import OutboxKind
+from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {"core": (queues.CORE,)}
 """Queues each role polls. The relay runs beside the role `core`."""
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
-    queues.CORE: (ReconcileWorkflow,),
+    queues.CORE: (MailWorkflow, ReconcileWorkflow),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
 """Activities by queue."""
 
-OUTBOX: Final[Mapping[str, OutboxKind]] = {}
+OUTBOX: Final[Mapping[str, OutboxKind]] = {
+    mail.OUTBOX_KIND: OutboxKind(mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"])))),
+}
 
 
 def activities(parts: Parts) -> Bound:
     """Every activity, bound to what it needs, by queue."""
     reconcile = ReconcileActivities(parts.db.sessions, parts.temporal, parts.keys)
+    mails = MailActivities(
+        parts.db.sessions,
+        parts.cipher,
+        parts.email,
+        public_url=parts.settings.public_url,
+        grace=timedelta(days=parts.settings.erasure.grace_days),
+    )
     return {
-        queues.CORE: (reconcile.ring_missing, reconcile.end_orphans),
+        queues.CORE: (mails.send_mail, reconcile.ring_missing, reconcile.end_orphans),
     }
