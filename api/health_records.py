@@ -1,0 +1,165 @@
+"""What can be done with a health record over HTTP: load and authorise, present, create, change, remove."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import orjson
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.auth import Caller, CurrentUser
+from api.deps import UnitOfWork
+from api.read_only import refuse_changes
+from api.schemas.health_records import READ_ONLY, RecordIn, RecordUpdate
+from api.services import Services, services_of
+from core.crypto import FieldCipher, Subject
+from core.errors import FieldProblem, Forbidden, Invalid, NotFound
+from core.ids import new_id
+from domain.money import Money, from_minor, from_number
+from models.health import HealthRecord
+from models.household import Role
+from models.queries import health_records, pets
+from models.queries.clock import database_now
+
+SEALED = ("title", "description", "veterinarian")
+
+
+async def readable_record(request: Request, record_id: UUID, caller: CurrentUser) -> asyncpg.Record:
+    """The record, if the caller's household has it. 404 otherwise."""
+    found = await health_records.find(services_of(request).db, caller.user_id, record_id)
+    if found is None:
+        raise NotFound("no such record")
+    return found
+
+
+async def writable_record(record_id: UUID, caller: CurrentUser, session: UnitOfWork) -> HealthRecord:
+    """The record's locked row. 404 for strangers, 403 for caretakers, who may add but not rewrite."""
+    found = await health_records.lock(session, caller.user_id, record_id)
+    if found is None:
+        raise NotFound("no such record")
+    record, membership = found
+    if membership.role != Role.OWNER:
+        raise Forbidden("owners of the household change records")
+    return record
+
+
+ReadableRecord = Annotated[asyncpg.Record, Depends(readable_record)]
+WritableRecord = Annotated[HealthRecord, Depends(writable_record)]
+
+
+async def present(cipher: FieldCipher, record: asyncpg.Record) -> dict[str, Any]:
+    """The document of `RecordOut`."""
+    has_cost = record["cost_minor"] is not None
+    cost = Money(record["cost_minor"], record["currency"]) if has_cost else None
+    clear = {
+        field: await cipher.open_optional(f"health_records.{field}_ct", record["id"], record[f"{field}_ct"])
+        for field in SEALED
+    }
+    return {
+        "id": record["id"],
+        "pet_id": record["pet_id"],
+        "household_id": record["household_id"],
+        "record_type": record["record_type"],
+        "date_administered": record["date_administered"],
+        **clear,
+        "state": record["state"],
+        "cost": cost.number if cost else None,
+        "currency": record["currency"],
+        "cost_money": {"amount": cost.amount, "currency": cost.currency} if cost else None,
+        "attachments": orjson.loads(record["attachments"]),
+        "created_at": record["created_at"],
+        "updated_at": record["updated_at"],
+        "version": record["version"],
+    }
+
+
+async def create(
+    session: AsyncSession, services: Services, caller: Caller, pet: asyncpg.Record, body: RecordIn
+) -> asyncpg.Record:
+    """A new record of a pet the caller may see: owners and caretakers add."""
+    refuse_changes(body, {"pet_id": pet["id"], "household_id": pet["household_id"]}, READ_ONLY)
+    record = HealthRecord(
+        id=new_id(),
+        pet_id=pet["id"],
+        household_id=pet["household_id"],
+        record_type=body.record_type,
+        title_ct="",
+        by_user_id=caller.user_id,
+    )
+    zone, currency = await pets.household_zone(session, pet["household_id"])
+    await _write(services.cipher, record, body, currency)
+    _check_date(record, await database_now(session), pet["home_tzid"] or zone)
+    await health_records.add(session, record)
+    return await health_records.find_in(session, caller.user_id, record.id)
+
+
+async def change(
+    session: AsyncSession, services: Services, caller: Caller, record: HealthRecord, body: RecordUpdate
+) -> asyncpg.Record:
+    """Write the fields that are present. The row is locked, its precondition checked."""
+    current = await present(services.cipher, await health_records.find_in(session, caller.user_id, record.id))
+    refuse_changes(body, current, READ_ONLY)
+    for field in ("title", "record_type"):
+        if field in body.model_fields_set and getattr(body, field) is None:
+            raise _invalid(field, "missing", f"a record has a {field}")
+    now = await database_now(session)
+    zone, currency = await pets.household_zone(session, record.household_id)
+    unchanged = {field for field in ("cost", "cost_money") if _plain(getattr(body, field)) == current[field]}
+    await _write(services.cipher, record, body, record.currency or currency, skip=unchanged)
+    _check_date(record, now, zone)
+    record.version += 1
+    record.updated_at = now
+    return await health_records.find_in(session, caller.user_id, record.id)
+
+
+async def _write(
+    cipher: FieldCipher,
+    record: HealthRecord,
+    body: RecordIn | RecordUpdate,
+    currency: str,
+    skip: set[str] | frozenset[str] = frozenset(),
+) -> None:
+    given = body.model_fields_set - skip
+    subject = Subject.household(record.household_id)
+    for field in given & set(SEALED):
+        sealed = await cipher.seal_optional(subject, f"health_records.{field}_ct", record.id, getattr(body, field))
+        setattr(record, f"{field}_ct", sealed)
+    for field in given & {"record_type", "date_administered"}:
+        setattr(record, field, getattr(body, field))
+    if body.state is not None:
+        record.state = body.state
+    if "attachments" in given:
+        record.attachments = [attachment.model_dump() for attachment in body.attachments or []]
+    if given & {"cost", "cost_money"}:
+        money = _money(body, given, body.currency or currency)
+        record.cost_minor = money.amount if money else None
+        record.currency = money.currency if money else None
+
+
+def _money(body: RecordIn | RecordUpdate, given: set[str], currency: str) -> Money | None:
+    by_number = from_number(body.cost, currency) if "cost" in given and body.cost is not None else None
+    if "cost_money" not in given or body.cost_money is None:
+        return by_number
+    money = from_minor(body.cost_money.amount, body.cost_money.currency)
+    if by_number is not None and by_number != money:
+        raise _invalid("cost_money", "cost_conflict", "cost and cost_money say different things: send one of them")
+    return money
+
+
+def _check_date(record: HealthRecord, now: datetime, zone: str) -> None:
+    today = now.astimezone(ZoneInfo(zone)).date()
+    if record.state != "planned" and record.date_administered is not None and record.date_administered > today:
+        raise _invalid("date_administered", "date_in_future", 'a future date needs "state": "planned"')
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    return float(value) if hasattr(value, "as_tuple") else value
+
+
+def _invalid(field: str, code: str, detail: str) -> Invalid:
+    return Invalid(detail, errors=(FieldProblem(f"/{field}", code, detail),))

@@ -1,0 +1,77 @@
+"""Health records: the diary of a pet, read by page, written under the row's lock."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from core.db import Database, raw_connection
+from models.health import HealthRecord, HealthRecordId
+from models.household import Membership
+from models.pet import Pet
+
+_COLUMNS = """
+SELECT r.id, r.pet_id, r.household_id, r.record_type, r.title_ct, r.description_ct, r.date_administered,
+       r.veterinarian_ct, r.state, r.cost_minor, r.currency, r.attachments::text AS attachments, r.created_at,
+       r.updated_at, r.version
+"""
+_MINE = """
+JOIN pets p ON p.id = r.pet_id AND p.deleted_at IS NULL
+JOIN memberships m ON m.household_id = p.household_id AND m.user_id = $1 AND m.left_at IS NULL
+"""
+# By id alone the way leads through the unpartitioned table, so that one partition is read.
+_ONE = f"""{_COLUMNS} FROM health_record_ids i JOIN health_records r ON r.pet_id = i.pet_id AND r.id = i.id {_MINE}
+WHERE i.id = $2 AND r.deleted_at IS NULL"""
+_PAGE = f"""{_COLUMNS} FROM health_records r {_MINE}
+WHERE r.pet_id = $2 AND r.deleted_at IS NULL AND ($3::uuid IS NULL OR r.id < $3)
+ORDER BY r.id DESC LIMIT $4"""
+
+
+async def find(db: Database, user_id: UUID, record_id: UUID) -> asyncpg.Record | None:
+    """The record as `user_id` may see it."""
+    return await db.fetch_row(_ONE, user_id, record_id)
+
+
+async def find_in(session: AsyncSession, user_id: UUID, record_id: UUID) -> asyncpg.Record:
+    """`find` inside the transaction that has just written it."""
+    await session.flush()
+    return await (await raw_connection(session)).fetchrow(_ONE, user_id, record_id)
+
+
+async def page(db: Database, user_id: UUID, pet_id: UUID, before: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
+    """The diary of a pet, newest first, before an id."""
+    return await db.fetch(_PAGE, user_id, pet_id, before, limit)
+
+
+async def lock(session: AsyncSession, user_id: UUID, record_id: UUID) -> tuple[HealthRecord, Membership] | None:
+    """The record's row for a write, with the membership that gives access to it."""
+    statement = (
+        select(HealthRecord, Membership)
+        .select_from(HealthRecordId)
+        .join(
+            HealthRecord,
+            (col(HealthRecord.pet_id) == col(HealthRecordId.pet_id)) & (col(HealthRecord.id) == col(HealthRecordId.id)),
+        )
+        .join(Pet, col(Pet.id) == col(HealthRecord.pet_id))
+        .join(Membership, col(Membership.household_id) == col(Pet.household_id))
+        .where(
+            col(HealthRecordId.id) == record_id,
+            col(HealthRecord.deleted_at).is_(None),
+            col(Pet.deleted_at).is_(None),
+            col(Membership.user_id) == user_id,
+            col(Membership.left_at).is_(None),
+        )
+        .with_for_update(of=HealthRecord)
+    )
+    found = (await session.execute(statement)).first()
+    return None if found is None else (found[0], found[1])
+
+
+async def add(session: AsyncSession, record: HealthRecord) -> None:
+    """The record and its entry in the table that makes its id unique across partitions."""
+    session.add(HealthRecordId(id=record.id, pet_id=record.pet_id))
+    await session.flush()
+    session.add(record)
