@@ -24,7 +24,7 @@ async def send_mail(session: AsyncSession, user_id: UUID, template: MailTemplate
     await outbox.enqueue(
         session,
         aggregate=f"user/{user_id}",
-        kind=mail.OUTBOX_KIND,
+        kind=mail.KIND,
         workflow_id=ids.mail(user_id, delivery_id),
         args={"user_id": str(user_id), "delivery_id": str(delivery_id)},
         user_id=user_id,

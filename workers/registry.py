@@ -10,27 +10,37 @@ from typing import Any, Final
 from uuid import UUID
 
 from activities.mail import MailActivities
+from activities.mailer import ReminderMailer
 from activities.reconcile import ReconcileActivities
+from activities.reminder import ReminderActivities
 from temporal import queues
-from temporal.contracts import mail
+from temporal.contracts import mail, reminder
 from temporal.contracts.mail import SendMail
+from temporal.contracts.reminder import Bell
 from workers.composition import Parts
 from workers.relay import OutboxKind
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.reminder import ReminderWorkflow
 
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {"core": (queues.CORE,)}
 """Queues each role polls. The relay runs beside the role `core`."""
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
-    queues.CORE: (MailWorkflow, ReconcileWorkflow),
+    queues.CORE: (MailWorkflow, ReconcileWorkflow, ReminderWorkflow),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
 """Activities by queue."""
 
 OUTBOX: Final[Mapping[str, OutboxKind]] = {
-    mail.OUTBOX_KIND: OutboxKind(mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"])))),
+    reminder.KIND: OutboxKind(
+        reminder.WORKFLOW,
+        lambda row: reminder.first_state(row.args),
+        signal=reminder.CHANGED,
+        message=lambda row: Bell(row.seq),
+    ),
+    mail.KIND: OutboxKind(mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"])))),
 }
 
 
@@ -44,6 +54,15 @@ def activities(parts: Parts) -> Bound:
         public_url=parts.settings.public_url,
         grace=timedelta(days=parts.settings.erasure.grace_days),
     )
+    reminders = ReminderActivities(
+        parts.db.sessions, parts.cipher, ReminderMailer(parts.email, parts.settings.public_url)
+    )
     return {
-        queues.CORE: (mails.send_mail, reconcile.ring_missing, reconcile.end_orphans),
+        queues.CORE: (
+            mails.send_mail,
+            reconcile.ring_missing,
+            reconcile.end_orphans,
+            reminders.plan_reminder,
+            reminders.deliver_occurrence,
+        ),
     }

@@ -5,7 +5,8 @@ from typing import Final
 from uuid import UUID
 
 WORKFLOW: Final = "MailWorkflow"
-OUTBOX_KIND: Final = "mail"
+KIND: Final = "mail"
+"""Outbox kind."""
 
 
 @dataclass(frozen=True, slots=True)
