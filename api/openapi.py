@@ -117,9 +117,11 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
         schemas.pop(name, None)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            for status in _statuses(path, method, operation):
+            # A route may name refusals of its own, or say better why it gives a usual one.
+            own = {status: found["description"] for status, found in operation["responses"].items() if status != "422"}
+            for status in sorted({*_statuses(path, method, operation), *(own.keys() & REASONS.keys())}):
                 operation["responses"][status] = {
-                    "description": REASONS[status],
+                    "description": own.get(status, REASONS[status]),
                     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
                 }
     return document

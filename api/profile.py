@@ -1,6 +1,6 @@
 """A person's own account, as they see and change it (product.md §3.3)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -22,11 +22,12 @@ ZONE_LISTENERS: list[ZoneListener] = []
 """Called in the transaction in which a person moved to another zone: what follows that zone is planned again."""
 
 _SEALED = ("first_name", "last_name", "phone")
+_PLAIN = ("timezone", "locale", "subscription_tier", "created_at", "updated_at", "version")
 
 
-async def show(session: AsyncSession, identity: Identity, caller: Caller) -> dict[str, Any]:
+async def show(identity: Identity, caller: Caller) -> dict[str, Any]:
     """The profile document."""
-    user = await users.find(session, caller.user_id)
+    user = await users.find(identity.db.reads, caller.user_id)
     if user is None:
         raise _gone()
     return await present(identity.cipher, user)
@@ -40,7 +41,7 @@ async def change(
     if user is None:
         raise _gone()
     if_match.check(user.version)
-    refuse_changes(body, await present(identity.cipher, user), READ_ONLY)
+    refuse_changes(body, await present(identity.cipher, dict(user)), READ_ONLY)
     moved = body.timezone is not None and body.timezone != user.timezone
     await _apply(identity.cipher, user, body)
     user.version += 1
@@ -49,24 +50,17 @@ async def change(
     if moved:
         for listener in ZONE_LISTENERS:
             await listener(session, user.id)
-    return await present(identity.cipher, user)
+    return await present(identity.cipher, dict(user))
 
 
-async def present(cipher: FieldCipher, user: User) -> dict[str, Any]:
-    """What the owner may see: never the password's hash, only whether there is one."""
+async def present(cipher: FieldCipher, user: Mapping[str, Any]) -> dict[str, Any]:
+    """What the owner may see of a row: never the password's hash, only whether there is one."""
     return {
-        "id": user.id,
-        "email": await cipher.open("users.email_ct", user.id, user.email_ct),
-        "first_name": await cipher.open_optional("users.first_name_ct", user.id, user.first_name_ct),
-        "last_name": await cipher.open_optional("users.last_name_ct", user.id, user.last_name_ct),
-        "phone": await cipher.open_optional("users.phone_ct", user.id, user.phone_ct),
-        "timezone": user.timezone,
-        "locale": user.locale,
-        "subscription_tier": user.subscription_tier,
-        "has_password": user.password_hash is not None,
-        "created_at": user.created_at,
-        "updated_at": user.updated_at,
-        "version": user.version,
+        "id": user["id"],
+        "email": await cipher.open("users.email_ct", user["id"], user["email_ct"]),
+        **{name: await cipher.open_optional(f"users.{name}_ct", user["id"], user[f"{name}_ct"]) for name in _SEALED},
+        **{name: user[name] for name in _PLAIN},
+        "has_password": user["password_hash"] is not None,
     }
 
 

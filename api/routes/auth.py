@@ -32,13 +32,20 @@ async def register(body: RegisterIn, identity: IdentityDep, client: ClientDep) -
     operation_id="verify_email",
     status_code=status.HTTP_204_NO_CONTENT,
     dependencies=[Depends(limited("anonymous"))],
+    responses={400: {"description": "`invalid_mail_token`: used, expired, replaced by a newer mail, or never ours."}},
 )
 async def verify_email(body: TokenIn, identity: IdentityDep, client: ClientDep) -> None:
     """Confirm the address with the token of the mailed link. 400 `invalid_mail_token` for any other token."""
     await accounts.verify_email(identity, client, body.token)
 
 
-@router.post("/login", operation_id="login", response_model=TokensOut, dependencies=[Depends(limited("login"))])
+@router.post(
+    "/login",
+    operation_id="login",
+    response_model=TokensOut,
+    dependencies=[Depends(limited("login"))],
+    responses={401: {"description": "`invalid_credentials`: whatever was wrong with them."}},
+)
 async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Response:
     """Open a session. 401 `invalid_credentials` whatever is wrong, 429 when it is tried too often."""
     answer = await sessions.sign_in(identity, client, body.email.canonical, body.password)
@@ -50,6 +57,7 @@ async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Resp
     operation_id="refresh_token",
     response_model=TokensOut,
     dependencies=[Depends(limited("anonymous"))],
+    responses={401: {"description": "`invalid_grant`: not the live token of a live session."}},
 )
 async def refresh_token(body: RefreshIn, identity: IdentityDep, client: ClientDep) -> Response:
     """Fresh tokens. Repeated within seconds it gets the same answer; an older token ends the session."""

@@ -17,9 +17,9 @@ router = make_router("/users", "users")
 
 
 @router.get("/profile", operation_id="get_profile", response_model=ProfileOut)
-async def get_profile(request: Request, caller: CurrentUser, session: UnitOfWork, identity: IdentityDep) -> Response:
+async def get_profile(request: Request, caller: CurrentUser, identity: IdentityDep) -> Response:
     """Who I am."""
-    shown = await profile.show(session, identity, caller)
+    shown = await profile.show(identity, caller)
     return document(request, shown, shown["version"])
 
 
@@ -38,7 +38,12 @@ async def change_profile(
     return document(request, shown, shown["version"])
 
 
-@router.delete("/account", operation_id="request_erasure", status_code=202)
+@router.delete(
+    "/account",
+    operation_id="request_erasure",
+    status_code=202,
+    responses={403: {"description": "`password_wrong`, or `step_up_required`: the login is older than five minutes."}},
+)
 async def request_erasure(
     caller: CurrentUser,
     identity: IdentityDep,
@@ -50,14 +55,18 @@ async def request_erasure(
     return ErasureOut.model_validate(request, from_attributes=True)
 
 
-@router.get("/erasure", operation_id="get_erasure")
+@router.get("/erasure", operation_id="get_erasure", responses={404: {"description": "It was never asked for."}})
 async def get_erasure(caller: CurrentUser, identity: IdentityDep) -> ErasureOut:
     """The last wish to be forgotten. 404 when there was none."""
     return ErasureOut.model_validate(await accounts.last_erasure(identity, caller), from_attributes=True)
 
 
 @router.post(
-    "/erasure/cancel", operation_id="cancel_erasure", status_code=204, dependencies=[Depends(limited("anonymous"))]
+    "/erasure/cancel",
+    operation_id="cancel_erasure",
+    status_code=204,
+    dependencies=[Depends(limited("anonymous"))],
+    responses={400: {"description": "`invalid_mail_token`: used, expired, replaced by a newer mail, or never ours."}},
 )
 async def cancel_erasure(body: CancelIn, identity: IdentityDep, client: ClientDep) -> None:
     """Take it back with the token of the mailed link; then sign in anew."""

@@ -160,4 +160,23 @@ class SessionOut(BaseModel):
 class SessionsOut(BaseModel):
     """The device seen last first."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "id": "019aaf3e-0000-7000-8000-000000000005",
+                            "created_at": "2026-11-23T08:00:00Z",
+                            "last_seen": "2026-11-23T09:00:00Z",
+                            "ip": "192.0.2.0/24",
+                            "user_agent": "Petfolio/3.1 (iPhone)",
+                            "current": True,
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
     items: Annotated[list[SessionOut], Field(description="Every live session of the caller.")]

@@ -84,6 +84,19 @@ class ErasureIn(BaseModel):
 class ErasureOut(BaseModel):
     """A wish to be forgotten: carried out at `execute_at`, taken back with the mailed link before."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "019aaf3e-0000-7000-8000-000000000009",
+                    "state": "requested",
+                    "execute_at": "2026-12-07T08:00:00Z",
+                    "cancelled_at": None,
+                }
+            ]
+        }
+    )
+
     id: UUID
     state: str
     execute_at: datetime

@@ -1,10 +1,12 @@
 """Accounts: what signing in reads, and the rows that registration and the profile change."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -55,18 +57,18 @@ async def add(session: AsyncSession, user: User) -> bool:
 
 async def lock(session: AsyncSession, user_id: UUID) -> User | None:
     """The account, locked."""
-    return (await session.scalars(select(User).where(col(User.id) == user_id).with_for_update())).one_or_none()
+    return await _locked(session, select(User).where(col(User.id) == user_id))
 
 
 async def lock_by_address(session: AsyncSession, email_bidx: bytes) -> User | None:
     """The account of an address, locked."""
-    query = select(User).where(col(User.email_bidx) == email_bidx)
-    return (await session.scalars(query.with_for_update())).one_or_none()
+    return await _locked(session, select(User).where(col(User.email_bidx) == email_bidx))
 
 
-async def find(session: AsyncSession, user_id: UUID) -> User | None:
-    """The account."""
-    return (await session.scalars(select(User).where(col(User.id) == user_id))).one_or_none()
+async def find(reads: asyncpg.Pool, user_id: UUID) -> Mapping[str, Any] | None:
+    """The columns of the account."""
+    row: asyncpg.Record | None = await reads.fetchrow("SELECT * FROM users WHERE id = $1", user_id)
+    return dict(row) if row else None
 
 
 async def set_password_hash(session: AsyncSession, user_id: UUID, password_hash: str) -> None:
@@ -100,6 +102,11 @@ async def use_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTok
     row = (await session.execute(spent)).one_or_none()
     user = await lock(session, row.user_id) if row else None
     return user if user is not None and row is not None and user.email_bidx == row.address_bidx else None
+
+
+async def _locked(session: AsyncSession, query: Select[User]) -> User | None:
+    # FOR NO KEY UPDATE: rows that refer to the account can be inserted meanwhile, and nobody deadlocks over that.
+    return (await session.scalars(query.with_for_update(key_share=True))).one_or_none()
 
 
 def _credentials(row: asyncpg.Record | None) -> Credentials | None:

@@ -16,13 +16,27 @@ from sqlmodel import col
 
 from api.app import create_app
 from api.identity import Identity
-from core.settings import Settings
+from core.settings import RateLimit, RateLimits, Settings
+from models.audit import AuditEntry
 from models.notification import Delivery
 from models.queries.clock import database_now
 from models.session import MailToken, MailTokenKind
 from models.user import User
 
 PASSWORD = "correct horse battery staple"
+
+
+PLENTY = RateLimit(quota=100_000, window=1, burst=100_000)
+OPEN = RateLimits(
+    default=PLENTY,
+    anonymous=PLENTY,
+    login=PLENTY,
+    login_hourly=PLENTY,
+    login_account=PLENTY,
+    registration=PLENTY,
+    mails=PLENTY,
+)
+"""Limits out of the way of tests that are not about them."""
 
 
 @dataclass
@@ -148,3 +162,12 @@ def said(answer: httpx.Response) -> tuple[int, object]:
     """An answer without the id of its request: equal for two requests nobody may tell apart."""
     body = answer.json() if answer.content else None
     return answer.status_code, {k: v for k, v in body.items() if k != "instance"} if isinstance(body, dict) else body
+
+
+async def audit_of(api: Api, email: str) -> list[tuple[str, str]]:
+    """(action, outcome) of every entry about this account, oldest first."""
+    user = await api.user(email)
+    assert user is not None
+    async with api.identity.db.sessions() as session:
+        query = select(AuditEntry).where(col(AuditEntry.subject) == f"user:{user.id}").order_by(col(AuditEntry.id))
+        return [(entry.action, entry.outcome) for entry in (await session.scalars(query)).all()]

@@ -1,4 +1,4 @@
-"""Signing up, in, staying in and out, as a client sees it, on real Postgres and Valkey."""
+"""Signing in, staying in and signing out, as a client sees it, on real Postgres and Valkey."""
 
 import asyncio
 import statistics
@@ -7,28 +7,15 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select, text, update
 from sqlmodel import col
 
 from core.db import Database
-from core.settings import AuthSettings, RateLimit, RateLimits, Settings
-from models.audit import AuditEntry
-from models.outbox import Outbox
+from core.settings import AuthSettings, Settings
 from models.session import LoginThrottle, MailTokenKind, Session
 from models.user import User, UserState
-from tests.api.signing_in import PASSWORD, Api, api_process, said
-
-PLENTY = RateLimit(quota=100_000, window=1, burst=100_000)
-OPEN = RateLimits(
-    default=PLENTY,
-    anonymous=PLENTY,
-    login=PLENTY,
-    login_hourly=PLENTY,
-    login_account=PLENTY,
-    registration=PLENTY,
-    mails=PLENTY,
-)
-"""Limits out of the way of tests that are not about them."""
+from tests.api.signing_in import OPEN, PASSWORD, Api, api_process, audit_of, said
 
 
 @pytest.fixture(scope="module")
@@ -44,152 +31,6 @@ async def in_the_past(api: Api, person_email: str, **ago: timedelta) -> None:
     async with api.identity.db.sessions.begin() as session:
         values = {name: getattr(Session, name) - delta for name, delta in ago.items()}
         await session.execute(update(Session).where(col(Session.user_id) == user.id).values(values))
-
-
-async def audit_of(api: Api, email: str) -> list[tuple[str, str]]:
-    user = await api.user(email)
-    assert user is not None
-    async with api.identity.db.sessions() as session:
-        query = select(AuditEntry).where(col(AuditEntry.subject) == f"user:{user.id}").order_by(col(AuditEntry.id))
-        return [(entry.action, entry.outcome) for entry in (await session.scalars(query)).all()]
-
-
-class TestRegistration:
-    async def test_an_account_can_sign_in_only_once_its_address_is_verified(self, api: Api) -> None:
-        email = "unverified@example.test"
-        assert (await api.register(email)).status_code == 202
-        assert (await api.login(email)).status_code == 401
-        token = await api.mailed_token(email, MailTokenKind.VERIFY)
-        assert (await api.post("/auth/verify-email", {"token": token})).status_code == 204
-        assert (await api.login(email)).status_code == 200
-
-    @pytest.mark.parametrize(
-        "again", ["Known@Example.TEST", "ｋnown@example.test", "known@EXAMPLE.test"], ids=["case", "width", "domain"]
-    )
-    async def test_a_known_address_gets_the_same_answer_and_one_mail(self, api: Api, again: str) -> None:
-        first = await api.register("known@example.test")
-        token = await api.mailed_token("known@example.test", MailTokenKind.VERIFY)
-        await api.post("/auth/verify-email", {"token": token})
-        before = await api.mails("known@example.test")
-        answer = await api.register(again, password="another password than before")
-        assert (answer.status_code, answer.content) == (first.status_code, first.content)
-        assert await api.mails("known@example.test") == [*before, "already_registered"]
-        assert (await api.login("known@example.test")).status_code == 200
-
-    async def test_an_idn_domain_is_one_address_in_both_spellings(self, api: Api) -> None:
-        await api.register("ada@bücher.test")
-        await api.register("ada@xn--bcher-kva.test")
-        async with api.identity.db.sessions() as session:
-            bidx = api.identity.blind_index("ada@xn--bcher-kva.test")
-            assert len((await session.scalars(select(User).where(col(User.email_bidx) == bidx))).all()) == 1
-
-    async def test_every_registration_writes_exactly_one_outbox_row(self, api: Api) -> None:
-        async def rows() -> int:
-            async with api.identity.db.sessions() as session:
-                return len((await session.scalars(select(Outbox.id))).all())
-
-        start = await rows()
-        await api.register("outbox@example.test")
-        assert await rows() == start + 1
-        await api.register("outbox@example.test")
-        assert await rows() == start + 2
-
-    async def test_a_new_address_takes_as_long_as_a_known_one(self, api: Api) -> None:
-        async def seconds(email: str) -> float:
-            start = time.perf_counter()
-            await api.register(email)
-            return time.perf_counter() - start
-
-        await api.register("slow@example.test")
-        known = [await seconds("slow@example.test") for _ in range(5)]
-        new = [await seconds(f"slow{number}@example.test") for number in range(5)]
-        assert abs(statistics.median(known) - statistics.median(new)) < 0.02
-
-    async def test_registering_an_unverified_address_again_replaces_its_password(self, api: Api) -> None:
-        email = "prehijacked@example.test"
-        await api.register(email, password="the password of a stranger")
-        await api.register(email, first_name="Ada")
-        assert await api.mails(email) == ["verify_email", "verify_email"]
-        token = await api.mailed_token(email, MailTokenKind.VERIFY)
-        await api.post("/auth/verify-email", {"token": token})
-        assert (await api.login(email, "the password of a stranger")).status_code == 401
-        assert (await api.login(email)).status_code == 200
-
-    async def test_two_registrations_at_once_make_one_account(self, api: Api) -> None:
-        answers = await asyncio.gather(*[api.register("twice@example.test") for _ in range(4)])
-        assert {answer.status_code for answer in answers} == {202}
-        assert await api.mails("twice@example.test") == ["verify_email"] * 4
-
-    async def test_a_new_person_owns_a_home_in_their_zone(self, api: Api) -> None:
-        await api.register("home@example.test", timezone="Europe/Lisbon")
-        user = await api.user("home@example.test")
-        assert user is not None
-        async with api.identity.db.sessions() as session:
-            query = text(
-                "SELECT h.home_tzid, h.currency, m.role FROM households h JOIN memberships m ON m.household_id = h.id "
-                "WHERE m.user_id = :user"
-            )
-            assert (await session.execute(query, {"user": user.id})).all() == [("Europe/Lisbon", "EUR", "owner")]
-
-    async def test_nothing_personal_is_readable_in_the_tables(self, api: Api) -> None:
-        await api.register("canary@example.test", first_name="Kanarie", last_name="Vogel", phone="+49 151 555")
-        async with api.identity.db.sessions() as session:
-            for table in ("users", "households", "deliveries", "outbox", "audit_log", "user_keys", "login_throttle"):
-                dump = str((await session.execute(text(f"SELECT t::text FROM {table} t"))).all())
-                for word in ("canary", "Kanarie", "Vogel", "151 555", "10."):
-                    assert word not in dump, (table, word)
-
-    @pytest.mark.parametrize(
-        ("field", "value", "code"),
-        [
-            ("password", "fourteen chars", "too_short"),
-            ("password", "ﬁ" * 7, "too_short"),
-            ("password", "x" * 129, "too_long"),
-            ("password", "😀" * 257, "too_long"),
-        ],
-    )
-    async def test_a_password_outside_the_length_rule_is_refused(
-        self, api: Api, field: str, value: str, code: str
-    ) -> None:
-        answer = await api.post("/auth/register", {"email": "rule@example.test", "password": PASSWORD, field: value})
-        assert (answer.status_code, answer.json()["code"]) == (422, code)
-        assert await api.user("rule@example.test") is None
-
-    @pytest.mark.parametrize("email", ["", "nobody", "a@b@c.test", "a@", "a b@example.test", "a@-.test", 7, None])
-    async def test_what_is_no_address_is_refused(self, api: Api, email: object) -> None:
-        answer = await api.post("/auth/register", {"email": email, "password": PASSWORD})
-        assert answer.status_code == 422
-
-    async def test_an_unknown_zone_is_refused(self, api: Api) -> None:
-        answer = await api.register("zone@example.test", timezone="Mars/Olympus")
-        assert answer.status_code == 422
-
-
-class TestVerification:
-    async def test_a_token_is_good_once_and_any_other_gets_the_same_answer(self, api: Api) -> None:
-        email, other = "token@example.test", "token2@example.test"
-        for address in (email, other):
-            await api.register(address)
-        spent = await api.mailed_token(email, MailTokenKind.VERIFY)
-        assert (await api.post("/auth/verify-email", {"token": spent})).status_code == 204
-        voided = await api.mailed_token(other, MailTokenKind.VERIFY)
-        expired = await api.mailed_token(other, MailTokenKind.VERIFY, minutes=-1)
-        wrong_kind = await api.mailed_token(other, MailTokenKind.CANCEL_ERASURE)
-        answers = [
-            await api.post("/auth/verify-email", {"token": token})
-            for token in (spent, voided, expired, wrong_kind, expired[:-1], "é", "x" * 500)
-        ]
-        assert all(said(answer) == said(answers[0]) for answer in answers)
-        assert answers[0].status_code == 400
-        assert (await api.login(other)).status_code == 401
-
-    async def test_the_mail_of_another_address_does_not_verify_a_changed_one(self, api: Api) -> None:
-        await api.register("before@example.test")
-        token = await api.mailed_token("before@example.test", MailTokenKind.VERIFY)
-        async with api.identity.db.sessions.begin() as session:
-            moved = update(User).where(col(User.email_bidx) == api.identity.blind_index("before@example.test"))
-            await session.execute(moved.values(email_bidx=api.identity.blind_index("after@example.test")))
-        assert (await api.post("/auth/verify-email", {"token": token})).status_code == 400
 
 
 class TestLogin:
@@ -216,10 +57,10 @@ class TestLogin:
             await api.login(email, "not the password at all")
             return time.perf_counter() - start
 
-        people = [await api.person() for _ in range(7)]
-        known = [await seconds(person.email) for person in people]
-        unknown = [await seconds(f"stranger{number}@example.test") for number in range(7)]
-        assert abs(statistics.median(known) - statistics.median(unknown)) < 0.02
+        people = [await api.person() for _ in range(9)]
+        pairs = [(await seconds(who.email), await seconds(f"stranger{n}@example.test")) for n, who in enumerate(people)]
+        # Without the hash for nobody it would be a third of the time.
+        assert 0.6 < statistics.median(known / unknown for known, unknown in pairs) < 1.6
 
     async def test_passwords_equal_in_the_first_72_bytes_are_different_passwords(self, api: Api) -> None:
         email = "seventytwo@example.test"
@@ -247,8 +88,7 @@ class TestLogin:
             async with api.identity.db.sessions.begin() as session:
                 await session.execute(update(LoginThrottle).values(next_allowed_at=text("clock_timestamp()")))
             assert (await api.login(person.email, "not the password at all")).status_code == 401
-        assert waits[0] == 2
-        assert waits[1] == 4
+        assert 0 < waits[0] <= 2 < waits[1] <= 4
         assert await person.is_let_in(), "a lock on the account ends no session"
 
     async def test_a_right_password_forgives_what_was_counted(self, api: Api) -> None:
@@ -269,8 +109,6 @@ class TestLogin:
         assert statuses == [401] * 6 + [429] * 24
 
     async def test_a_hash_of_older_parameters_is_made_anew(self, api: Api) -> None:
-        from argon2 import PasswordHasher
-
         person = await api.person()
         older = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
         async with api.identity.db.sessions.begin() as session:
@@ -295,10 +133,11 @@ class TestLogin:
 
     async def test_logins_of_many_accounts_from_one_address_are_limited(self, settings: Settings, db: Database) -> None:
         async with api_process(settings) as process:
-            statuses = [(await process.login(f"spray{n}@example.test")).status_code for n in range(22)]
-            assert statuses == [401] * 20 + [429] * 2
-            refused = await process.login("spray@example.test")
-            assert int(refused.headers["retry-after"]) >= 1
+            answers = await asyncio.gather(*[process.login(f"spray{n}@example.test") for n in range(40)])
+            assert sorted(answer.status_code for answer in answers) == [401] * 20 + [429] * 20
+            refused = next(answer for answer in answers if answer.status_code == 429)
+            assert 1 <= int(refused.headers["retry-after"]) <= 3
+            assert refused.headers["ratelimit-policy"] == '"login";q=20;w=60'
 
 
 class TestRefresh:

@@ -17,8 +17,7 @@ from core.db import Database
 from core.ids import new_id
 from core.settings import AuthSettings, Settings
 from integrations.keys.secrets import SigningKey
-from tests.api.signing_in import Api, Person, api_process
-from tests.api.test_auth import OPEN
+from tests.api.signing_in import OPEN, Api, Person, api_process
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,7 @@ from core.db import Database
 from core.ids import new_id
 from core.redis import Redis, RedisAway, Script
 from core.settings import RateLimit, RateLimits, Settings
-from tests.api.signing_in import Api, api_process
-from tests.api.test_auth import OPEN
+from tests.api.signing_in import OPEN, Api, api_process
 
 
 @dataclass

@@ -16,8 +16,7 @@ from core.db import Database
 from core.settings import ErasureSettings, Settings
 from models.session import MailTokenKind, Session
 from models.user import UserState
-from tests.api.signing_in import PASSWORD, Api, Person, api_process, bearer, said
-from tests.api.test_auth import OPEN, audit_of
+from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, audit_of, bearer, said
 
 
 @pytest.fixture(scope="module")

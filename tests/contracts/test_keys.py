@@ -13,6 +13,7 @@ from moto import mock_aws
 
 from core.crypto import SYSTEM, CiphertextInvalid, FieldCipher, Subject, SubjectErased, WrappedKey
 from core.ids import new_id
+from core.settings import KeySettings, Settings
 from integrations.keys.aws import CLIENT_CONFIG, KmsKeyProvider, SecretsManagerStore
 from integrations.keys.factory import KeysMisconfigured, open_keys
 from integrations.keys.file import FileKeyProvider, FileModeTooWide, FileSecretStore
@@ -135,8 +136,6 @@ def test_key_files_that_others_can_read_refuse_the_start(tmp_path: Path) -> None
 
 
 def test_key_files_are_refused_for_a_site_served_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.settings import KeySettings, Settings
-
     settings = Settings(
         database_url="postgresql://localhost/x",
         redis_url="redis://localhost",
