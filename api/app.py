@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api import errors, openapi
 from api.middleware.envelope import Envelope
 from api.middleware.limits import Limits
-from api.routes import ALL
+from api.routes import ALL, codec
 from api.services import open_services
 from core.settings import Settings
 
@@ -53,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
             allow_credentials=True,
             max_age=600,
         )
+    codec.install(app, settings)
     app.add_middleware(Limits)
     app.add_middleware(Envelope, deadline=settings.api.request_deadline)
     return app

@@ -91,6 +91,12 @@ class SubjectCodec(PayloadCodec, WithSerializationContext):
             raise CiphertextInvalid("a payload does not open under the key it names") from error
 
 
+def owner(payload: Payload) -> str | None:
+    """Whose key a sealed payload names, e.g. `user:0190…`; None for one that is not sealed by us."""
+    kid = payload.metadata.get("kid", b"").decode("ascii", "replace")
+    return kid.rpartition(":")[0] if _KID.fullmatch(kid) else None
+
+
 def _seal(payload: Payload, kid: bytes, cipher: AESGCM) -> Payload:
     nonce = os.urandom(_NONCE)
     sealed = cipher.encrypt(nonce, payload.SerializeToString(), kid)

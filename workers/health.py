@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
 import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from core.db import AWAY, Database
-from core.telemetry import METRICS_CONTENT_TYPE, render_metrics
 from temporal.gateway import Gateway
 
 Answer = tuple[int, str, bytes]
@@ -90,7 +90,7 @@ async def _readyz(readiness: Readiness) -> Answer:
 
 
 async def _metrics(_: Readiness) -> Answer:
-    return 200, METRICS_CONTENT_TYPE, render_metrics()
+    return 200, CONTENT_TYPE_LATEST, generate_latest()
 
 
 _ROUTES: Mapping[bytes, Callable[[Readiness], Awaitable[Answer]]] = {

@@ -29,7 +29,7 @@ from core.db import connect_directly
 from core.failpoint import failpoint
 from core.logging import describe, logger
 from core.settings import Settings
-from core.telemetry import REGISTRY, SECONDS
+from core.telemetry import SECONDS
 from integrations.keys.protocols import KeysUnavailable
 from temporal import ids, queues, search_attributes
 from temporal.client import AWAY as TEMPORAL_AWAY
@@ -58,13 +58,11 @@ _OUTAGE: Final = frozenset(
     }
 )
 
-SENT = Counter("outbox_sent", "Rows handed to Temporal.", ["kind"], registry=REGISTRY)
-FAILED = Counter("outbox_failed", "Attempts refused for reasons of the row itself.", ["kind"], registry=REGISTRY)
-LAG = Histogram(
-    "outbox_lag_seconds", "From commit to accepted by Temporal.", buckets=(*SECONDS, 60, 300), registry=REGISTRY
-)
-OLDEST = Gauge("outbox_oldest_unsent_seconds", "Age of the oldest row to be sent; alarm above 30.", registry=REGISTRY)
-PARKED = Gauge("outbox_parked", "Rows given up after ten attempts; alarm above 0.", registry=REGISTRY)
+SENT = Counter("outbox_sent", "Rows handed to Temporal.", ["kind"])
+FAILED = Counter("outbox_failed", "Attempts refused for reasons of the row itself.", ["kind"])
+LAG = Histogram("outbox_lag_seconds", "From commit to accepted by Temporal.", buckets=(*SECONDS, 60, 300))
+OLDEST = Gauge("outbox_oldest_unsent_seconds", "Age of the oldest row to be sent; alarm above 30.")
+PARKED = Gauge("outbox_parked", "Rows given up after ten attempts; alarm above 0.")
 
 
 @dataclass(frozen=True, slots=True)

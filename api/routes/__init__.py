@@ -1,6 +1,6 @@
 """Every router of the api, in the order of the documentation."""
 
-from api.routes import auth, health, health_records, jwks, pages, pets, users
+from api.routes import auth, codec, health, health_records, jwks, pages, pets, users, workflows
 
 ALL = (
     auth.router,
@@ -10,5 +10,7 @@ ALL = (
     pets.router,
     health_records.router,
     health_records.alias,
+    workflows.router,
     health.router,
+    codec.router,
 )

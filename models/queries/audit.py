@@ -33,3 +33,10 @@ async def record(
             sid=sid,
         )
     )
+
+
+async def record_operator(
+    session: AsyncSession, *, operator: str, action: str, object: str, request_id: str | None
+) -> None:
+    """Add an entry of what an operator did: `operator` says how they were known, e.g. `operator:token`."""
+    session.add(AuditEntry(actor=operator, action=action, object=object, outcome="ok", request_id=request_id))

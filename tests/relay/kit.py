@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import WorkflowExecutionSignaledEventAttributes
 from temporalio.client import Client
 
 from core.db import Database
@@ -97,9 +98,21 @@ def all_sent(db: Database) -> Callable[[], Awaitable[bool]]:
 
 async def signals(client: Client, workflow_id: str) -> int:
     """How many signals the latest run of a workflow got."""
+    return len(await _signals(client, workflow_id))
+
+
+async def bells(client: Client, workflow_id: str) -> set[int]:
+    """The different bells among them."""
+    sealed = [event.input.payloads for event in await _signals(client, workflow_id)]
+    decoded = [await client.data_converter.decode(payloads, [Bell]) for payloads in sealed]
+    return {bell.seq for (bell,) in decoded}
+
+
+async def _signals(client: Client, workflow_id: str) -> list[WorkflowExecutionSignaledEventAttributes]:
     history = await client.get_workflow_handle(workflow_id).fetch_history()
     kind = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
-    return sum(event.event_type == kind for event in history.events)
+    found = [event for event in history.events if event.event_type == kind]
+    return [event.workflow_execution_signaled_event_attributes for event in found]
 
 
 def with_temporal(settings: Settings, address: str) -> Settings:

@@ -1,0 +1,61 @@
+"""/workflows: long-running work, told from rows and, one at a time, from Temporal."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request, Response
+
+from api.auth import CurrentUser
+from api.cursor import CursorText, Limit
+from api.deps import ServicesDep
+from api.json_response import listing
+from api.routing import router as make_router
+from api.schemas.workflows import WorkflowDetail, WorkflowOut, WorkflowPage
+from core.crypto import Subject
+from core.errors import NotFound
+from models.queries import workflows as queries
+from temporal import ids
+
+router = make_router("/workflows", "workflows")
+
+
+async def readable_workflow(workflow_id: str, caller: CurrentUser, services: ServicesDep) -> WorkflowOut:
+    """What the id names, if it is the caller's own or of a household of theirs. Raises `NotFound` for all else."""
+    try:
+        parsed = ids.parse(workflow_id)
+    except ids.UnknownWorkflowId:
+        raise NotFound("no such workflow") from None
+    match parsed:
+        case ids.WorkflowId(Subject("household", UUID() as household_id), "reminder", UUID() as reminder_id):
+            row = await queries.reminder(services.db, caller.user_id, household_id, reminder_id)
+            found = row and WorkflowOut.of_reminder(row)
+        case ids.WorkflowId(Subject("user", caller.user_id), "mail", UUID() as delivery_id):
+            row = await queries.mail(services.db, caller.user_id, delivery_id)
+            found = row and WorkflowOut.of_mail(row)
+        case _:
+            found = None
+    # Only the one spelling that we make: `{HOUSEHOLD-IN-CAPITALS}` would be another id for Temporal.
+    if found is None or found.id != workflow_id:
+        raise NotFound("no such workflow")
+    return found
+
+
+ReadableWorkflow = Annotated[WorkflowOut, Depends(readable_workflow)]
+
+
+@router.get("", operation_id="list_workflows", response_model=WorkflowPage)
+async def list_workflows(
+    request: Request, caller: CurrentUser, services: ServicesDep, limit: Limit = 50, cursor: CursorText = None
+) -> Response:
+    """Work of the caller's households that goes on by itself, oldest first. The state is that of the rows."""
+    binding = f"workflows:{caller.user_id}"
+    page = services.cursors.page(limit, cursor, binding)
+    rows = await queries.reminders(services.db, caller.user_id, UUID(page.after[0]) if page.after else None, limit + 1)
+    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
+    return listing([WorkflowOut.of_reminder(row).model_dump() for row in rows], following, headers)
+
+
+@router.get("/{workflow_id:path}", operation_id="get_workflow")
+async def get_workflow(workflow: ReadableWorkflow, services: ServicesDep) -> WorkflowDetail:
+    """One of them, with Temporal's view of its latest run. Without Temporal the row alone, and `"live": false`."""
+    return WorkflowDetail.of(workflow, await services.gateway.describe(workflow.id))

@@ -1,0 +1,35 @@
+"""What the caller may see of long-running work, from rows: Temporal is never asked for lists."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from core.db import Database
+
+# Access is part of the query, as for pets: a foreign id finds nothing.
+_REMINDER = """
+SELECT r.id, r.household_id, r.state, r.next_at, r.created_at, r.updated_at
+  FROM reminders r
+  JOIN memberships m ON m.household_id = r.household_id AND m.user_id = $1 AND m.left_at IS NULL
+ WHERE r.deleted_at IS NULL AND """
+_REMINDERS = _REMINDER + "($2::uuid IS NULL OR r.id > $2) ORDER BY r.id LIMIT $3"
+_ONE_REMINDER = _REMINDER + "r.household_id = $2 AND r.id = $3"
+_ONE_MAIL = """
+SELECT id, user_id, state, template, created_at, at AS updated_at
+  FROM deliveries WHERE user_id = $1 AND id = $2 AND channel = 'email' AND occurrence_id IS NULL"""
+
+
+async def reminders(db: Database, user_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
+    """Reminders of all the user's households, oldest first, after an id."""
+    return await db.fetch(_REMINDERS, user_id, after, limit)
+
+
+async def reminder(db: Database, user_id: UUID, household_id: UUID, reminder_id: UUID) -> asyncpg.Record | None:
+    """One of them, if it lives in that household."""
+    return await db.fetch_row(_ONE_REMINDER, user_id, household_id, reminder_id)
+
+
+async def mail(db: Database, user_id: UUID, delivery_id: UUID) -> asyncpg.Record | None:
+    """A mail to the user that is no reminder: verification, notices."""
+    return await db.fetch_row(_ONE_MAIL, user_id, delivery_id)

@@ -1,0 +1,116 @@
+"""What the caller sees of work that goes on by itself."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio.client import Client
+
+from core.db import Database
+from core.settings import Settings
+from domain.reminder_series import ReminderState
+from integrations.keys.store import KeyStore
+from models.reminder import Reminder
+from temporal import ids
+from temporal.client import connect, plugin
+from tests.api.signing_in import Api, Person, api_process
+
+
+@pytest.fixture(scope="module")
+async def person(api: Api) -> Person:
+    return await api.person()
+
+
+@pytest.fixture
+async def temporal(settings: Settings, keys: KeyStore) -> Client:
+    return await connect(settings, plugin(keys), lazy=True, runtime=None)
+
+
+async def household_of(db: Database, person: Person) -> UUID:
+    return UUID(str(await db.fetch_value("SELECT household_id FROM memberships WHERE user_id = $1", person.user_id)))
+
+
+async def remind(
+    db: Database, person: Person, *, state: ReminderState = ReminderState.ACTIVE, deleted: bool = False
+) -> str:
+    """A row; answers the id of the workflow that looks after it."""
+    reminder = Reminder(
+        household_id=await household_of(db, person),
+        user_id=person.user_id,
+        title_ct="CANARY",
+        schedule={},
+        notification_methods=[],
+        state=state,
+        next_at=datetime(2026, 12, 1, 8, tzinfo=UTC),
+        deleted_at=datetime(2026, 11, 1, tzinfo=UTC) if deleted else None,
+    )
+    async with db.sessions.begin() as session:
+        session.add(reminder)
+    return ids.reminder(reminder.household_id, reminder.id)
+
+
+async def test_the_list_is_paged_and_shows_no_deleted_and_no_foreign_work(api: Api, db: Database) -> None:
+    person, stranger = await api.person(), await api.person()
+    mine = [await remind(db, person), await remind(db, person, state=ReminderState.PAUSED), await remind(db, person)]
+    await remind(db, person, deleted=True)
+    await remind(db, stranger)
+    first = (await person.request("GET", "/workflows?limit=2")).json()
+    second = (await person.request("GET", f"/workflows?limit=2&cursor={first['next_cursor']}")).json()
+    assert [item["id"] for item in first["items"] + second["items"]] == mine
+    assert [item["status"] for item in first["items"]] == ["active", "paused"]
+    assert second["next_cursor"] is None
+    assert "CANARY" not in str(first)
+
+
+async def test_one_workflow_tells_row_and_temporal(db: Database, person: Person, temporal: Client) -> None:
+    workflow_id = await remind(db, person)
+    before = (await person.request("GET", f"/workflows/{workflow_id}")).json()
+    await temporal.start_workflow("ReminderWorkflow", id=workflow_id, task_queue="nobody")
+    after = (await person.request("GET", f"/workflows/{workflow_id}")).json()
+    assert (before["live"], before["execution"]) == (True, {"status": "absent", "started_at": None, "closed_at": None})
+    assert (after["live"], after["execution"]["status"]) == (True, "running")
+    assert after["summary"] == "Reminder: active, next due 2026-12-01 08:00 UTC."
+    assert after["result"] == f"/api/v1/reminders/{workflow_id.rpartition('/')[2]}"
+    assert (await person.request("GET", after["result"])).status_code in (200, 404)
+
+
+async def test_without_temporal_the_row_answers_alone(db: Database, person: Person, settings: Settings) -> None:
+    workflow_id = await remind(db, person)
+    away = settings.model_copy(update={"temporal_address": "127.0.0.1:9"})
+    async with api_process(away) as api:
+        answer = await api.get(f"/workflows/{workflow_id}", person.access_token)
+    assert answer.status_code == 200
+    assert (answer.json()["live"], answer.json()["execution"], answer.json()["status"]) == (False, None, "active")
+
+
+async def test_a_mail_to_oneself_is_shown(api: Api, db: Database) -> None:
+    person = await api.person()
+    delivery = await db.fetch_value("SELECT id FROM deliveries WHERE user_id = $1 ORDER BY id LIMIT 1", person.user_id)
+    mail = (await person.request("GET", f"/workflows/{ids.mail(person.user_id, UUID(str(delivery)))}")).json()
+    assert (mail["type"], mail["result"]) == ("mail", None)
+    assert mail["summary"].startswith("Mail verify_email: ")
+
+
+async def test_work_of_others_and_of_the_platform_is_not_found(api: Api, db: Database, person: Person) -> None:
+    stranger = await api.person()
+    theirs, mine = await remind(db, stranger), await remind(db, person)
+    own_household = await household_of(db, person)
+    refused = [
+        theirs,
+        mine.replace(str(own_household), str(own_household).upper()),
+        theirs.replace(theirs.split("/")[1], str(own_household)),
+        await remind(db, person, deleted=True),
+        ids.mail(stranger.user_id, uuid4()),
+        ids.mail(person.user_id, uuid4()),
+        ids.job("reconcile"),
+        f"household/{own_household}/reminder",
+        "nonsense",
+        "user/not-a-uuid/mail/x",
+    ]
+    answers = [await person.request("GET", f"/workflows/{workflow_id}") for workflow_id in refused]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "not_found")] * len(refused)
+
+
+async def test_nobody_unknown_is_told_anything(api: Api) -> None:
+    assert (await api.get("/workflows")).status_code == 401
+    assert (await api.get("/workflows/system/reconcile")).status_code == 401
