@@ -41,7 +41,11 @@ class Precondition:
             raise PreconditionFailed("it was changed since you read it: read it again, then send your change anew")
 
 
-IfMatch = Annotated[Precondition, Depends(Precondition)]
+async def _precondition(request: Request) -> Precondition:
+    return Precondition(request)
+
+
+IfMatch = Annotated[Precondition, Depends(_precondition)]
 
 
 def is_unchanged(request: Request, version: int) -> bool:

@@ -10,7 +10,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.services import Services, services_of
 from models import migrate
-from models.queries import schema
 
 router = APIRouter(tags=["operations"])
 CACHE_SECONDS = 1.0
@@ -56,7 +55,7 @@ async def _look(services: Services) -> dict[str, str]:
 
 async def _postgres(services: Services) -> str:
     try:
-        revision = await schema.revision(services.db)
+        revision = await services.db.fetch_value("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
         return "not migrated"
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):

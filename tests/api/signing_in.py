@@ -1,6 +1,5 @@
 """What tests of identity share: the api over ASGI, the mailed tokens, and a person who can sign in."""
 
-import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +10,7 @@ from uuid import UUID
 
 import httpx
 from pydantic import SecretStr
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlmodel import col
 
 from api.app import create_app
@@ -19,8 +18,8 @@ from api.identity import Identity
 from core.settings import RateLimit, RateLimits, Settings
 from models.audit import AuditEntry
 from models.notification import Delivery
-from models.queries.clock import database_now
-from models.session import MailToken, MailTokenKind
+from models.queries import mails
+from models.session import MailTokenKind
 from models.user import User
 
 PASSWORD = "correct horse battery staple"
@@ -86,24 +85,11 @@ class Api:
             return list((await session.scalars(rows)).all())
 
     async def mailed_token(self, email: str, kind: MailTokenKind, *, minutes: int = 60) -> str:
-        """What the activity that sends the mail does: mint, void the former, store the hash."""
-        raw, user = secrets.token_urlsafe(32), await self.user(email)
+        """The token that the mail to this address would carry."""
+        user = await self.user(email)
         assert user is not None
         async with self.identity.db.sessions.begin() as session:
-            now = await database_now(session)
-            former = update(MailToken).where(col(MailToken.user_id) == user.id, col(MailToken.kind) == kind)
-            await session.execute(former.values(voided_at=now))
-            session.add(
-                MailToken(
-                    hash=hashlib.sha256(raw.encode()).digest(),
-                    kind=kind,
-                    user_id=user.id,
-                    address_bidx=user.email_bidx,
-                    created_at=now,
-                    expires_at=now + timedelta(minutes=minutes),
-                )
-            )
-        return raw
+            return await mails.mint_token(session, user, kind, timedelta(minutes=minutes))
 
 
 @dataclass
