@@ -28,6 +28,9 @@ ACTIVITY_SECONDS = Histogram(
 )
 
 
+_TEXT_LIMIT = 500
+
+
 def interceptors(*, traced: bool) -> list[Interceptor]:
     """For `temporal.client.plugin`. `traced` adds spans and needs the provider of `core.telemetry.tracing`."""
     # Ids and types become keys of the line; in the text they would only repeat.
@@ -84,14 +87,14 @@ def as_failure(error: Exception) -> ApplicationError:
     """
     if isinstance(error, PetfolioError):
         failure = ApplicationError(
-            describe(error),
+            error.detail[:_TEXT_LIMIT],
             type=error.problem_code,
             non_retryable=not error.retryable,
             next_retry_delay=timedelta(seconds=error.retry_after) if error.retry_after else None,
             category=_category(error),
         )
     else:
-        failure = ApplicationError(describe(error), type=type(error).__name__)
+        failure = ApplicationError(describe(error, _TEXT_LIMIT), type=type(error).__name__)
     return failure.with_traceback(error.__traceback__)
 
 

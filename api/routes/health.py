@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.services import Services, services_of
 from models import migrate
+from models.queries import schema
 
 router = APIRouter(tags=["operations"])
 CACHE_SECONDS = 1.0
@@ -55,7 +56,7 @@ async def _look(services: Services) -> dict[str, str]:
 
 async def _postgres(services: Services) -> str:
     try:
-        revision = await services.db.fetch_value("SELECT version_num FROM alembic_version")
+        revision = await schema.revision(services.db)
     except asyncpg.UndefinedTableError:
         return "not migrated"
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):

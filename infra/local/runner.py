@@ -13,6 +13,7 @@ from infra.local.site import Site
 from infra.local.state import Record, ServiceState, State
 
 _TICK = 0.05
+_WATCH_TICK = 0.2
 _PROBE_EVERY = 2.0
 _SILENT_SECONDS = 30.0
 """Alive but not answering for this long is reported; it is not killed, because it may be the one that recovers."""
@@ -61,6 +62,9 @@ class Runner:
             await dependency.ready_once.wait()
         if self.service.given_by(self.site):
             await self._follow_external()
+        if await asyncio.to_thread(self.service.settled, self.site):
+            self._done("nothing to do")
+            return
         while True:
             await self._start()
             while self._alive() and not await self._answers():  # noqa: ASYNC110 (as in `_exit`)
@@ -69,10 +73,14 @@ class Runner:
                 await self._serve()
             code = self._gone()
             if self.service.oneshot and code == 0:
-                self._set(State.DONE, healthy=True)
-                self.ready_once.set()
+                await asyncio.to_thread(self.service.provision, self.site)
+                self._done()
                 return
             await self._pause()
+
+    def _done(self, note: str = "") -> None:
+        self._set(State.DONE, healthy=True, note=note)
+        self.ready_once.set()
 
     def give_up(self, why: str) -> None:
         """No further tries; the others go on."""
@@ -108,13 +116,18 @@ class Runner:
             await self._exit()
             self._seconds = time.monotonic() - self._began
             return
-        await asyncio.to_thread(self.service.provision, self.site)
+        try:
+            await asyncio.to_thread(self.service.provision, self.site)
+        except Exception:
+            if self._alive():
+                raise
+            return  # it ended under our hands: one more exit, not a reason to give up
         self._seconds = time.monotonic() - self._began
         self._set(State.RUNNING, healthy=True)
         self.ready_once.set()
         answered = probed = time.monotonic()
         while self._alive():
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_WATCH_TICK)
             if time.monotonic() - probed > _PROBE_EVERY:
                 answers, probed = await self._answers(), time.monotonic()
                 answered = probed if answers else answered

@@ -15,6 +15,10 @@ def _nothing(_: Site) -> None:
     """No step needed."""
 
 
+def _never(_: Site) -> bool:
+    return False
+
+
 def _no_settings(_: Site) -> Mapping[str, str]:
     return {}
 
@@ -50,6 +54,7 @@ class Service:
     backoff: tuple[float, ...] = _BACKOFF
     window: float = 60.0
     oneshot: bool = False
+    settled: Callable[[Site], bool] = _never
     reload: bool = False
 
     def given_by(self, site: Site) -> str | None:

@@ -119,12 +119,12 @@ class Supervisor:
     async def _follow(self, runner: Runner) -> None:
         try:
             await runner.run([self.runners[name] for name in runner.service.after if name in self.runners])
-        except StackError as error:
-            runner.give_up(str(error))
         except OSError as error:
             if error.errno == errno.ENOSPC and self._seconds is None:
                 self._fail(error)
             runner.give_up(str(error))
+        except Exception as error:  # whatever it was, the others go on and the table says so
+            runner.give_up(str(error) or type(error).__name__)
 
     async def _until_ready(self) -> bool:
         """True when everything is; False when the end came first. Raises when a minute was not enough."""

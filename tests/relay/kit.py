@@ -115,11 +115,6 @@ async def _signals(client: Client, workflow_id: str) -> list[WorkflowExecutionSi
     return [event.workflow_execution_signaled_event_attributes for event in found]
 
 
-def with_temporal(settings: Settings, address: str) -> Settings:
-    """The same process, another Temporal."""
-    return settings.model_copy(update={"temporal_address": address})
-
-
 def environment(settings: Settings, **more: str) -> dict[str, str]:
     """The variables that give a process of ours these settings."""
     own = {

@@ -1,14 +1,18 @@
 """Our own processes: the deploy step, the api and the workers. Only their environment says that this is one machine."""
 
+import hashlib
 import sys
 from collections.abc import Mapping
 
 from infra.local.probe import http_status
 from infra.local.process import Command, Stop
 from infra.local.service import Service
-from infra.local.site import CHECKOUT, Site
+from infra.local.site import CHECKOUT, Site, write_private
 
 _DATA_SERVICES = ("postgres", "temporal")
+_ADDRESSES = ("PETFOLIO_DATABASE_URL", "PETFOLIO_TEMPORAL_ADDRESS")
+_SETUP_CODE = ("core", "domain", "models", "integrations", "temporal", "activities", "workflows", "workers")
+_MARK = "release"
 # On one machine everybody comes from 127.0.0.1: what counts an address would count them all as one.
 _PER_ADDRESS = ("ANONYMOUS", "LOGIN", "LOGIN_HOURLY", "REGISTRATION")
 _ROOMY = '{"quota": 6000, "window": 60, "burst": 1000}'
@@ -31,6 +35,24 @@ def _shared(site: Site) -> Mapping[str, str]:
 
 def _python(site: Site, *arguments: str, **env: str) -> Command:
     return Command((sys.executable, "-m", *arguments), env={**site.settings, **env}, cwd=CHECKOUT)
+
+
+def _release() -> str:
+    """A hash over the files that decide what the deploy step does: our code and the locked versions."""
+    code = (path for package in _SETUP_CODE for path in (CHECKOUT / package).rglob("*.py"))
+    files = sorted((*code, CHECKOUT / "requirements.lock"))
+    about = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(about).encode()).hexdigest()
+
+
+def _settled(site: Site) -> bool:
+    """Whether this very release has already set up this very data: then a start need not spend two seconds on it.
+
+    What lives elsewhere may have changed without us, so there the step always runs.
+    """
+    mark = site.root / _MARK
+    elsewhere = any(name in site.environ and name not in site.settings for name in _ADDRESSES)
+    return not elsewhere and mark.exists() and mark.read_text() == _release()
 
 
 def _worker(role: str) -> Service:
@@ -60,6 +82,8 @@ SETUP = Service(
     after=_DATA_SERVICES,
     prepare=lambda site: (site.folder("keys"), None)[1],
     command=lambda site: _python(site, "workers", "setup"),
+    settled=_settled,
+    provision=lambda site: write_private(site.root / _MARK, _release()),
     settings=_shared,
     oneshot=True,
     backoff=(),
