@@ -9,7 +9,6 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.services import Services, services_of
-from models import migrate
 from models.queries import schema
 
 router = APIRouter(tags=["operations"])
@@ -61,4 +60,4 @@ async def _postgres(services: Services) -> str:
         return "not migrated"
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
         return "away"
-    return "ok" if revision == migrate.head() else f"schema is {revision}, this release needs {migrate.head()}"
+    return "ok" if revision == schema.NEEDED else f"schema is {revision}, this release needs {schema.NEEDED}"

@@ -6,6 +6,8 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from core.settings import Settings
+from models import migrate
+from models.queries import schema
 from models.tables import metadata
 
 
@@ -18,6 +20,11 @@ def differences(connection: Connection) -> list[object]:
     return [
         difference for difference in compare_metadata(context, metadata) if "alembic_version" not in str(difference)
     ]
+
+
+def test_readiness_waits_for_the_newest_migration() -> None:
+    """A release that calls itself ready on the former schema fails on its first query."""
+    assert migrate.head() == schema.NEEDED
 
 
 async def test_a_migrated_database_has_exactly_the_tables_of_the_models(settings: Settings) -> None:
