@@ -59,7 +59,9 @@ class SubjectCodec(PayloadCodec, WithSerializationContext):
         return SubjectCodec(self._keys, readable=self._readable, context=context, ciphers=self._ciphers)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Raises `PayloadsErased`, `UnknownWorkflowId`, and what the key store raises."""
+        """Raises `PayloadsErased`, `UnknownWorkflowId`, and what the key store raises. Nothing to say needs no key."""
+        if not payloads:
+            return []
         try:
             key = await self._keys.current(subject_of(self._workflow_id))
         except SubjectErased as error:
