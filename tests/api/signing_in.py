@@ -40,10 +40,11 @@ OPEN = RateLimits(
 
 @dataclass
 class Api:
-    """One api process: `http` talks to it, `identity` is its inside."""
+    """One api process: `http` talks to it from `address`, `identity` is its inside."""
 
     http: httpx.AsyncClient
     identity: Identity
+    address: str = "127.0.0.1"
 
     async def post(self, path: str, body: Any = None, token: str | None = None) -> httpx.Response:
         return await self.http.post(f"/api/v1{path}", json=body, headers=bearer(token))
@@ -135,13 +136,13 @@ async def api_process(settings: Settings, *, redis_url: str | None = None) -> As
     if redis_url is not None:
         settings = settings.model_copy(update={"redis_url": SecretStr(redis_url)})
     app = create_app(settings)
-    network = f"10.{secrets.randbelow(250)}.{secrets.randbelow(250)}.1"
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(network, 1))
+    address = f"10.{secrets.randbelow(250)}.{secrets.randbelow(250)}.1"
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://test") as http,
     ):
-        yield Api(http, app.state.services.identity)
+        yield Api(http, app.state.services.identity, address)
 
 
 def said(answer: httpx.Response) -> tuple[int, object]:
