@@ -1,59 +1,41 @@
-"""When a reminder is due: rules, nominals, instants (recurrence.md; public deviation from RFC 5545 in docs/product.md).
+"""When a reminder is due: schedules, nominals, instants (recurrence.md; public deviation from RFC 5545 in docs/).
 
 Words. *Nominal*: the wall-clock date and time a rule names, without zone. *Instant*: the UTC moment it happens.
-*Anchor*: `start`, the phase and lower bound of a series. Nominals are computed from the anchor (anchor + k·interval),
-never from the previous occurrence, so a clamped or shifted one leaves no trace in the next.
+*Anchor*: `start`, the phase and lower bound of a series. One nominal fires at most once, and none is lost because the
+clock skipped it.
 
-Pure: no clock (`after` and `now` are arguments), no I/O but the pinned zone data. Never called from workflow code.
+Pure: no clock (`after` and `now` are arguments), no I/O but the pinned zone data. Never called from workflow code: a
+release with other zone data would no longer replay its histories.
 """
 
-import zoneinfo
-from calendar import monthrange
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from importlib import resources
 from itertools import count as counter
-from typing import Literal
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import tzdata
 
-Freq = Literal["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]
-Unit = Literal["minute", "hour", "day", "week", "month", "year"]
+from domain.rule import LAST_DATE, WEEKDAYS, Every, Freq, Rule, Unit
+
 TzMode = Literal["pet_home", "follow_user", "fixed"]
 Shift = Literal["gap", "overlap_first", "clamped"]
 
-WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-ZONES = frozenset(zoneinfo.available_timezones())
-TZDATA_VERSION: str = tzdata.IANA_VERSION
-LAST_DATE = date(2399, 12, 31)
-"""Nothing later is generated: a series that gets here is exhausted, however large its interval."""
-ALL_DAY_AT = time(8)
-"""When an all-day nominal is announced, in the zone of its schedule, unless a person's digest says otherwise."""
-_LARGEST_SHIFT = timedelta(hours=25)  # Samoa skipped a whole date in 2011; an hour of margin on top
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """A distance: `n` units. Months and years are clamped to the length of the month they reach."""
-
-    n: int
-    unit: Unit
-
-    @property
-    def delta(self) -> timedelta:
-        """The elapsed time of minutes and hours. Calendar units have none: ValueError."""
-        match self.unit:
-            case "minute":
-                return timedelta(minutes=self.n)
-            case "hour":
-                return timedelta(hours=self.n)
-            case _:
-                raise ValueError(f"a {self.unit} has no fixed length")
+ZONES: Final = frozenset(resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
+"""The zones of the pinned package, whatever the system has and whenever this is imported. Membership is the only check:
+`ZoneInfo` itself raises three kinds of errors and opens paths."""
+TZDATA_VERSION: Final[str] = tzdata.IANA_VERSION
+ALL_DAY_AT: Final = time(8)
+"""When an all-day nominal is announced, on the clock of its schedule."""
+_LARGEST_SHIFT: Final = timedelta(hours=25)  # Samoa skipped a whole date in 2011; an hour of margin on top
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(LAST_DATE.year + 1, 1, 3, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wall:
-    """What the modes that live on a wall clock share. `start` is naive; `all_day` means its time is meaningless."""
+    """What the modes that live on a wall clock share. `start` is naive; at midnight when `all_day`."""
 
     start: datetime
     all_day: bool = False
@@ -64,18 +46,10 @@ class _Wall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fixed(_Wall):
-    """A rule on the calendar. `byday` holds weekday numbers (Monday 0); `nth` makes the only one of them the n-th of
-    the month. `monthday` -1 is the last day. `count` counts nominals, `until` is an inclusive local date."""
+    """A rule on the calendar, at each of the sorted `times` (midnight alone when `all_day`)."""
 
-    freq: Freq
-    interval: int = 1
-    byday: tuple[int, ...] = ()
-    nth: int | None = None
-    monthday: int | None = None
-    wkst: int = 0
+    rule: Rule
     times: tuple[time, ...]
-    count: int | None = None
-    until: date | None = None
     grace_minutes: int | None = None
 
 
@@ -124,7 +98,7 @@ class Occurrence:
     @property
     def local(self) -> datetime:
         """The instant on the clock of the schedule's zone (UTC for elapsed ones)."""
-        return self.instant.astimezone(zoneinfo.ZoneInfo(self.tzid)) if self.tzid else self.instant
+        return self.instant.astimezone(ZoneInfo(self.tzid)) if self.tzid else self.instant
 
 
 def resolve(nominal: datetime, tzid: str) -> datetime:
@@ -133,24 +107,26 @@ def resolve(nominal: datetime, tzid: str) -> datetime:
     `fold=0` is both rules (PEP 495): inside a gap the offset before it, so the nominal moves forward by the gap;
     inside an overlap the first pass.
     """
-    return nominal.replace(tzinfo=zoneinfo.ZoneInfo(tzid), fold=0).astimezone(UTC)
+    return nominal.replace(tzinfo=ZoneInfo(tzid), fold=0).astimezone(UTC)
 
 
 def expand(schedule: Schedule, after: datetime, n: int) -> list[Occurrence]:
-    """The first `n` occurrences strictly later than `after` (aware), ordered by instant.
+    """The first `n` occurrences strictly later than `after` (aware, any year), ordered by instant.
 
     Fewer when the series ends before. `after_completion` knows only its first due: what follows depends on people.
     """
     if n <= 0:
         return []
+    after = _utc(after)
     match schedule:
         case Fixed():
             return _expand_fixed(schedule, after, n)
         case Elapsed():
             return _expand_elapsed(schedule, after, n)
         case Once() | AfterCompletion():
-            first = first_due(schedule)
-            return [first] if first is not None and first.instant > after else []
+            key = "c:1" if isinstance(schedule, AfterCompletion) else _nominal_key(schedule, schedule.start)
+            only = _occurrence(schedule, schedule.start, key)
+            return [only] if only.instant > after else []
 
 
 def next_after(schedule: Schedule, after: datetime) -> Occurrence | None:
@@ -173,41 +149,29 @@ def between(schedule: Schedule, after: datetime, until: datetime, limit: int = 1
 
 def first_due(schedule: Schedule) -> Occurrence | None:
     """The very first occurrence, past or not. None for a rule without any nominal."""
-    match schedule:
-        case Once():
-            return _occurrence(schedule, schedule.start, key=_nominal_key(schedule, schedule.start))
-        case AfterCompletion():
-            return _occurrence(schedule, schedule.start, key="c:1")
-        case Elapsed():
-            return next_after(schedule, schedule.start_at - timedelta(microseconds=1))
-        case Fixed():
-            nominal = next(_nominals(schedule, 0), None)
-            return (
-                None
-                if nominal is None
-                else _expand_fixed(schedule, resolve(nominal, schedule.tzid) - _LARGEST_SHIFT, 1)[0]
-            )
+    return next_after(schedule, _EARLIEST)
 
 
 def next_after_completion(schedule: AfterCompletion, completed_at: datetime, seq: int) -> Occurrence | None:
     """What follows the occurrence number `seq` once it was done at `completed_at` (aware): local date of the completion
     in the reminder's zone + `every`. May lie in the past: then it is overdue at once. None when the series ends."""
-    done_on = completed_at.astimezone(zoneinfo.ZoneInfo(schedule.tzid)).date()
-    return _following(schedule, _add(done_on, schedule.every, 1), seq + 1)
+    done_on = _utc(completed_at).astimezone(ZoneInfo(schedule.tzid)).date()
+    return _following(schedule, done_on, 1, seq + 1)
 
 
 def next_after_skip(schedule: AfterCompletion, nominal: str, seq: int, now: datetime) -> Occurrence | None:
-    """What follows a skipped occurrence: its due date + k·`every` (not chained), the first in the future."""
+    """What follows a skipped occurrence: its due date + k·`every` (not chained), the first later than `now`."""
     due = datetime.fromisoformat(nominal).date()
-    for k in counter(1):
-        found = _following(schedule, _add(due, schedule.every, k), seq + 1)
+    passed = (_utc(now).date() - due).days - 3  # zones and gaps move an instant by less than three days
+    for k in counter(max(1, schedule.every.fits(passed))):
+        found = _following(schedule, due, k, seq + 1)
         if found is None or found.instant > now:
             return found
-    raise AssertionError("unreachable: _add ends at LAST_DATE")
+    raise AssertionError("unreachable: every series ends at LAST_DATE")
 
 
 def instant_of(schedule: Schedule, nominal: str) -> datetime:
-    """The instant of a stored nominal under the schedule's present zone and zone data (travel, roll-over)."""
+    """The instant of a stored nominal under the schedule's present zone and zone data (travel, a new release)."""
     at = datetime.fromisoformat(nominal)
     if isinstance(schedule, Elapsed):
         return at.astimezone(UTC)
@@ -236,6 +200,16 @@ def text_of(nominal: datetime, *, all_day: bool = False) -> str:
     return nominal.isoformat(timespec="seconds" if nominal.second else "minutes")
 
 
+def instant_text(instant: datetime) -> str:
+    """The canonical form of an instant: RFC 3339 in UTC."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _utc(at: datetime) -> datetime:
+    """`at` in UTC, within the years that occurrences lie in: no instant that a client sends can overflow."""
+    return min(max(at, _EARLIEST), _LATEST).astimezone(UTC)
+
+
 def _nominal_key(schedule: Fixed | Once, nominal: datetime) -> str:
     return f"f:{schedule.version}:{text_of(nominal, all_day=schedule.all_day)}"
 
@@ -244,68 +218,47 @@ def _moment(schedule: Fixed | Once | AfterCompletion, nominal: datetime) -> date
     return datetime.combine(nominal.date(), ALL_DAY_AT) if schedule.all_day else nominal
 
 
-def _occurrence(schedule: Fixed | Once | AfterCompletion, nominal: datetime, *, key: str) -> Occurrence:
+def _occurrence(
+    schedule: Fixed | Once | AfterCompletion, nominal: datetime, key: str, *, clamped: bool = False
+) -> Occurrence:
     moment = _moment(schedule, nominal)
     return Occurrence(
         key=key,
         nominal=text_of(nominal, all_day=schedule.all_day),
         instant=resolve(moment, schedule.tzid),
         tzid=schedule.tzid,
-        shift=(*_zone_shift(moment, schedule.tzid), *_clamp_shift(schedule, nominal)),
+        shift=(*_zone_shift(moment, schedule.tzid), *(("clamped",) if clamped else ())),
     )
 
 
 def _zone_shift(moment: datetime, tzid: str) -> tuple[Shift, ...]:
-    zone = zoneinfo.ZoneInfo(tzid)
-    first, second = moment.replace(tzinfo=zone, fold=0), moment.replace(tzinfo=zone, fold=1)
-    if first.utcoffset() == second.utcoffset():
+    zone = ZoneInfo(tzid)
+    first, second = (moment.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1))
+    if first == second:
         return ()
-    # Different offsets for the two folds: a gap where the later fold is ahead, an overlap where it is behind (PEP 495).
-    return ("gap",) if (second.utcoffset() or timedelta()) > (first.utcoffset() or timedelta()) else ("overlap_first",)
+    # The two folds differ: a gap where the later offset is ahead, an overlap where it is behind (PEP 495).
+    return ("gap",) if second > first else ("overlap_first",)
 
 
-def _clamp_shift(schedule: Fixed | Once | AfterCompletion, nominal: datetime) -> tuple[Shift, ...]:
-    if not isinstance(schedule, Fixed) or schedule.freq not in ("MONTHLY", "YEARLY") or schedule.nth is not None:
-        return ()
-    wanted = schedule.monthday or schedule.start.day
-    return ("clamped",) if wanted > nominal.day else ()
-
-
-def _following(schedule: AfterCompletion, day: date | None, seq: int) -> Occurrence | None:
+def _following(schedule: AfterCompletion, origin: date, k: int, seq: int) -> Occurrence | None:
+    """The occurrence number `seq`, k times `every` after `origin`."""
+    day = schedule.every.after(origin, k)
     ended = schedule.count is not None and seq > schedule.count
     if day is None or ended or (schedule.until is not None and day > schedule.until):
         return None
-    return _occurrence(schedule, datetime.combine(day, schedule.at), key=f"c:{seq}")
-
-
-def _add(day: date, every: Every, k: int) -> date | None:
-    """`day` + k·`every`, months and years clamped from `day`; None beyond LAST_DATE."""
-    n = every.n * k
-    if every.unit in ("day", "week"):
-        days = n * (7 if every.unit == "week" else 1)
-        return day + timedelta(days=days) if days <= (LAST_DATE - day).days else None
-    months = day.year * 12 + day.month - 1 + n * (12 if every.unit == "year" else 1)
-    return _clamped(months, day.day)
-
-
-def _clamped(months: int, day: int) -> date | None:
-    """The `day` of a month counted from year 0, or its last day where the month is shorter (`day` -1: always)."""
-    year, month = divmod(months, 12)
-    if year > LAST_DATE.year:
-        return None
-    length = monthrange(year, month + 1)[1]
-    return date(year, month + 1, length if day == -1 else min(day, length))
+    clamped = schedule.every.unit in ("month", "year") and day.day < origin.day
+    return _occurrence(schedule, datetime.combine(day, schedule.at), f"c:{seq}", clamped=clamped)
 
 
 def _expand_elapsed(schedule: Elapsed, after: datetime, n: int) -> list[Occurrence]:
     step = schedule.every.delta
-    k = max(0, (after - schedule.start_at) // step + 1)
+    first = max(0, (after - schedule.start_at) // step + 1)
     found = []
-    for i in range(k, k + n):
-        instant = schedule.start_at + i * step
+    for k in range(first, first + n):
+        instant = schedule.start_at + k * step
         if instant.date() > LAST_DATE:
             break
-        text = instant.isoformat(timespec="seconds").replace("+00:00", "Z")
+        text = instant_text(instant)
         found.append(Occurrence(key=f"f:{schedule.version}:{text}", nominal=text, instant=instant, tzid=None))
     return found
 
@@ -317,7 +270,8 @@ def _expand_fixed(schedule: Fixed, after: datetime, n: int) -> list[Occurrence]:
     """
     groups: dict[datetime, list[datetime]] = {}
     enough: datetime | None = None
-    for nominal in _nominals(schedule, _first_period(schedule, after)):
+    # Three days: what a zone and a gap together can be apart from UTC.
+    for nominal in schedule.rule.nominals(schedule.start, schedule.times, after.date() - timedelta(days=3)):
         instant = resolve(_moment(schedule, nominal), schedule.tzid)
         if enough is not None and instant > enough:
             break
@@ -325,87 +279,47 @@ def _expand_fixed(schedule: Fixed, after: datetime, n: int) -> list[Occurrence]:
             groups.setdefault(instant, []).append(nominal)
             if enough is None and len(groups) == n:
                 enough = max(groups) + _LARGEST_SHIFT
-    return [_fire(schedule, sorted(groups[instant])) for instant in sorted(groups)[:n]]
+    return [_fire(schedule, groups[instant]) for instant in sorted(groups)[:n]]
 
 
 def _fire(schedule: Fixed, nominals: list[datetime]) -> Occurrence:
     """The latest nominal of one instant fires; the earlier ones are coalesced into it."""
-    latest = nominals[-1]
-    fired = _occurrence(schedule, latest, key=_nominal_key(schedule, latest))
-    return replace(fired, coalesced=tuple(text_of(nominal) for nominal in nominals[:-1]))
+    *earlier, latest = nominals
+    clamped = schedule.rule.clamps(schedule.start, latest)
+    fired = _occurrence(schedule, latest, _nominal_key(schedule, latest), clamped=clamped)
+    coalesced = tuple(text_of(nominal, all_day=schedule.all_day) for nominal in earlier)
+    return replace(fired, coalesced=coalesced) if coalesced else fired
 
 
-def _first_period(schedule: Fixed, after: datetime) -> int:
-    """The number of the first period that may hold a nominal later than `after`: skips 20 years in one step."""
-    zone_date = after.astimezone(UTC).date() if after.year < LAST_DATE.year else LAST_DATE
-    day = max(schedule.start.date(), zone_date - timedelta(days=3)) if zone_date.year > 1969 else schedule.start.date()
-    match schedule.freq:
-        case "DAILY":
-            periods = (day - schedule.start.date()).days
-        case "WEEKLY":
-            periods = (day - schedule.start.date()).days // 7
-        case "MONTHLY":
-            periods = (day.year - schedule.start.year) * 12 + day.month - schedule.start.month
-        case "YEARLY":
-            periods = day.year - schedule.start.year
-    return max(0, periods // schedule.interval - 1)
-
-
-def _nominals(schedule: Fixed, first_period: int) -> Iterator[datetime]:
-    """Nominals in order from the period on. `count` is counted from the anchor: every period holds equally many, less
-    what the first one lost before the anchor."""
-    times = (time(0),) if schedule.all_day else schedule.times
-    anchor = datetime.combine(schedule.start.date(), time(0)) if schedule.all_day else schedule.start
-    per_period = len(times) * (len(schedule.byday) or 1)
-    lost = sum(datetime.combine(day, at) < anchor for day in _dates(schedule, 0) for at in times)
-    number = first_period * per_period - lost if first_period else 0
-    for period in counter(first_period):
-        dates = _dates(schedule, period)
-        if not dates:
-            return
-        for day in dates:
-            for at in times:
-                nominal = datetime.combine(day, at)
-                if nominal < anchor:
-                    continue
-                number += 1
-                if _is_over(schedule, day, number):
-                    return
-                yield nominal
-
-
-def _is_over(schedule: Fixed, day: date, number: int) -> bool:
-    exhausted = schedule.count is not None and number > schedule.count
-    return exhausted or day > LAST_DATE or (schedule.until is not None and day > schedule.until)
-
-
-def _dates(schedule: Fixed, period: int) -> list[date]:
-    """The dates of one period, in order; empty beyond LAST_DATE."""
-    start, k = schedule.start.date(), period * schedule.interval
-    match schedule.freq:
-        case "DAILY":
-            return [start + timedelta(days=k)] if k <= (LAST_DATE - start).days else []
-        case "WEEKLY":
-            if k * 7 > (LAST_DATE - start).days + 7:
-                return []
-            week = start - timedelta(days=(start.weekday() - schedule.wkst) % 7) + timedelta(weeks=k)
-            offsets = sorted((day - schedule.wkst) % 7 for day in schedule.byday or (start.weekday(),))
-            return [week + timedelta(days=offset) for offset in offsets]
-        case "MONTHLY":
-            months = start.year * 12 + start.month - 1 + k
-            day = _nth_weekday(months, schedule) if schedule.nth else _clamped(months, schedule.monthday or start.day)
-        case "YEARLY":
-            day = _clamped((start.year + k) * 12 + start.month - 1, start.day)
-    return [] if day is None else [day]
-
-
-def _nth_weekday(months: int, schedule: Fixed) -> date | None:
-    year, month = divmod(months, 12)
-    if year > LAST_DATE.year or schedule.nth is None:
-        return None
-    weekday = schedule.byday[0]
-    first = date(year, month + 1, 1)
-    if schedule.nth > 0:
-        return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (schedule.nth - 1))
-    last = date(year, month + 1, monthrange(year, month + 1)[1])
-    return last - timedelta(days=(last.weekday() - weekday) % 7)
+__all__ = [
+    "ALL_DAY_AT",
+    "LAST_DATE",
+    "TZDATA_VERSION",
+    "WEEKDAYS",
+    "ZONES",
+    "AfterCompletion",
+    "Elapsed",
+    "Every",
+    "Fixed",
+    "Freq",
+    "Occurrence",
+    "Once",
+    "Rule",
+    "Schedule",
+    "Shift",
+    "TzMode",
+    "Unit",
+    "between",
+    "expand",
+    "first_due",
+    "instant_of",
+    "instant_text",
+    "next_after",
+    "next_after_completion",
+    "next_after_skip",
+    "resolve",
+    "snooze_until",
+    "text_of",
+    "with_version",
+    "with_zone",
+]

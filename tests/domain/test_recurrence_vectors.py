@@ -9,7 +9,7 @@ import pytest
 
 from domain import recurrence
 from domain.quiet_hours import QuietHours, defer
-from domain.recurrence import AfterCompletion, Elapsed, Every, Fixed
+from domain.recurrence import AfterCompletion, Elapsed, Every, Fixed, Rule
 from domain.schedule_json import Zones, parse_schedule
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "recurrence.json").read_text())
@@ -67,7 +67,7 @@ def test_elapsed_vector(vector: dict[str, Any]) -> None:
 @each("tz_change_daily_0800")
 def test_zone_change_vector(vector: dict[str, Any]) -> None:
     """What has fired never fires again: its key is its nominal, and a zone change does not touch the version."""
-    before = Fixed(start=datetime(2026, 6, 1, 8), tzid=vector["frm"], freq="DAILY", times=(time(8),))
+    before = Fixed(start=datetime(2026, 6, 1, 8), tzid=vector["frm"], rule=Rule(freq="DAILY"), times=(time(8),))
     moved = vector.get("mode") != "fixed_zone"
     after = recurrence.with_zone(before, vector["to"]) if moved else before
     at = utc(vector["at"])
