@@ -22,6 +22,11 @@ def document(
     )
 
 
+def computed(body: dict[str, Any]) -> Response:
+    """An answer that is no resource: made for this request, without a version."""
+    return Response(orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z), 200, media_type="application/json")
+
+
 def listing(items: list[dict[str, Any]], next_cursor: str | None, headers: dict[str, str]) -> Response:
     """A page of a list."""
     body = {"items": items, "next_cursor": next_cursor}

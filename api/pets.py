@@ -10,6 +10,7 @@ import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api import actions
 from api.auth import Caller, CurrentUser
 from api.deps import UnitOfWork
 from api.read_only import refuse_changes
@@ -99,7 +100,10 @@ async def change(
     pet.version += 1
     pet.updated_at = await database_now(session)
     unchanged = {field for field in ("weight_kg", "microchip_id") if _same(current[field], getattr(body, field))}
+    home = pet.home_tzid
     await _write(session, services, caller, pet, body, skip=unchanged)
+    if pet.home_tzid != home:
+        await actions.home_changed(session, household_id=pet.household_id, pet_id=pet.id)
     return await pets.find_in(session, caller.user_id, pet.id)
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api import actions
 from api.auth import Caller
 from api.etag import Precondition
 from api.identity import Identity
@@ -18,7 +19,7 @@ from models.queries.clock import database_now
 from models.user import User
 
 ZoneListener = Callable[[AsyncSession, UUID], Awaitable[None]]
-ZONE_LISTENERS: list[ZoneListener] = []
+ZONE_LISTENERS: list[ZoneListener] = [actions.zone_changed]
 """Called in the transaction in which a person moved to another zone: what follows that zone is planned again."""
 
 _SEALED = ("first_name", "last_name", "phone")

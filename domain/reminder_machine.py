@@ -234,6 +234,7 @@ def _reschedule(series: Series, schedule: Schedule, now: datetime) -> Change:
         state=ReminderState.ACTIVE if series.state is ReminderState.ENDED else series.state,
         ended_reason=None,
         schedule=recurrence.with_version(schedule, version + 1),
+        zone=getattr(schedule, "tzid", series.zone),
         finished=0,
         handled=frozenset(),
     )

@@ -1,6 +1,19 @@
 """Every router of the api, in the order of the documentation."""
 
-from api.routes import auth, codec, health, health_records, jwks, pages, pets, users, workflows
+from api.routes import (
+    auth,
+    calendar,
+    codec,
+    health,
+    health_records,
+    jwks,
+    occurrences,
+    pages,
+    pets,
+    reminders,
+    users,
+    workflows,
+)
 
 ALL = (
     auth.router,
@@ -10,6 +23,9 @@ ALL = (
     pets.router,
     health_records.router,
     health_records.alias,
+    reminders.router,
+    occurrences.router,
+    calendar.router,
     workflows.router,
     health.router,
     codec.router,

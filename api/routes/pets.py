@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from api import pets
+from api import actions, pets
 from api.auth import CurrentUser
 from api.cursor import CursorText, Limit
 from api.deps import ServicesDep, UnitOfWork
@@ -69,3 +69,5 @@ async def delete_pet(pet: WritablePet, if_match: IfMatch, session: UnitOfWork) -
     """Remove a pet and end its reminders."""
     if_match.check(pet.version)
     await queries.retire(session, pet)
+    await session.flush()
+    await actions.pet_gone(session, pet.id)

@@ -5,7 +5,7 @@ a lock keeps the snapshot it began with, and would decide on the zone of a user 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,13 +19,29 @@ from core.ids import new_id
 from domain.recurrence import Schedule, TzMode
 from domain.reminder_series import Occurrence, OccurrenceState, ReminderClass, ReminderState, Series
 from domain.schedule_json import Zones, from_stored, to_json
+from models.household import Role
 
 _LOCK = text("SELECT id FROM reminders WHERE id = :id AND deleted_at IS NULL FOR UPDATE")
 _LOCK_OF_MEMBER = text(
-    """SELECT r.id FROM reminders r
+    """SELECT m.role FROM reminders r
          JOIN memberships m ON m.household_id = r.household_id AND m.user_id = :user_id AND m.left_at IS NULL
         WHERE r.id = :id AND r.deleted_at IS NULL
           FOR UPDATE OF r"""
+)
+_FOLLOWING_USER = text(
+    """SELECT id FROM reminders WHERE user_id = :user_id AND schedule->>'tz_mode' = 'follow_user'
+          AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"""
+)
+_FOLLOWING_HOME = text(
+    """SELECT id FROM reminders WHERE household_id = :household_id AND schedule->>'tz_mode' = 'pet_home'
+          AND (CAST(:pet_id AS uuid) IS NULL OR pet_id = :pet_id)
+          AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"""
+)
+_OF_PET = text(
+    "SELECT id FROM reminders WHERE pet_id = :pet_id AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"
+)
+_LAST_DONE = text(
+    "SELECT id FROM occurrences WHERE reminder_id = :id AND state = 'done' ORDER BY instant DESC, id DESC LIMIT 1"
 )
 _OF_OCCURRENCE = text("SELECT reminder_id FROM occurrences WHERE id = :id")
 OCCURRENCE: Final = """o.id AS occurrence_id, o.key, o.schedule_version AS of_version, o.seq, o.nominal, o.instant,
@@ -74,6 +90,11 @@ _CREATE = text(
        VALUES (:id, :household_id, :user_id, :pet_id, :title_ct, :description_ct, :klass, :category, :schedule,
                :schedule_version, :methods, :state, :ended_reason, :next_at, :last_seq, :finished)"""
 ).bindparams(bindparam("schedule", type_=JSONB), bindparam("methods", type_=JSONB))
+_REWORD = text(
+    """UPDATE reminders SET title_ct = :title_ct, description_ct = :description_ct, category = :category,
+              notification_methods = :methods WHERE id = :id"""
+).bindparams(bindparam("methods", type_=JSONB))
+_REMOVE = text("UPDATE reminders SET deleted_at = clock_timestamp() WHERE id = :id")
 _DELETE = text("DELETE FROM occurrences WHERE id = ANY(:ids)")
 _SAVE = text(
     """UPDATE reminders
@@ -86,8 +107,11 @@ _SAVE = text(
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A series under its row lock: the domain's view, and what saving needs. `read_at` is the database's clock after
-    the lock; `people` are those a notice goes to; `methods` the channels this reminder asks for."""
+    """A series under its row lock: the domain's view, and what saving needs.
+
+    `read_at` is the database's clock after the lock; `people` are those a notice goes to; `methods` the channels this
+    reminder asks for; `by_owner`: whoever locked it owns the household.
+    """
 
     series: Series
     read_at: datetime
@@ -96,6 +120,7 @@ class Locked:
     methods: tuple[str, ...]
     version: int
     ids: Mapping[str, UUID]
+    by_owner: bool = False
 
     def key_of(self, occurrence_id: UUID) -> str:
         """The key of an occurrence that was loaded by its id."""
@@ -113,15 +138,39 @@ async def lock_for(
     session: AsyncSession, user_id: UUID, reminder_id: UUID, occurrence_id: UUID | None = None
 ) -> Locked | None:
     """The reminder of a household this person belongs to, with the occurrence they name. None when there is none."""
-    if (await session.execute(_LOCK_OF_MEMBER, {"id": reminder_id, "user_id": user_id})).first() is None:
+    role = (await session.execute(_LOCK_OF_MEMBER, {"id": reminder_id, "user_id": user_id})).scalar_one_or_none()
+    if role is None:
         return None
-    return await _load(session, reminder_id, occurrence_id)
+    locked = await _load(session, reminder_id, occurrence_id)
+    return replace(locked, by_owner=role == Role.OWNER) if locked else None
 
 
 async def reminder_of(session: AsyncSession, occurrence_id: UUID) -> UUID | None:
     """Which reminder an occurrence belongs to. It never changes, so it may be read before the lock."""
     found: UUID | None = (await session.execute(_OF_OCCURRENCE, {"id": occurrence_id})).scalar_one_or_none()
     return found
+
+
+async def last_done(session: AsyncSession, reminder_id: UUID) -> UUID | None:
+    """The occurrence that was completed last, if any."""
+    found: UUID | None = (await session.execute(_LAST_DONE, {"id": reminder_id})).scalar_one_or_none()
+    return found
+
+
+async def following_user(session: AsyncSession, user_id: UUID) -> list[UUID]:
+    """Reminders on this person's clock, in the order in which everybody locks."""
+    return list((await session.execute(_FOLLOWING_USER, {"user_id": user_id})).scalars())
+
+
+async def following_home(session: AsyncSession, household_id: UUID, pet_id: UUID | None) -> list[UUID]:
+    """Reminders on the clock of this household, or of one pet of it."""
+    values = {"household_id": household_id, "pet_id": pet_id}
+    return list((await session.execute(_FOLLOWING_HOME, values)).scalars())
+
+
+async def of_pet(session: AsyncSession, pet_id: UUID) -> list[UUID]:
+    """Reminders of this pet that still say something."""
+    return list((await session.execute(_OF_PET, {"pet_id": pet_id})).scalars())
 
 
 async def find(session: AsyncSession, reminder_id: UUID) -> Series | None:
@@ -160,7 +209,26 @@ async def create(session: AsyncSession, series: Series, words: Words) -> Mapping
     return ids
 
 
-async def save(session: AsyncSession, before: Locked, after: Series) -> Mapping[str, UUID]:
+async def reword(session: AsyncSession, reminder_id: UUID, words: Words) -> None:
+    """Say something else. `save(…, reworded=True)` follows."""
+    await session.execute(
+        _REWORD,
+        {
+            "id": reminder_id,
+            "title_ct": words.title_ct,
+            "description_ct": words.description_ct,
+            "category": words.category,
+            "methods": list(words.methods),
+        },
+    )
+
+
+async def remove(session: AsyncSession, reminder_id: UUID) -> None:
+    """Take the reminder out of every list; its diary goes with it."""
+    await session.execute(_REMOVE, {"id": reminder_id})
+
+
+async def save(session: AsyncSession, before: Locked, after: Series, *, reworded: bool = False) -> Mapping[str, UUID]:
     """Write what a decision changed, and nothing else. Answers the ids of all occurrences in `after`."""
     known = {o.key: o for o in before.series.occurrences}
     new = {o.key: new_id() for o in after.occurrences if o.key not in known}
@@ -172,7 +240,7 @@ async def save(session: AsyncSession, before: Locked, after: Series) -> Mapping[
         await session.execute(_UPDATE, [{"id": before.ids[o.key], **_values(o, _CHANGING)} for o in changed])
     if new:
         await _insert(session, after, new)
-    if _row(before.series) != _row(after):
+    if reworded or _row(before.series) != _row(after):
         await session.execute(_SAVE, {"id": after.reminder_id, **_row(after)})
     return {**before.ids, **new}
 

@@ -1,0 +1,89 @@
+"""The one way a person's action on a reminder runs: lock, decide, save, ring. Temporal is not asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.errors import Forbidden, NotFound
+from domain import reminder_machine
+from domain.reminder_actions import Action, End, Move
+from domain.reminder_series import Change, Series
+from models.queries import reminders
+from models.queries.reminders import Locked
+from temporal import ids, outbox
+from temporal.contracts import reminder as contract
+
+Asked = Action | Callable[[Locked], Action]
+"""An action, or how to make it once the rows are locked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What an action led to, and the rows it began with."""
+
+    locked: Locked
+    change: Change
+
+
+async def act(
+    session: AsyncSession, user_id: UUID, reminder_id: UUID, asked: Asked, *, occurrence_id: UUID | None = None
+) -> Acted:
+    """Run an action of this person. Raises `NotFound` for what is not theirs, and the refusals of the machine."""
+    locked = await reminders.lock_for(session, user_id, reminder_id, occurrence_id)
+    if locked is None:
+        raise NotFound("no such reminder")
+    return await run(session, locked, asked)
+
+
+async def run(session: AsyncSession, locked: Locked, asked: Asked) -> Acted:
+    """Decide on locked rows with the database's clock, write what changed, and ring if anything did."""
+    action = asked(locked) if callable(asked) else asked
+    change = reminder_machine.apply(locked.series, action, locked.read_at)
+    if change.series != locked.series:
+        await reminders.save(session, locked, change.series)
+        await ring(session, change.series)
+    return Acted(locked, change)
+
+
+async def ring(session: AsyncSession, series: Series) -> None:
+    """One coalescing outbox row: the workflow plans again when it gets it."""
+    await outbox.ring(
+        session,
+        aggregate=contract.aggregate(series.reminder_id),
+        kind=contract.KIND,
+        workflow_id=ids.reminder(series.household_id, series.reminder_id),
+        args=contract.bell_args(series.household_id, series.reminder_id),
+        user_id=series.user_id,
+    )
+
+
+def may_manage(locked: Locked, user_id: UUID) -> Locked:
+    """The rows, for whoever made the reminder and the owners of its household; carers complete and snooze only."""
+    if user_id != locked.series.user_id and not locked.by_owner:
+        raise Forbidden("owners of the household change reminders")
+    return locked
+
+
+async def zone_changed(session: AsyncSession, user_id: UUID) -> None:
+    """A person moved to another zone: what follows them keeps its wall time there. In the transaction of the move."""
+    await _move(session, await reminders.following_user(session, user_id))
+
+
+async def home_changed(session: AsyncSession, *, household_id: UUID, pet_id: UUID | None = None) -> None:
+    """A household, or one pet of it, lives in another zone. In the transaction of the move."""
+    await _move(session, await reminders.following_home(session, household_id, pet_id))
+
+
+async def pet_gone(session: AsyncSession, pet_id: UUID) -> None:
+    """A pet was removed, died or was archived: no reminder of it says anything any more."""
+    for reminder_id in await reminders.of_pet(session, pet_id):
+        if (locked := await reminders.lock(session, reminder_id)) is not None:
+            await run(session, locked, End("pet_archived"))
+
+
+async def _move(session: AsyncSession, reminder_ids: list[UUID]) -> None:
+    for reminder_id in reminder_ids:
+        if (locked := await reminders.lock(session, reminder_id)) is not None:
+            await run(session, locked, Move())

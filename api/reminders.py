@@ -1,0 +1,287 @@
+"""What can be done with reminders over HTTP: present, create, change, remove, preview."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import actions
+from api.auth import Caller, CurrentUser
+from api.etag import Precondition
+from api.read_only import refuse_changes
+from api.schemas.reminders import READ_ONLY, ReminderIn, ReminderUpdate
+from api.services import Services, services_of
+from core.crypto import FieldCipher, Subject
+from core.errors import Conflict, FieldProblem, Invalid, NotFound
+from core.ids import new_id
+from domain import recurrence, reminder_machine
+from domain.recurrence import TZDATA_VERSION, Schedule, TzMode
+from domain.reminder_actions import Complete, End, Move, Pause, Reschedule, Resume, SeriesEnded, Undo
+from domain.reminder_series import Change, ReminderClass, ReminderState, Series, Warned
+from domain.schedule_json import Zones, from_shorthand, from_stored, parse_schedule, repeat_interval
+from models.notification import Channel
+from models.pet import PetStatus
+from models.queries import reminder_views, reminders
+from models.queries.clock import database_now
+from models.queries.reminder_notices import LIVE
+from models.queries.reminder_views import Place
+from models.queries.reminders import Locked, Words, zone_in_force
+
+DEFAULT_METHODS = (Channel.EMAIL, Channel.IN_APP)
+_SHORTHAND = {"reminder_date", "repeat_interval"}
+
+
+async def readable_reminder(request: Request, reminder_id: UUID, caller: CurrentUser) -> asyncpg.Record:
+    """The reminder, if a household of the caller has it. 404 otherwise."""
+    found = await reminder_views.find(services_of(request).db, caller.user_id, reminder_id)
+    if found is None:
+        raise NotFound("no such reminder")
+    return found
+
+
+ReadableReminder = Annotated[asyncpg.Record, Depends(readable_reminder)]
+
+
+async def present(cipher: FieldCipher, row: asyncpg.Record, warnings: tuple[Warned, ...] = ()) -> dict[str, Any]:
+    """The document of `ReminderOut`."""
+    schedule, methods = document_of(row["schedule"]), document_of(row["notification_methods"])
+    return {
+        "id": row["id"],
+        "user_id": row["user_id"],
+        "household_id": row["household_id"],
+        "pet_id": row["pet_id"],
+        "title": await cipher.open("reminders.title_ct", row["id"], row["title_ct"]),
+        "description": await cipher.open_optional("reminders.description_ct", row["id"], row["description_ct"]),
+        "reminder_date": row["next_at"],
+        "repeat_interval": repeat_interval(from_stored(schedule)),
+        "is_completed": row["state"] == ReminderState.ENDED and row["ended_reason"] == "completed",
+        "notification_methods": methods,
+        "pending_channel": [method for method in methods if method not in LIVE],
+        "class": row["class"],
+        "category": row["category"],
+        "schedule": schedule | {"tzdata": TZDATA_VERSION},
+        "state": row["state"],
+        "ended_reason": row["ended_reason"],
+        "warnings": [{"code": warned.code, "detail": warned.detail} for warned in warnings],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "version": row["version"],
+    }
+
+
+def document_of(value: Any) -> Any:
+    """A `jsonb` value: SQLAlchemy's connections hand it over as text, the pool of hot reads as what it says."""
+    return orjson.loads(value) if isinstance(value, str) else value
+
+
+async def create(session: AsyncSession, services: Services, caller: Caller, body: ReminderIn) -> dict[str, Any]:
+    """A new reminder with its first occurrence, and the bell that starts its workflow."""
+    where = await place(session, caller.user_id, body.pet_id)
+    refuse_changes(body, {"user_id": caller.user_id, "household_id": where.household_id}, READ_ONLY)
+    if body.is_completed:
+        raise invalid("is_completed", "read_only", "a new reminder is still to be done")
+    schedule = _new_schedule(body, where.zones)
+    series = Series(
+        reminder_id=new_id(),
+        household_id=where.household_id,
+        user_id=caller.user_id,
+        pet_id=body.pet_id,
+        klass=ReminderClass.ROUTINE,
+        state=ReminderState.ACTIVE,
+        schedule=schedule,
+        zone=zone_in_force(schedule, where.zones),
+    )
+    change = reminder_machine.create(series, await database_now(session))
+    await reminders.create(session, change.series, await _words(services.cipher, series, body))
+    await actions.ring(session, change.series)
+    row = await reminder_views.find_in(session, caller.user_id, series.reminder_id)
+    return await present(services.cipher, row, change.warnings)
+
+
+async def change(
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    reminder_id: UUID,
+    body: ReminderUpdate,
+    if_match: Precondition,
+) -> dict[str, Any]:
+    """Write the fields that are present. What changes nothing writes nothing: no new version, no bell."""
+    undone = await reminders.last_done(session, reminder_id) if body.is_completed is False else None
+    locked = await reminders.lock_for(session, caller.user_id, reminder_id, undone)
+    if locked is None:
+        raise NotFound("no such reminder")
+    if_match.check(actions.may_manage(locked, caller.user_id).version)
+    row = await reminder_views.find_in(session, caller.user_id, reminder_id)
+    current = await present(services.cipher, row)
+    refuse_changes(body, current, READ_ONLY)
+    changed = await _changed_series(session, caller, locked, body, current)
+    words = await _changed_words(services.cipher, row, body, current)
+    if words is not None:
+        await reminders.reword(session, reminder_id, words)
+    if words is None and changed.series == locked.series:
+        return current
+    await reminders.save(session, locked, changed.series, reworded=words is not None)
+    if changed.series != locked.series:
+        await actions.ring(session, changed.series)
+    row = await reminder_views.find_in(session, caller.user_id, reminder_id)
+    return await present(services.cipher, row, changed.warnings)
+
+
+async def steer(
+    session: AsyncSession, services: Services, caller: Caller, reminder_id: UUID, action: Pause | Resume
+) -> dict[str, Any]:
+    """Pause or resume; repeating it changes nothing."""
+
+    def managed(locked: Locked) -> Pause | Resume:
+        actions.may_manage(locked, caller.user_id)
+        return action
+
+    acted = await actions.act(session, caller.user_id, reminder_id, managed)
+    row = await reminder_views.find_in(session, caller.user_id, reminder_id)
+    return await present(services.cipher, row, acted.change.warnings)
+
+
+async def remove(session: AsyncSession, caller: Caller, reminder_id: UUID, if_match: Precondition) -> None:
+    """End the series, cancel what is open, and take it out of every list."""
+
+    def end(locked: Locked) -> End:
+        if_match.check(actions.may_manage(locked, caller.user_id).version)
+        return End("deleted")
+
+    await actions.act(session, caller.user_id, reminder_id, end)
+    await reminders.remove(session, reminder_id)
+
+
+async def place(session: AsyncSession, user_id: UUID, pet_id: UUID | None) -> Place:
+    """Where a reminder of this pet lives. 404 for a pet that is not theirs, 409 for one that is gone."""
+    where = await reminder_views.place(session, user_id, pet_id)
+    if where is None:
+        raise NotFound("no such pet" if pet_id else "no household to remind")
+    if where.pet_status not in (None, PetStatus.ACTIVE, PetStatus.LOST):
+        raise Conflict("this pet needs no reminders any more", code="pet_archived")
+    return where
+
+
+def _new_schedule(body: ReminderIn, zones: Zones) -> Schedule:
+    given = body.model_fields_set & _SHORTHAND
+    if body.schedule is not None and given:
+        raise invalid("schedule", "schedule_and_shorthand", "send schedule, or reminder_date and repeat_interval")
+    if body.schedule is not None:
+        return parse_schedule(body.schedule, zones=zones)
+    if body.reminder_date is None:
+        raise invalid("schedule", "missing_field", "send schedule, or reminder_date and repeat_interval")
+    return from_shorthand(body.reminder_date, body.repeat_interval, tzid=zones.home, tz_mode="pet_home")
+
+
+async def _changed_series(
+    session: AsyncSession, caller: Caller, locked: Locked, body: ReminderUpdate, current: dict[str, Any]
+) -> Change:
+    """The series after all that the body asks of it: another pet, another rule, done or not."""
+    series, zones = locked.series, locked.zones
+    if "pet_id" in body.model_fields_set and body.pet_id != series.pet_id:
+        where = await place(session, caller.user_id, body.pet_id)
+        if where.household_id != series.household_id:
+            raise invalid("pet_id", "other_household", "a reminder stays in its household")
+        series, zones = _moved(series, body.pet_id, where.zones), where.zones
+    schedule = _changed_schedule(body, current, series, zones)
+    action = Reschedule(schedule) if schedule is not None else Move()
+    changed = reminder_machine.apply(series, action, locked.read_at)
+    if body.is_completed is None or body.is_completed == current["is_completed"]:
+        return changed
+    series = changed.series
+    if body.is_completed:
+        open_one = series.due or series.pending
+        if open_one is None:
+            raise SeriesEnded("there is nothing open to complete")
+        done = reminder_machine.apply(series, Complete(open_one.key, caller.user_id), locked.read_at)
+    else:
+        closed = next(o for o in reversed(series.occurrences) if not o.is_open)
+        done = reminder_machine.apply(series, Undo(closed.key), locked.read_at)
+    return Change(done.series, warnings=changed.warnings)
+
+
+def _moved(series: Series, pet_id: UUID | None, zones: Zones) -> Series:
+    return replace(series, pet_id=pet_id, zone=zone_in_force(series.schedule, zones))
+
+
+def _changed_schedule(body: ReminderUpdate, current: dict[str, Any], series: Series, zones: Zones) -> Schedule | None:
+    version = series.schedule.version
+    asked = None
+    if body.schedule is not None:
+        asked = parse_schedule(body.schedule, zones=zones, version=version)
+        asked = None if asked == recurrence.with_zone(series.schedule, series.zone) else asked
+    if not _shorthand_changed(body, current):
+        return asked
+    if asked is not None:
+        raise invalid("schedule", "schedule_and_shorthand", "change schedule, or reminder_date and repeat_interval")
+    word = body.repeat_interval if "repeat_interval" in body.model_fields_set else current["repeat_interval"]
+    at = body.reminder_date or (current["reminder_date"] and current["reminder_date"].isoformat())
+    if at is None:
+        raise invalid("reminder_date", "missing_field", "this reminder has ended: give it a new date")
+    tz_mode: TzMode = getattr(series.schedule, "tz_mode", "pet_home")
+    tzid = zone_in_force(series.schedule, zones)
+    return from_shorthand(at, word, tzid=tzid, tz_mode=tz_mode, version=version)
+
+
+def _shorthand_changed(body: ReminderUpdate, current: dict[str, Any]) -> bool:
+    given = body.model_fields_set
+    if "repeat_interval" in given and body.repeat_interval != current["repeat_interval"]:
+        return True
+    if "reminder_date" not in given or body.reminder_date is None:
+        return False
+    return not _same_instant(body.reminder_date, current["reminder_date"])
+
+
+def _same_instant(text: str, instant: datetime | None) -> bool:
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return given.tzinfo is not None and given == instant
+
+
+async def _words(cipher: FieldCipher, series: Series, body: ReminderIn) -> Words:
+    household = Subject.household(series.household_id)
+    row_id = series.reminder_id
+    return Words(
+        title_ct=await cipher.seal(household, "reminders.title_ct", row_id, body.title),
+        description_ct=await cipher.seal_optional(
+            household, "reminders.description_ct", row_id, body.description or None
+        ),
+        category=body.category or "other",
+        methods=tuple(body.notification_methods or DEFAULT_METHODS),
+    )
+
+
+async def _changed_words(
+    cipher: FieldCipher, row: asyncpg.Record, body: ReminderUpdate, current: dict[str, Any]
+) -> Words | None:
+    given = body.model_fields_set
+    if "title" in given and body.title is None:
+        raise invalid("title", "missing", "a reminder has a title")
+    fields = ("title", "description", "category", "notification_methods")
+    new = {name: getattr(body, name) if name in given else current[name] for name in fields}
+    new["category"] = new["category"] or "other"
+    new["notification_methods"] = new["notification_methods"] or list(DEFAULT_METHODS)
+    if new == {name: current[name] for name in fields}:
+        return None
+    household = Subject.household(row["household_id"])
+    return Words(
+        title_ct=await cipher.seal(household, "reminders.title_ct", row["id"], new["title"]),
+        description_ct=await cipher.seal_optional(
+            household, "reminders.description_ct", row["id"], new["description"] or None
+        ),
+        category=new["category"],
+        methods=tuple(new["notification_methods"]),
+    )
+
+
+def invalid(field: str, code: str, detail: str) -> Invalid:
+    """422 about one field."""
+    return Invalid(detail, errors=(FieldProblem(f"/{field}", code, detail),))

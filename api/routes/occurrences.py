@@ -1,0 +1,107 @@
+"""/occurrences: what people do when a reminder is due. Each is one transaction and works while Temporal is down."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Body, Request, Response
+
+from api import occurrences
+from api.auth import CurrentUser
+from api.deps import ServicesDep, UnitOfWork
+from api.idempotency import Idempotent
+from api.json_response import document
+from api.routing import router as make_router
+from api.schemas.reminders import CompleteIn, OccurrenceOut, SnoozeIn
+from core.errors import NotFound
+from domain.reminder_actions import Acknowledge, Complete, Skip, Undo
+from models.queries import reminder_views as views
+
+router = make_router("/occurrences", "occurrences")
+
+
+@router.get("/{occurrence_id}", operation_id="get_occurrence", response_model=OccurrenceOut)
+async def get_occurrence(request: Request, occurrence_id: UUID, caller: CurrentUser, services: ServicesDep) -> Response:
+    """One occurrence."""
+    row = await views.occurrence(services.db, caller.user_id, occurrence_id)
+    if row is None:
+        raise NotFound("no such occurrence")
+    return document(request, occurrences.present(row), row["version"])
+
+
+@router.post("/{occurrence_id}/complete", operation_id="complete_occurrence", response_model=OccurrenceOut)
+async def complete_occurrence(
+    request: Request,
+    occurrence_id: UUID,
+    caller: CurrentUser,
+    session: UnitOfWork,
+    services: ServicesDep,
+    _: Idempotent,
+    body: Annotated[CompleteIn, Body()] = CompleteIn(),
+) -> Response:
+    """It is done. 409 `already_closed` when somebody was quicker, with name and time."""
+    row = await occurrences.act(
+        session, services, caller, occurrence_id, lambda key, _: Complete(key, caller.user_id, body.completed_at)
+    )
+    return document(request, occurrences.present(row), row["version"])
+
+
+@router.post("/{occurrence_id}/snooze", operation_id="snooze_occurrence", response_model=OccurrenceOut)
+async def snooze_occurrence(
+    request: Request,
+    occurrence_id: UUID,
+    body: SnoozeIn,
+    caller: CurrentUser,
+    session: UnitOfWork,
+    services: ServicesDep,
+    _: Idempotent,
+) -> Response:
+    """Move the notice of an open occurrence to a later time. 409 `snooze_past_next` names the latest."""
+    zone = await occurrences.zone_of(session, caller)
+    row = await occurrences.act(
+        session, services, caller, occurrence_id, lambda key, _: occurrences.snooze(body, key, zone)
+    )
+    return document(request, occurrences.present(row), row["version"])
+
+
+@router.post("/{occurrence_id}/skip", operation_id="skip_occurrence", response_model=OccurrenceOut)
+async def skip_occurrence(
+    request: Request,
+    occurrence_id: UUID,
+    caller: CurrentUser,
+    session: UnitOfWork,
+    services: ServicesDep,
+    _: Idempotent,
+) -> Response:
+    """Not this time; never recorded as done."""
+    row = await occurrences.act(session, services, caller, occurrence_id, lambda key, _: Skip(key, caller.user_id))
+    return document(request, occurrences.present(row), row["version"])
+
+
+@router.post("/{occurrence_id}/undo", operation_id="undo_occurrence", response_model=OccurrenceOut)
+async def undo_occurrence(
+    request: Request,
+    occurrence_id: UUID,
+    caller: CurrentUser,
+    session: UnitOfWork,
+    services: ServicesDep,
+    _: Idempotent,
+) -> Response:
+    """It was not done after all. 409 `undo_window_closed` once the next one was announced."""
+    row = await occurrences.act(session, services, caller, occurrence_id, lambda key, _: Undo(key))
+    return document(request, occurrences.present(row), row["version"])
+
+
+@router.post("/{occurrence_id}/acknowledge", operation_id="acknowledge_occurrence", response_model=OccurrenceOut)
+async def acknowledge_occurrence(
+    request: Request,
+    occurrence_id: UUID,
+    caller: CurrentUser,
+    session: UnitOfWork,
+    services: ServicesDep,
+    _: Idempotent,
+) -> Response:
+    """Seen, and still to be done."""
+    row = await occurrences.act(
+        session, services, caller, occurrence_id, lambda key, _: Acknowledge(key, caller.user_id)
+    )
+    return document(request, occurrences.present(row), row["version"])

@@ -1,0 +1,120 @@
+"""Reminders and occurrences as their household reads them. Access is part of each query: a foreign id finds nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db import Database, raw_connection
+from domain.schedule_json import Zones
+
+_MINE = "JOIN memberships m ON m.household_id = r.household_id AND m.user_id = $1 AND m.left_at IS NULL"
+_REMINDER = f"""
+SELECT r.id, r.version, r.household_id, r.user_id, r.pet_id, r.title_ct, r.description_ct, r.class, r.category,
+       r.schedule, r.notification_methods, r.state, r.ended_reason, r.next_at, r.created_at, r.updated_at
+  FROM reminders r {_MINE}
+ WHERE r.deleted_at IS NULL AND """  # noqa: S608 - our own words
+_ONE = _REMINDER + "r.id = $2"
+_PAGE = (
+    _REMINDER
+    + """($2::uuid IS NULL OR r.id > $2) AND ($4::uuid IS NULL OR r.pet_id = $4) AND ($5::text IS NULL OR r.state = $5)
+ ORDER BY r.id LIMIT $3"""
+)
+_OCCURRENCE = f"""
+SELECT o.id, o.version, o.reminder_id, o.schedule_version, o.key, o.nominal, o.instant, o.tzid, o.tzdata_version,
+       o.state, o.late, o.notice_at, o.notified_at, o.snooze_count, o.closed_at, o.closed_by, o.completed_at,
+       o.acknowledged_at, o.acknowledged_by, o.reason, o.created_at, o.updated_at, r.title_ct, r.pet_id
+  FROM occurrences o JOIN reminders r ON r.id = o.reminder_id {_MINE}
+ WHERE r.deleted_at IS NULL AND """  # noqa: S608 - our own words
+_ONE_OCCURRENCE = _OCCURRENCE + "o.id = $2"
+_OCCURRENCE_PAGE = (
+    _OCCURRENCE
+    + """o.reminder_id = $2 AND ($4::timestamptz IS NULL OR (o.instant, o.id) < ($4, $5::uuid))
+ ORDER BY o.instant DESC, o.id DESC LIMIT $3"""
+)
+_COMING = _REMINDER + "r.state = 'active' ORDER BY r.id"
+_OPEN_BETWEEN = _OCCURRENCE + "o.state IN ('scheduled', 'due') AND o.instant < $3 AND r.state = 'active' AND $2 <= $3"
+_CLOSED_AHEAD = f"""
+SELECT o.reminder_id, o.key FROM occurrences o JOIN reminders r ON r.id = o.reminder_id {_MINE}
+ WHERE r.deleted_at IS NULL AND o.instant >= $2 AND o.state NOT IN ('scheduled', 'due')
+   AND o.schedule_version = r.schedule_version"""  # noqa: S608 - our own words
+_PLACE = text(
+    """SELECT h.id AS household_id, h.home_tzid, u.timezone, p.home_tzid AS pet_tzid, p.status AS pet_status
+         FROM users u
+         JOIN memberships m ON m.user_id = u.id AND m.left_at IS NULL
+         JOIN households h ON h.id = m.household_id
+         LEFT JOIN pets p ON p.household_id = h.id AND p.id = :pet_id AND p.deleted_at IS NULL
+        WHERE u.id = :user_id AND (CAST(:pet_id AS uuid) IS NULL AND m.role = 'owner' OR p.id IS NOT NULL)
+        ORDER BY m.id LIMIT 1"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reminder lives: its household, the zones its schedule may follow, the state of its pet."""
+
+    household_id: UUID
+    zones: Zones
+    pet_status: str | None
+
+
+async def place(session: AsyncSession, user_id: UUID, pet_id: UUID | None) -> Place | None:
+    """The place of a reminder for this pet; without one, the caller's own household. None: no such pet of theirs."""
+    row = (await session.execute(_PLACE, {"user_id": user_id, "pet_id": pet_id})).mappings().one_or_none()
+    if row is None:
+        return None
+    zones = Zones(home=row["pet_tzid"] or row["home_tzid"], user=row["timezone"])
+    return Place(row["household_id"], zones, row["pet_status"])
+
+
+async def find(db: Database, user_id: UUID, reminder_id: UUID) -> asyncpg.Record | None:
+    """One reminder."""
+    return await db.fetch_row(_ONE, user_id, reminder_id)
+
+
+async def find_in(session: AsyncSession, user_id: UUID, reminder_id: UUID) -> asyncpg.Record:
+    """`find` inside the transaction that has just written it."""
+    return await (await raw_connection(session)).fetchrow(_ONE, user_id, reminder_id)
+
+
+async def page(
+    db: Database, user_id: UUID, after: UUID | None, limit: int, pet_id: UUID | None, state: str | None
+) -> Sequence[asyncpg.Record]:
+    """Reminders of all the user's households, oldest first."""
+    return await db.fetch(_PAGE, user_id, after, limit, pet_id, state)
+
+
+async def occurrence(db: Database, user_id: UUID, occurrence_id: UUID) -> asyncpg.Record | None:
+    """One occurrence."""
+    return await db.fetch_row(_ONE_OCCURRENCE, user_id, occurrence_id)
+
+
+async def occurrence_in(session: AsyncSession, user_id: UUID, occurrence_id: UUID) -> asyncpg.Record:
+    """`occurrence` inside the transaction that has just written it."""
+    return await (await raw_connection(session)).fetchrow(_ONE_OCCURRENCE, user_id, occurrence_id)
+
+
+async def occurrences(
+    db: Database, user_id: UUID, reminder_id: UUID, limit: int, after: tuple[datetime, UUID] | None
+) -> Sequence[asyncpg.Record]:
+    """The diary of a reminder, newest first."""
+    return await db.fetch(_OCCURRENCE_PAGE, user_id, reminder_id, limit, *(after or (None, None)))
+
+
+async def active(db: Database, user_id: UUID) -> Sequence[asyncpg.Record]:
+    """Every reminder of the user's households that still plans something."""
+    return await db.fetch(_COMING, user_id)
+
+
+async def open_before(db: Database, user_id: UUID, start: datetime, end: datetime) -> Sequence[asyncpg.Record]:
+    """Open occurrences up to `end`: pending ones, and what is overdue."""
+    return await db.fetch(_OPEN_BETWEEN, user_id, start, end)
+
+
+async def closed_ahead(db: Database, user_id: UUID, start: datetime) -> set[tuple[UUID, str]]:
+    """(reminder, key) of nominals from `start` on that are closed already, e.g. done early."""
+    return {(row["reminder_id"], row["key"]) for row in await db.fetch(_CLOSED_AHEAD, user_id, start)}
