@@ -16,7 +16,7 @@ from core.crypto import FieldCipher
 from core.errors import FieldProblem, Invalid, NotFound
 from domain import recurrence
 from domain.reminder_actions import Action, AlreadyClosed, Snooze
-from models.queries import reminder_views, reminders, users
+from models.queries import reminder_views, reminders
 from models.queries.reminders import Locked
 
 Made = Callable[[str, Locked], Action]
@@ -78,17 +78,17 @@ def snooze(body: SnoozeIn, key: str, caller_zone: str) -> Snooze:
 
 async def zone_of(session: AsyncSession, caller: Caller) -> str:
     """The clock of the person who acts."""
-    user = await users.find(session, caller.user_id)
-    if user is None:
+    person = await reminder_views.actor(session, caller.user_id)
+    if person is None:
         raise NotFound("the account is gone")
-    return user.timezone
+    return person.timezone
 
 
 async def _first_name(session: AsyncSession, cipher: FieldCipher, user_id: object) -> str | None:
-    user = await users.find(session, UUID(str(user_id))) if user_id else None
-    if user is None:
+    person = await reminder_views.actor(session, UUID(str(user_id))) if user_id else None
+    if person is None:
         return None
-    return await cipher.open_optional("users.first_name_ct", user.id, user.first_name_ct)
+    return await cipher.open_optional("users.first_name_ct", UUID(str(user_id)), person.first_name_ct)
 
 
 def _invalid(pointer: str, code: str, detail: str) -> Invalid:

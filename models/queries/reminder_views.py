@@ -42,6 +42,7 @@ _CLOSED_AHEAD = f"""
 SELECT o.reminder_id, o.key FROM occurrences o JOIN reminders r ON r.id = o.reminder_id {_MINE}
  WHERE r.deleted_at IS NULL AND o.instant >= $2 AND o.state NOT IN ('scheduled', 'due')
    AND o.schedule_version = r.schedule_version"""  # noqa: S608 - our own words
+_PERSON = text("SELECT timezone, first_name_ct FROM users WHERE id = :id")
 _PLACE = text(
     """SELECT h.id AS household_id, h.home_tzid, u.timezone, p.home_tzid AS pet_tzid, p.status AS pet_status
          FROM users u
@@ -60,6 +61,20 @@ class Place:
     household_id: UUID
     zones: Zones
     pet_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who acts on an occurrence: their clock, and the name others see (sealed)."""
+
+    timezone: str
+    first_name_ct: str | None
+
+
+async def actor(session: AsyncSession, user_id: UUID) -> Actor | None:
+    """The person with this id."""
+    row = (await session.execute(_PERSON, {"id": user_id})).one_or_none()
+    return Actor(*row) if row else None
 
 
 async def place(session: AsyncSession, user_id: UUID, pet_id: UUID | None) -> Place | None:
