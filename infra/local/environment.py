@@ -1,8 +1,10 @@
 """The settings of a stack: what its processes get, and the file `env` for everybody else who wants to join in."""
 
 import dataclasses
+import os
 import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
 from infra.local.service import Service
 from infra.local.site import Site, write_private
@@ -29,3 +31,10 @@ def write_env_file(site: Site) -> None:
     }
     lines = (f"{name}={shlex.quote(value)}\n" for name, value in sorted({**given, **site.settings}.items()))
     write_private(site.root / "env", "".join(lines))
+
+
+def read_env_file(root: Path) -> None:
+    """Put the stack's settings into this process' environment, for commands that run the platform's own code."""
+    for line in (root / "env").read_text().splitlines():
+        name, _, value = line.partition("=")
+        os.environ[name] = shlex.split(value)[0] if value else ""

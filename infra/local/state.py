@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from infra.local.process import find, fingerprint
+from infra.local.process import Memory, find, fingerprint
 from infra.local.site import write_private
 
 
@@ -69,14 +69,14 @@ class ServiceState:
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """The whole stack. `urls` are those of `status --json`; `seconds` is from `up` to ready, `memory` in bytes then."""
+    """The whole stack. `urls` are those of `status --json`; `seconds` is from `up` to ready, `memory` then."""
 
     data_dir: str
     base_port: int
     supervisor: Record | None
     ready: bool = False
     seconds: float | None = None
-    memory: int | None = None
+    memory: Memory | None = None
     urls: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, ServiceState] = field(default_factory=dict)
 
@@ -88,11 +88,6 @@ class StackState:
             if not service.oneshot
         }
         return {"ready": self.ready, "data_dir": self.data_dir, **self.urls, "services": services}
-
-    def pids(self) -> list[int]:
-        """Every process that belongs to the stack, the supervisor included."""
-        own = [self.supervisor] if self.supervisor else []
-        return [record.pid for record in (*own, *(s.process for s in self.services.values())) if record]
 
 
 def path_in(root: Path) -> Path:
@@ -115,7 +110,8 @@ def read(root: Path) -> StackState | None:
         name: ServiceState(**{**service, "state": State(service["state"]), "process": _record(service["process"])})
         for name, service in raw.pop("services").items()
     }
-    return StackState(**{**raw, "supervisor": _record(raw["supervisor"]), "services": services})
+    memory = Memory(**raw["memory"]) if raw.get("memory") else None
+    return StackState(**{**raw, "memory": memory, "supervisor": _record(raw["supervisor"]), "services": services})
 
 
 def _record(raw: Mapping[str, object] | None) -> Record | None:

@@ -44,12 +44,15 @@ def _row(service: ServiceState) -> list[RenderableType]:
 
 
 def _megabytes(service: ServiceState) -> str:
-    return f"{memory_of([service.pid]) / 2**20:.0f} MB" if service.pid else ""
+    return f"{memory_of(service.pid).fair / 2**20:.0f} MB" if service.pid else ""
 
 
 def summary(state: StackState) -> Text:
     """The lines under the table once everything is ready."""
-    memory = f" · {state.memory / 2**20:.0f} MB of memory" if state.memory else ""
+    memory = ""
+    if state.memory:
+        resident, fair = (value / 2**20 for value in (state.memory.resident, state.memory.fair))
+        memory = f" · {resident:.0f} MB resident, {fair:.0f} MB with shared pages counted once"
     return Text.assemble(
         (f"Ready in {state.seconds:.1f} s{memory}\n", "bold green"),
         f"  API          {state.urls['api_url']}   documentation at {state.urls['api_url']}/docs\n",

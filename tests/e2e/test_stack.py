@@ -7,7 +7,6 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -108,30 +107,25 @@ async def test_logs_show_one_service_and_name_those_there_are(stack: Stack) -> N
     assert (code, "postgres" in said) == (1, True)
 
 
-@pytest.fixture
-async def own_stack() -> AsyncIterator[Stack]:
-    """A stack that the test may break."""
+async def test_a_killed_supervisor_leaves_nothing_that_up_does_not_end_and_ctrl_c_stops_in_order() -> None:
     async with running_stack("own") as stack:
-        yield stack
+        left = supervisor(stack).children()
+        supervisor(stack).kill()
+        await until(lambda: all(map(alive, left)), within=5, what="the services outlive their supervisor")
+        assert (await stack.status())["ready"] is False
 
+        await stack.petfolio("up", "--detach", "--base-port", "0")
+        assert "that a killed supervisor had left" in (stack.data_dir / "logs/supervisor.log").read_text()
+        assert not any(map(alive, left))
+        assert (await stack.status())["ready"] is True
 
-async def test_after_a_killed_supervisor_up_ends_what_it_left_and_starts_anew(own_stack: Stack) -> None:
-    left = supervisor(own_stack).children()
-    supervisor(own_stack).kill()
-    await until(lambda: len(psutil.wait_procs(left, 0)[1]) > 5, within=5, what="the services outlive their supervisor")
-    assert (await own_stack.status())["ready"] is False
-
-    await own_stack.petfolio("up", "--detach", "--base-port", "0")
-    assert "that a killed supervisor had left" in (own_stack.data_dir / "logs/supervisor.log").read_text()
-    assert not [process for process in left if alive(process)]
-    assert (await own_stack.status())["ready"] is True
-
-
-async def test_after_a_killed_supervisor_down_ends_what_it_left(own_stack: Stack) -> None:
-    left = supervisor(own_stack).children()
-    supervisor(own_stack).kill()
-    await own_stack.petfolio("down")
-    assert not [process for process in left if alive(process)]
+        children = supervisor(stack).children(recursive=True)
+        os.kill(supervisor(stack).pid, signal.SIGINT)
+        await until(lambda: not any(map(alive, children)), within=30, what="every process has ended")
+        lines = (stack.data_dir / "logs/supervisor.log").read_text().splitlines()
+        stopped = [line.split()[0] for line in lines if line.endswith("stopped")]
+        assert (stopped[0], stopped[1], stopped[-1]) == ("api", "worker-core", "postgres")
+        assert not [path for path in stack.data_dir.rglob("*") if path.is_socket()]
 
 
 def alive(process: psutil.Process) -> bool:
@@ -142,29 +136,20 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-async def test_a_service_given_by_url_is_external_and_not_started(redis_url: str) -> None:
+async def test_a_service_given_by_url_is_external_and_down_ends_what_a_killed_supervisor_left(redis_url: str) -> None:
     async with running_stack("external", PETFOLIO_REDIS_URL=redis_url) as stack:
         entry = (await stack.status())["services"]["redis"]
         assert entry == {"state": "external", "pid": None, "port": None, "url": None}
         assert (await stack.status())["ready"] is True
         assert not (stack.data_dir / "redis").exists()
         assert redis_url in (stack.data_dir / "env").read_text()
+
+        left = supervisor(stack).children()
+        supervisor(stack).kill()
+        await stack.petfolio("down")
+        assert not any(map(alive, left))
         async with redis.asyncio.from_url(redis_url) as client:
-            assert await client.ping()
-
-
-async def test_ctrl_c_ends_the_api_first_and_postgres_last_and_leaves_nothing(own_stack: Stack) -> None:
-    children = supervisor(own_stack).children(recursive=True)
-    os.kill(supervisor(own_stack).pid, signal.SIGINT)
-
-    def over() -> bool:
-        return not any(map(alive, children))
-
-    await until(over, within=15, what="every process has ended")
-    lines = (own_stack.data_dir / "logs/supervisor.log").read_text().splitlines()
-    stopped = [line.split()[0] for line in lines if line.endswith("stopped")]
-    assert (stopped[0], stopped[1], stopped[-1]) == ("api", "worker-core", "postgres")
-    assert not [path for path in own_stack.data_dir.rglob("*") if path.is_socket()]
+            assert await client.ping(), "what is not ours goes on"
 
 
 def open_to_nobody(program: Path) -> bool:

@@ -18,15 +18,23 @@ _PER_ADDRESS = ("ANONYMOUS", "LOGIN", "LOGIN_HOURLY", "REGISTRATION")
 _ROOMY = '{"quota": 6000, "window": 60, "burst": 1000}'
 
 
+_HABITS = {
+    "PETFOLIO_API__DOCS": "true",
+    "PETFOLIO_API__DRAIN_DELAY": "0",
+    # Everybody on this machine is one network to a limit per network: ten sign-ups an hour would end a day of work.
+    "PETFOLIO_RATE_LIMITS__REGISTRATION": '{"quota": 600, "window": 60, "burst": 200}',
+}
+
+
 def _shared(site: Site) -> Mapping[str, str]:
-    """What every process of ours gets besides the addresses of the services."""
+    """What every process of ours gets besides the addresses of the services; of the habits the person's own win."""
+    habits = {name: value for name, value in _HABITS.items() if name not in site.environ}
     return {
+        **habits,
         "PETFOLIO_KEYS__PROVIDER": "file",
         "PETFOLIO_KEYS__DIRECTORY": str(site.root / "keys"),
         "PETFOLIO_PUBLIC_URL": site.link("api"),
         "PETFOLIO_API__PORT": str(site.ports["api"]),
-        "PETFOLIO_API__DOCS": "true",
-        "PETFOLIO_API__DRAIN_DELAY": "0",
         "PETFOLIO_CODEC_OPEN_ON_LOOPBACK": "true",
         "PYTHONTZPATH": "",
         **{f"PETFOLIO_RATE_LIMITS__{policy}": _ROOMY for policy in _PER_ADDRESS},
