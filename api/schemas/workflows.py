@@ -10,6 +10,7 @@ from temporal import ids
 from temporal.gateway import Execution, RunState
 
 _EXAMPLE: dict[str, JsonValue] = {
+    # lint-skip: workflow-ids: an example for readers of the OpenAPI document
     "id": "household/019aaf3e-0000-7000-8000-000000000003/reminder/019aaf3e-0000-7000-8000-000000000009",
     "type": "reminder",
     "status": "active",

@@ -1,0 +1,47 @@
+"""Every process of an installation together fits the database (architecture.md, Data conventions)."""
+
+from collections.abc import Iterable, Iterator
+
+from core.db import API_POOL, WORKER_POOL
+from infra.local.table import SERVICES
+from workers.registry import ROLES
+
+MAX_CONNECTIONS = 300
+RESERVED = 40
+"""LISTEN of each relay, a running setup, the superuser, somebody with psql."""
+API_PROCESSES = 2
+"""A rolling restart has the old and the new one."""
+LISTENING = "core"
+
+
+def connections(processes: Iterable[str]) -> int:
+    """What these may take at once: pools, and the direct connection of each relay."""
+    return sum(_of(process) for process in processes)
+
+
+def _of(process: str) -> int:
+    if process == "api":
+        return API_PROCESSES * API_POOL.total
+    return WORKER_POOL.total + (process == f"worker-{LISTENING}")
+
+
+def _local() -> Iterator[str]:
+    return (service.name for service in SERVICES if service.name == "api" or service.name.startswith("worker-"))
+
+
+def test_the_local_stack_fits_the_database() -> None:
+    """Prevents `too many clients already` at the worst moment: when everything restarts at once."""
+    assert set(_local()) == {"api", *(f"worker-{role}" for role in ROLES)}, "a role that the local stack does not run"
+    assert connections(_local()) <= MAX_CONNECTIONS - RESERVED
+
+
+def test_all_roles_of_the_finished_platform_fit_the_database() -> None:
+    """The pools are sized for two api processes and five workers; a bigger pool has to take from somebody."""
+    assert connections(["api", *("worker-core",) * 2, *("worker-other",) * 3]) <= MAX_CONNECTIONS - RESERVED + 2
+
+
+def test_a_worker_has_a_connection_for_each_activity_slot() -> None:
+    """Prevents activities that time out waiting for each other's connections."""
+    activities, local = 30, 16
+    assert WORKER_POOL.writes >= activities
+    assert WORKER_POOL.total <= activities + local
