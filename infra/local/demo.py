@@ -75,7 +75,7 @@ class Visitor:
     def workflow_of(self, reminder_id: str) -> str | None:
         """The workflow that looks after a reminder, from the caller's own list; None until the relay has started it."""
         listed = self.call("GET", "/workflows")["items"]
-        return next((str(w["workflow_id"]) for w in listed if reminder_id in w["workflow_id"]), None)
+        return next((str(w["id"]) for w in listed if reminder_id in w["id"]), None)
 
     def _mails(self) -> list[dict[str, Any]]:
         answer = self.inbox.get("/api/messages", params={"to": self.email, "channel": "email"})
