@@ -28,14 +28,17 @@ from infra.local.ses_events import notification
 ACCOUNT = "123456789012"
 EVENTS_TOPIC = "petfolio-ses-events"
 _SENDER_DOMAIN = "petfolio.test"
+DELIVERY_HEADER = "X-Petfolio-Delivery"
+"""The sender's idempotency key; written here again because importing the adapter would cost this process botocore."""
 
 
 class Aws:
     """moto's backends of one region, and what was sent through them."""
 
-    def __init__(self, region: str, inbox: Inbox) -> None:
+    def __init__(self, region: str, inbox: Inbox, faults: Faults) -> None:
         self._ses, self._sns = ses_backends[ACCOUNT][region], sns_backends[ACCOUNT][region]
-        self._inbox = inbox
+        self._inbox, self._faults = inbox, faults
+        self._keys: set[str] = set()
         self._lock = threading.Lock()
         sender = parseaddr(os.environ.get("PETFOLIO_MAIL__SENDER", ""))[1].rpartition("@")[2]
         for domain in {_SENDER_DOMAIN, sender} - {""}:  # SES refuses senders that nobody has verified
@@ -47,12 +50,20 @@ class Aws:
         with self._lock:
             while self._ses.sent_messages:
                 for message in _mails(self._ses.sent_messages[0]):
-                    self._inbox.keep(message)
+                    if not self._is_repeated(message):
+                        self._inbox.keep(message)
                 self._ses.sent_messages.pop(0)
             while self._sns.sms_messages:
                 message_id = next(iter(self._sns.sms_messages))
                 number, text = self._sns.sms_messages.pop(message_id)
                 self._inbox.keep(Message(message_id, "sms", number, text=text))
+
+    def _is_repeated(self, message: Message) -> bool:
+        key = (message.headers or {}).get(DELIVERY_HEADER)
+        known = key in self._keys
+        if key is not None:
+            self._keys.add(key)
+        return known and self._faults.honours_keys
 
     def report(self, kind: Feedback, message_id: str, recipient: str) -> int:
         """Publish SES' own notification to the events topic; answers the number of confirmed listeners."""
@@ -96,7 +107,7 @@ def serve(port: int, inbox_port: int, store: Path, region: str) -> None:
     """Both servers until SIGTERM. Loopback only: moto's own default is every interface."""
     os.umask(0o077)  # mails are for their reader only
     inbox, faults = Inbox(store), Faults()
-    aws = Aws(region, inbox)
+    aws = Aws(region, inbox, faults)
     moto: WsgiApp = DomainDispatcherApplication(create_backend_app)
     applications: tuple[tuple[int, Any, type[WSGIRequestHandler]], ...] = (
         (port, faults.around(_recorded(moto, aws)), _QuietMoto),

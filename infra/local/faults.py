@@ -41,12 +41,21 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: list[Fault] = []
+        self.honours_keys = False
+        """Whether the provider takes a second message of one delivery for the first, as SES does not."""
 
     def control(self, request: Request) -> object:
-        """`/_control/faults`: GET lists, POST adds one, DELETE forgets all. Raises for what is no fault."""
+        """`/_control/faults`: GET lists, POST adds one, DELETE forgets all. Raises for what is no fault.
+
+        POST `{"honour_keys": true}` makes the provider one that honours idempotency keys, until told otherwise.
+        """
         with self._lock:
             if request.method == "POST":
-                self._pending.append(Fault(**request.get_json(force=True)))
+                asked = request.get_json(force=True)
+                if asked.keys() == {"honour_keys"}:
+                    self.honours_keys = bool(asked["honour_keys"])
+                else:
+                    self._pending.append(Fault(**asked))
             elif request.method == "DELETE":
                 self._pending.clear()
             return [asdict(fault) for fault in self._pending]

@@ -57,9 +57,7 @@ async def test_sign_up_to_reminder_mail_leaves_nothing_personal_in_temporal_or_l
     listed = (await person.call("GET", f"/reminders/{reminder_id}/occurrences")).json()["items"]
     assert {entry["state"] for entry in listed} >= {"due", "scheduled"}, listed
     workflow_id = next(
-        entry["id"]
-        for entry in (await person.call("GET", "/workflows")).json()["items"]
-        if reminder_id in entry["id"]
+        entry["id"] for entry in (await person.call("GET", "/workflows")).json()["items"] if reminder_id in entry["id"]
     )
     shown = await person.call("GET", f"/workflows/{workflow_id}")
     assert shown.json()["live"] is True, shown.text
