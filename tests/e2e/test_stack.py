@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import sys
@@ -150,6 +151,21 @@ async def test_a_service_given_by_url_is_external_and_down_ends_what_a_killed_su
         assert not any(map(alive, left))
         async with redis.asyncio.from_url(redis_url) as client:
             assert await client.ping(), "what is not ours goes on"
+
+
+async def test_seeded_people_can_log_in_and_have_pets_diaries_and_reminders(stack: Stack) -> None:
+    said = await stack.petfolio("seed", "--users", "2", within=120)
+    found = re.search(r"Log in as (\S+) .* password: (.+)", said)
+    assert found
+    async with httpx.AsyncClient(base_url=(await stack.status())["api_url"] + "/api/v1", timeout=20) as person:
+        login = await person.post("/auth/login", json={"email": found[1], "password": found[2].strip()})
+        person.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
+        pets = (await person.get("/pets")).json()["items"]
+        diary = (await person.get(f"/health-records/pets/{pets[0]['id']}/records")).json()["items"]
+        reminders = (await person.get("/reminders")).json()["items"]
+    assert pets
+    assert diary
+    assert reminders
 
 
 def open_to_nobody(program: Path) -> bool:

@@ -13,7 +13,7 @@ from infra.local.commands.status import current
 from infra.local.demo import Visitor, in_seconds, workflow_link
 from infra.local.errors import StackError
 
-_TITLE = "Tablet for Milo"
+_TITLE = "Thyroid tablet"
 _AHEAD_SECONDS = 4.0
 _MAIL_SECONDS = 30.0
 
@@ -41,7 +41,7 @@ def _narrate(console: Console, visitor: Visitor, urls: Mapping[str, str]) -> Non
         record = {"record_type": "vaccination", "title": "Rabies booster", "veterinarian": "Dr. Weber"}
         visitor.call("POST", f"/health-records/pets/{pet['id']}/records", record)
     due = in_seconds(_AHEAD_SECONDS)
-    with _step(console, f"Asks to be reminded of Milo's tablet every day, first at {due:%H:%M:%S} UTC"):
+    with _step(console, f"Asks to be reminded of Milo's thyroid tablet every day, first at {due:%H:%M:%S} UTC"):
         reminder = visitor.remind_daily(pet["id"], _TITLE, due)
     with _step(console, "The reminder arrives by e-mail") as status:
         countdown = _countdown(status, due.timestamp())

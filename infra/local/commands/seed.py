@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _seed(users: int, root: Path, urls: Mapping[str, str]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     read_env_file(root)
     run_id, slots = secrets.token_hex(3), asyncio.Semaphore(_AT_ONCE)
     async with (
