@@ -1,4 +1,4 @@
-"""Sending one mail. May run twice: the delivery row's id is the provider's key, and a second token voids the first."""
+"""Sending one mail. May run twice: the ledger lets one run ask the provider at a time, always with the same key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from temporalio import activity
 
 from core.crypto import FieldCipher
 from core.db import SessionFactory
-from integrations.notify.protocol import Channel, Message, ProviderRefused
+from integrations.notify.protocol import Channel, Message, ProviderRefused, ProviderUnavailable
 from integrations.notify.render import render
 from models.notification import Delivery, DeliveryState, MailTemplate
-from models.queries import mails
+from models.queries import deliveries, mails
 from models.session import MailTokenKind
-from models.user import User, UserState
+from models.user import ErasureRequest, User, UserState
 from temporal.contracts.mail import SendMail
 
 
@@ -31,7 +31,6 @@ class Link:
 
 
 VERIFICATION: Final = Link("/verify-email", MailTokenKind.VERIFY, timedelta(hours=24))
-OPEN: Final = frozenset({DeliveryState.PLANNED, DeliveryState.DEFERRED})
 
 
 class MailActivities:
@@ -48,44 +47,62 @@ class MailActivities:
 
     @activity.defn
     async def send_mail(self, request: SendMail) -> None:
-        """Mint what the mail's link needs, render, send, settle. A mail nobody may get any more is withdrawn."""
-        message = await self._prepare(request.delivery_id)
+        """Mint what the mail's link needs, render, send, settle. A mail that has become pointless is withdrawn."""
+        delivery_id = request.delivery_id
+        message = await self._prepare(delivery_id)
         if message is None:
             return
         try:
-            receipt = await self.email.send(message, idempotency_key=request.delivery_id)
+            receipt = await self.email.send(message, idempotency_key=delivery_id)
         except ProviderRefused as refused:
-            await self._settle(request.delivery_id, DeliveryState.FAILED, reason=refused.problem_code)
+            async with self.sessions.begin() as session:
+                await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason=refused.problem_code)
+        except ProviderUnavailable as away:
+            async with self.sessions.begin() as session:
+                await deliveries.release(session, delivery_id, away.problem_code, ambiguous=away.ambiguous)
+            raise
         else:
-            await self._settle(request.delivery_id, DeliveryState.SENT, provider_id=receipt.provider_id)
+            async with self.sessions.begin() as session:
+                await deliveries.settle(session, delivery_id, DeliveryState.SENT, provider_id=receipt.provider_id)
 
     async def _prepare(self, delivery_id: UUID) -> Message | None:
         """The message, its token committed before it is sent; None when there is nothing to send."""
         async with self.sessions.begin() as session:
-            found = await mails.lock(session, delivery_id)
-            if found is None or found[0].state not in OPEN:
+            leased = await mails.lease(session, delivery_id)
+            if leased is None:
+                if await deliveries.is_settled(session, delivery_id):
+                    return None
+                raise deliveries.DeliveryBusy
+            delivery, user = leased
+            erasure = await mails.open_erasure(session, user.id)
+            unwanted = _unwanted(delivery, user, erasure)
+            if delivery.template in self.links and await mails.is_superseded(session, delivery):
+                unwanted = "superseded"
+            if unwanted is not None:
+                await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason=unwanted)
                 return None
-            delivery, user = found
-            if user.state in (UserState.ERASING, UserState.ERASED):
-                await mails.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason="account_erased")
-                return None
-            delivery.attempt += 1
-            return await self._words(session, delivery, user)
+            return await self._words(session, delivery, user, erasure)
 
-    async def _words(self, session: AsyncSession, delivery: Delivery, user: User) -> Message:
+    async def _words(
+        self, session: AsyncSession, delivery: Delivery, user: User, erasure: ErasureRequest | None
+    ) -> Message:
         values: dict[str, object] = {"public_url": self.public_url}
         link = self.links.get(delivery.template)
         if link is not None:
-            token = await mails.mint_token(session, user, link.kind, link.lifetime)
+            token = await mails.mint_token(session, delivery, user, link.kind, link.lifetime)
             values["link"] = f"{self.public_url}{link.page}?token={token}"
-        erasure = await mails.open_erasure(session, user.id)
         if erasure is not None:
             values["execute_at"] = erasure.execute_at.astimezone(ZoneInfo(user.timezone))
         address = await self.cipher.open("users.email_ct", user.id, user.email_ct)
         return render(delivery.template, user.locale, address, values)
 
-    async def _settle(
-        self, delivery_id: UUID, state: DeliveryState, *, provider_id: str | None = None, reason: str | None = None
-    ) -> None:
-        async with self.sessions.begin() as session:
-            await mails.settle(session, delivery_id, state, provider_id=provider_id, reason=reason)
+
+def _unwanted(delivery: Delivery, user: User, erasure: ErasureRequest | None) -> str | None:
+    """Why this mail must not leave any more; None: it may. A provider may have been away for days."""
+    if user.state in (UserState.ERASING, UserState.ERASED):
+        return "account_erased"
+    if delivery.template == MailTemplate.VERIFY_EMAIL and user.email_verified_at is not None:
+        return "already_verified"
+    if delivery.template == MailTemplate.ERASURE_REQUESTED and erasure is None:
+        return "erasure_cancelled"
+    return None

@@ -16,7 +16,7 @@ from domain import reminder_delivery
 from domain.reminder import Plan
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
 from models.notification import DeliveryState
-from models.queries import reminder_notices, reminders
+from models.queries import deliveries, reminder_notices, reminders
 from models.queries.reminder_notices import Leased
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
 
@@ -46,12 +46,6 @@ class Notifier(Protocol):
     async def send_reminder(self, mail: ReminderMail, *, idempotency_key: UUID) -> Receipt:
         """Hand it over; the same key again is the same message."""
         ...
-
-
-class DeliveryBusy(Unavailable):
-    """Another run of this delivery holds the lease, or died holding it."""
-
-    code = "delivery_busy"
 
 
 class ReminderActivities:
@@ -104,10 +98,9 @@ class ReminderActivities:
         async with self.sessions.begin() as session:
             leased = await reminder_notices.lease(session, delivery_id)
             if leased is None:
-                settled = await reminder_notices.is_settled(session, delivery_id)
-                return None if settled else DeliveryBusy("another attempt holds the lease", retry_after=5)
+                return None if await deliveries.is_settled(session, delivery_id) else deliveries.DeliveryBusy()
             if leased.unwanted is not None:
-                await reminder_notices.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason=leased.unwanted)
+                await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason=leased.unwanted)
                 return None
         try:
             receipt = await self.notifier.send_reminder(await self._words(leased), idempotency_key=delivery_id)
@@ -115,7 +108,9 @@ class ReminderActivities:
             await self._settle(delivery_id, DeliveryState.FAILED, reason=refused.problem_code)
         except ProviderUnavailable as unavailable:
             async with self.sessions.begin() as session:
-                await reminder_notices.release(session, delivery_id, unavailable.problem_code)
+                await deliveries.release(
+                    session, delivery_id, unavailable.problem_code, ambiguous=unavailable.ambiguous
+                )
             return unavailable
         else:
             await self._settle(delivery_id, DeliveryState.SENT, provider_id=receipt.provider_id)
@@ -125,7 +120,7 @@ class ReminderActivities:
         self, delivery_id: UUID, state: DeliveryState, *, provider_id: str | None = None, reason: str | None = None
     ) -> None:
         async with self.sessions.begin() as session:
-            await reminder_notices.settle(session, delivery_id, state, provider_id=provider_id, reason=reason)
+            await deliveries.settle(session, delivery_id, state, provider_id=provider_id, reason=reason)
 
     async def _words(self, leased: Leased) -> ReminderMail:
         zone = ZoneInfo(leased.occurrence.tzid or leased.timezone)

@@ -32,9 +32,17 @@ class ProviderRefused(PetfolioError):
 
 
 class ProviderUnavailable(Unavailable):
-    """The provider did not answer, or asks to come back later (`retry_after` in seconds). It may have acted."""
+    """The provider did not take the message now, or asks to come back later (`retry_after` in seconds).
+
+    `ambiguous`: it may have taken it all the same, only its acknowledgement never arrived. Asking again with the same
+    key is right; whoever keeps a ledger notes that the person may have got it twice.
+    """
 
     code = "provider_unavailable"
+
+    def __init__(self, detail: str, *, retry_after: int | None = None, ambiguous: bool = False) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.ambiguous = ambiguous
 
 
 class Channel(Protocol):

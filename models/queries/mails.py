@@ -1,56 +1,58 @@
-"""The ledger rows of mails, and the tokens that travel in them."""
+"""Mails about an account: their rows in the ledger, and the tokens that travel in them."""
 
 import hashlib
 import secrets
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.notification import Delivery, DeliveryState
 from models.queries.clock import database_now
+from models.queries.deliveries import MAY_LEASE, TAKE_LEASE
 from models.session import MailToken, MailTokenKind
 from models.user import ErasureRequest, ErasureState, User
 
+_LEASE = text(f"UPDATE deliveries d SET {TAKE_LEASE} WHERE d.id = :id AND {MAY_LEASE} RETURNING d.id")  # noqa: S608 - our own words
 
-async def lock(session: AsyncSession, delivery_id: UUID) -> tuple[Delivery, User] | None:
-    """The delivery's row, locked, and who it is for."""
-    statement = (
-        select(Delivery, User)
-        .join(User, col(User.id) == col(Delivery.user_id))
-        .where(col(Delivery.id) == delivery_id)
-        .with_for_update(of=Delivery)
+
+async def lease(session: AsyncSession, delivery_id: UUID) -> tuple[Delivery, User] | None:
+    """The right to send it now, and who it is for. None: somebody else has it, or nothing is left to do."""
+    if (await session.execute(_LEASE, {"id": delivery_id})).first() is None:
+        return None
+    statement = select(Delivery, User).join(User, col(User.id) == col(Delivery.user_id))
+    delivery, user = (await session.execute(statement.where(col(Delivery.id) == delivery_id))).one()
+    return delivery, user
+
+
+async def is_superseded(session: AsyncSession, delivery: Delivery) -> bool:
+    """Whether the same mail to the same person was asked for again later: of several links the newest counts."""
+    newer = select(col(Delivery.id)).where(
+        col(Delivery.user_id) == delivery.user_id,
+        col(Delivery.template) == delivery.template,
+        col(Delivery.created_at) > delivery.created_at,
+        col(Delivery.state).in_((DeliveryState.PLANNED, DeliveryState.SENT)),
     )
-    found = (await session.execute(statement)).first()
-    return None if found is None else (found[0], found[1])
+    return (await session.execute(newer.limit(1))).first() is not None
 
 
-async def settle(
-    session: AsyncSession,
-    delivery_id: UUID,
-    state: DeliveryState,
-    *,
-    provider_id: str | None = None,
-    reason: str | None = None,
-) -> None:
-    """Write down how it ended. A mail that was sent stays sent."""
-    await session.execute(
-        update(Delivery)
-        .where(col(Delivery.id) == delivery_id, col(Delivery.state) != DeliveryState.SENT)
-        .values(state=state, provider_id=provider_id, reason=reason, at=await database_now(session))
-    )
+async def mint_token(
+    session: AsyncSession, delivery: Delivery, user: User, kind: MailTokenKind, lifetime: timedelta
+) -> str:
+    """A fresh 256-bit token for this mail; only its SHA-256 is kept. Unused ones of former mails of the kind are void.
 
-
-async def mint_token(session: AsyncSession, user: User, kind: MailTokenKind, lifetime: timedelta) -> str:
-    """A fresh 256-bit token; only its SHA-256 is kept, and former unused ones of the kind are void from now on."""
+    Those of the same mail are not: when an acknowledgement was lost, nobody knows which copy will be read, and a
+    provider that honours keys delivers the first one. Either way they lie in one mailbox.
+    """
     now = await database_now(session)
     await session.execute(
         update(MailToken)
         .where(
             col(MailToken.user_id) == user.id,
             col(MailToken.kind) == kind,
+            col(MailToken.created_at) < delivery.created_at,
             col(MailToken.used_at).is_(None),
             col(MailToken.voided_at).is_(None),
         )

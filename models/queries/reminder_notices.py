@@ -1,7 +1,6 @@
 """The ledger of a reminder's notices: one row per occurrence, person, channel and step, claimed before anything leaves.
 
-A claimed row is `planned` until the provider accepted it. Talking to the provider takes a short lease, so that two
-runs of the same delivery (one of them stalled and given up on) never send at the same time.
+A claimed row is `planned` until the provider accepted it; who talks to the provider holds its lease (`deliveries`).
 """
 
 from collections.abc import Sequence
@@ -19,14 +18,13 @@ from domain import reminder_delivery
 from domain.reminder_series import Notice, Occurrence, ReminderClass, ReminderState, grace_of
 from domain.schedule_json import from_stored
 from models.notification import Channel
+from models.queries.deliveries import MAY_LEASE, TAKE_LEASE
 from models.queries.reminders import OCCURRENCE, occurrence_of
 from models.user import UserState
 
 LIVE: Final = frozenset({Channel.EMAIL, Channel.IN_APP})
 """Channels this release speaks. The others are accepted and stored, and each notice says why they stayed silent."""
 TEMPLATE: Final = "reminder_due"
-LEASE_SECONDS: Final = 20
-"""Longer than a provider call can take (connect 2 s, answer 10 s), shorter than an attempt of the activity (30 s)."""
 
 _CLAIM = text(
     """WITH claimed AS (
@@ -51,13 +49,12 @@ _UNSENT = text(
 )
 _LEASE = text(
     f"""UPDATE deliveries d
-          SET claimed_until = clock_timestamp() + make_interval(secs => :seconds), attempt = d.attempt + 1
+          SET {TAKE_LEASE}
          FROM occurrences o
          JOIN reminders r ON r.id = o.reminder_id
          LEFT JOIN pets p ON p.id = r.pet_id,
               users u
-        WHERE d.id = :id AND o.id = d.occurrence_id AND u.id = d.user_id AND d.state = 'planned'
-          AND (d.claimed_until IS NULL OR d.claimed_until < clock_timestamp())
+        WHERE d.id = :id AND o.id = d.occurrence_id AND u.id = d.user_id AND {MAY_LEASE}
        RETURNING d.id, d.step, d.user_id, clock_timestamp() AS now, r.id AS reminder_id, r.schedule,
                  r.class, r.title_ct, r.description_ct, r.state AS reminder_state, p.id AS pet_id,
                  p.name_ct AS pet_name_ct, u.email_ct, u.first_name_ct, u.locale, u.timezone, u.state AS user_state,
@@ -67,12 +64,6 @@ _LEASE = text(
                  (SELECT count(*) FROM occurrences c WHERE c.reminder_id = r.id AND c.state = 'missed'
                      AND c.closed_at = o.notified_at) AS missed"""  # noqa: S608 - our own names
 ).columns(schedule=JSONB)
-_STATE = text("SELECT state FROM deliveries WHERE id = :id")
-_SETTLE = text(
-    """UPDATE deliveries SET state = :state, provider_id = :provider_id, reason = :reason, claimed_until = NULL,
-              at = clock_timestamp() WHERE id = :id AND state = 'planned'"""
-)
-_RELEASE = text("UPDATE deliveries SET claimed_until = NULL, reason = :reason WHERE id = :id AND state = 'planned'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,30 +133,12 @@ async def unsent(session: AsyncSession, reminder_id: UUID) -> list[UUID]:
 
 
 async def lease(session: AsyncSession, delivery_id: UUID) -> Leased | None:
-    """The right to send it, and what to say. None: somebody else has it, or it is settled (see `is_settled`)."""
-    row = (await session.execute(_LEASE, {"id": delivery_id, "seconds": LEASE_SECONDS})).mappings().one_or_none()
+    """The right to send it, and what to say. None: somebody else has it, or it is settled."""
+    row = (await session.execute(_LEASE, {"id": delivery_id})).mappings().one_or_none()
     if row is None:
         return None
     values = {name: row[name] for name in _LEASED_COLUMNS}
     return Leased(**values, occurrence=occurrence_of(row), unwanted=_unwanted(row))
-
-
-async def is_settled(session: AsyncSession, delivery_id: UUID) -> bool:
-    """Whether nothing is left to do for it."""
-    return (await session.execute(_STATE, {"id": delivery_id})).scalar_one_or_none() != "planned"
-
-
-async def settle(
-    session: AsyncSession, delivery_id: UUID, state: str, *, provider_id: str | None = None, reason: str | None = None
-) -> None:
-    """`sent` with the provider's id, `failed` or `withdrawn` with the reason: the row's last word."""
-    values = {"id": delivery_id, "state": state, "provider_id": provider_id, "reason": reason}
-    await session.execute(_SETTLE, values)
-
-
-async def release(session: AsyncSession, delivery_id: UUID, reason: str) -> None:
-    """It did not work this time; the next attempt need not wait for the lease."""
-    await session.execute(_RELEASE, {"id": delivery_id, "reason": reason})
 
 
 def _unwanted(row: RowMapping) -> str | None:

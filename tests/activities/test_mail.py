@@ -1,12 +1,13 @@
 """Sending one mail, on real Postgres: once, with a fresh token each time, and not to people who are gone."""
 
+import asyncio
 import hashlib
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlmodel import col
 from temporalio.testing import ActivityEnvironment
 
@@ -17,11 +18,12 @@ from core.db import Database
 from core.ids import new_id
 from integrations.keys.store import KeyStore
 from integrations.notify.memory import MemoryChannel
-from integrations.notify.protocol import ProviderUnavailable
+from integrations.notify.protocol import Message, ProviderRefused, ProviderUnavailable, Receipt
 from models.notification import Delivery, DeliveryState
 from models.outbox import Outbox
-from models.session import MailToken
-from models.user import User, UserState
+from models.queries.deliveries import ACKNOWLEDGEMENT_LOST, DeliveryBusy
+from models.session import MailToken, MailTokenKind
+from models.user import ErasureRequest, User, UserState
 from temporal.contracts.mail import SendMail
 
 
@@ -53,6 +55,10 @@ class World:
 
     async def run(self, delivery_id: UUID) -> None:
         await ActivityEnvironment().run(self.activities.send_mail, SendMail(delivery_id))
+
+    async def execute(self, query: str, delivery_id: UUID) -> None:
+        async with self.db.sessions.begin() as session:
+            await session.execute(text(query), {"id": delivery_id})
 
     async def delivery(self, delivery_id: UUID) -> Delivery:
         async with self.db.sessions() as session:
@@ -88,25 +94,125 @@ async def test_a_mail_that_was_sent_is_not_sent_again(world: World) -> None:
     delivery_id = await world.ask(await world.person(), MailTemplate.ALREADY_REGISTERED)
     await world.run(delivery_id)
     await world.run(delivery_id)
-    assert world.channel.calls == [delivery_id]
+    assert world.channel.keys == [delivery_id]
 
 
-async def test_a_lost_acknowledgement_repeats_the_key_and_voids_the_former_token(world: World) -> None:
+async def test_twenty_runs_at_once_ask_the_provider_once(world: World) -> None:
+    delivery_id = await world.ask(await world.person(), MailTemplate.VERIFY_EMAIL)
+    results = await asyncio.gather(*(world.run(delivery_id) for _ in range(20)), return_exceptions=True)
+    assert world.channel.keys == [delivery_id]
+    assert {type(result) for result in results} <= {type(None), DeliveryBusy}
+    assert (await world.delivery(delivery_id)).state == DeliveryState.SENT
+
+
+async def test_a_lost_acknowledgement_repeats_the_key_and_either_copy_of_the_link_works(world: World) -> None:
+    """A provider that honours keys delivers the first copy, SES both: nobody knows which one is clicked."""
     delivery_id = await world.ask(await world.person(), MailTemplate.VERIFY_EMAIL)
     world.channel.drop_next = 1
     with pytest.raises(ProviderUnavailable):
         await world.run(delivery_id)
-    first = token_in(world.channel.sent[delivery_id].text)
     await world.run(delivery_id)
-    assert world.channel.calls == [delivery_id, delivery_id]
-    assert (await world.token(first)).voided_at is not None
-    assert (await world.delivery(delivery_id)).attempt == 2
+    assert world.channel.keys == [delivery_id, delivery_id]
+    for call in world.channel.calls:
+        assert (await world.token(token_in(call.message.text))).voided_at is None
+    delivery = await world.delivery(delivery_id)
+    assert (delivery.state, delivery.attempt, delivery.reason) == (DeliveryState.SENT, 2, ACKNOWLEDGEMENT_LOST)
+
+
+async def test_a_newer_mail_voids_the_link_of_the_former(world: World) -> None:
+    person = await world.person()
+    first = await world.ask(person, MailTemplate.VERIFY_EMAIL)
+    await world.run(first)
+    second = await world.ask(person, MailTemplate.VERIFY_EMAIL)
+    await world.run(second)
+    assert (await world.token(token_in(world.channel.sent[first].text))).voided_at is not None
+    assert (await world.token(token_in(world.channel.sent[second].text))).voided_at is None
+
+
+async def test_of_two_links_asked_for_while_the_provider_was_away_only_the_newer_is_sent(world: World) -> None:
+    person = await world.person()
+    first, second = [await world.ask(person, MailTemplate.VERIFY_EMAIL) for _ in range(2)]
+    await world.run(second)
+    await world.run(first)
+    assert world.channel.keys == [second]
+    assert (await world.delivery(first)).reason == "superseded"
+    assert (await world.token(token_in(world.channel.sent[second].text))).voided_at is None
+
+
+async def test_a_run_that_died_asking_leaves_a_doubt_on_record_and_the_next_one_sends(world: World) -> None:
+    delivery_id = await world.ask(await world.person(), MailTemplate.ALREADY_REGISTERED)
+    await world.execute(
+        "UPDATE deliveries SET attempt = 1, claimed_until = clock_timestamp() + interval '9 s' WHERE id = :id",
+        delivery_id,
+    )
+    with pytest.raises(DeliveryBusy):
+        await world.run(delivery_id)
+    await world.execute(
+        "UPDATE deliveries SET claimed_until = clock_timestamp() - interval '1 s' WHERE id = :id", delivery_id
+    )
+    await world.run(delivery_id)
+    delivery = await world.delivery(delivery_id)
+    assert (delivery.state, delivery.reason) == (DeliveryState.SENT, ACKNOWLEDGEMENT_LOST)
+
+
+async def test_a_provider_that_was_away_leaves_no_doubt(world: World) -> None:
+    delivery_id = await world.ask(await world.person(), MailTemplate.ALREADY_REGISTERED)
+    world.channel.fail_next = 1
+    with pytest.raises(ProviderUnavailable):
+        await world.run(delivery_id)
+    assert (await world.delivery(delivery_id)).reason == "provider_unavailable"
+    await world.run(delivery_id)
+    assert (await world.delivery(delivery_id)).reason is None
+
+
+async def test_a_message_the_provider_refuses_is_given_up_on_record(world: World) -> None:
+    delivery_id = await world.ask(await world.person(), MailTemplate.ALREADY_REGISTERED)
+    world.activities.email = _Refusing()
+    await world.run(delivery_id)
+    delivery = await world.delivery(delivery_id)
+    assert (delivery.state, delivery.reason) == (DeliveryState.FAILED, "provider_refused")
+
+
+async def test_an_erasure_notice_names_the_day_on_the_reader_s_clock_and_its_link_lives_as_long(world: World) -> None:
+    person = await world.person(state=UserState.BLOCKED, timezone="Europe/Berlin")
+    async with world.db.sessions.begin() as session:
+        session.add(ErasureRequest(user_id=person, execute_at=datetime(2036, 12, 7, 9, 30, tzinfo=UTC)))
+    delivery_id = await world.ask(person, MailTemplate.ERASURE_REQUESTED)
+    await world.run(delivery_id)
+    text = world.channel.sent[delivery_id].text
+    assert "Sunday, 7 December 2036, 10:30 (Europe/Berlin)" in text.replace("\n", " ")
+    found = re.search(r"https://petfolio\.test/cancel-erasure\?token=([\w-]{43})", text)
+    assert found is not None
+    token = await world.token(found[1])
+    assert (token.kind, token.expires_at - token.created_at) == (MailTokenKind.CANCEL_ERASURE, timedelta(days=14))
+
+
+async def test_an_erasure_taken_back_while_the_provider_was_away_is_not_announced(world: World) -> None:
+    delivery_id = await world.ask(await world.person(), MailTemplate.ERASURE_REQUESTED)
+    await world.run(delivery_id)
+    assert world.channel.keys == []
+    assert (await world.delivery(delivery_id)).reason == "erasure_cancelled"
+
+
+async def test_nobody_is_asked_to_confirm_an_address_that_is_confirmed(world: World) -> None:
+    person = await world.person(email_verified_at=datetime(2026, 1, 1, tzinfo=UTC))
+    delivery_id = await world.ask(person, MailTemplate.VERIFY_EMAIL)
+    await world.run(delivery_id)
+    assert (await world.delivery(delivery_id)).reason == "already_verified"
+
+
+class _Refusing:
+    """A provider that knows better."""
+
+    async def send(self, message: Message, *, idempotency_key: UUID) -> Receipt:
+        """See `Channel`."""
+        raise ProviderRefused("blocked")
 
 
 async def test_nobody_who_is_being_erased_gets_mail(world: World) -> None:
     delivery_id = await world.ask(await world.person(state=UserState.ERASING), MailTemplate.SESSION_REUSE)
     await world.run(delivery_id)
-    assert world.channel.calls == []
+    assert world.channel.keys == []
     assert (await world.delivery(delivery_id)).reason == "account_erased"
 
 

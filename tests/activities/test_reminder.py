@@ -56,7 +56,7 @@ async def test_nothing_is_due_before_its_time(home: Home) -> None:
 async def test_twenty_runs_at_once_claim_once_and_send_once(home: Home) -> None:
     reminder = await home.remind(DAILY)
     results = await asyncio.gather(*(home.deliver(reminder, DUE) for _ in range(20)), return_exceptions=True)
-    assert not any(isinstance(result, BaseException) and result.args[0] != BUSY for result in results)
+    assert {str(result) for result in results if isinstance(result, BaseException)} <= {BUSY}
     assert len(home.notifier.calls) == 1
     assert await home.ledger(reminder) == [("due", "email", "sent"), ("due", "in_app", "sent")]
     assert (await home.deliver(reminder, DUE)).at == NEXT
