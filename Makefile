@@ -44,5 +44,8 @@ lock: ## Both locks anew from pyproject.toml
 check-locks: env ## The locks fit pyproject.toml and name no host
 	@$(BIN)/python infra/check_locks.py
 
+check-infra: env ## Compose file and image, offline
+	@$(BIN)/python infra/check_infra.py
+
 clean: ## The environment and the caches; never the data folder
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
