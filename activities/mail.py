@@ -89,7 +89,7 @@ class MailActivities:
         values: dict[str, object] = {"public_url": self.public_url}
         link = self.links.get(delivery.template)
         if link is not None:
-            token = await mails.mint_token(session, delivery, user, link.kind, link.lifetime)
+            token = await mails.mint_token(session, user, link.kind, link.lifetime, asked_at=delivery.created_at)
             values["link"] = f"{self.public_url}{link.page}?token={token}"
         if erasure is not None:
             values["execute_at"] = erasure.execute_at.astimezone(ZoneInfo(user.timezone))

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, text, update
@@ -39,12 +39,13 @@ async def is_superseded(session: AsyncSession, delivery: Delivery) -> bool:
 
 
 async def mint_token(
-    session: AsyncSession, delivery: Delivery, user: User, kind: MailTokenKind, lifetime: timedelta
+    session: AsyncSession, user: User, kind: MailTokenKind, lifetime: timedelta, *, asked_at: datetime | None = None
 ) -> str:
-    """A fresh 256-bit token for this mail; only its SHA-256 is kept. Unused ones of former mails of the kind are void.
+    """A fresh 256-bit token for a mail asked for at `asked_at` (default: now); only its SHA-256 is kept.
 
-    Those of the same mail are not: when an acknowledgement was lost, nobody knows which copy will be read, and a
-    provider that honours keys delivers the first one. Either way they lie in one mailbox.
+    Unused ones of former mails of the kind are void from now on. Those of the same mail are not: when an
+    acknowledgement was lost, nobody knows which copy will be read, and a provider that honours keys delivers the first
+    one. Either way they lie in one mailbox.
     """
     now = await database_now(session)
     await session.execute(
@@ -52,7 +53,7 @@ async def mint_token(
         .where(
             col(MailToken.user_id) == user.id,
             col(MailToken.kind) == kind,
-            col(MailToken.created_at) < delivery.created_at,
+            col(MailToken.created_at) < (asked_at or now),
             col(MailToken.used_at).is_(None),
             col(MailToken.voided_at).is_(None),
         )
