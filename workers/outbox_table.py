@@ -14,7 +14,6 @@ import orjson
 
 MAX_ATTEMPTS: Final = 10
 """After these a row is parked: it waits for an operator (docs/runbooks.md) or for somebody to ring again."""
-BATCH: Final = 100
 
 # A person being erased gets no more workflows, and their rows hold up nobody else's.
 _LIVE = "NOT EXISTS (SELECT 1 FROM users u WHERE u.id = {}.user_id AND u.state IN ('erasing', 'erased'))"
@@ -29,7 +28,7 @@ _CLAIM = f"""
                SELECT 1 FROM outbox e
                 WHERE e.aggregate = o.aggregate AND e.seq < o.seq AND e.done_at IS NULL
                   AND e.attempts < {MAX_ATTEMPTS} AND {_LIVE.format("e")})
-         ORDER BY id LIMIT {BATCH} FOR UPDATE SKIP LOCKED)
+         ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
     UPDATE outbox o SET claimed_until = clock_timestamp() + make_interval(secs => $1)
       FROM due WHERE o.id = due.id
     RETURNING o.id, o.seq, o.kind, o.workflow_id, o.args"""  # noqa: S608 - constants only
@@ -42,14 +41,21 @@ _SENT = """
      WHERE o.id = sent.id AND o.done_at IS NULL
     RETURNING o.kind, extract(epoch FROM o.done_at - o.created_at)::float8 AS lag"""
 
+# Without an answer a row may have arrived: it is tried for ever, only more rarely.
 _FAILED = f"""
+    WITH failed AS (
+        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[]) AS f(id, seq, error, final)),
+    counted AS (
+        SELECT failed.*,
+               least(o.attempts + 1, CASE WHEN final THEN {MAX_ATTEMPTS} ELSE {MAX_ATTEMPTS - 1} END) AS attempts
+          FROM failed JOIN outbox o USING (id, seq))
     UPDATE outbox o
-       SET attempts = o.attempts + 1,
-           last_error = failed.error,
-           claimed_until = CASE WHEN o.attempts + 1 < {MAX_ATTEMPTS}
-               THEN clock_timestamp() + make_interval(secs => least(300, 2 ^ (o.attempts + 1))) END
-      FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS failed(id, seq, error)
-     WHERE o.id = failed.id AND o.seq = failed.seq AND o.done_at IS NULL
+       SET attempts = counted.attempts,
+           last_error = counted.error,
+           claimed_until = CASE WHEN counted.attempts < {MAX_ATTEMPTS}
+               THEN clock_timestamp() + make_interval(secs => least(300, 2 ^ counted.attempts)) END
+      FROM counted
+     WHERE o.id = counted.id AND o.seq = counted.seq AND o.done_at IS NULL
     RETURNING o.id, o.kind, o.workflow_id, o.attempts, o.last_error"""  # noqa: S608 - constants only
 
 _FREE = """
@@ -77,10 +83,14 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A row Temporal, or we ourselves, refused: `error` is bounded and holds nothing personal."""
+    """A row that did not get through. `error` is bounded and holds nothing personal.
+
+    `final`: it was refused, by Temporal or by ourselves, and will be again; otherwise it only got no answer.
+    """
 
     row: OutboxRow
     error: str
+    final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +123,11 @@ class OutboxTable:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
 
-    async def claim(self, lease_seconds: float) -> list[OutboxRow]:
-        """Up to `BATCH` rows nobody else is sending, at most one of each aggregate: the one with its lowest seq."""
+    async def claim(self, limit: int, lease_seconds: float) -> list[OutboxRow]:
+        """Up to `limit` rows nobody else is sending, at most one of each aggregate: the one with its lowest seq."""
         return [
             OutboxRow(row["id"], row["seq"], row["kind"], row["workflow_id"], orjson.loads(row["args"]))
-            for row in await self._connection.fetch(_CLAIM, lease_seconds)
+            for row in await self._connection.fetch(_CLAIM, lease_seconds, limit)
         ]
 
     async def sent(self, rows: Sequence[OutboxRow]) -> list[tuple[str, float | None]]:
@@ -127,11 +137,12 @@ class OutboxTable:
         return [(row["kind"], row["lag"]) for row in await self._connection.fetch(_SENT, *_keys(rows))]
 
     async def failed(self, failures: Sequence[Failed]) -> list[FailedRow]:
-        """Count the attempt and wait 2, 4, … 300 s; the tenth parks the row. One rung again meanwhile starts afresh."""
+        """Count the attempt and wait 2, 4, … 300 s; the tenth refusal parks the row. One rung again starts afresh."""
         if not failures:
             return []
         ids, seqs = _keys([failure.row for failure in failures])
-        rows = await self._connection.fetch(_FAILED, ids, seqs, [failure.error for failure in failures])
+        errors, final = [failure.error for failure in failures], [failure.final for failure in failures]
+        rows = await self._connection.fetch(_FAILED, ids, seqs, errors, final)
         await self._connection.execute(_FREE, ids, seqs, False)
         return [FailedRow(**row) for row in rows]
 

@@ -18,7 +18,7 @@ from temporal.contracts import mail, reminder
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reminder import Bell
 from workers.composition import Parts
-from workers.relay import OutboxKind
+from workers.sender import OutboxKind
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow

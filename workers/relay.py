@@ -3,96 +3,57 @@
 A plain loop in the `core` worker, any number of replicas; not a workflow, because it must survive the outage it
 bridges. Sending twice is harmless (same workflow id; a bell not above the last one heard changes nothing), so every
 crash is answered by sending again.
+
+The loop alone speaks to Postgres; the sends run beside it and never wait for each other. What one row meets decides
+about that row, unless nothing gets through at all: then Temporal is away, and everybody waits without blame.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
 
 from core.db import AWAY as DATABASE_AWAY
 from core.db import connect_directly
-from core.failpoint import failpoint
 from core.logging import describe, logger
 from core.settings import Settings
 from core.telemetry import SECONDS
-from integrations.keys.protocols import KeysUnavailable
-from temporal import ids, queues, search_attributes
-from temporal.client import AWAY as TEMPORAL_AWAY
-from temporal.client import CALL_SECONDS
-from temporal.codec import PayloadsErased
 from temporal.outbox import CHANNEL
 from workers.outbox_table import Failed, FailedRow, OutboxRow, OutboxTable
+from workers.sender import OutboxKind, Sender, is_outage
 
 log = logger(__name__)
 
 POLL_SECONDS: Final = 1.5
 """The sweeper: what no notification announced is found this late at most."""
-_AWAY_SECONDS: Final = (1.0, 30.0)
 _RECONNECT_SECONDS: Final = 1.0
 
-# Answers about Temporal itself, not about the row: a namespace not made yet and a refused certificate are outages too.
-_OUTAGE: Final = frozenset(
-    {
-        RPCStatusCode.UNAVAILABLE,
-        RPCStatusCode.DEADLINE_EXCEEDED,
-        RPCStatusCode.RESOURCE_EXHAUSTED,
-        RPCStatusCode.CANCELLED,
-        RPCStatusCode.NOT_FOUND,
-        RPCStatusCode.UNAUTHENTICATED,
-        RPCStatusCode.PERMISSION_DENIED,
-    }
-)
-
 SENT = Counter("outbox_sent", "Rows handed to Temporal.", ["kind"])
-FAILED = Counter("outbox_failed", "Attempts refused for reasons of the row itself.", ["kind"])
+FAILED = Counter("outbox_failed", "Attempts that failed for reasons of the row itself.", ["kind"])
 LAG = Histogram("outbox_lag_seconds", "From commit to accepted by Temporal.", buckets=(*SECONDS, 60, 300))
 OLDEST = Gauge("outbox_oldest_unsent_seconds", "Age of the oldest row to be sent; alarm above 30.")
 PARKED = Gauge("outbox_parked", "Rows given up after ten attempts; alarm above 0.")
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxKind:
-    """How rows of one kind reach Temporal.
-
-    With a `signal`: signal-with-start of an entity, which may be started again after it ended. Without: started once
-    per id for ever, and a second row of the same id is as good as sent.
-    """
-
-    workflow: str
-    first_state: Callable[[OutboxRow], object]
-    signal: str | None = None
-    message: Callable[[OutboxRow], object] | None = None
-    queue: str = queues.CORE
 
 
 class Relay:
     """`client` is lazy: the relay starts and waits while Temporal is away."""
 
     def __init__(self, settings: Settings, client: Client, kinds: Mapping[str, OutboxKind]) -> None:
-        self._settings, self._client, self._kinds = settings, client, kinds
+        self._settings = settings
         self._stopping, self._woken = asyncio.Event(), asyncio.Event()
-        self._away_seconds = 0.0
+        self._flight = _Flight(Sender(client, kinds), settings.worker.relay_in_flight, self._woken)
         self._looked_at, self._oldest = 0.0, 0.0
         OLDEST.set_function(self._oldest_now)
 
     def stop(self) -> None:
-        """Let `run` return once the rows in flight are settled, within the limit of one call."""
+        """Let `run` return once the calls under way are settled, within the limit of one call."""
         self._stopping.set()
+        self._flight.outage.close()
         self._woken.set()
 
     async def run(self) -> None:
@@ -107,63 +68,29 @@ class Relay:
                     connection.terminate()
             except DATABASE_AWAY as error:
                 log.warning("outbox_away", reason=describe(error))
-                await self._pause(_RECONNECT_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), _RECONNECT_SECONDS)
 
     async def _serve(self, table: OutboxTable) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() or self._flight.size:
             self._woken.clear()
-            rows = await table.claim(self._settings.worker.relay_lease_seconds)
-            if rows:
-                await self._send_batch(table, rows)
+            if room := self._flight.room():
+                self._flight.launch(await table.claim(room, self._settings.worker.relay_lease_seconds))
+            await self._settle(table)
             await self._look(table)
-            if self._away_seconds:
-                await self._pause(self._away_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
-            elif not rows:
-                await self._idle()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+        await self._settle(table)
 
-    async def _send_batch(self, table: OutboxTable, rows: list[OutboxRow]) -> None:
-        batch = _Batch(self._settings.worker.relay_in_flight)
-        await asyncio.gather(*(batch.send(row, self._send) for row in rows))
-        for kind, lag in await table.sent(batch.sent):
+    async def _settle(self, table: OutboxTable) -> None:
+        landed = self._flight.landed()
+        for kind, lag in await table.sent(landed.sent):
             SENT.labels(kind).inc()
             if lag is not None:
                 LAG.observe(lag)
-        self._note_outage(batch)
-        # Where others got through, Temporal is not away: then even a time-out is the row's own trouble, and counts.
-        failures = batch.failed + (batch.unanswered if batch.sent else [])
-        for failed in await table.failed(failures):
+        for failed in await table.failed(landed.failed):
             _report(failed)
-        await table.free(batch.held + ([] if batch.sent else [failure.row for failure in batch.unanswered]))
-
-    def _note_outage(self, batch: "_Batch") -> None:
-        first, longest = _AWAY_SECONDS
-        if batch.sent or not batch.unanswered:
-            self._away_seconds = 0.0
-            return
-        self._away_seconds = min(2 * self._away_seconds, longest) or first
-        log.warning("temporal_away", retry_in=self._away_seconds, reason=batch.unanswered[0].error)
-
-    async def _send(self, row: OutboxRow) -> None:
-        """Signal-with-start, or start. Raises what the SDK raises; what is there already or erased counts as sent."""
-        kind = self._kinds[row.kind]
-        message = [] if kind.message is None else [kind.message(row)]
-        owner = SearchAttributePair(search_attributes.OWNER, ids.owner_attribute(row.workflow_id))
-        with suppress(WorkflowAlreadyStartedError, PayloadsErased):
-            async with asyncio.timeout(CALL_SECONDS):
-                await self._client.start_workflow(
-                    kind.workflow,
-                    kind.first_state(row),
-                    id=row.workflow_id,
-                    task_queue=kind.queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
-                    if kind.signal
-                    else WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    search_attributes=TypedSearchAttributes([owner]),
-                    start_signal=kind.signal,
-                    start_signal_args=message,
-                )
-            failpoint("relay_after_start")
+        await table.free(landed.held)
 
     async def _look(self, table: OutboxTable) -> None:
         if monotonic() - self._looked_at >= POLL_SECONDS:
@@ -175,38 +102,109 @@ class Relay:
         """What was oldest at the last look grows older while nobody can look."""
         return self._oldest + (monotonic() - self._looked_at) if self._oldest else 0.0
 
-    async def _idle(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
 
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+class _Landed:
+    """What became of rows since somebody asked last."""
 
-
-class _Batch:
-    """What became of the rows of one claim."""
-
-    def __init__(self, in_flight: int) -> None:
-        self._gate = asyncio.Semaphore(in_flight)
+    def __init__(self) -> None:
         self.sent: list[OutboxRow] = []
         self.failed: list[Failed] = []
-        self.unanswered: list[Failed] = []
         self.held: list[OutboxRow] = []
 
-    async def send(self, row: OutboxRow, send: Callable[[OutboxRow], Awaitable[None]]) -> None:
-        """Try it, unless another row met an outage meanwhile. Never raises: no row ends the batch of the others."""
+
+class _Flight:
+    """The sends under way: `limit` at once, and as many claimed rows behind them, so that none waits for a claim."""
+
+    def __init__(self, sender: Sender, limit: int, changed: asyncio.Event) -> None:
+        self._sender, self._limit, self._changed = sender, limit, changed
+        self._gate = asyncio.Semaphore(limit)
+        self._sends: set[asyncio.Task[None]] = set()
+        self._landed = _Landed()
+        self.outage = _Outage()
+
+    @property
+    def size(self) -> int:
+        """Rows claimed and not landed."""
+        return len(self._sends)
+
+    def room(self) -> int:
+        """How many rows to claim now: none while half of the places are taken, or while Temporal is away."""
+        return 2 * self._limit - self.size if self.size <= self._limit and not self.outage.waiting else 0
+
+    def launch(self, rows: list[OutboxRow]) -> None:
+        """Send them as places come free."""
+        for row in rows:
+            send = asyncio.create_task(self._send(row))
+            self._sends.add(send)
+            send.add_done_callback(self._done)
+
+    def landed(self) -> _Landed:
+        """Outcomes not taken yet."""
+        landed, self._landed = self._landed, _Landed()
+        return landed
+
+    async def _send(self, row: OutboxRow) -> None:
         async with self._gate:
-            if self.unanswered:
-                self.held.append(row)
-                return
-            try:
-                await send(row)
-            except Exception as error:
-                trouble = Failed(row, f"{type(error).__name__}: {describe(error)}")
-                (self.unanswered if _is_outage(error) else self.failed).append(trouble)
+            started = monotonic()
+            if self.outage.waiting:
+                self._landed.held.append(row)
             else:
-                self.sent.append(row)
+                try:
+                    await self._sender.send(row)
+                except Exception as error:
+                    self._refused(row, error, started)
+                else:
+                    self.outage.over()
+                    self._landed.sent.append(row)
+
+    def _done(self, send: asyncio.Task[None]) -> None:
+        self._sends.discard(send)
+        self._changed.set()
+
+    def _refused(self, row: OutboxRow, error: Exception, started: float) -> None:
+        text = f"{type(error).__name__}: {describe(error)}"
+        if not is_outage(error):
+            self._landed.failed.append(Failed(row, text))
+        elif self.outage.passed_since(started):
+            # Others got through meanwhile: it waits longer and longer by itself, but is never given up for this.
+            self._landed.failed.append(Failed(row, text, final=False))
+        else:
+            self.outage.note(text, started)
+            self._landed.held.append(row)
+
+
+class _Outage:
+    """Whether Temporal is away, and for how long nobody asks again: 1 to 30 s, with jitter."""
+
+    def __init__(self) -> None:
+        self._pause, self._until = 0.0, 0.0
+        self._noted_at, self._accepted_at = 0.0, 0.0
+
+    @property
+    def waiting(self) -> bool:
+        """Nobody asks now."""
+        return monotonic() < self._until
+
+    def close(self) -> None:
+        """Nobody asks any more: the relay stops."""
+        self._until = float("inf")
+
+    def passed_since(self, moment: float) -> bool:
+        """Whether something was accepted after it."""
+        return self._accepted_at > moment
+
+    def over(self) -> None:
+        """Something was accepted."""
+        self._accepted_at, self._pause = monotonic(), 0.0
+
+    def note(self, reason: str, started: float) -> None:
+        """A call that began at `started` was not answered. Calls of one wave lengthen the pause once."""
+        if started <= self._noted_at or self._until == float("inf"):
+            return
+        self._pause = min(2 * self._pause, 30.0) or 1.0
+        self._noted_at = monotonic()
+        self._until = self._noted_at + self._pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        log.warning("temporal_away", retry_in=self._pause, reason=reason)
 
 
 def _report(failed: FailedRow) -> None:
@@ -220,10 +218,3 @@ def _report(failed: FailedRow) -> None:
         attempts=failed.attempts,
         reason=failed.last_error,
     )
-
-
-def _is_outage(error: Exception) -> bool:
-    """Whether something everybody needs is away: Temporal, or the keeper of the keys that payloads are sealed with."""
-    if isinstance(error, RPCError):
-        return error.status in _OUTAGE
-    return isinstance(error, (*TEMPORAL_AWAY, *DATABASE_AWAY, KeysUnavailable))

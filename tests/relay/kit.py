@@ -19,7 +19,8 @@ from core.db import Database
 from core.settings import Settings
 from temporal import outbox
 from workers.outbox_table import OutboxRow
-from workers.relay import OutboxKind, Relay
+from workers.relay import Relay
+from workers.sender import OutboxKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,8 @@ async def test_a_relay_killed_in_the_middle_of_a_batch_loses_nothing(
         env=environment(own, PETFOLIO_FAILPOINT="relay_after_start:kill", **lease),
     )
     assert await asyncio.wait_for(killed.wait(), 60) == -signal.SIGKILL
-    assert await db.reads.fetchval("SELECT count(*) FROM outbox WHERE claimed_until IS NOT NULL") == ROWS // 2
+    assert await db.reads.fetchval("SELECT count(*) FROM outbox WHERE claimed_until IS NOT NULL") >= 40
+    assert await unsent(db) == ROWS // 2
     async with running(Relay(own, client, KINDS)):
         await until(all_sent(db), 30)
     assert await every_bell_arrived(db, client)

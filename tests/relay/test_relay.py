@@ -16,8 +16,9 @@ from integrations.keys.store import KeyStore
 from temporal import ids
 from temporal.client import connect, plugin
 from tests.relay.kit import KINDS, all_sent, bells, new_workflow_id, ring, running, signals, unsent, until
-from workers.outbox_table import OutboxRow, OutboxTable
+from workers.outbox_table import Failed, OutboxRow, OutboxTable
 from workers.relay import Relay
+from workers.sender import Sender
 
 
 @pytest.fixture
@@ -77,18 +78,18 @@ async def test_a_bell_for_an_ended_entity_starts_it_again(db: Database, relay: R
 
 
 async def test_a_bell_rung_during_the_send_is_sent_after_it(
-    db: Database, settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
+    db: Database, relay: Relay, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first send is held until the second bell has committed: the row must not be marked done with it."""
-    workflow_id, relay = new_workflow_id(), Relay(settings, client, KINDS)
-    sending, go_on, sent = asyncio.Event(), asyncio.Event(), relay._send
+    workflow_id = new_workflow_id()
+    sending, go_on, send = asyncio.Event(), asyncio.Event(), Sender.send
 
-    async def held(row: OutboxRow) -> None:
-        await sent(row)
+    async def held(sender: Sender, row: OutboxRow) -> None:
+        await send(sender, row)
         sending.set()
         await go_on.wait()
 
-    monkeypatch.setattr(relay, "_send", held)
+    monkeypatch.setattr(Sender, "send", held)
     async with running(relay):
         await ring(db, workflow_id)
         await sending.wait()
@@ -164,15 +165,30 @@ async def test_a_missing_key_fails_the_row_and_no_other(db: Database, relay: Rel
     await ring(db, new_workflow_id())
     async with running(relay):
         await until(all_but(db, 1))
-        assert (await db.reads.fetchval("SELECT last_error FROM outbox WHERE done_at IS NULL")).startswith("KeyMissing")
+        await until(lambda: failed_with(db, "KeyMissing"))
+
+
+async def test_a_row_that_gets_no_answer_while_others_do_waits_and_is_never_given_up(
+    db: Database, settings: Settings
+) -> None:
+    connection = await connect_directly(settings)
+    table = OutboxTable(connection)
+    await ring(db, new_workflow_id())
+    await db.reads.execute("UPDATE outbox SET attempts = 9")
+    (row,) = await table.claim(1, 30)
+    (unanswered,) = await table.failed([Failed(row, "TimeoutError", final=False)])
+    (refused,) = await table.failed([Failed(row, "ValueError")])
+    await connection.close()
+    assert (unanswered.attempts, unanswered.parked) == (9, False)
+    assert (refused.attempts, refused.parked) == (10, True)
 
 
 async def test_what_one_relay_claimed_another_does_not_get(db: Database, settings: Settings) -> None:
     for _ in range(150):
         await ring(db, new_workflow_id())
     one, other = await connect_directly(settings), await connect_directly(settings)
-    claims = await asyncio.gather(OutboxTable(one).claim(30), OutboxTable(other).claim(30))
-    claims += await asyncio.gather(OutboxTable(one).claim(30), OutboxTable(other).claim(30))
+    claims = await asyncio.gather(OutboxTable(one).claim(50, 30), OutboxTable(other).claim(50, 30))
+    claims += [await OutboxTable(one).claim(100, 30)]
     claimed = [row.id for rows in claims for row in rows]
     assert len(claimed) == len(set(claimed)) == 150
     for connection in (one, other):
@@ -210,6 +226,10 @@ def all_but(db: Database, count: int) -> Callable[[], Awaitable[bool]]:
         return await unsent(db) == count
 
     return left
+
+
+async def failed_with(db: Database, error: str) -> bool:
+    return str(await db.reads.fetchval("SELECT last_error FROM outbox WHERE done_at IS NULL")).startswith(error)
 
 
 async def gauges_are(*, parked: int, oldest: float) -> bool:
