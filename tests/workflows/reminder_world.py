@@ -20,6 +20,7 @@ from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -40,6 +41,8 @@ NEWS = (
     EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
     EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
 )
+IDENTITY = "reminder-world"
+"""Histories are committed: they name no machine."""
 ANNA = UUID("0190a000-0000-7000-8000-00000000000a")
 Hook = Callable[[], object]
 
@@ -113,6 +116,10 @@ class FakePostgres:
         plan = reminder_delivery.plan(rows.series)
         await self._meanwhile()
         return plan
+
+    def fail_for_good(self) -> None:
+        """The next delivery ends in an error that no retry can mend."""
+        self.failures.append(ApplicationError("broken", non_retryable=True))
 
     async def _meanwhile(self) -> None:
         while self.during:
@@ -239,8 +246,7 @@ class ReminderWorld:
 
     async def settled(self) -> None:
         """Every running workflow has taken in what happened to it, and sleeps."""
-        for reminder_id in self.postgres.rows:
-            reminder = LiveReminder(self, reminder_id)
+        for reminder in self.reminders:
             while not await self._is_at_rest(reminder):
                 await asyncio.sleep(0.005)
 
@@ -287,6 +293,11 @@ class ReminderWorld:
         return reminder
 
     @property
+    def reminders(self) -> list[LiveReminder]:
+        """All of them."""
+        return [LiveReminder(self, reminder_id) for reminder_id in self.postgres.rows]
+
+    @property
     def delivered_at(self) -> list[timedelta]:
         """When notices went out, from the beginning, to the second."""
         return [
@@ -299,7 +310,7 @@ async def reminder_world(*, strict: bool = True) -> AsyncIterator[ReminderWorld]
     """A world of its own: the clock of the time-skipping server is shared by everything on it."""
     server = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=server, data_converter=pydantic_data_converter
+        test_server_existing_path=server, data_converter=pydantic_data_converter, identity=IDENTITY
     ) as env:
         await env.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(
@@ -313,6 +324,7 @@ async def reminder_world(*, strict: bool = True) -> AsyncIterator[ReminderWorld]
         async with Worker(
             env.client,
             task_queue=world.queue,
+            identity=IDENTITY,
             workflows=[ReminderWorkflow],
             activities=[world.postgres.plan_reminder, world.postgres.deliver_occurrence],
             workflow_runner=workflow_runner(strict=strict),

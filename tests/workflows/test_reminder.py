@@ -127,7 +127,7 @@ async def test_continue_as_new_keeps_the_plan_and_a_snooze(world: ReminderWorld)
 
 
 async def test_a_delivery_that_fails_for_good_is_planned_again(world: ReminderWorld) -> None:
-    world.postgres.failures = [ApplicationError("broken", non_retryable=True)]
+    world.postgres.fail_for_good()
     await world.start(due=hours(1), freq="DAILY")
     await world.passes(hours(2))
     assert world.delivered_at == [hours(1) + minutes(1)]

@@ -1,0 +1,51 @@
+"""Every committed history replays on today's code: reminders sleep for months, so old pasts meet every release.
+
+A failure here means: the change needs `workflow.patched("…")` (temporal.md §4.8). A history is never recorded anew to
+make this pass.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from temporal.client import workflow_runner
+from workers.registry import WORKFLOWS
+
+HISTORIES = sorted(Path(__file__).parent.glob("*/*.json"))
+ALL = [workflow for found in WORKFLOWS.values() for workflow in found]
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+async def test_a_recorded_history_replays(path: Path) -> None:
+    replayer = Replayer(workflows=ALL, data_converter=pydantic_data_converter, workflow_runner=workflow_runner())
+    await replayer.replay_workflow(_history(path))
+
+
+def test_the_kinds_of_life_a_reminder_has_are_on_record() -> None:
+    scenarios = {re.sub(r"-\d$", "", path.stem) for path in HISTORIES if path.parent.name == "reminder"}
+    assert scenarios >= {
+        "once",
+        "recurring_with_snooze",
+        "edited_paused_resumed",
+        "continued_as_new",
+        "deleted_then_rung",
+        "failed_and_planned_again",
+    }
+
+
+async def test_another_order_of_commands_does_not_replay() -> None:
+    """The check itself works: a history with a step taken out is refused."""
+    path = next(path for path in HISTORIES if path.stem.startswith("once"))
+    history = _history(path)
+    kept = [event for event in history.events if not event.HasField("timer_started_event_attributes")]
+    replayer = Replayer(workflows=ALL, data_converter=pydantic_data_converter, workflow_runner=workflow_runner())
+    with pytest.raises(Exception, match=r"(?i)nondeterminism|TMPRL1100|event"):
+        await replayer.replay_workflow(WorkflowHistory("broken", kept))
+
+
+def _history(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(path.stem, path.read_text())
