@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from temporalio import activity
 
 from core.crypto import FieldCipher
-from core.db import SessionFactory
+from core.db import SessionFactory, single_statement
 from core.errors import Unavailable
 from domain import reminder_delivery
 from domain.reminder import Plan
@@ -58,7 +58,7 @@ class ReminderActivities:
     @activity.defn
     async def plan_reminder(self, request: PlanReminder) -> Plan:
         """What to do next and when, or that the series has ended. Zone rules are applied here and recorded."""
-        async with self.sessions.begin() as session:
+        async with single_statement(self.sessions) as session:
             series = await reminders.find(session, request.reminder_id)
         return reminder_delivery.plan(series) if series else Plan.over()
 
@@ -95,19 +95,19 @@ class ReminderActivities:
 
     async def _send(self, delivery_id: UUID) -> Unavailable | None:
         """One message, if it is still wanted now. Answers what went wrong if another attempt makes sense."""
-        async with self.sessions.begin() as session:
+        async with single_statement(self.sessions) as session:
             leased = await reminder_notices.lease(session, delivery_id)
-            if leased is None:
-                return None if await deliveries.is_settled(session, delivery_id) else deliveries.DeliveryBusy()
-            if leased.unwanted is not None:
-                await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason=leased.unwanted)
-                return None
+        if leased is None:
+            return await self._busy(delivery_id)
+        if leased.unwanted is not None:
+            await self._settle(delivery_id, DeliveryState.WITHDRAWN, reason=leased.unwanted)
+            return None
         try:
             receipt = await self.notifier.send_reminder(await self._words(leased), idempotency_key=delivery_id)
         except ProviderRefused as refused:
             await self._settle(delivery_id, DeliveryState.FAILED, reason=refused.problem_code)
         except ProviderUnavailable as unavailable:
-            async with self.sessions.begin() as session:
+            async with single_statement(self.sessions) as session:
                 await deliveries.release(
                     session, delivery_id, unavailable.problem_code, ambiguous=unavailable.ambiguous
                 )
@@ -116,10 +116,16 @@ class ReminderActivities:
             await self._settle(delivery_id, DeliveryState.SENT, provider_id=receipt.provider_id)
         return None
 
+    async def _busy(self, delivery_id: UUID) -> deliveries.DeliveryBusy | None:
+        """Why there was no lease: it is settled, or another attempt has it."""
+        async with single_statement(self.sessions) as session:
+            settled = await deliveries.is_settled(session, delivery_id)
+        return None if settled else deliveries.DeliveryBusy()
+
     async def _settle(
         self, delivery_id: UUID, state: DeliveryState, *, provider_id: str | None = None, reason: str | None = None
     ) -> None:
-        async with self.sessions.begin() as session:
+        async with single_statement(self.sessions) as session:
             await deliveries.settle(session, delivery_id, state, provider_id=provider_id, reason=reason)
 
     async def _words(self, leased: Leased) -> ReminderMail:

@@ -109,6 +109,14 @@ def _ssl(settings: Settings) -> object:
     return False if settings.db.ssl == "disable" else settings.db.ssl
 
 
+@asynccontextmanager
+async def single_statement(sessions: SessionFactory) -> AsyncIterator[AsyncSession]:
+    """A session for one statement that is its own transaction: BEGIN and COMMIT would be two more round trips."""
+    async with sessions() as session:
+        await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        yield session
+
+
 async def raw_connection(session: AsyncSession) -> asyncpg.Connection:
     """The driver's connection inside the session's transaction, for queries that hot reads share with writes.
 

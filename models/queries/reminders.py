@@ -4,12 +4,13 @@ The lock is a statement of its own. Everything a decision rests on is read by th
 a lock keeps the snapshot it began with, and would decide on the zone of a user who has moved meanwhile.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import RowMapping
@@ -71,18 +72,32 @@ _LOAD = text(
         ORDER BY o.seq"""  # noqa: S608 - our own names
 ).columns(schedule=JSONB, notification_methods=JSONB)
 _OCCURRENCE_COLUMNS: Final = tuple(field.name for field in fields(Occurrence))
-_INSERT = text(
-    f"""INSERT INTO occurrences (id, reminder_id, {", ".join(_OCCURRENCE_COLUMNS)})
-        VALUES (:id, :reminder_id, {", ".join(f":{name}" for name in _OCCURRENCE_COLUMNS)})"""  # noqa: S608 - our own names
-)
 _LASTING: Final = frozenset({"key", "seq", "schedule_version", "nominal"})
 _CHANGING: Final = tuple(name for name in _OCCURRENCE_COLUMNS if name not in _LASTING)
 _SAME_NAMES: Final = tuple(name for name in _OCCURRENCE_COLUMNS if name not in {"state", "schedule_version"})
-_UPDATE = text(
-    f"""UPDATE occurrences
-           SET {", ".join(f"{name} = :{name}" for name in _CHANGING)},
-               version = version + 1, updated_at = clock_timestamp()
+# One statement for all rows, because round trips are most of what a delivery costs. Postgres reads the types of the
+# columns from the table itself.
+_SAVE = text(
+    f"""WITH changed AS (
+            UPDATE occurrences o
+               SET {", ".join(f"{name} = c.{name}" for name in _CHANGING)},
+                   version = o.version + 1, updated_at = clock_timestamp()
+              FROM jsonb_populate_recordset(NULL::occurrences, CAST(:changed AS jsonb)) c WHERE o.id = c.id),
+        added AS (
+            INSERT INTO occurrences (id, reminder_id, {", ".join(_OCCURRENCE_COLUMNS)})
+            SELECT a.id, :id, {", ".join(f"a.{name}" for name in _OCCURRENCE_COLUMNS)}
+              FROM jsonb_populate_recordset(NULL::occurrences, CAST(:added AS jsonb)) a),
+        gone AS (DELETE FROM occurrences WHERE id = ANY(CAST(:gone AS uuid[])))
+        UPDATE reminders
+           SET state = :state, ended_reason = :ended_reason, schedule = :schedule,
+               schedule_version = :schedule_version, pet_id = :pet_id, next_at = :next_at, last_seq = :last_seq,
+               finished = :finished, version = version + :bump, updated_at = clock_timestamp()
          WHERE id = :id"""  # noqa: S608 - our own names
+).bindparams(bindparam("schedule", type_=JSONB))
+_ADD = text(
+    f"""INSERT INTO occurrences (id, reminder_id, {", ".join(_OCCURRENCE_COLUMNS)})
+        SELECT a.id, :id, {", ".join(f"a.{name}" for name in _OCCURRENCE_COLUMNS)}
+          FROM jsonb_populate_recordset(NULL::occurrences, CAST(:added AS jsonb)) a"""  # noqa: S608 - our own names
 )
 _CREATE = text(
     """INSERT INTO reminders (id, household_id, user_id, pet_id, title_ct, description_ct, class, category, schedule,
@@ -95,14 +110,6 @@ _REWORD = text(
               notification_methods = :methods WHERE id = :id"""
 ).bindparams(bindparam("methods", type_=JSONB))
 _REMOVE = text("UPDATE reminders SET deleted_at = clock_timestamp() WHERE id = :id")
-_DELETE = text("DELETE FROM occurrences WHERE id = ANY(:ids)")
-_SAVE = text(
-    """UPDATE reminders
-          SET state = :state, ended_reason = :ended_reason, schedule = :schedule, schedule_version = :schedule_version,
-              pet_id = :pet_id, next_at = :next_at, last_seq = :last_seq, finished = :finished,
-              version = version + 1, updated_at = clock_timestamp()
-        WHERE id = :id"""
-).bindparams(bindparam("schedule", type_=JSONB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +211,7 @@ async def create(session: AsyncSession, series: Series, words: Words) -> Mapping
     }
     await session.execute(_CREATE, row)
     ids = {o.key: new_id() for o in series.occurrences}
-    if ids:
-        await _insert(session, series, ids)
+    await session.execute(_ADD, {"id": series.reminder_id, "added": _documents(series.occurrences, ids)})
     return ids
 
 
@@ -231,27 +237,15 @@ async def remove(session: AsyncSession, reminder_id: UUID) -> None:
 async def save(session: AsyncSession, before: Locked, after: Series, *, reworded: bool = False) -> Mapping[str, UUID]:
     """Write what a decision changed, and nothing else. Answers the ids of all occurrences in `after`."""
     known = {o.key: o for o in before.series.occurrences}
-    new = {o.key: new_id() for o in after.occurrences if o.key not in known}
-    gone = [before.ids[key] for key in known.keys() - {o.key for o in after.occurrences}]
+    added = [o for o in after.occurrences if o.key not in known]
     changed = [o for o in after.occurrences if o.key in known and o != known[o.key]]
-    if gone:
-        await session.execute(_DELETE, {"ids": gone})
-    if changed:
-        await session.execute(_UPDATE, [{"id": before.ids[o.key], **_values(o, _CHANGING)} for o in changed])
-    if new:
-        await _insert(session, after, new)
-    if reworded or _row(before.series) != _row(after):
-        await session.execute(_SAVE, {"id": after.reminder_id, **_row(after)})
-    return {**before.ids, **new}
-
-
-async def _insert(session: AsyncSession, series: Series, ids: Mapping[str, UUID]) -> None:
-    rows = [
-        {"id": ids[o.key], "reminder_id": series.reminder_id, **_values(o, _OCCURRENCE_COLUMNS)}
-        for o in series.occurrences
-        if o.key in ids
-    ]
-    await session.execute(_INSERT, rows)
+    gone = [before.ids[key] for key in known.keys() - {o.key for o in after.occurrences}]
+    bump = reworded or _row(before.series) != _row(after)
+    ids = {**before.ids, **{o.key: new_id() for o in added}}
+    if bump or changed or added or gone:
+        rows = {"changed": _documents(changed, ids), "added": _documents(added, ids), "gone": gone}
+        await session.execute(_SAVE, {"id": after.reminder_id, "bump": int(bump), **rows, **_row(after)})
+    return ids
 
 
 async def _load(session: AsyncSession, reminder_id: UUID, occurrence_id: UUID | None = None) -> Locked | None:
@@ -309,8 +303,10 @@ def occurrence_of(row: RowMapping) -> Occurrence:
     return Occurrence(**values, state=OccurrenceState(row["occurrence_state"]), schedule_version=row["of_version"])
 
 
-def _values(occurrence: Occurrence, names: Sequence[str]) -> dict[str, object]:
-    return {name: getattr(occurrence, name) for name in names}
+def _documents(occurrences: Iterable[Occurrence], ids: Mapping[str, UUID]) -> str:
+    """The rows of these occurrences as JSON: a list of objects with the names of the columns."""
+    rows = [{"id": ids[o.key], **{name: getattr(o, name) for name in _OCCURRENCE_COLUMNS}} for o in occurrences]
+    return orjson.dumps(rows, default=str).decode()  # the driver's UUIDs are a class of their own
 
 
 def _row(series: Series) -> dict[str, object]:
