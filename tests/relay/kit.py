@@ -75,7 +75,7 @@ async def running(relay: Relay) -> AsyncIterator[None]:
         await asyncio.wait_for(task, 15)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Wait for something to become true."""
     limit = time.monotonic() + seconds
     while not await condition():

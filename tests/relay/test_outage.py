@@ -59,7 +59,7 @@ async def test_what_was_committed_during_an_outage_is_sent_after_it(
         await until(oldest_unsent_is_seen)
         assert await unsent(db) == ROWS
         await temporal.start()
-        await until(all_sent(db), 60)
+        await until(all_sent(db))
     assert await every_bell_arrived(db, client)
     assert await db.reads.fetchval("SELECT max(attempts) FROM outbox") <= 2  # an outage parks nothing
 
@@ -71,7 +71,7 @@ async def test_the_relay_starts_before_temporal(
     async with running(Relay(own, client, KINDS)):
         await until(oldest_unsent_is_seen)
         await temporal.start()
-        await until(all_sent(db), 60)
+        await until(all_sent(db))
 
 
 async def test_the_gateway_answers_within_its_limit_while_temporal_is_away_and_again_after_it(
@@ -105,7 +105,7 @@ async def test_a_relay_killed_in_the_middle_of_a_batch_loses_nothing(
     assert await db.reads.fetchval("SELECT count(*) FROM outbox WHERE claimed_until IS NOT NULL") >= 40
     assert await unsent(db) == ROWS // 2
     async with running(Relay(own, client, KINDS)):
-        await until(all_sent(db), 30)
+        await until(all_sent(db))
     assert await every_bell_arrived(db, client)
 
 

@@ -49,7 +49,7 @@ async def test_what_no_notification_announced_is_found_by_the_poll(db: Database,
             uuid4(),
             new_workflow_id(),
         )
-        await until(all_sent(db), 5)
+        await until(all_sent(db))
 
 
 async def test_a_one_shot_enqueued_twice_runs_once(db: Database, relay: Relay, client: Client) -> None:
