@@ -55,6 +55,7 @@ def jumps(zone: ZoneInfo, start: datetime, end: datetime, step: timedelta) -> It
         at += step
 
 
+@cache
 def oracle(nominal: datetime, tzid: str) -> datetime:
     """The instant of a nominal: the first moment at which clocks show it; in a gap, that of the nominal after it."""
     zone = ZoneInfo(tzid)
