@@ -1,0 +1,52 @@
+"""Lines in the app. Which ones somebody sees is decided when they look: a line is withdrawn by the task being done."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db import Database, raw_connection
+
+UNREAD_SHOWN: Final = 100
+"""Counting stops here: whoever left ten thousand unread learns "99+" as well."""
+
+# Done, skipped, cancelled, deleted, or no longer of this household: there is nothing left to tell. An undo brings the
+# line back, because nothing was taken away.
+_SHOWN = """
+  FROM notifications n
+  JOIN deliveries d ON d.id = n.delivery_id
+  JOIN occurrences o ON o.id = n.occurrence_id AND o.state IN ('due', 'missed')
+  JOIN reminders r ON r.id = o.reminder_id AND r.deleted_at IS NULL
+  JOIN memberships m ON m.household_id = r.household_id AND m.user_id = n.user_id AND m.left_at IS NULL
+  LEFT JOIN pets p ON p.id = r.pet_id AND p.deleted_at IS NULL
+ WHERE n.user_id = $1 AND n.withdrawn_at IS NULL"""
+_LINE = f"""
+SELECT n.id, n.created_at, n.read_at, n.occurrence_id, d.template, d.step, o.instant, o.nominal, o.tzid, o.late,
+       o.state, r.id AS reminder_id, r.title_ct, p.id AS pet_id, p.name_ct AS pet_name_ct {_SHOWN}"""
+_ONE = f"{_LINE} AND n.id = $2"
+PAGE = f"{_LINE} AND ($2::uuid IS NULL OR n.id < $2) ORDER BY n.id DESC LIMIT $3"
+_UNREAD = f"SELECT count(*) FROM (SELECT {_SHOWN} AND n.read_at IS NULL LIMIT {UNREAD_SHOWN}) unread"  # noqa: S608 - our own words
+_READ = text(
+    """UPDATE notifications SET read_at = clock_timestamp()
+        WHERE id = :id AND user_id = :user_id AND read_at IS NULL"""
+)
+
+
+async def page(db: Database, user_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
+    """The newest first, before an id."""
+    return await db.fetch(PAGE, user_id, after, limit)
+
+
+async def unread(db: Database, user_id: UUID) -> int:
+    """How many of them nobody has read, at most `UNREAD_SHOWN`."""
+    row = await db.fetch_row(_UNREAD, user_id)
+    return int(row[0]) if row else 0
+
+
+async def read(session: AsyncSession, user_id: UUID, notification_id: UUID) -> asyncpg.Record | None:
+    """Mark it as read, once; answers the line as it is now. None: this person sees no such line."""
+    await session.execute(_READ, {"id": notification_id, "user_id": user_id})
+    return await (await raw_connection(session)).fetchrow(_ONE, user_id, notification_id)
