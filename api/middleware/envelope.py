@@ -6,6 +6,7 @@ The outermost layer and part of the hot path: plain ASGI, no response objects.
 import asyncio
 import re
 import time
+from functools import cache
 
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -85,11 +86,18 @@ def _request_id(scope: Scope) -> str:
     return new_id().hex
 
 
+@cache
+def _counters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Looking a child up by its labels costs more than counting with it. Methods, templates and statuses are few."""
+    return REQUESTS.labels(method, route, status), SECONDS.labels(method, route)
+
+
 def _account(scope: Scope, status: int, seconds: float) -> None:
     """Template and ids only: a path may hold a token, a query an address."""
     route = getattr(scope.get("route"), "path", "unknown")
-    REQUESTS.labels(scope["method"] if route != "unknown" else "other", route, status).inc()
-    SECONDS.labels(scope["method"] if route != "unknown" else "other", route).observe(seconds)
+    count, duration = _counters(scope["method"] if route != "unknown" else "other", route, status)
+    count.inc()
+    duration.observe(seconds)
     if status >= 500 or seconds > 1:
         request_id = scope["state"]["request_id"]
         log.warning("slow_or_failed", route=route, status=status, ms=round(seconds * 1000), request_id=request_id)

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from api import errors
+from api.dispatch import mount
 from api.middleware.envelope import Envelope
 from api.middleware.limits import Limits
 from api.routing import router as make_router
@@ -42,8 +43,7 @@ async def url() -> AsyncIterator[str]:
         raise RuntimeError("a secret inside")
 
     app = FastAPI()
-    app.include_router(routes)
-    app.state.api_routes = routes.routes
+    mount(app, [routes])
     errors.install(app)
     app.add_middleware(Limits)
     app.add_middleware(Envelope, deadline=15)
