@@ -71,7 +71,8 @@ class TestRegistration:
 
         await api.register("slow@example.test")
         pairs = [(await seconds("slow@example.test"), await seconds(f"slow{n}@example.test")) for n in range(7)]
-        assert 0.9 < statistics.median(known / new for known, new in pairs) < 1.1
+        # On a loaded machine both outlast the floor that hides the difference; without the floor it is a factor of two.
+        assert 0.7 < statistics.median(known / new for known, new in pairs) < 1.4
 
     async def test_registering_an_unverified_address_again_replaces_its_password(self, api: Api) -> None:
         email = "prehijacked@example.test"
