@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 from core.errors import FieldProblem, Invalid
 from domain.recurrence import WEEKDAYS, ZONES, Every, TzMode
@@ -127,28 +128,38 @@ def start(value: object) -> tuple[datetime, bool]:
 
 def instant(value: object) -> datetime:
     """An RFC 3339 instant, in UTC."""
-    try:
-        at = datetime.fromisoformat(value.upper()) if isinstance(value, str) and _INSTANT.fullmatch(value) else None
-    except ValueError:
-        at = None
-    if at is None or not FIRST_YEAR <= at.year <= LAST_YEAR:
-        raise Refused("start_at_invalid", f"an RFC 3339 instant with offset, {FIRST_YEAR} to {LAST_YEAR}")
-    return at.astimezone(UTC)
-
-
-def date_or_moment(value: object) -> datetime | date:
-    """What the base schema's `reminder_date` may hold: an instant with offset, a wall time without, or a date."""
-    if isinstance(value, str) and _EITHER.fullmatch(value):
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
         try:
-            given = (
-                date.fromisoformat(value) if len(value) == len("YYYY-MM-DD") else datetime.fromisoformat(value.upper())
-            )
-        except ValueError:
+            at = datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
             pass
         else:
-            if FIRST_YEAR <= given.year <= LAST_YEAR:
-                return given
-    raise Refused("date_invalid", f"a date-time with or without offset, or a date; {FIRST_YEAR} to {LAST_YEAR}")
+            if FIRST_YEAR <= at.year <= LAST_YEAR:
+                return at
+    raise Refused("start_at_invalid", f"an RFC 3339 instant with offset, {FIRST_YEAR} to {LAST_YEAR}")
+
+
+def wall_time(tzid: str) -> Callable[[object], tuple[datetime, bool]]:
+    """A parser of the base schema's `reminder_date`: the anchor on the clock of `tzid`, and whether it is all-day.
+
+    A value with an offset is converted, a naive one is wall time, a date alone means all day. A fraction of a second
+    is cut off.
+    """
+
+    def parse(value: object) -> tuple[datetime, bool]:
+        if isinstance(value, str) and _EITHER.fullmatch(value):
+            try:
+                given = datetime.fromisoformat(value.upper())
+                local = given.astimezone(ZoneInfo(tzid)) if given.tzinfo else given
+            except (ValueError, OverflowError):
+                pass
+            else:
+                if FIRST_YEAR <= local.year <= LAST_YEAR:
+                    is_date = len(value) == len("YYYY-MM-DD")
+                    return local.replace(microsecond=0, tzinfo=None, fold=0), is_date
+        raise Refused("date_invalid", f"a date-time with or without offset, or a date; {FIRST_YEAR} to {LAST_YEAR}")
+
+    return parse
 
 
 def times(most: int) -> Callable[[object], tuple[time, ...]]:

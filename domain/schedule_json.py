@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Final, TypedDict
-from zoneinfo import ZoneInfo
 
 from core.errors import FieldProblem, Invalid
 from domain.recurrence import (
@@ -29,12 +28,12 @@ from domain.schedule_fields import (
     Reader,
     Refused,
     calendar_distance,
-    date_or_moment,
     elapsed_distance,
     instant,
     start,
     times,
     tz_mode,
+    wall_time,
     whole,
     zone,
 )
@@ -94,12 +93,11 @@ def from_shorthand(
     of a second is cut off. Raises `Invalid`.
     """
     reader = Reader({"reminder_date": reminder_date, "repeat_interval": repeat_interval}, "")
-    given = reader.need("reminder_date", date_or_moment)
+    given = reader.need("reminder_date", wall_time(tzid))
     freq = reader.read("repeat_interval", _repeat_word, None)
     reader.finish()
     assert given is not None  # noqa: S101 - finish() has raised otherwise
-    all_day = not isinstance(given, datetime)
-    at = _wall_time(given, tzid)
+    at, all_day = given
     if freq is None:
         return Once(start=at, all_day=all_day, tzid=tzid, tz_mode=tz_mode, version=version)
     return Fixed(
@@ -284,13 +282,6 @@ def _repeat_word(value: object) -> Freq | None:
     if not isinstance(value, str) or value not in REPEAT_WORDS:
         raise Refused("repeat_interval_invalid", f"null, {', '.join(REPEAT_WORDS)}")
     return REPEAT_WORDS[value]
-
-
-def _wall_time(given: datetime | date, tzid: str) -> datetime:
-    if not isinstance(given, datetime):
-        return datetime.combine(given, time(0))
-    local = given.astimezone(ZoneInfo(tzid)) if given.tzinfo else given
-    return local.replace(microsecond=0, tzinfo=None, fold=0)
 
 
 def _says_more(schedule: Fixed) -> bool:

@@ -125,6 +125,7 @@ CASES: list[Case] = [
     *on("every", ELAPSED, "every_invalid", {"n": 10**30, "unit": "hour"}, {"n": 1, "unit": "hour", "x": 1}),
     *on("start_at", ELAPSED, "start_at_invalid", "2026-03-28T21:00:00", "2026-03-28", "2026-W13-6T21:00Z", 1, "now"),
     *on("start_at", ELAPSED, "start_at_invalid", "2026-02-30T21:00:00Z", "9999-12-31T23:59:59Z", "2026-03-28T21:60Z"),
+    *on("start_at", ELAPSED, "start_at_invalid", "1970-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
     *on("grace_minutes", FIXED, "grace_range", -1, 10_081, 1.5, "5"),
     *on("grace_minutes", ELAPSED, "grace_range", -1),
     *on("wkst", WEEKLY, "weekday_invalid", "XX", 0, "Monday"),

@@ -194,6 +194,22 @@ def test_no_such_reminder_date(date: object) -> None:
     assert [(p.pointer, p.code) for p in refused.value.errors] == [("/reminder_date", "date_invalid")]
 
 
+@pytest.mark.parametrize(
+    ("date", "tzid"),
+    [
+        ("1970-01-01T00:00Z", "America/New_York"),
+        ("2199-12-31T23:00Z", "Asia/Tokyo"),
+        ("9999-12-31T23:59:59-05:00", "Asia/Tokyo"),
+        ("0001-01-01T00:00+05:00", "America/New_York"),
+    ],
+)
+def test_the_year_counts_where_the_reminder_lives(date: str, tzid: str) -> None:
+    """Otherwise it would be stored, and refused when it is read again."""
+    with pytest.raises(Invalid) as refused:
+        shorthand(date, "daily", tzid)
+    assert [p.code for p in refused.value.errors] == ["date_invalid"]
+
+
 @pytest.mark.parametrize("word", ["hourly", "custom", "Daily", "", 1, ["daily"]])
 def test_no_such_repeat_interval(word: object) -> None:
     with pytest.raises(Invalid) as refused:
