@@ -47,5 +47,8 @@ check-locks: env ## The locks fit pyproject.toml and name no host
 check-infra: env ## Compose file and image, offline
 	@$(BIN)/python infra/check_infra.py
 
+bench: env ## Side-by-side measurements with ratios, on a stack of their own; writes bench/RESULTS.md
+	@$(BIN)/python -m bench $(ARGS)
+
 clean: ## The environment and the caches; never the data folder
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,58 @@
+"""A whole platform of the bench's own, with one signed-in owner: every bench runs on the real parts."""
+
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from core.settings import Settings
+from tests.person import Person, sign_up
+from tests.stack import Inbox, Stack, running_stack
+
+ROOMY = '{"quota": 6000000, "window": 60, "burst": 1000000}'
+"""The limit is checked on every request and never reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """`env` is what any process of the platform needs; `owner` has one pet with weight and chip."""
+
+    stack: Stack
+    env: dict[str, str]
+    owner: Person
+
+    @property
+    def settings(self) -> Settings:
+        """Of the stack, without touching this process' environment."""
+        names = {name.removeprefix("PETFOLIO_").lower(): value for name, value in self.env.items()}
+        flat = {name: value for name, value in names.items() if "__" not in name}
+        keys = {"provider": self.env["PETFOLIO_KEYS__PROVIDER"], "directory": self.env["PETFOLIO_KEYS__DIRECTORY"]}
+        return Settings(**{**flat, "keys": keys})  # type: ignore[arg-type]
+
+    async def pids(self, *services: str) -> list[int]:
+        """The process ids of these services of the stack."""
+        known: dict[str, Any] = (await self.stack.status())["services"]
+        return [int(known[service]["pid"]) for service in services]
+
+
+@asynccontextmanager
+async def platform() -> AsyncIterator[Platform]:
+    """Up on free ports in a new folder; gone afterwards."""
+    async with running_stack("bench", PETFOLIO_RATE_LIMITS__DEFAULT=ROOMY) as stack:
+        urls = await stack.status()
+        lines = (stack.data_dir / "env").read_text().splitlines()
+        env = {
+            name: shlex.split(value)[0] if value else "" for name, _, value in (line.partition("=") for line in lines)
+        }
+        async with (
+            httpx.AsyncClient(base_url=urls["api_url"], timeout=60) as api,
+            httpx.AsyncClient(base_url=urls["inbox_url"], timeout=60) as inbox,
+        ):
+            owner = await sign_up(api, Inbox(inbox))
+            owner.pet_id = await owner.add_pet(
+                breed="European Shorthair", date_of_birth="2022-04-01", weight_kg=4.2, microchip_id="276098102345678"
+            )
+            yield Platform(stack, {**env, "PETFOLIO_RATE_LIMITS__DEFAULT": ROOMY}, owner)
