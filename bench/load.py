@@ -73,7 +73,9 @@ async def run(url: str, token: str, connections: int, seconds: float) -> Load:
     head = f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     loop, began = asyncio.get_running_loop(), time.perf_counter()
     opened = [
-        await loop.create_connection(lambda: Connection(head, began + seconds), place.hostname, place.port)
+        await loop.create_connection(
+            lambda: Connection(head, began + seconds), place.hostname or "localhost", place.port or 80
+        )
         for _ in range(connections)
     ]
     await asyncio.gather(*(connection.done for _, connection in opened))

@@ -50,7 +50,7 @@ def _wait_for(url: str, token: str, process: subprocess.Popen[str], seconds: flo
             urlopen(Request(url, headers={"Authorization": f"Bearer {token}"}), timeout=5).read()
             return
         time.sleep(0.1)
-    raise SystemExit(f"{process.args} did not answer {url}")
+    raise SystemExit(f"no server answered {url}")
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:

@@ -163,7 +163,7 @@ def install_peer() -> None:
 
 def ratio(rounds: Rounds, quantity: str, of: str, to: str) -> float:
     """The median over the rounds of `of` / `to`."""
-    return median(getattr(each[of], quantity) / getattr(each[to], quantity) for each in rounds)
+    return median(float(getattr(each[of], quantity) / getattr(each[to], quantity)) for each in rounds)
 
 
 def typical(rounds: Rounds, name: str, quantity: str) -> float:
