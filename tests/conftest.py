@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,14 +23,14 @@ if TYPE_CHECKING:
 
 pin_zone_data()
 
-pytest_plugins = ["tests.services"]
+pytest_plugins = ["tests.services", "tests.whole"]
 
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: PostgresServer) -> str:
     """A database at this release's schema that nobody connects to: what the others are copied from."""
     name = postgres_server.create_database()
-    _run(upgrade(postgres_server.owner_url(name), app_role="petfolio"))
+    postgres_server.run(upgrade(postgres_server.owner_url(name), app_role="petfolio"))
     return name
 
 
@@ -90,20 +88,3 @@ def cipher(keys: KeyStore) -> FieldCipher:
 def _key_store(settings: Settings, database: Database) -> KeyStore:
     provider, _ = open_keys(settings)
     return KeyStore(provider, KeyTable(database.reads))
-
-
-def _run(work: Coroutine[Any, Any, object]) -> None:
-    """Run to the end beside whatever loop pytest-asyncio holds open."""
-    failures: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            asyncio.run(work)
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]

@@ -161,12 +161,16 @@ class PostgresServer:
         Nobody may be connected to the template.
         """
         name = f"test_{uuid.uuid4().hex[:12]}"
-        _run(self._copy(template, name))
+        run_beside(self._copy(template, name))
         return name
+
+    def run(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run something to its end, whether or not a loop is running."""
+        run_beside(work)
 
     def drop_database(self, name: str) -> None:
         """Remove it, ending whoever is still connected."""
-        _run(self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        run_beside(self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
 
     async def _copy(self, template: str, name: str) -> None:
         # The files are copied instead of logged block by block: twice as fast for a small database without fsync.
@@ -190,7 +194,7 @@ class PostgresServer:
             await admin.close()
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def run_beside(work: Coroutine[Any, Any, object]) -> None:
     """Run to the end in a thread of its own: the caller may itself be inside a running loop."""
     failure: list[BaseException] = []
 

@@ -1,6 +1,5 @@
-"""One stack for the fault experiments of a run; each test breaks it and leaves it whole."""
+"""Who has reminders while things break, and who keeps account."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -8,25 +7,7 @@ import pytest
 
 from tests.faults.ledger import Ledger
 from tests.person import Person, sign_up
-from tests.stack import Inbox, Stack, running_stack
-
-
-@pytest.fixture(scope="session")
-async def stack() -> AsyncIterator[Stack]:
-    async with running_stack("faults") as stack:
-        yield stack
-
-
-@pytest.fixture(scope="session")
-async def client(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=(await stack.status())["api_url"], timeout=20) as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
-async def inbox(stack: Stack) -> AsyncIterator[Inbox]:
-    async with httpx.AsyncClient(base_url=(await stack.status())["inbox_url"], timeout=20) as client:
-        yield Inbox(client)
+from tests.stack import Inbox
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One stack for the end-to-end tests of a run."""
+"""One whole stack for a run: end-to-end tests look at it, fault experiments break it and leave it whole."""
 
 from collections.abc import AsyncIterator
 
@@ -10,17 +10,20 @@ from tests.stack import Inbox, Stack, running_stack
 
 @pytest.fixture(scope="session")
 async def stack() -> AsyncIterator[Stack]:
-    async with running_stack("e2e") as stack:
+    """Everything `petfolio up` starts, on free ports."""
+    async with running_stack("whole") as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
 async def client(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """Its api."""
     async with httpx.AsyncClient(base_url=(await stack.status())["api_url"], timeout=20) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 async def inbox(stack: Stack) -> AsyncIterator[Inbox]:
+    """Its mailbox."""
     async with httpx.AsyncClient(base_url=(await stack.status())["inbox_url"], timeout=20) as client:
         yield Inbox(client)
