@@ -7,11 +7,18 @@ scenario that changed gets a new name.
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from temporalio import activity
+from temporalio.client import WorkflowHistory
+
 from core.clock import pin_zone_data
+from core.ids import new_id
+from integrations.notify.protocol import ProviderUnavailable
+from temporal.contracts.mail import SendMail
+from tests.workflows.mail_world import mail_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
 
 FOLDER: Final = Path(__file__).parent
@@ -72,6 +79,30 @@ async def failed_and_planned_again(world: ReminderWorld) -> None:
     await world.passes(hours(3))
 
 
+async def mail(failures: int) -> AsyncIterator[WorkflowHistory]:
+    """One mail whose provider is away this often: its history while the first attempt fails, and at its end."""
+    attempted, go_on = asyncio.Event(), asyncio.Event()
+
+    @activity.defn(name="send_mail")
+    async def send_mail(request: SendMail) -> None:
+        if activity.info().attempt > failures:
+            return
+        attempted.set()
+        await go_on.wait()
+        raise ProviderUnavailable("away")
+
+    async with mail_world(lambda _: send_mail) as world:
+        handle = await world.start(SendMail(new_id()))
+        if failures:
+            await attempted.wait()
+            yield await handle.fetch_history()
+        go_on.set()
+        await handle.result()
+        yield await handle.fetch_history()
+
+
+MAIL: Final = {"sent": 0, "sent_after_an_outage": 3}
+"""How often the provider of each scenario is away."""
 REMINDER: Final[tuple[Scenario, ...]] = (
     once,
     recurring_with_snooze,
@@ -82,19 +113,34 @@ REMINDER: Final[tuple[Scenario, ...]] = (
 )
 
 
-async def record(scenario: Scenario) -> None:
+async def record_reminder(scenario: Scenario) -> None:
     """Write the last two runs of the scenario's workflow, unless they are there."""
-    folder = FOLDER / "reminder"
-    if list(folder.glob(f"{scenario.__name__}*.json")):
+    if is_recorded("reminder", scenario.__name__):
         return
     async with reminder_world() as world:
         await scenario(world)
         (reminder,) = world.reminders
-        for number, history in enumerate((await reminder.histories())[-2:], start=1):
-            path = folder / f"{scenario.__name__}-{number}.json"
-            folder.mkdir(exist_ok=True)
-            path.write_text(json.dumps(_without_stacks(json.loads(history.to_json())), indent=1) + "\n")
-            sys.stdout.write(f"{path.relative_to(FOLDER)}: {len(history.events)} events\n")
+        write("reminder", scenario.__name__, (await reminder.histories())[-2:])
+
+
+async def record_mail(scenario: str, failures: int) -> None:
+    """Write what a mail lived through, unless it is there."""
+    if not is_recorded("mail", scenario):
+        write("mail", scenario, [history async for history in mail(failures)])
+
+
+def is_recorded(feature: str, scenario: str) -> bool:
+    """Whether a past of this name stands already."""
+    return any((FOLDER / feature).glob(f"{scenario}-[0-9].json"))
+
+
+def write(feature: str, scenario: str, histories: list[WorkflowHistory]) -> None:
+    """One file per history."""
+    for number, history in enumerate(histories, start=1):
+        path = FOLDER / feature / f"{scenario}-{number}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(_without_stacks(json.loads(history.to_json())), indent=1) + "\n")
+        sys.stdout.write(f"{path.relative_to(FOLDER)}: {len(history.events)} events\n")
 
 
 def _without_stacks(value: Any) -> Any:
@@ -107,7 +153,9 @@ def _without_stacks(value: Any) -> Any:
 async def main() -> None:
     """All scenarios that have no file yet."""
     for scenario in REMINDER:
-        await record(scenario)
+        await record_reminder(scenario)
+    for name, failures in MAIL.items():
+        await record_mail(name, failures)
 
 
 if __name__ == "__main__":
