@@ -1,11 +1,13 @@
-"""The pages that mailed links open. A GET changes nothing: mail scanners follow links. The button does."""
+"""The pages that mails lead to. A GET changes nothing: mail scanners follow links. The button does."""
 
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from string import Template
+from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.responses import HTMLResponse
 
 router = APIRouter(include_in_schema=False)
@@ -23,6 +25,7 @@ button.addEventListener("click", async () => {
     said.textContent = answer.ok ? button.dataset.done
       : answer.status >= 500 || answer.status === 429 ? button.dataset.later : button.dataset.expired;
     button.hidden = answer.ok;
+    if (answer.ok) history.replaceState(null, "", location.pathname);
     button.disabled = answer.ok || answer.status < 500;
   } catch { said.textContent = button.dataset.later; button.disabled = false; }
 });
@@ -38,33 +41,35 @@ button:focus-visible { outline: 3px solid #e8a33d; outline-offset: 2px; }
 """
 PAGE = Template(
     """<!doctype html>
-<html lang="en">
+<html lang="$language">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title – Petfolio</title><style>$style</style></head>
 <body><main><h1>$title</h1><p>$text</p>
 <button type="button" data-post="$post" data-done="$done" data-expired="$expired" data-later="$later">$label</button>
 <p role="status" aria-live="polite"></p>
-<noscript><p>This page needs JavaScript to send your confirmation.</p></noscript>
+<noscript><p>$noscript</p></noscript>
 </main><script>$script</script></body></html>"""
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
-    """Words of one page. They are ours, so nothing needs escaping."""
+class _Words:
+    """What one page says in one language. Ours throughout, and without quotation marks: nothing needs escaping."""
 
+    language: str
     title: str
     text: str
     label: str
-    post: str
     done: str
     expired: str
-    later: str = "That did not work just now. Please try again in a minute."
+    later: str
+    noscript: str
 
-    def response(self) -> HTMLResponse:
+    def page(self, post: str) -> HTMLResponse:
         """The page, allowed to run exactly its own script and style."""
-        html = PAGE.substitute({name: getattr(self, name) for name in self.__slots__}, style=STYLE, script=SCRIPT)
-        return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY})
+        words = {name: getattr(self, name) for name in self.__slots__}
+        html = PAGE.substitute(words, post=post, style=STYLE, script=SCRIPT)
+        return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY, "Content-Language": self.language})
 
 
 def _hash(text: str) -> str:
@@ -75,31 +80,91 @@ _POLICY = (
     f"default-src 'none'; script-src 'sha256-{_hash(SCRIPT)}'; style-src 'sha256-{_hash(STYLE)}'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-VERIFY = _Page(
-    title="Confirm your e-mail address",
-    text="One click, and your account is ready.",
-    label="Confirm my address",
-    post="/api/v1/auth/verify-email",
-    done="Your address is confirmed. You can sign in now.",
-    expired="This link has expired or was used before. Sign up again with the same address to get a new one.",
+_ENGLISH = partial(
+    _Words,
+    language="en",
+    later="That did not work just now. Please try again in a minute.",
+    noscript="This page needs JavaScript to send your confirmation.",
 )
-CANCEL_ERASURE = _Page(
-    title="Keep your account",
-    text="Your account is closed and waiting to be erased. You can still take that back.",
-    label="Keep my account",
-    post="/api/v1/users/erasure/cancel",
-    done="Your account stays. You can sign in again.",
-    expired="This link has expired or was used before.",
+_GERMAN = partial(
+    _Words,
+    language="de",
+    later="Das hat gerade nicht geklappt. Bitte versuche es in einer Minute noch einmal.",
+    noscript="Diese Seite braucht JavaScript, um deine Bestätigung zu senden.",
 )
+VERIFY: Final = {
+    "en": _ENGLISH(
+        title="Confirm your e-mail address",
+        text="One click, and your account is ready.",
+        label="Confirm my address",
+        done="Your address is confirmed. You can sign in now.",
+        expired="This link has expired or was used before. If you cannot sign in, sign up again with the same address "
+        "to get a new one.",
+    ),
+    "de": _GERMAN(
+        title="Bestätige deine E-Mail-Adresse",
+        text="Ein Klick, und dein Konto ist bereit.",
+        label="Adresse bestätigen",
+        done="Deine Adresse ist bestätigt. Du kannst dich jetzt anmelden.",
+        expired="Dieser Link ist abgelaufen oder wurde schon benutzt. Falls du dich nicht anmelden kannst, registriere "
+        "dich noch einmal mit derselben Adresse; dann bekommst du einen neuen.",
+    ),
+}
+CANCEL_ERASURE: Final = {
+    "en": _ENGLISH(
+        title="Keep your account",
+        text="Your account is closed and waiting to be erased. You can still take that back.",
+        label="Keep my account",
+        done="Your account stays. You can sign in again.",
+        expired="This link has expired or was used before.",
+    ),
+    "de": _GERMAN(
+        title="Konto behalten",
+        text="Dein Konto ist geschlossen und wird bald gelöscht. Noch kannst du das zurücknehmen.",
+        label="Konto behalten",
+        done="Dein Konto bleibt. Du kannst dich wieder anmelden.",
+        expired="Dieser Link ist abgelaufen oder wurde schon benutzt.",
+    ),
+}
+
+HOME: Final = Template(
+    """<!doctype html>
+<html lang="$language">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Petfolio</title><style>$style</style></head>
+<body><main><h1>Petfolio</h1><p>$text</p></main></body></html>"""
+)
+HOME_TEXT: Final = {
+    "en": "We remind you of what your pets need, when they need it. This is the address our mails come from; you sign "
+    "in with your app.",
+    "de": "Wir erinnern dich an das, was deine Tiere brauchen, wenn sie es brauchen. Von dieser Adresse kommen unsere "
+    "Mails; anmelden kannst du dich in deiner App.",
+}
+
+AcceptLanguage = Annotated[str, Header()]
+
+
+@router.get("/")
+async def home(accept_language: AcceptLanguage = "") -> HTMLResponse:
+    """Where the address at the foot of every mail leads."""
+    language = _language(accept_language)
+    html = HOME.substitute(language=language, text=HOME_TEXT[language], style=STYLE)
+    return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY, "Content-Language": language})
 
 
 @router.get("/verify-email")
-async def verify_email() -> HTMLResponse:
+async def verify_email(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the link of the verification mail leads."""
-    return VERIFY.response()
+    return VERIFY[_language(accept_language)].page("/api/v1/auth/verify-email")
 
 
 @router.get("/cancel-erasure")
-async def cancel_erasure() -> HTMLResponse:
+async def cancel_erasure(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the link of the erasure notice leads."""
-    return CANCEL_ERASURE.response()
+    return CANCEL_ERASURE[_language(accept_language)].page("/api/v1/users/erasure/cancel")
+
+
+def _language(accepted: str) -> str:
+    """The first of ours that the browser names; weights only ever repeat the order (RFC 9110 §12.5.4)."""
+    named = (part.strip()[:2].lower() for part in accepted.split(","))
+    return next((language for language in named if language in VERIFY), "en")

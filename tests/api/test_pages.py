@@ -1,0 +1,99 @@
+"""The pages behind mailed links: a GET changes nothing, the button's POST does, and nothing else can run on them."""
+
+import base64
+import hashlib
+import re
+
+import pytest
+
+from api.routes.pages import CANCEL_ERASURE, VERIFY
+from core.settings import Settings
+from models.session import MailTokenKind
+from tests.api.signing_in import OPEN, PASSWORD, Api
+
+PAGES = {"/verify-email": "/api/v1/auth/verify-email", "/cancel-erasure": "/api/v1/users/erasure/cancel"}
+
+
+@pytest.fixture(scope="module")
+def settings(settings: Settings) -> Settings:
+    """Everybody here registers from one network."""
+    return settings.model_copy(update={"rate_limits": OPEN})
+
+
+def inline(tag: str, html: str) -> str:
+    found = re.search(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_may_run_exactly_its_own_script(api: Api, path: str) -> None:
+    answer = await api.http.get(path)
+    policy = answer.headers["content-security-policy"]
+    for directive, tag in (("script-src", "script"), ("style-src", "style")):
+        digest = base64.b64encode(hashlib.sha256(inline(tag, answer.text).encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}';" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in re.sub(r"<script>.*</script>", "", answer.text, flags=re.DOTALL)
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(("path", "target"), PAGES.items())
+async def test_the_button_posts_to_the_api_what_the_address_bar_holds(api: Api, path: str, target: str) -> None:
+    html = (await api.http.get(path)).text
+    assert f'data-post="{target}"' in html
+    script = inline("script", html)
+    assert 'new URLSearchParams(location.search).get("token")' in script
+    assert "JSON.stringify({token})" in script
+
+
+async def test_a_scanner_that_follows_the_link_leaves_the_token_to_its_reader(api: Api) -> None:
+    email = "scanned@example.test"
+    await api.register(email)
+    token = await api.mailed_token(email, MailTokenKind.VERIFY)
+    for method in ("GET", "HEAD", "GET"):
+        page = await api.http.request(method, f"/verify-email?token={token}")
+        assert token not in page.text
+    assert (await api.login(email, PASSWORD)).status_code == 401
+    target = PAGES["/verify-email"]
+    assert (await api.http.post(target, json={"token": token})).status_code == 204
+    assert (await api.http.post(target, json={"token": token})).status_code == 400
+    assert (await api.login(email, PASSWORD)).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["?token=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "?token=", "", "?token=a&token=b"])
+async def test_whatever_is_in_the_address_is_on_no_page(api: Api, query: str) -> None:
+    plain = await api.http.get("/verify-email")
+    answer = await api.http.get(f"/verify-email{query}")
+    assert (answer.status_code, answer.text) == (200, plain.text)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("fr,de;q=0.5", "de"),
+        ("en-US", "en"),
+        ("fr", "en"),
+        ("", "en"),
+        (";;,,", "en"),
+    ],
+)
+async def test_a_page_speaks_the_reader_s_language(api: Api, accepted: str, language: str) -> None:
+    answer = await api.http.get("/verify-email", headers={"Accept-Language": accepted})
+    assert answer.headers["content-language"] == language
+    assert f'<html lang="{language}">' in answer.text
+    assert VERIFY[language].title in answer.text
+
+
+async def test_the_address_at_the_foot_of_a_mail_leads_somewhere(api: Api) -> None:
+    answer = await api.http.get("/", headers={"Accept-Language": "de"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "Wir erinnern dich" in answer.text
+
+
+def test_words_need_no_escaping() -> None:
+    for words in (*VERIFY.values(), *CANCEL_ERASURE.values()):
+        assert not set('<>&"') & set("".join(getattr(words, name) for name in words.__slots__))
