@@ -17,23 +17,30 @@ from bench.reads import BARE, EXPRESS, PETFOLIO, Rounds, ratio, typical
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PARTS = ("reads", "fires", "starts")
+WARM_UP = 50
 
 
 async def measure(options: argparse.Namespace) -> str:
-    """The report, a section per part."""
+    """The report, a section per part, printed as it grows."""
     sections = [head(options)]
+
+    def add(section: str) -> None:
+        print(section, flush=True)
+        sections.append(section)
+
     async with platform() as on:
         if "reads" in options.only:
             reads.install_peer()
-            sections.append(show_reads(await reads.run(on, options.rounds, options.seconds, options.connections)))
+            add(show_reads(await reads.run(on, options.rounds, options.seconds, options.connections)))
         if "starts" in options.only:
-            answered, started = await fires.starts(on, options.starts)
-            sections.append(show_starts(answered, started))
+            await on.owner.login()  # a token lasts ten minutes, a run may last longer
+            add(show_starts(*await fires.starts(on, options.starts)))
         if "fires" in options.only:
-            await fires.no_ops(on, 50)  # warm both paths
-            await fires.reminders(on, 50)
+            await fires.no_ops(on, WARM_UP)
+            await on.owner.login()
+            await fires.reminders(on, WARM_UP)
             real, floor = await fires.reminders(on, options.fires), await fires.no_ops(on, options.fires)
-            sections.append(show_fires(real, floor))
+            add(show_fires(real, floor))
     return "\n".join(sections)
 
 
@@ -41,7 +48,9 @@ def head(options: argparse.Namespace) -> str:
     """What was run, where, and how busy the machine was."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     busy = f" The machine had {load:.1f} runnable processes for {cores} cores when the run began."
-    command = f'make bench ARGS="--only {" ".join(options.only)} --rounds {options.rounds} --fires {options.fires}"'
+    numbers = ("rounds", "seconds", "connections", "fires", "starts")
+    given = " ".join(f"--{name} {getattr(options, name):g}" for name in numbers)
+    command = f'make bench ARGS="{given}"'
     return (
         f"# Results\n\nMeasured {datetime.now(UTC):%Y-%m-%d} on {machine.system()} {machine.machine()}, Python "
         f"{machine.python_version()}, by `{command}`.{busy}\nRatios compare what ran in the same run; absolute figures "
@@ -123,7 +132,6 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=100)
     options = parser.parse_args()
     report = asyncio.run(measure(options))
-    print(report)
     if set(options.only) == set(PARTS):
         RESULTS.write_text(report)
 

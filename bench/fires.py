@@ -31,6 +31,8 @@ from tests.person import soon
 from tests.stack import until
 
 _IN_FLIGHT = 40
+_REQUESTS = 10
+"""At once over HTTP: within the write pool of one api process, so that nobody waits for a connection."""
 _SETTLE, _IDLE = 8.0, 0.7
 _ACTIONS = {
     EventType.EVENT_TYPE_TIMER_STARTED,
@@ -70,7 +72,7 @@ async def reminders(on: Platform, count: int) -> Burst:
         answer.raise_for_status()
         made.append((answer.json()["household_id"], answer.json()["id"]))
 
-    await _all(create, count)
+    await _all(create, count, _REQUESTS)
     database = await asyncpg.connect(on.env["PETFOLIO_DATABASE_URL"], ssl=False)
     wanted = [uuid.UUID(reminder_id) for _, reminder_id in made]
     query = (
@@ -147,11 +149,11 @@ async def _first_task_done(client: Client, workflow_id: str) -> float | None:
 
 def _lead(count: int) -> float:
     """Long enough to create them all on a busy machine, and to be quiet for a while before they are due."""
-    return 10 + count / 12
+    return 15 + count / 10
 
 
-async def _all(work: Callable[[int], Awaitable[object]], count: int) -> None:
-    slots = asyncio.Semaphore(_IN_FLIGHT)
+async def _all(work: Callable[[int], Awaitable[object]], count: int, at_once: int = _IN_FLIGHT) -> None:
+    slots = asyncio.Semaphore(at_once)
 
     async def one(number: int) -> None:
         async with slots:
