@@ -33,6 +33,11 @@ class ReminderMail:
     pet_name: str | None = field(repr=False)
     due: datetime
     """On the clock of the reminder's zone; of the person's where the reminder has none."""
+    nominal: str
+    """The wall-clock time the schedule names; a date alone when it is all day."""
+    tzid: str | None
+    timezone: str
+    """The person's own."""
     late: bool
     missed: int
     step: str
@@ -143,6 +148,9 @@ class ReminderActivities:
             ),
             pet_name=pet_name,
             due=leased.occurrence.instant.astimezone(zone),
+            nominal=leased.occurrence.nominal,
+            tzid=leased.occurrence.tzid,
+            timezone=leased.timezone,
             late=leased.occurrence.late,
             missed=leased.missed,
             step=leased.step,

@@ -227,11 +227,12 @@ def _occurrence(
         nominal=text_of(nominal, all_day=schedule.all_day),
         instant=resolve(moment, schedule.tzid),
         tzid=schedule.tzid,
-        shift=(*_zone_shift(moment, schedule.tzid), *(("clamped",) if clamped else ())),
+        shift=(*zone_shift(moment, schedule.tzid), *(("clamped",) if clamped else ())),
     )
 
 
-def _zone_shift(moment: datetime, tzid: str) -> tuple[Shift, ...]:
+def zone_shift(moment: datetime, tzid: str) -> tuple[Shift, ...]:
+    """What a change of the clocks does to this naive time in this zone: `gap`, `overlap_first` or nothing."""
     zone = ZoneInfo(tzid)
     first, second = (moment.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1))
     if first == second:

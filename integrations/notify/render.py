@@ -51,9 +51,18 @@ def one_line(text: str, length: int = TEXT_LENGTH) -> str:
 
 def moment(at: datetime, language: str) -> str:
     """A time on its own clock, with the zone named: `Monday, 23 November 2026, 18:05 (Europe/Berlin)`."""
+    return f"{day(at, language)}, {clock(at)} ({at.tzinfo})"
+
+
+def day(at: datetime, language: str) -> str:
+    """A date: `Monday, 23 November 2026`, `Montag, 23. November 2026`."""
     weekday, month = _WEEKDAYS[language][at.weekday()], _MONTHS[language][at.month - 1]
-    day = f"{at.day}." if language == "de" else str(at.day)
-    return f"{weekday}, {day} {month} {at.year}, {at:%H:%M} ({at.tzinfo})"
+    return f"{weekday}, {at.day}{'.' if language == 'de' else ''} {month} {at.year}"
+
+
+def clock(at: datetime) -> str:
+    """A wall-clock time: `18:05`."""
+    return f"{at:%H:%M}"
 
 
 def _environment(*, autoescape: bool) -> Environment:
@@ -64,7 +73,7 @@ def _environment(*, autoescape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"one_line": one_line, "moment": moment}
+    environment.filters |= {"one_line": one_line, "moment": moment, "day": day, "clock": clock}
     return environment
 
 

@@ -20,6 +20,12 @@ VALUES = {
     "pet_name": "Milo",
     "description": "Half a tablet, with food.",
     "due": datetime(2026, 11, 23, 18, 5, tzinfo=BERLIN),
+    "nominal": "2026-11-23T18:05",
+    "all_day": False,
+    "here": None,
+    "planned": None,
+    "shift": None,
+    "overdue": False,
     "late": False,
     "missed": 0,
 }
