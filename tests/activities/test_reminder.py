@@ -76,6 +76,10 @@ async def test_killed_between_send_and_settle_it_is_sent_again_under_the_same_ke
     assert len(home.notifier.calls) == 2
     assert len(home.notifier.taken) == 1
     assert await home.ledger(reminder) == [("due", "email", "sent"), ("due", "in_app", "sent")]
+    reasons = await home.rows(
+        "SELECT reason FROM deliveries WHERE user_id = :id AND channel = 'email'", id=home.user_id
+    )
+    assert [row.reason for row in reasons] == ["acknowledgement_lost"]  # it may have arrived twice: counted here
 
 
 async def test_killed_between_claim_and_send_the_next_run_sends(home: Home) -> None:
