@@ -96,6 +96,13 @@ def test_where_a_date_is_skipped_the_later_nominal_speaks_for_both() -> None:
         assert told.shift == ()
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_what_overtakes_in_a_gap_is_found_however_few_are_asked_for(n: int) -> None:
+    crowded = fixed("2026-03-29T00:00", times=["02:10", "02:50", "03:00"])
+    by_instant = ["2026-03-29T03:00", "2026-03-29T02:10", "2026-03-29T02:50"]
+    assert nominals(expand(crowded, utc("2026-03-28T12:00"), n)) == by_instant[:n]
+
+
 def test_why_the_clock_shows_another_time_is_said() -> None:
     shifts = {o.nominal: o.shift for o in expand(fixed("2026-03-28T02:30"), utc("2026-03-01"), 3)}
     assert shifts == {"2026-03-28T02:30": (), "2026-03-29T02:30": ("gap",), "2026-03-30T02:30": ()}
@@ -186,6 +193,11 @@ def test_nothing_is_generated_after_2399_however_large_the_interval() -> None:
         assert max(o.instant for o in found) < utc("2400-01-01T12:00")
         assert next_after(schedule, found[-1].instant) is None
         assert next_after(schedule, utc("9999-12-31T23:59")) is None
+
+
+def test_the_last_week_ends_with_the_last_date() -> None:
+    daily = fixed("2199-12-31T09:00", freq="WEEKLY", byday=["MO", "TU", "WE", "TH", "FR", "SA", "SU"])
+    assert nominals(expand(daily, utc("2399-12-29T12:00"), 9)) == ["2399-12-30T09:00", "2399-12-31T09:00"]
 
 
 def test_a_course_is_over_after_its_count_however_late_one_looks() -> None:
