@@ -6,6 +6,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import start_http_server
 
 from api.app import create_app
 from core.clock import pin_zone_data
@@ -46,7 +47,9 @@ def main() -> None:
     # Each connection is a file; the soft limit of most systems is 1,024.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    app = create_app(settings)
+    if settings.api.metrics_port:
+        start_http_server(settings.api.metrics_port, settings.api.host)
+    app = create_app(settings, access_log=settings.log_level in ("debug", "info"))
     config = uvicorn.Config(
         app,
         host=settings.api.host,

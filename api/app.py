@@ -12,9 +12,20 @@ from api import errors, openapi
 from api.dispatch import mount
 from api.middleware.envelope import Envelope
 from api.middleware.limits import Limits
-from api.routes import ALL, codec
+from api.routes import ALL, codec, docs
 from api.services import open_services
 from core.settings import Settings
+
+EXPOSED = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+)
 
 
 class _Docs(TypedDict):
@@ -23,7 +34,7 @@ class _Docs(TypedDict):
     openapi_url: str
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, access_log: bool = False) -> FastAPI:
     """The application. It starts, and answers 503 where it must, while Postgres, Redis or Temporal are away."""
 
     @asynccontextmanager
@@ -41,21 +52,22 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     routers: list[APIRouter] = [*ALL]
     if settings.api.docs:
-        routers.append(openapi.docs_router())
+        routers.append(docs.docs_router())
     mount(app, routers)
     errors.install(app)
     openapi.install(app)
+    codec.install(app, settings)
+    app.add_middleware(Limits)
+    app.add_middleware(Envelope, deadline=settings.api.request_deadline, access_log=access_log)
     if settings.api.cors_origins:
+        # Outermost: a browser shows no answer without these headers, not even a refusal.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.api.cors_origins),
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
-            expose_headers=["ETag", "Location", "Link", "RateLimit", "RateLimit-Policy", "Retry-After"],
+            expose_headers=EXPOSED,
             allow_credentials=True,
             max_age=600,
         )
-    codec.install(app, settings)
-    app.add_middleware(Limits)
-    app.add_middleware(Envelope, deadline=settings.api.request_deadline)
     return app

@@ -12,7 +12,9 @@ from domain import recurrence
 from domain.schedule_json import from_stored
 from models.queries import reminder_views as views
 
-LONGEST = timedelta(days=366)
+LONGEST, USUAL = timedelta(days=366), timedelta(days=30)
+YEARS = range(1900, 3000)
+"""Far from the ends of what a date can be: what is computed from them stays one."""
 PER_REMINDER = 1000
 """Lines of one reminder: a quarter-hourly one fills ten days."""
 
@@ -22,8 +24,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def events(services: Services, user_id: UUID, start: datetime, end: datetime) -> dict[str, Any]:
+async def events(services: Services, user_id: UUID, start: datetime, end: datetime | None) -> dict[str, Any]:
     """The document of `CalendarOut`, `start` inclusive, `end` exclusive. Raises `Invalid` for an impossible span."""
+    if start.year not in YEARS:
+        raise invalid("from", "span_invalid", "calendars show the years 1900 to 2999")
+    end = end or start + USUAL
     if not timedelta() < end - start <= LONGEST:
         raise invalid("to", "span_invalid", "`to` lies after `from`, at most 366 days")
     known = await views.open_before(services.db, user_id, start, end)

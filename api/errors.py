@@ -38,9 +38,12 @@ TITLES: Mapping[int, str] = {
     503: "Service Unavailable",
 }
 # SQLSTATE classes and codes of a database that is away, busy or full, as opposed to a statement of ours that is wrong:
-# connection exception, insufficient resources, operator intervention (shutdown, cancelled by a time limit), deadlock,
-# serialisation failure, lock not available, a standby that refuses writes.
-_AWAY = ("08", "53", "57", "40P01", "40001", "55P03", "25006")
+# connection exception, insufficient resources, operator intervention (shutdown, cancelled by a time limit), system
+# error, deadlock, serialisation failure, lock not available, a standby that refuses writes, a transaction that took too
+# long.
+_AWAY = ("08", "53", "57", "58", "40P01", "40001", "55P03", "25006", "25P03", "25P04")
+
+_OUR_FILES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 def problem(
@@ -127,7 +130,7 @@ def _field(entry: Any) -> FieldProblem:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - how Starlette types handlers
-    if error.status_code == 405:
+    if error.status_code == 405 or request.method == "TRACE":
         return method_not_allowed(request)
     if error.status_code == 404:
         return problem(_id(request), 404, "not_found", "there is nothing here")
@@ -141,23 +144,26 @@ def method_not_allowed(request: Request) -> Response:
         match, _ = route.matches(request.scope)
         if match is not Match.NONE:
             allowed |= route.methods or set()
+    if "GET" in allowed:
+        allowed.add("HEAD")  # served by the middleware
     headers = {"Allow": ", ".join(sorted(allowed))}
     return problem(_id(request), 405, "method_not_allowed", "this path has other methods", headers=headers)
 
 
 async def _database(request: Request, error: Exception) -> Response:
-    if isinstance(error, sa.DBAPIError) and not is_away(error):
-        log.error("defect", request_id=_id(request), exc_info=error)
-        return unexpected(_id(request))
-    if isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(_AWAY):
+    if not is_away(error):
         log.error("defect", request_id=_id(request), exc_info=error)
         return unexpected(_id(request))
     log.warning("database_away", request_id=_id(request), error=type(error).__name__)
     return away(_id(request))
 
 
-def is_away(error: sa.DBAPIError) -> bool:
-    """Whether the database, not our statement, is the reason."""
+def is_away(error: Exception) -> bool:
+    """Whether the database, not our statement or our own files, is the reason."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_AWAY)
+    if not isinstance(error, sa.DBAPIError):
+        return not isinstance(error, _OUR_FILES)
     cause = error.orig.__cause__ if error.orig is not None else None
     state = getattr(error.orig, "sqlstate", None) or getattr(cause, "sqlstate", None) or ""
     gone = isinstance(cause, asyncpg.InterfaceError | OSError | TimeoutError)

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from core.errors import Malformed, PreconditionFailed
 
-_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_ENTRY = re.compile(r'[ \t]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)')
 
 
 def etag(version: int) -> str:
@@ -15,15 +15,25 @@ def etag(version: int) -> str:
     return f'"v{version}"'
 
 
-def tags(header: str) -> list[str]:
-    """The strong tags of an `If-Match` or `If-None-Match` list; weak ones never match for us. Raises `Malformed`."""
-    found = []
-    for entry in header.split(","):
-        match = _TAG.fullmatch(entry.strip())
+def _tags(request: Request, header: str, *, weak: bool) -> set[str] | None:
+    """The tags a conditional header names; None where it is absent. `*` stands for itself.
+
+    `If-Match` compares strongly, so weak tags are left out; `If-None-Match` compares weakly: a proxy that compresses
+    may have weakened ours (RFC 9110 §8.8.3.2). Raises `Malformed`.
+    """
+    given = request.headers.getlist(header)
+    if not given:
+        return None
+    text, found, position = ",".join(given).strip(), set(), 0
+    if text == "*":
+        return {"*"}
+    while position < len(text):
+        match = _ENTRY.match(text, position)
         if match is None:
             raise Malformed("entity tags are quoted strings", code="invalid_etag")
-        if not match[1]:
-            found.append(entry.strip())
+        if weak or not match[1]:
+            found.add(match[2])
+        position = match.end()
     return found
 
 
@@ -31,24 +41,23 @@ class Precondition:
     """The `If-Match` of a write: absent (last writer wins), `*`, or a list of tags."""
 
     def __init__(self, request: Request) -> None:
-        header = request.headers.get("if-match")
-        self._any = header is None or header.strip() == "*"
-        self._tags = [] if header is None or self._any else tags(header)
+        self._tags = _tags(request, "if-match", weak=False)
 
     def check(self, version: int) -> None:
         """Raise `PreconditionFailed` when somebody was quicker. Call it with the version read under the row's lock."""
-        if not self._any and etag(version) not in self._tags:
+        if self._tags is not None and self._tags.isdisjoint(("*", etag(version))):
             raise PreconditionFailed("it was changed since you read it: read it again, then send your change anew")
 
 
-async def _precondition(request: Request) -> Precondition:
+async def precondition(request: Request) -> Precondition:
+    """The precondition of this request. Raises `Malformed`."""
     return Precondition(request)
 
 
-IfMatch = Annotated[Precondition, Depends(_precondition)]
+IfMatch = Annotated[Precondition, Depends(precondition)]
 
 
 def is_unchanged(request: Request, version: int) -> bool:
     """Whether `If-None-Match` already names this version: the answer is 304."""
-    header = request.headers.get("if-none-match")
-    return header is not None and (header.strip() == "*" or etag(version) in tags(header))
+    known = _tags(request, "if-none-match", weak=True)
+    return known is not None and not known.isdisjoint(("*", etag(version)))

@@ -1,6 +1,5 @@
 """What can be done with a health record over HTTP: load and authorise, present, create, change, remove."""
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,7 +17,8 @@ from api.services import Services, services_of
 from core.crypto import FieldCipher, Subject
 from core.errors import FieldProblem, Forbidden, Invalid, NotFound
 from core.ids import new_id
-from domain.money import Money, from_minor, from_number
+from domain import health
+from domain.money import Money, from_minor
 from models.health import HealthRecord
 from models.household import Role
 from models.queries import health_records, pets
@@ -52,8 +52,7 @@ WritableRecord = Annotated[HealthRecord, Depends(writable_record)]
 
 async def present(cipher: FieldCipher, record: asyncpg.Record) -> dict[str, Any]:
     """The document of `RecordOut`."""
-    has_cost = record["cost_minor"] is not None
-    cost = Money(record["cost_minor"], record["currency"]) if has_cost else None
+    cost = _cost(record["cost_minor"], record["currency"])
     clear = {
         field: await cipher.open_optional(f"health_records.{field}_ct", record["id"], record[f"{field}_ct"])
         for field in SEALED
@@ -89,9 +88,7 @@ async def create(
         title_ct="",
         by_user_id=caller.user_id,
     )
-    zone, currency = await pets.household_zone(session, pet["household_id"])
-    await _write(services.cipher, record, body, currency)
-    _check_date(record, await database_now(session), pet["home_tzid"] or zone)
+    await _write(session, services.cipher, record, body)
     await health_records.add(session, record)
     return await health_records.find_in(session, caller.user_id, record.id)
 
@@ -105,24 +102,16 @@ async def change(
     for field in ("title", "record_type"):
         if field in body.model_fields_set and getattr(body, field) is None:
             raise _invalid(field, "missing", f"a record has a {field}")
-    now = await database_now(session)
-    zone, currency = await pets.household_zone(session, record.household_id)
-    unchanged = {field for field in ("cost", "cost_money") if _plain(getattr(body, field)) == current[field]}
-    await _write(services.cipher, record, body, record.currency or currency, skip=unchanged)
-    _check_date(record, now, zone)
+    await _write(session, services.cipher, record, body)
     record.version += 1
-    record.updated_at = now
+    record.updated_at = await database_now(session)
     return await health_records.find_in(session, caller.user_id, record.id)
 
 
 async def _write(
-    cipher: FieldCipher,
-    record: HealthRecord,
-    body: RecordIn | RecordUpdate,
-    currency: str,
-    skip: set[str] | frozenset[str] = frozenset(),
+    session: AsyncSession, cipher: FieldCipher, record: HealthRecord, body: RecordIn | RecordUpdate
 ) -> None:
-    given = body.model_fields_set - skip
+    given = body.model_fields_set
     subject = Subject.household(record.household_id)
     for field in given & set(SEALED):
         sealed = await cipher.seal_optional(subject, f"health_records.{field}_ct", record.id, getattr(body, field))
@@ -133,32 +122,27 @@ async def _write(
         record.state = body.state
     if "attachments" in given:
         record.attachments = [attachment.model_dump() for attachment in body.attachments or []]
-    if given & {"cost", "cost_money"}:
-        money = _money(body, given, body.currency or currency)
-        record.cost_minor = money.amount if money else None
-        record.currency = money.currency if money else None
+    zone, currency = await pets.home_of(session, record.pet_id)
+    cost = health.cost_after(_cost(record.cost_minor, record.currency), _said(body), currency)
+    record.cost_minor, record.currency = (cost.amount, cost.currency) if cost else (None, None)
+    today = (await database_now(session)).astimezone(ZoneInfo(zone)).date()
+    health.check_date(record.date_administered, today, planned=record.state == "planned")
 
 
-def _money(body: RecordIn | RecordUpdate, given: set[str], currency: str) -> Money | None:
-    by_number = from_number(body.cost, currency) if "cost" in given and body.cost is not None else None
-    if "cost_money" not in given or body.cost_money is None:
-        return by_number
-    money = from_minor(body.cost_money.amount, body.cost_money.currency)
-    if by_number is not None and by_number != money:
-        raise _invalid("cost_money", "cost_conflict", "cost and cost_money say different things: send one of them")
-    return money
+def _said(body: RecordIn | RecordUpdate) -> health.Cost:
+    said: health.Cost = {}
+    if "cost" in body.model_fields_set:
+        said["cost"] = body.cost
+    if "currency" in body.model_fields_set:
+        said["currency"] = body.currency
+    if "cost_money" in body.model_fields_set:
+        given = body.cost_money
+        said["cost_money"] = from_minor(given.amount, given.currency) if given else None
+    return said
 
 
-def _check_date(record: HealthRecord, now: datetime, zone: str) -> None:
-    today = now.astimezone(ZoneInfo(zone)).date()
-    if record.state != "planned" and record.date_administered is not None and record.date_administered > today:
-        raise _invalid("date_administered", "date_in_future", 'a future date needs "state": "planned"')
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump()
-    return float(value) if hasattr(value, "as_tuple") else value
+def _cost(minor: int | None, currency: str | None) -> Money | None:
+    return None if minor is None or currency is None else Money(minor, currency)
 
 
 def _invalid(field: str, code: str, detail: str) -> Invalid:

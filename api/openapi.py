@@ -1,15 +1,18 @@
-"""The OpenAPI document: every operation documents its refusals as problem documents; Swagger UI from our own server."""
+"""The OpenAPI document: the headers each operation takes and gives and what it refuses, read off its dependencies."""
 
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.routing import APIRoute
 
-from core.errors import NotFound
+from api.auth import current_user
+from api.etag import precondition
+from api.idempotency import idempotent
 
+Need = Callable[..., Any] | None
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "description": "RFC 9457. `code` is stable; `detail` is for people.",
@@ -51,15 +54,19 @@ REASONS = {
     "431": "The headers are larger than 16 KiB.",
     "503": "Something we depend on is away or full; `Retry-After` says when to come back.",
 }
-ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css")
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Petfolio API</title>
-<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="stylesheet" href="docs/swagger-ui.css">
-</head><body><div id="ui"></div><script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script>
-</body></html>"""
-START = "SwaggerUIBundle({url: '/openapi.json', dom_id: '#ui', deepLinking: true, persistAuthorization: true});"
-DOCS_CSP = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+_TEXT = {"schema": {"type": "string"}}
+PARAMETERS = {
+    "If-Match": "The ETag you read: 412 when the resource has changed since. Without it the last writer wins.",
+    "If-None-Match": "The ETag you have: 304 while it is still the present one.",
+    "Idempotency-Key": "One key has one effect, best a quoted UUID; repeated within 24 hours it gets the first answer.",
+}
+HEADERS = {
+    "ETag": "The version, for If-Match and If-None-Match.",
+    "Location": "Where what was made is found.",
+    "Link": 'The next page, `rel="next"`.',
+    "RateLimit": "What is left of the quota, and until when.",
+    "RateLimit-Policy": "The quota and its window.",
+    "Retry-After": "Seconds.",
 }
 
 
@@ -75,73 +82,103 @@ def install(app: FastAPI) -> None:
                     description="Keeps pets' lives on time. Errors are RFC 9457 problem documents, lists are paged by "
                     "cursor, single resources carry an ETag, POSTs take an Idempotency-Key.",
                     routes=app.routes,
-                )
+                ),
+                app.state.api_routes,
             )
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
 
 
-def docs_router() -> APIRouter:
-    """Swagger UI without a content delivery network; closed under production settings."""
-    spec = find_spec("swagger_ui")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("PETFOLIO_API__DOCS needs the package swagger-ui-py: `make env` installs it")
-    folder = Path(spec.origin).parent / "static"
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/docs")
-    async def page() -> HTMLResponse:
-        """The page."""
-        return HTMLResponse(PAGE, headers=DOCS_CSP)
-
-    @router.get("/docs/start.js")
-    async def start() -> Response:
-        """The one line of script; in a file because the policy allows no inline scripts."""
-        return Response(START, media_type="text/javascript")
-
-    @router.get("/docs/{asset}")
-    async def asset(asset: str) -> FileResponse:
-        """Swagger UI's own files."""
-        if asset not in ASSETS:
-            raise NotFound("there is nothing here")
-        return FileResponse(folder / asset)
-
-    return router
-
-
-def _complete(document: dict[str, Any]) -> dict[str, Any]:
+def _complete(document: dict[str, Any], routes: list[APIRoute]) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = PROBLEM_SCHEMA
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            # A route may name refusals of its own, or say better why it gives a usual one.
-            own = {status: found["description"] for status, found in operation["responses"].items() if status != "422"}
-            for status in sorted({*_statuses(path, method, operation), *(own.keys() & REASONS.keys())}):
-                operation["responses"][status] = {
-                    "description": own.get(status, REASONS[status]),
-                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                }
+    for schema in schemas.values():
+        _exemplify(schema, schemas)
+    for route in routes:
+        if route.include_in_schema:
+            for method in route.methods or ():
+                _describe(document["paths"][route.path_format][method.lower()], route, method)
     return document
 
 
-def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
-    """Which refusals this operation can give, from its shape."""
+def _exemplify(schema: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """A page shows the example of its items."""
+    items = schema.get("properties", {}).get("items", {}).get("items", {})
+    example = schemas.get(str(items.get("$ref", "")).rpartition("/")[2], {}).get("examples")
+    if example and "examples" not in schema:
+        rest = {name: None for name in schema["properties"] if name != "items"}
+        schema["examples"] = [{"items": example[:1], **rest}]
+
+
+def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
+    """Add what this operation's dependencies read, and what middleware and error handlers answer."""
+    needs, fields = set(_needs(route.dependant)), getattr(route.response_model, "model_fields", {})
+    versioned = method == "GET" and "version" in fields and "{" in route.path_format
+    asks = {
+        "If-Match": precondition in needs,
+        "If-None-Match": versioned,
+        "Idempotency-Key": idempotent in needs,
+    }
+    for name, asked in asks.items():
+        if asked:
+            parameter = {"name": name, "in": "header", "required": False, "description": PARAMETERS[name], **_TEXT}
+            operation.setdefault("parameters", []).append(parameter)
+    gives = {
+        "ETag": "version" in fields,
+        "Location": "201" in operation["responses"],
+        "Link": "next_cursor" in fields,
+        "RateLimit": current_user in needs,
+        "RateLimit-Policy": current_user in needs,
+    }
+    headers = {name: {"description": HEADERS[name], **_TEXT} for name, given in gives.items() if given}
+    for status, answer in operation["responses"].items():
+        if status.startswith("2") and headers:
+            answer["headers"] = headers
+    if versioned:
+        operation["responses"]["304"] = {"description": "What you have is the present version."}
+    _refusals(operation, route, method, needs)
+
+
+def _refusals(operation: dict[str, Any], route: APIRoute, method: str, needs: set[Need]) -> None:
+    # A route may name refusals of its own, or say better why it gives a usual one.
+    own = {status: found["description"] for status, found in operation["responses"].items() if status in REASONS}
+    own.pop("422", None)
+    for status in sorted(own.keys() | _statuses(operation, route, method, needs)):
+        refusal: dict[str, Any] = {
+            "description": own.get(status, REASONS[status]),
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        if status in ("429", "503"):
+            refusal["headers"] = {"Retry-After": {"description": HEADERS["Retry-After"], **_TEXT}}
+        operation["responses"][status] = refusal
+
+
+def _statuses(operation: dict[str, Any], route: APIRoute, method: str, needs: set[Need]) -> set[str]:
+    """Which refusals this operation can give."""
+    path = route.path_format
     if not path.startswith("/api/v1"):
-        return []
-    found = {"400", "405", "414", "429", "431", "503"}
-    if operation.get("security"):
-        found |= {"401"}
-    if "{" in path:
-        found |= {"404"}
-    if operation.get("requestBody"):
-        found |= {"413", "415", "422"}
-    if operation.get("parameters"):
-        found |= {"422"}
-    if method == "post":
-        found |= {"409"}
-    if method in ("put", "patch", "delete"):
-        found |= {"403", "409", "412"}
-    return sorted(found)
+        return set()
+    has_body = "requestBody" in operation
+    acts = method == "POST" and (path.rpartition("/")[0].endswith("}") or "/integrations/" in path)
+    possible = {
+        **dict.fromkeys(("400", "405", "414", "429", "431", "503"), True),
+        "401": current_user in needs,
+        "403": "{" in path and precondition in needs,
+        "404": "{" in path,
+        "409": idempotent in needs or acts,
+        "412": precondition in needs,
+        "413": has_body,
+        "415": has_body,
+        "422": has_body or bool(operation.get("parameters")),
+    }
+    return {status for status, can in possible.items() if can}
+
+
+def _needs(dependant: Dependant) -> Iterator[Need]:
+    """What an operation depends on, directly or not."""
+    for needed in dependant.dependencies:
+        yield needed.call
+        yield from _needs(needed)

@@ -20,10 +20,11 @@ from core.crypto import FieldCipher, Subject
 from core.errors import FieldProblem, Forbidden, Invalid, NotFound
 from core.ids import new_id
 from domain import microchip, weight
+from domain.pet import check_birth_date
 from domain.recurrence import ZONES
 from models.household import Role
 from models.pet import Pet
-from models.queries import households, pets
+from models.queries import audit, households, pets
 from models.queries.clock import database_now
 
 PLAIN = ("species", "breed", "is_mixed", "sex", "neutered", "date_of_birth", "dob_precision", "home_tzid")
@@ -99,7 +100,7 @@ async def change(
         raise _invalid("name", "missing", "a pet has a name")
     pet.version += 1
     pet.updated_at = await database_now(session)
-    unchanged = {field for field in ("weight_kg", "microchip_id") if _same(current[field], getattr(body, field))}
+    unchanged = _echoed(current, body)
     home = pet.home_tzid
     await _write(session, services, caller, pet, body, skip=unchanged)
     if pet.home_tzid != home:
@@ -131,16 +132,24 @@ async def _write(
     if "microchip_id" in given:
         chip = microchip.read(body.microchip_id) if body.microchip_id else None
         index = services.chip_index(chip.code) if chip else None
-        await pets.set_primary_chip(session, services.cipher, pet, chip, index)
+        if await pets.set_primary_chip(session, services.cipher, pet, chip, index):
+            # What operators look for when somebody asks whose animal it is.
+            await audit.record(
+                session,
+                action="microchip.disputed",
+                outcome="review",
+                actor=caller.user_id,
+                subject=caller.user_id,
+                object=f"pet:{pet.id}",
+            )
 
 
 async def _check(session: AsyncSession, pet: Pet, now: datetime) -> None:
     """Rules that need the household or the day it is where the pet lives."""
     if pet.home_tzid is not None and pet.home_tzid not in ZONES:
         raise _invalid("home_tzid", "unknown_zone", "not an IANA zone of this release")
-    zone = pet.home_tzid or (await pets.household_zone(session, pet.household_id))[0]
-    if pet.date_of_birth is not None and pet.date_of_birth > now.astimezone(ZoneInfo(zone)).date():
-        raise _invalid("date_of_birth", "date_in_future", "a birth date lies in the past")
+    zone = pet.home_tzid or await pets.household_zone(session, pet.household_id)
+    check_birth_date(pet.date_of_birth, now.astimezone(ZoneInfo(zone)).date())
 
 
 async def _chip(cipher: FieldCipher, row: tuple[Any, ...]) -> Mapping[str, Any]:
@@ -158,9 +167,14 @@ async def _chip(cipher: FieldCipher, row: tuple[Any, ...]) -> Mapping[str, Any]:
     }
 
 
-def _same(current: object, given: object) -> bool:
-    """An echoed value adds no weighing and replaces no chip."""
-    return current == (float(given) if hasattr(given, "as_tuple") else given)  # type: ignore[arg-type]
+def _echoed(current: Mapping[str, Any], body: PetUpdate) -> set[str]:
+    """Fields that say again what is known, a chip in whatever form: they add no weighing and replace no chip."""
+    weight_kg, chip = body.weight_kg, body.microchip_id
+    said = {
+        "weight_kg": None if weight_kg is None else float(weight_kg),
+        "microchip_id": microchip.read(chip).code if chip else None,
+    }
+    return {field for field, value in said.items() if value == current[field]}
 
 
 def _invalid(field: str, code: str, detail: str) -> Invalid:

@@ -63,6 +63,15 @@ def logger(name: str) -> FilteringBoundLogger:
     return bound
 
 
+def plain_line(event: str, *, process: str, **fields: str | float) -> None:
+    """One line past the processors, for hot paths: a tenth of their 40 µs. Only for fields that are our own words,
+    numbers and pseudonymous ids, because nothing is redacted."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    line = orjson.dumps({**fields, "event": event, "level": "info", "process": process, "at": at})
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
 def _processors(process: str) -> list[Processor]:
     def common(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event.setdefault("level", method)

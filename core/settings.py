@@ -43,7 +43,10 @@ class DbSettings(BaseModel, frozen=True):
 
 
 class ApiSettings(BaseModel, frozen=True):
-    """The HTTP process. `drain_delay` is how long readiness says 503 before the listener closes (behind a balancer)."""
+    """The HTTP process. `drain_delay` is how long readiness says 503 before the listener closes (behind a balancer).
+
+    `metrics_port`: a listener of its own for Prometheus, on `host`; 0 means none, then only this machine may ask.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -53,6 +56,7 @@ class ApiSettings(BaseModel, frozen=True):
     drain_delay: float = 3.0
     request_deadline: float = 15.0
     processes: int = 1
+    metrics_port: int = 0
 
 
 class WorkerSettings(BaseModel, frozen=True):

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import away, unexpected
 from api.rate_limit import rate_limit_headers
 from core.ids import new_id
-from core.logging import logger
+from core.logging import logger, plain_line
 
 log = logger(__name__)
 
@@ -40,8 +40,8 @@ _SECURITY = [
 class Envelope:
     """`deadline` is in seconds: past it the caller gets 503, or a cut connection if the answer had begun."""
 
-    def __init__(self, app: ASGIApp, deadline: float) -> None:
-        self.app, self.deadline = app, deadline
+    def __init__(self, app: ASGIApp, deadline: float, *, access_log: bool) -> None:
+        self.app, self.deadline, self.access_log = app, deadline, access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -50,6 +50,8 @@ class Envelope:
         started = time.perf_counter()
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        # HEAD is GET without the body (RFC 9110 §9.3.2). The server keeps its own scope and so knows.
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         status = 0
 
         async def sealed(message: Message) -> None:
@@ -63,11 +65,13 @@ class Envelope:
                     *rate_limit_headers(scope),
                     (b"x-request-id", request_id.encode()),
                 ]
+            elif inner is not scope:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
             async with asyncio.timeout(self.deadline):
-                await self.app(scope, receive, sealed)
+                await self.app(inner, receive, sealed)
         except Exception as error:
             late = isinstance(error, TimeoutError)
             log.error("deadline" if late else "defect", request_id=request_id, exc_info=None if late else error)
@@ -76,7 +80,7 @@ class Envelope:
             answer = away(request_id, "deadline_exceeded") if late else unexpected(request_id)
             await answer(scope, receive, sealed)
         finally:
-            _account(scope, status, time.perf_counter() - started)
+            _account(inner, request_id, status, time.perf_counter() - started, access_log=self.access_log)
 
 
 def _request_id(scope: Scope) -> str:
@@ -92,12 +96,12 @@ def _counters(method: str, route: str, status: int) -> tuple[Counter, Histogram]
     return REQUESTS.labels(method, route, status), SECONDS.labels(method, route)
 
 
-def _account(scope: Scope, status: int, seconds: float) -> None:
+def _account(scope: Scope, request_id: str, status: int, seconds: float, *, access_log: bool) -> None:
     """Template and ids only: a path may hold a token, a query an address."""
-    route = getattr(scope.get("route"), "path", "unknown")
-    count, duration = _counters(scope["method"] if route != "unknown" else "other", route, status)
+    route, method = getattr(scope.get("route"), "path", "unknown"), scope["method"]
+    count, duration = _counters(method if route != "unknown" else "other", route, status)
     count.inc()
     duration.observe(seconds)
-    if status >= 500 or seconds > 1:
-        request_id = scope["state"]["request_id"]
-        log.warning("slow_or_failed", route=route, status=status, ms=round(seconds * 1000), request_id=request_id)
+    if access_log:
+        ms = round(seconds * 1000, 1)
+        plain_line("request", process="api", method=method, route=route, status=status, ms=ms, request_id=request_id)

@@ -1,4 +1,4 @@
-"""What is refused before anything is parsed: oversized, smuggling or tracing requests."""
+"""What is refused before anything is parsed: oversized and smuggling requests."""
 
 import asyncio
 import contextlib
@@ -36,14 +36,15 @@ class Limits:
         refusal = _refusal(scope)
         if refusal is not None:
             status, code, detail = refusal
-            # The connection may hold the rest of what we refused: it must not be read as a second request.
-            if status == 413:
+            # The connection may hold the rest of what we refused: it must not be read as a second request. Who asked
+            # before sending ("Expect: 100-continue") sends nothing when refused.
+            if status == 413 and not _asks_first(scope["headers"]):
                 await _discard(receive)
             headers = {"Connection": "close"}
             return await problem(scope["state"]["request_id"], status, code, detail, headers=headers)(
                 scope, receive, send
             )
-        if scope["method"] in ("GET", "HEAD", "DELETE") and not _has_body(scope["headers"]):
+        if not _has_body(scope["headers"]):
             return await self.app(scope, receive, send)
         received = 0
 
@@ -68,8 +69,6 @@ def _refusal(scope: Scope) -> tuple[int, str, str] | None:
             length = value
         elif name == b"transfer-encoding":
             chunked = True
-    if scope["method"] == "TRACE":
-        return 405, "method_not_allowed", "TRACE is not served"
     if size > MAX_HEADERS:
         return 431, "headers_too_large", "the headers are larger than 16 KiB"
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_URL:
@@ -91,6 +90,10 @@ async def _discard(receive: Receive) -> None:
                 message = await receive()
                 discarded += len(message.get("body", b""))
                 more = bool(message.get("more_body", False))
+
+
+def _asks_first(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"expect" for name, _ in headers)
 
 
 def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -1,6 +1,5 @@
 """/integrations/calendar: until a calendar is connected, the coming occurrences of the reminders."""
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -25,8 +24,7 @@ async def list_calendar_events(
     end: Annotated[AwareDatetime | None, Query(alias="to", description="Default: 30 days after `from`.")] = None,
 ) -> Response:
     """The merged calendar of at most 366 days, in order."""
-    first = start or calendar.now()
-    return computed(await calendar.events(services, caller.user_id, first, end or first + timedelta(days=30)))
+    return computed(await calendar.events(services, caller.user_id, start or calendar.now(), end))
 
 
 @router.post("/sync", operation_id="sync_calendar", status_code=202)

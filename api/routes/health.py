@@ -1,7 +1,9 @@
 """Probes and metrics. Not below /api/v1, not public, never cached by anybody but `/readyz` itself for a second."""
 
+import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import asyncpg
 from fastapi import APIRouter, Request, Response
@@ -9,10 +11,14 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.services import Services, services_of
+from core.db import AWAY
+from core.errors import NotFound
 from models.queries import schema
 
 router = APIRouter(tags=["operations"])
 CACHE_SECONDS = 1.0
+LOOK_SECONDS = 2.0
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 @router.get("/healthz", operation_id="healthz")
@@ -28,26 +34,40 @@ async def readyz(request: Request) -> JSONResponse:
     Redis and Temporal are named and do not gate: requests are served without them. 503 while draining.
     """
     state = request.app.state
-    known: tuple[float, dict[str, str]] | None = getattr(state, "readiness", None)
-    if known is None or time.monotonic() - known[0] > CACHE_SECONDS:
-        known = (time.monotonic(), await _look(services_of(request)))
-        state.readiness = known
-    dependencies = known[1]
+    look: _Look | None = getattr(state, "readiness", None)
+    if look is None or time.monotonic() - look.began > CACHE_SECONDS:
+        look = state.readiness = _Look(time.monotonic(), asyncio.ensure_future(_dependencies(services_of(request))))
+    dependencies = await asyncio.shield(look.answer)  # the look is everybody's: one caller that leaves does not end it
     ready = dependencies["postgres"] == "ok" and not getattr(state, "draining", False)
     return JSONResponse({"ready": ready, "dependencies": dependencies}, 200 if ready else 503)
 
 
 @router.get("/metrics", operation_id="metrics", include_in_schema=False)
-async def metrics() -> Response:
-    """Prometheus."""
+async def metrics(request: Request) -> Response:
+    """Prometheus, for this machine only: whoever comes through a proxy or from elsewhere finds nothing here.
+
+    A Prometheus of another machine asks `PETFOLIO_API__METRICS_PORT`.
+    """
+    client, headers = request.client, request.headers
+    if client is None or client.host not in LOOPBACK or "x-forwarded-for" in headers or "forwarded" in headers:
+        raise NotFound("there is nothing here")
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _look(services: Services) -> dict[str, str]:
-    redis = await services.redis.ping()
-    temporal = await services.gateway.reachable()
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at everything, shared by all who ask within a second."""
+
+    began: float
+    answer: asyncio.Future[dict[str, str]]
+
+
+async def _dependencies(services: Services) -> dict[str, str]:
+    postgres, redis, temporal = await asyncio.gather(
+        _postgres(services), services.redis.ping(), services.gateway.reachable()
+    )
     return {
-        "postgres": await _postgres(services),
+        "postgres": postgres,
         "redis": "ok" if redis else "degraded",
         "temporal": "ok" if temporal else "degraded",
     }
@@ -55,9 +75,10 @@ async def _look(services: Services) -> dict[str, str]:
 
 async def _postgres(services: Services) -> str:
     try:
-        revision = await schema.revision(services.db)
+        async with asyncio.timeout(LOOK_SECONDS):
+            revision = await schema.revision(services.db)
     except asyncpg.UndefinedTableError:
         return "not migrated"
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except AWAY:
         return "away"
     return "ok" if revision == schema.NEEDED else f"schema is {revision}, this release needs {schema.NEEDED}"

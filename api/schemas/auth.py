@@ -88,6 +88,12 @@ class RegisterIn(_In):
 class RegisterOut(BaseModel):
     """The same for a new and for a known address."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"status": "accepted", "detail": "If the address is yours, a mail is on its way."}]
+        }
+    )
+
     status: str = "accepted"
     detail: str = "If the address is yours, a mail is on its way."
 

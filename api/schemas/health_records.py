@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from api.schemas.plain_date import PlainDate
+
 Text200 = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Free = Annotated[str, StringConstraints(max_length=10_000)]
 RecordType = Annotated[
@@ -46,12 +48,22 @@ class RecordOut(BaseModel):
         json_schema_extra={
             "examples": [
                 {
+                    "id": "019aaf3e-0000-7000-8000-000000000005",
+                    "pet_id": "019aaf3e-0000-7000-8000-000000000001",
+                    "household_id": "019aaf3e-0000-7000-8000-000000000003",
                     "record_type": "vaccination",
                     "title": "Rabies",
+                    "description": None,
                     "date_administered": "2026-11-02",
                     "veterinarian": "Dr. Vet",
+                    "state": "done",
                     "cost": 54.9,
+                    "currency": "EUR",
                     "cost_money": {"amount": 5490, "currency": "EUR"},
+                    "attachments": [{"name": "invoice", "url": "https://files.example.com/1.pdf"}],
+                    "created_at": "2026-11-23T08:00:00Z",
+                    "updated_at": "2026-11-23T08:00:00Z",
+                    "version": 1,
                 }
             ]
         }
@@ -88,7 +100,7 @@ class _Fields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     description: Free | None = None
-    date_administered: date | None = None
+    date_administered: PlainDate | None = None
     veterinarian: Text200 | None = None
     state: Literal["done", "planned"] | None = None
     cost: Decimal | None = Field(default=None, ge=0, max_digits=15)
@@ -107,12 +119,29 @@ class _Fields(BaseModel):
 class RecordIn(_Fields):
     """A new record."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "record_type": "vaccination",
+                    "title": "Rabies",
+                    "date_administered": "2026-11-02",
+                    "veterinarian": "Dr. Vet",
+                    "cost": 54.9,
+                }
+            ]
+        },
+    )
+
     record_type: RecordType
     title: Text200
 
 
 class RecordUpdate(_Fields):
     """Fields present are changed, absent ones keep their value; PUT and PATCH alike."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"cost": 49.5}]})
 
     record_type: RecordType | None = None
     title: Text200 | None = None

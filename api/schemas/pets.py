@@ -7,14 +7,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from api.schemas.plain_date import PlainDate
 from models.pet import PetStatus
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 PhotoUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"]{4,2000}$", max_length=2010)]
-READ_ONLY = (
-    "id owner_id owners household_id weight microchips status created_at updated_at version profile_photo".split()
-)
+READ_ONLY = "id owner_id owners household_id weight microchips status created_at updated_at version".split()
 
 
 class WeightOut(BaseModel):
@@ -54,10 +53,37 @@ class PetOut(BaseModel):
                     "name": "Milo",
                     "species": "cat",
                     "breed": "European Shorthair",
+                    "is_mixed": False,
+                    "sex": "female",
+                    "neutered": True,
                     "date_of_birth": "2022-04-01",
+                    "dob_precision": "day",
+                    "home_tzid": None,
                     "weight_kg": 4.2,
+                    "weight": {
+                        "grams": 4200,
+                        "entered_value": "4.2",
+                        "entered_unit": "kg",
+                        "measured_at": "2026-11-23T08:00:00Z",
+                    },
                     "microchip_id": "276098102345678",
+                    "microchips": [
+                        {
+                            "id": "019aaf3e-0000-7000-8000-000000000004",
+                            "code": "276098102345678",
+                            "code_as_entered": "276 0981 0234 5678",
+                            "standard": "iso",
+                            "prefix_kind": "country",
+                            "is_primary": True,
+                            "disputed": False,
+                            "implanted_on": None,
+                            "site": None,
+                        }
+                    ],
+                    "profile_photo_url": "https://pictures.example.com/milo.jpg",
                     "status": "active",
+                    "created_at": "2026-11-23T08:00:00Z",
+                    "updated_at": "2026-11-23T08:00:00Z",
                     "version": 1,
                 }
             ]
@@ -105,7 +131,7 @@ class _Fields(BaseModel):
     is_mixed: bool | None = None
     sex: Literal["female", "male", "unknown"] | None = None
     neutered: bool | None = None
-    date_of_birth: date | None = None
+    date_of_birth: PlainDate | None = None
     dob_precision: Literal["day", "month", "year"] | None = None
     home_tzid: Annotated[str, StringConstraints(max_length=64)] | None = None
     weight_kg: Decimal | None = Field(default=None, gt=0, le=20_000, max_digits=12)
@@ -125,12 +151,30 @@ class _Fields(BaseModel):
 
 
 class PetIn(_Fields):
-    """A new pet. Without `household_id` it joins the caller's personal household."""
+    """A new pet of the caller's personal household."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Milo",
+                    "species": "cat",
+                    "breed": "European Shorthair",
+                    "date_of_birth": "2022-04-01",
+                    "weight_kg": 4.2,
+                    "microchip_id": "276 0981 0234 5678",
+                }
+            ]
+        },
+    )
 
     name: Name
 
 
 class PetUpdate(_Fields):
     """Fields present are changed, absent ones keep their value; PUT and PATCH alike."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"weight_kg": 4.35}]})
 
     name: Name | None = None

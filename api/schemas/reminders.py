@@ -162,6 +162,10 @@ class ReminderIn(_Fields):
 class ReminderUpdate(_Fields):
     """Fields present are changed, absent ones keep their value, PUT and PATCH alike; `schedule` changes as a whole."""
 
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"title": "Flea tablet", "notification_methods": ["email"]}]}
+    )
+
     title: Title | None = None
 
 
@@ -218,12 +222,63 @@ class PreviewedOut(BaseModel):
 class PreviewOut(BaseModel):
     """What a schedule leads to, with the version of the zone data it was computed with."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "occurrences": [
+                        {
+                            "key": "2026-11-30T09:00",
+                            "nominal": "2026-11-30T09:00",
+                            "instant": "2026-11-30T08:00:00Z",
+                            "local": "2026-11-30T09:00:00+01:00",
+                            "shift": [],
+                            "notice_at": "2026-11-30T08:00:00Z",
+                        }
+                    ],
+                    "tzdata": "2026f",
+                }
+            ]
+        }
+    )
+
     occurrences: list[PreviewedOut]
     tzdata: str
 
 
 class OccurrenceOut(BaseModel):
     """One nominal of a reminder with its own state."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "019aaf3e-0000-7000-8000-000000000020",
+                    "reminder_id": "019aaf3e-0000-7000-8000-000000000010",
+                    "key": "2026-11-30T09:00",
+                    "schedule_version": 1,
+                    "nominal": "2026-11-30T09:00",
+                    "instant": "2026-11-30T08:00:00Z",
+                    "tzid": "Europe/Berlin",
+                    "tzdata": "2026f",
+                    "state": "done",
+                    "late": False,
+                    "notice_at": None,
+                    "notified_at": "2026-11-30T08:00:01Z",
+                    "snooze_count": 0,
+                    "closed_at": "2026-11-30T08:12:00Z",
+                    "closed_by": "019aaf3e-0000-7000-8000-000000000002",
+                    "completed_at": "2026-11-30T08:12:00Z",
+                    "acknowledged_at": None,
+                    "acknowledged_by": None,
+                    "reason": None,
+                    "created_at": "2026-11-23T08:00:00Z",
+                    "updated_at": "2026-11-30T08:12:00Z",
+                    "version": 3,
+                }
+            ]
+        }
+    )
 
     id: UUID
     reminder_id: UUID
@@ -276,6 +331,23 @@ class SnoozeIn(BaseModel):
 
 class CalendarEventOut(BaseModel):
     """A line of the merged calendar. `source` says whose it is; an occurrence that has a row carries its id."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "source": "reminder",
+                    "reminder_id": "019aaf3e-0000-7000-8000-000000000010",
+                    "occurrence_id": None,
+                    "pet_id": "019aaf3e-0000-7000-8000-000000000001",
+                    "title": "Flea tablet",
+                    "start": "2026-11-30T08:00:00Z",
+                    "all_day": False,
+                    "state": "scheduled",
+                }
+            ]
+        }
+    )
 
     source: Literal["reminder"]
     reminder_id: UUID

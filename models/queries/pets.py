@@ -88,15 +88,16 @@ async def add_weight(session: AsyncSession, pet_id: UUID, weight: Weighing, at: 
 
 async def set_primary_chip(
     session: AsyncSession, cipher: FieldCipher, pet: Pet, chip: ChipNumber | None, index: bytes | None
-) -> None:
-    """Replace the primary chip, or remove it. A number that another active pet carries is kept as `disputed`."""
+) -> bool:
+    """Replace the primary chip, or remove it. A number that another active pet carries is kept as `disputed`: the
+    answer says whether it is."""
     await session.execute(
         update(Microchip)
         .where(col(Microchip.pet_id) == pet.id, col(Microchip.is_primary), col(Microchip.removed_at).is_(None))
         .values(removed_at=func.clock_timestamp(), is_primary=False)
     )
     if chip is None or index is None:
-        return
+        return False
     row_id, subject = new_id(), Subject.household(pet.household_id)
     row = {
         "id": row_id,
@@ -112,8 +113,10 @@ async def set_primary_chip(
     accepted = await session.execute(
         insert(Microchip).values(row).on_conflict_do_nothing().returning(col(Microchip.id))
     )
-    if accepted.first() is None:
-        await session.execute(insert(Microchip).values(row | {"disputed": True}))
+    if accepted.first() is not None:
+        return False
+    await session.execute(insert(Microchip).values(row | {"disputed": True}))
+    return True
 
 
 async def retire(session: AsyncSession, pet: Pet) -> None:
@@ -126,10 +129,19 @@ async def retire(session: AsyncSession, pet: Pet) -> None:
     )
 
 
-async def household_zone(session: AsyncSession, household_id: UUID) -> tuple[str, str]:
-    """(home zone, currency) of a household."""
-    found = await session.execute(
-        text("SELECT home_tzid, currency FROM households WHERE id = :id"), {"id": household_id}
+async def home_of(session: AsyncSession, pet_id: UUID) -> tuple[str, str]:
+    """(zone, currency) of the home a pet lives in: its own zone where it has one."""
+    query = text(
+        """
+        SELECT coalesce(p.home_tzid, h.home_tzid), h.currency
+        FROM pets p JOIN households h ON h.id = p.household_id WHERE p.id = :id
+        """
     )
-    zone, currency = found.one()
+    zone, currency = (await session.execute(query, {"id": pet_id})).one()
     return zone, currency
+
+
+async def household_zone(session: AsyncSession, household_id: UUID) -> str:
+    """The home zone of a household."""
+    query = text("SELECT home_tzid FROM households WHERE id = :id")
+    return str((await session.execute(query, {"id": household_id})).scalar_one())
