@@ -73,7 +73,7 @@ def _command(site: Site) -> Command:
         "s3.config": folder / "s3.json",
     }
     argv = (_binary(), f"-logdir={site.logs / 's3'}", "mini", *(f"-{name}={value}" for name, value in flags.items()))
-    return Command(argv, env={"GOMEMLIMIT": "200MiB"}, cwd=folder)
+    return Command(argv, env={"GOMEMLIMIT": "100MiB"}, cwd=folder)
 
 
 def _provision(site: Site) -> None:
