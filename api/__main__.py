@@ -29,6 +29,11 @@ class Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)  # type: ignore[arg-type]
 
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Ends as it was asked to: with 0, not by raising the signal once more."""
+        await super().shutdown(sockets)  # type: ignore[arg-type]
+        self._captured_signals.clear()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal closes readiness and, after the delay, the listener; a second one does it at once."""
         again, self._app.state.draining = getattr(self._app.state, "draining", False), True

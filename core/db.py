@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 import orjson
+from asyncpg.pool import PoolAcquireContext
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from core.errors import Unavailable
@@ -47,28 +48,33 @@ class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
 
 
+class Reads(asyncpg.Pool):  # type: ignore[misc]  # asyncpg has no types
+    """asyncpg's pool, whose callers wait for a connection as long as ours wait anywhere, and not forever."""
+
+    def acquire(self, *, timeout: float = ACQUIRE_SECONDS) -> PoolAcquireContext:
+        """A connection, or `TimeoutError`. All other methods come through here."""
+        return super().acquire(timeout=timeout)
+
+
 class Database:
     """The pools of one process. Made by `connect`, closed by leaving its context."""
 
-    def __init__(self, engine: AsyncEngine, reads: asyncpg.Pool) -> None:
+    def __init__(self, engine: AsyncEngine, reads: Reads) -> None:
         self.engine = engine
         self.reads = reads
         self.sessions: SessionFactory = async_sessionmaker(engine, expire_on_commit=False)
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """Rows of a hot read. Never decides anything: it may run beside a transaction that changes them."""
-        async with self.reads.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            return list(await connection.fetch(query, *arguments))
+        return list(await self.reads.fetch(query, *arguments))
 
     async def fetch_row(self, query: str, *arguments: object) -> asyncpg.Record | None:
         """The one row of a hot read, if it exists."""
-        async with self.reads.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            return await connection.fetchrow(query, *arguments)
+        return await self.reads.fetchrow(query, *arguments)
 
     async def fetch_value(self, query: str, *arguments: object) -> object:
         """The first column of the one row of a hot read."""
-        async with self.reads.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            return await connection.fetchval(query, *arguments)
+        return await self.reads.fetchval(query, *arguments)
 
 
 @asynccontextmanager
@@ -88,9 +94,20 @@ async def connect(settings: Settings, size: PoolSize) -> AsyncIterator[Database]
         json_deserializer=orjson.loads,
         hide_parameters=True,
     )
-    reads = await asyncpg.create_pool(
-        url, min_size=0, max_size=size.reads, init=_decode_json, reset=_keep_state, **connect_args
+    reads = Reads(
+        url,
+        min_size=0,
+        max_size=size.reads,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        init=_decode_json,
+        reset=_keep_state,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+        **connect_args,
     )
+    await reads
     try:
         yield Database(engine, reads)
     finally:
