@@ -20,7 +20,7 @@ from core.crypto import FieldCipher, Subject
 from core.errors import Conflict, FieldProblem, Invalid, NotFound
 from core.ids import new_id
 from domain import recurrence, reminder_machine
-from domain.recurrence import TZDATA_VERSION, Schedule, TzMode
+from domain.recurrence import TZDATA_VERSION, Fixed, Schedule, TzMode
 from domain.reminder_actions import Complete, End, Move, Pause, Reschedule, Resume, SeriesEnded, Undo
 from domain.reminder_series import Change, ReminderClass, ReminderState, Series, Warned
 from domain.schedule_json import Zones, from_shorthand, from_stored, parse_schedule, repeat_interval
@@ -221,12 +221,26 @@ def _changed_schedule(body: ReminderUpdate, current: dict[str, Any], series: Ser
     if asked is not None:
         raise invalid("schedule", "schedule_and_shorthand", "change schedule, or reminder_date and repeat_interval")
     word = body.repeat_interval if "repeat_interval" in body.model_fields_set else current["repeat_interval"]
-    at = body.reminder_date or (current["reminder_date"] and current["reminder_date"].isoformat())
+    at = body.reminder_date or (_kept_start(series.schedule) if word else None) or _text(current["reminder_date"])
     if at is None:
         raise invalid("reminder_date", "missing_field", "this reminder has ended: give it a new date")
     tz_mode: TzMode = getattr(series.schedule, "tz_mode", "pet_home")
     tzid = zone_in_force(series.schedule, zones)
     return from_shorthand(at, word, tzid=tzid, tz_mode=tz_mode, version=version)
+
+
+def _kept_start(schedule: Schedule) -> str | None:
+    """Another rhythm keeps the start, as an edited RRULE keeps its DTSTART (RFC 5545 §3.8.5.3).
+
+    The next instant would not do: in February the 31st stands on the 28th, and in a gap of the clock an hour late.
+    """
+    if not isinstance(schedule, Fixed):
+        return None
+    return schedule.start.date().isoformat() if schedule.all_day else schedule.start.isoformat()
+
+
+def _text(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None
 
 
 def _shorthand_changed(body: ReminderUpdate, current: dict[str, Any]) -> bool:
