@@ -120,9 +120,9 @@ async def test_a_killed_supervisor_leaves_nothing_that_up_does_not_end_and_ctrl_
         assert not any(map(alive, left))
         assert (await stack.status())["ready"] is True
 
-        children = supervisor(stack).children(recursive=True)
+        tree = [supervisor(stack), *supervisor(stack).children(recursive=True)]
         os.kill(supervisor(stack).pid, signal.SIGINT)
-        await until(lambda: not any(map(alive, children)), within=30, what="every process has ended")
+        await until(lambda: not any(map(alive, tree)), within=30, what="every process has ended")
         lines = (stack.data_dir / "logs/supervisor.log").read_text().splitlines()
         stopped = [line.split()[0] for line in lines if line.endswith("stopped")]
         assert (stopped[0], stopped[1], stopped[-1]) == ("api", "worker-core", "postgres")

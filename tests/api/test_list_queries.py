@@ -1,0 +1,78 @@
+"""Lists stay quick in a database of many households: every list query finds its rows through an index."""
+
+from typing import Any
+
+import pytest
+
+from core.db import Database
+from models.queries import health_records, pets, reminder_views, workflows
+from tests.api.signing_in import Api, Person
+
+# Row n of a table belongs to household n modulo the number of households, and so on up.
+USERS, PETS, RECORDS, REMINDERS, OCCURRENCES = 400, 4_000, 12_000, 4_000, 12_000
+GROWTH = {
+    "users": (USERS, "'id', md5('u' || n)::uuid, 'email_bidx', '\\x' || md5('b' || n)"),
+    "households": (USERS, "'id', md5('h' || n)::uuid"),
+    "memberships": (
+        USERS,
+        "'id', md5('m' || n)::uuid, 'user_id', md5('u' || n)::uuid, 'household_id', md5('h' || n)::uuid",
+    ),
+    "pets": (PETS, f"'id', md5('p' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid"),
+    "health_record_ids": (RECORDS, f"'id', md5('d' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
+    "health_records": (RECORDS, f"'id', md5('d' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
+    "reminders": (REMINDERS, f"'id', md5('r' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid"),
+    "occurrences": (
+        OCCURRENCES,
+        f"'id', md5('o' || n)::uuid, 'key', 'k' || n, 'reminder_id', md5('r' || n % {REMINDERS} + 1)::uuid",
+    ),
+}
+BIG = ("pets", "health_records", "reminders", "occurrences")
+
+
+@pytest.fixture(scope="module")
+async def person(api: Api, db: Database) -> Person:
+    """Somebody with one of everything, in a database where many others have as much."""
+    person = await api.person()
+    pet = (await person.request("POST", "/pets", {"name": "Milo"})).json()["id"]
+    await person.request("POST", f"/pets/{pet}/records", {"record_type": "visit", "title": "Check-up"})
+    later = {"title": "Walk", "reminder_date": "2030-01-01T08:00:00Z", "pet_id": pet}
+    assert (await person.request("POST", "/reminders", later)).status_code == 201
+    for table, (count, fields) in GROWTH.items():
+        await db.reads.execute(
+            f"INSERT INTO {table} SELECT (jsonb_populate_record(one, jsonb_build_object({fields}))).* "
+            f"FROM {table} one, generate_series(1, {count}) n WHERE one.id = (SELECT id FROM {table} LIMIT 1)"
+        )
+    await db.reads.execute("ANALYZE")
+    return person
+
+
+LISTS = [
+    (pets._PAGE, lambda own: (own["user"], None, 51)),
+    (pets._ONE, lambda own: (own["user"], own["pet"])),
+    (health_records._PAGE, lambda own: (own["user"], own["pet"], None, 51)),
+    (health_records._ONE, lambda own: (own["user"], own["record"])),
+    (reminder_views._PAGE, lambda own: (own["user"], None, 51, None, None)),
+    (reminder_views._OCCURRENCE_PAGE, lambda own: (own["user"], own["reminder"], 51, None, None)),
+    (workflows._REMINDERS, lambda own: (own["user"], None, 51)),
+]
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize(
+    ("query", "arguments"), LISTS, ids=["pets", "pet", "diary", "record", "reminders", "occurrences", "workflows"]
+)
+async def test_no_list_reads_a_whole_table(person: Person, db: Database, query: str, arguments: Any, mode: str) -> None:
+    row = await db.fetch_row(
+        """SELECT (SELECT p.id FROM pets p JOIN memberships m USING (household_id) WHERE m.user_id = $1) AS pet,
+                  (SELECT r.id FROM reminders r WHERE r.user_id = $1 ORDER BY r.created_at LIMIT 1) AS reminder,
+                  (SELECT h.id FROM health_records h WHERE h.by_user_id = $1
+                    ORDER BY h.created_at LIMIT 1) AS record""",
+        person.user_id,
+    )
+    assert row is not None
+    own = dict(row) | {"user": person.user_id}
+    async with db.reads.acquire() as connection, connection.transaction():
+        await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        plan = [line[0] for line in await connection.fetch(f"EXPLAIN {query}", *arguments(own))]
+    read_whole = [line for line in plan if "Seq Scan" in line and any(f" on {table}" in line for table in BIG)]
+    assert not read_whole, "\n".join(plan)
