@@ -18,12 +18,12 @@ SERVER_CORE, DRIVER_CORE = CORES[-1], CORES[0]
 """Different ones where there are two."""
 
 
-def start(command: Sequence[str], core: int | None, env: Mapping[str, str], cwd: Path = ROOT) -> subprocess.Popen[str]:
+def start(
+    command: Sequence[str], core: int | None, env: Mapping[str, str], cwd: Path = ROOT, stdout: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """Start it on one core; None leaves it where the system puts it."""
     pin = None if core is None or len(CORES) < 2 else lambda: os.sched_setaffinity(0, {core})
-    return subprocess.Popen(
-        command, env={**os.environ, **env}, cwd=cwd, preexec_fn=pin, stdout=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, env={**os.environ, **env}, cwd=cwd, preexec_fn=pin, stdout=stdout, text=True)
 
 
 def python(*arguments: str) -> list[str]:
@@ -34,7 +34,8 @@ def python(*arguments: str) -> list[str]:
 @contextmanager
 def serving(command: Sequence[str], env: Mapping[str, str], url: str, token: str, cwd: Path = ROOT) -> Iterator[int]:
     """A server on the servers' core, from its first good answer to its end. Gives its pid."""
-    process = start(command, SERVER_CORE, env, cwd)
+    # Its log is written and thrown away: in a pipe that nobody empties it would stop the server at 64 KiB.
+    process = start(command, SERVER_CORE, env, cwd, subprocess.DEVNULL)
     try:
         _wait_for(url, token, process)
         yield process.pid

@@ -6,27 +6,38 @@ from typing import NoReturn
 
 from core.clock import pin_zone_data
 from core.logging import configure_logging, logger
-from core.settings import read_settings
+from core.settings import Settings, read_settings
+from temporal.queues import ROLES
 from workers.lifecycle import leave
-from workers.process import run_worker
-from workers.registry import ROLES
-from workers.setup import run_setup
+
+SETUP = "setup"
 
 
 def main() -> NoReturn:
     """Parse, run, leave with the exit code. A failure is one logged line with its cause."""
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
-    parser.add_argument("role", choices=[*ROLES, "setup"])
+    parser.add_argument("role", choices=[*ROLES, SETUP])
     role: str = parser.parse_args().role
     settings = read_settings()
     configure_logging(settings.log_level, process=role)
     try:
         pin_zone_data()
-        code = asyncio.run(run_setup(settings) if role == "setup" else run_worker(settings, role))
+        code = asyncio.run(_run(settings, role))
     except Exception:
         logger(__name__).exception("process_failed", role=role)
         code = 1
     leave(code)
+
+
+async def _run(settings: Settings, role: str) -> int:
+    # Each imports only what it needs: a worker no Alembic, a deploy no activities; half a second of a start.
+    if role == SETUP:
+        from workers.setup import run_setup  # noqa: PLC0415
+
+        return await run_setup(settings)
+    from workers.process import run_worker  # noqa: PLC0415
+
+    return await run_worker(settings, role)
 
 
 if __name__ == "__main__":

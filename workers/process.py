@@ -13,6 +13,7 @@ from core.telemetry import tracing
 from temporal.client import connect_when_up, runtime
 from temporal.gateway import Gateway
 from temporal.namespace import ensure_namespace
+from temporal.queues import ROLES
 from workers import registry
 from workers.composition import Parts, compose
 from workers.health import Readiness, health_server
@@ -46,10 +47,10 @@ async def _poll(
 ) -> bool:
     await ensure_namespace(client)
     bound = registry.activities(parts)
-    workers = [_worker(client, parts.settings, queue, bound) for queue in registry.ROLES[role]]
+    workers = [_worker(client, parts.settings, queue, bound) for queue in ROLES[role]]
     polling = [asyncio.create_task(worker.run(), name=f"worker-{worker.task_queue}") for worker in workers]
     readiness.polling = True
-    log.info("polling", role=role, queues=registry.ROLES[role])
+    log.info("polling", role=role, queues=ROLES[role])
     clean = await first_to_end([*polling, relaying], stop)
     readiness.polling = False
     # Polling stops at once; activities get `graceful_shutdown_seconds` before they are cancelled.

@@ -1,4 +1,4 @@
-"""What runs where: workflows and activities by task queue, queues by role, and how each kind of outbox row is sent.
+"""What runs where: workflows and activities by task queue, and how each kind of outbox row is sent.
 
 To add a feature: its workflow to `WORKFLOWS`, its activities to `activities`, and, if rows start it, its kind to
 `OUTBOX`.
@@ -22,9 +22,6 @@ from workers.sender import OutboxKind
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
-
-ROLES: Final[Mapping[str, tuple[str, ...]]] = {"core": (queues.CORE,)}
-"""Queues each role polls. The relay runs beside the role `core`."""
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
     queues.CORE: (MailWorkflow, ReconcileWorkflow, ReminderWorkflow),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from core.db import API_POOL, WORKER_POOL
 from infra.local.table import SERVICES
-from workers.registry import ROLES
+from temporal.queues import ROLES
 
 MAX_CONNECTIONS = 300
 RESERVED = 40

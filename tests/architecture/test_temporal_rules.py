@@ -8,9 +8,10 @@ from itertools import chain
 
 from temporalio import activity, workflow
 
+from temporal.queues import ROLES
 from tests.architecture.registered import activities_by_queue
 from tests.architecture.source import Module, Violation, called, dotted, modules, parse, report
-from workers.registry import OUTBOX, ROLES, WORKFLOWS
+from workers.registry import OUTBOX, WORKFLOWS
 
 _WORKFLOW_ID = re.compile(r"^(?:(?:household|user)/[^/]+/.|system/.)")
 

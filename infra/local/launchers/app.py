@@ -13,16 +13,13 @@ _DATA_SERVICES = ("postgres", "temporal")
 _ADDRESSES = ("PETFOLIO_DATABASE_URL", "PETFOLIO_TEMPORAL_ADDRESS")
 _SETUP_CODE = ("core", "domain", "models", "integrations", "temporal", "activities", "workflows", "workers")
 _MARK = "release"
-# On one machine everybody comes from 127.0.0.1: what counts an address would count them all as one.
-_PER_ADDRESS = ("ANONYMOUS", "LOGIN", "LOGIN_HOURLY", "REGISTRATION")
+# Everybody on this machine is one network: a limit per network would count all of them as one.
+_PER_NETWORK = ("ANONYMOUS", "LOGIN", "LOGIN_HOURLY", "REGISTRATION")
 _ROOMY = '{"quota": 6000, "window": 60, "burst": 1000}'
-
-
 _HABITS = {
     "PETFOLIO_API__DOCS": "true",
     "PETFOLIO_API__DRAIN_DELAY": "0",
-    # Everybody on this machine is one network to a limit per network: ten sign-ups an hour would end a day of work.
-    "PETFOLIO_RATE_LIMITS__REGISTRATION": '{"quota": 600, "window": 60, "burst": 200}',
+    **{f"PETFOLIO_RATE_LIMITS__{policy}": _ROOMY for policy in _PER_NETWORK},
 }
 
 
@@ -37,7 +34,6 @@ def _shared(site: Site) -> Mapping[str, str]:
         "PETFOLIO_API__PORT": str(site.ports["api"]),
         "PETFOLIO_CODEC_OPEN_ON_LOOPBACK": "true",
         "PYTHONTZPATH": "",
-        **{f"PETFOLIO_RATE_LIMITS__{policy}": _ROOMY for policy in _PER_ADDRESS},
     }
 
 
