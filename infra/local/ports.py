@@ -1,4 +1,4 @@
-"""Ports: one block of 100 from a base port, every one on loopback.
+"""Ports: one block of 100 from a base port, and one that SeaweedFS wants elsewhere, every one on loopback.
 
 Each can be moved with `PETFOLIO_PORT_<NAME>`. Linux hands out ports from 32768 to outgoing connections, so a block
 lies below; a port is bound once as a test before its service starts, and a taken one is never freed by us.
@@ -34,7 +34,9 @@ OFFSETS: Mapping[str, int] = {
     "s3_filer": 36,
     "s3_filer_grpc": 37,
     "s3_admin": 38,
-    "s3_admin_grpc": 39,
+    # SeaweedFS' own worker looks for it 10,000 above `s3_admin` whatever it was told, and spins a quarter of a core
+    # while it finds nothing there.
+    "s3_admin_grpc": 10_038,
     "aws": 40,
     "worker_core_metrics": 70,
     "worker_core_health": 71,
