@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import asyncpg
 import orjson
-from asyncpg.pool import PoolAcquireContext
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from core.errors import Unavailable
+from core.read_pool import ReadPool
 from core.settings import Settings
 
 SessionFactory = async_sessionmaker[AsyncSession]
@@ -48,33 +48,16 @@ class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
 
 
-class Reads(asyncpg.Pool):  # type: ignore[misc]  # asyncpg has no types
-    """asyncpg's pool, whose callers wait for a connection as long as ours wait anywhere, and not forever."""
-
-    def acquire(self, *, timeout: float = ACQUIRE_SECONDS) -> PoolAcquireContext:
-        """A connection, or `TimeoutError`. All other methods come through here."""
-        return super().acquire(timeout=timeout)
-
-
 class Database:
-    """The pools of one process. Made by `connect`, closed by leaving its context."""
+    """The pools of one process. Made by `connect`, closed by leaving its context.
 
-    def __init__(self, engine: AsyncEngine, reads: Reads) -> None:
+    A hot read never decides anything: it may run beside a transaction that changes what it sees.
+    """
+
+    def __init__(self, engine: AsyncEngine, reads: ReadPool) -> None:
         self.engine = engine
         self.reads = reads
         self.sessions: SessionFactory = async_sessionmaker(engine, expire_on_commit=False)
-
-    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        """Rows of a hot read. Never decides anything: it may run beside a transaction that changes them."""
-        return list(await self.reads.fetch(query, *arguments))
-
-    async def fetch_row(self, query: str, *arguments: object) -> asyncpg.Record | None:
-        """The one row of a hot read, if it exists."""
-        return await self.reads.fetchrow(query, *arguments)
-
-    async def fetch_value(self, query: str, *arguments: object) -> object:
-        """The first column of the one row of a hot read."""
-        return await self.reads.fetchval(query, *arguments)
 
 
 @asynccontextmanager
@@ -94,20 +77,18 @@ async def connect(settings: Settings, size: PoolSize) -> AsyncIterator[Database]
         json_deserializer=orjson.loads,
         hide_parameters=True,
     )
-    reads = Reads(
-        url,
-        min_size=0,
-        max_size=size.reads,
-        max_queries=50_000,
-        max_inactive_connection_lifetime=300.0,
-        init=_decode_json,
-        reset=_keep_state,
-        loop=None,
-        connection_class=asyncpg.Connection,
-        record_class=asyncpg.Record,
-        **connect_args,
-    )
-    await reads
+
+    async def connection() -> asyncpg.Connection:
+        made = await asyncpg.connect(url, **connect_args)
+        try:
+            for name in ("json", "jsonb"):
+                await made.set_type_codec(name, encoder=_dumps, decoder=orjson.loads, schema="pg_catalog")
+        except BaseException:
+            made.terminate()
+            raise
+        return made
+
+    reads = ReadPool(connection, size=size.reads, wait_seconds=ACQUIRE_SECONDS)
     try:
         yield Database(engine, reads)
     finally:
@@ -143,14 +124,5 @@ async def raw_connection(session: AsyncSession) -> asyncpg.Connection:
     return connection.driver_connection
 
 
-async def _decode_json(connection: asyncpg.Connection) -> None:
-    for name in ("json", "jsonb"):
-        await connection.set_type_codec(name, encoder=_dumps, decoder=orjson.loads, schema="pg_catalog")
-
-
 def _dumps(value: object) -> str:
     return orjson.dumps(value).decode()
-
-
-async def _keep_state(connection: asyncpg.Connection) -> None:
-    """asyncpg's own reset costs 40 µs at every release; our reads never SET, LISTEN or make temporary tables."""

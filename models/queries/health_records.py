@@ -32,7 +32,7 @@ ORDER BY r.id DESC LIMIT $4"""
 
 async def find(db: Database, user_id: UUID, record_id: UUID) -> asyncpg.Record | None:
     """The record as `user_id` may see it."""
-    return await db.fetch_row(_ONE, user_id, record_id)
+    return await db.reads.fetchrow(_ONE, user_id, record_id)
 
 
 async def find_in(session: AsyncSession, user_id: UUID, record_id: UUID) -> asyncpg.Record:
@@ -43,7 +43,7 @@ async def find_in(session: AsyncSession, user_id: UUID, record_id: UUID) -> asyn
 
 async def page(db: Database, user_id: UUID, pet_id: UUID, before: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
     """The diary of a pet, newest first, before an id."""
-    return await db.fetch(_PAGE, user_id, pet_id, before, limit)
+    return await db.reads.fetch(_PAGE, user_id, pet_id, before, limit)
 
 
 async def lock(session: AsyncSession, user_id: UUID, record_id: UUID) -> tuple[HealthRecord, Membership] | None:

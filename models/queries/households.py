@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.read_pool import ReadPool
 from models.household import Household, Membership, Role
 
 _PERSONAL = """
@@ -20,7 +20,7 @@ async def create(session: AsyncSession, household_id: UUID, owner_id: UUID, *, h
     session.add(Membership(household_id=household_id, user_id=owner_id, role=Role.OWNER))
 
 
-async def personal_household(reads: asyncpg.Pool, user_id: UUID) -> UUID | None:
+async def personal_household(reads: ReadPool, user_id: UUID) -> UUID | None:
     """Where a person's new pets go when they do not say: the first household they own. Made at registration."""
     found: UUID | None = await reads.fetchval(_PERSONAL, user_id)
     return found

@@ -6,6 +6,7 @@ Each call is its own transaction, never part of a caller's: a key is committed b
 import asyncpg
 
 from core.crypto import Subject, WrappedKey
+from core.read_pool import ReadPool
 
 _COLUMNS = "kid, owner_kind, owner_id, key_version, wrapped_dek, kek_id, destroyed_at IS NOT NULL AS destroyed"
 _NEWEST = f"""
@@ -21,7 +22,7 @@ _INSERT = """
 class KeyTable:
     """What `integrations.keys.store.KeyRows` asks for. `pool` may lead to a database with a shorter backup."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: ReadPool) -> None:
         self._pool = pool
 
     async def newest(self, subject: Subject) -> WrappedKey | None:

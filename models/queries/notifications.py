@@ -37,12 +37,12 @@ _READ = text(
 
 async def page(db: Database, user_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
     """The newest first, before an id."""
-    return await db.fetch(PAGE, user_id, after, limit)
+    return await db.reads.fetch(PAGE, user_id, after, limit)
 
 
 async def unread(db: Database, user_id: UUID) -> int:
     """How many of them nobody has read, at most `UNREAD_SHOWN`."""
-    row = await db.fetch_row(_UNREAD, user_id)
+    row = await db.reads.fetchrow(_UNREAD, user_id)
     return int(row[0]) if row else 0
 
 

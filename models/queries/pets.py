@@ -41,7 +41,7 @@ _PAGE = _PET + "($2::uuid IS NULL OR p.id > $2) ORDER BY p.id LIMIT $3"
 
 async def find(db: Database, user_id: UUID, pet_id: UUID) -> asyncpg.Record | None:
     """The pet as `user_id` may see it; None for what does not exist or is not theirs."""
-    return await db.fetch_row(_ONE, user_id, pet_id)
+    return await db.reads.fetchrow(_ONE, user_id, pet_id)
 
 
 async def find_in(session: AsyncSession, user_id: UUID, pet_id: UUID) -> asyncpg.Record:
@@ -52,7 +52,7 @@ async def find_in(session: AsyncSession, user_id: UUID, pet_id: UUID) -> asyncpg
 
 async def page(db: Database, user_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
     """Pets of all the user's households, oldest first, after an id."""
-    return await db.fetch(_PAGE, user_id, after, limit)
+    return await db.reads.fetch(_PAGE, user_id, after, limit)
 
 
 async def lock(session: AsyncSession, user_id: UUID, pet_id: UUID) -> tuple[Pet, Membership] | None:

@@ -88,7 +88,7 @@ async def place(session: AsyncSession, user_id: UUID, pet_id: UUID | None) -> Pl
 
 async def find(db: Database, user_id: UUID, reminder_id: UUID) -> asyncpg.Record | None:
     """One reminder."""
-    return await db.fetch_row(_ONE, user_id, reminder_id)
+    return await db.reads.fetchrow(_ONE, user_id, reminder_id)
 
 
 async def find_in(session: AsyncSession, user_id: UUID, reminder_id: UUID) -> asyncpg.Record:
@@ -100,12 +100,12 @@ async def page(
     db: Database, user_id: UUID, after: UUID | None, limit: int, pet_id: UUID | None, state: str | None
 ) -> Sequence[asyncpg.Record]:
     """Reminders of all the user's households, oldest first."""
-    return await db.fetch(_PAGE, user_id, after, limit, pet_id, state)
+    return await db.reads.fetch(_PAGE, user_id, after, limit, pet_id, state)
 
 
 async def occurrence(db: Database, user_id: UUID, occurrence_id: UUID) -> asyncpg.Record | None:
     """One occurrence."""
-    return await db.fetch_row(_ONE_OCCURRENCE, user_id, occurrence_id)
+    return await db.reads.fetchrow(_ONE_OCCURRENCE, user_id, occurrence_id)
 
 
 async def occurrence_in(session: AsyncSession, user_id: UUID, occurrence_id: UUID) -> asyncpg.Record:
@@ -117,19 +117,19 @@ async def occurrences(
     db: Database, user_id: UUID, reminder_id: UUID, limit: int, after: tuple[datetime, UUID] | None
 ) -> Sequence[asyncpg.Record]:
     """The diary of a reminder, newest first."""
-    return await db.fetch(_OCCURRENCE_PAGE, user_id, reminder_id, limit, *(after or (None, None)))
+    return await db.reads.fetch(_OCCURRENCE_PAGE, user_id, reminder_id, limit, *(after or (None, None)))
 
 
 async def active(db: Database, user_id: UUID) -> Sequence[asyncpg.Record]:
     """Every reminder of the user's households that still plans something."""
-    return await db.fetch(_COMING, user_id)
+    return await db.reads.fetch(_COMING, user_id)
 
 
 async def open_before(db: Database, user_id: UUID, start: datetime, end: datetime) -> Sequence[asyncpg.Record]:
     """Open occurrences up to `end`: pending ones, and what is overdue."""
-    return await db.fetch(_OPEN_BETWEEN, user_id, start, end)
+    return await db.reads.fetch(_OPEN_BETWEEN, user_id, start, end)
 
 
 async def closed_ahead(db: Database, user_id: UUID, start: datetime) -> set[tuple[UUID, str]]:
     """(reminder, key) of nominals from `start` on that are closed already, e.g. done early."""
-    return {(row["reminder_id"], row["key"]) for row in await db.fetch(_CLOSED_AHEAD, user_id, start)}
+    return {(row["reminder_id"], row["key"]) for row in await db.reads.fetch(_CLOSED_AHEAD, user_id, start)}

@@ -10,4 +10,4 @@ NEEDED: Final = "0001"
 
 async def revision(db: Database) -> str:
     """The newest migration that ran. Raises `UndefinedTableError` where none ever did."""
-    return str(await db.fetch_value("SELECT version_num FROM alembic_version"))
+    return str(await db.reads.fetchval("SELECT version_num FROM alembic_version"))

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import Select, Update, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from core.read_pool import ReadPool
 from models.session import RetiredRefresh, Session
 from models.user import User, UserState
 
@@ -28,7 +28,7 @@ class Standing:
     now: datetime
 
 
-async def is_live(reads: asyncpg.Pool, session_id: UUID, user_id: UUID) -> bool:
+async def is_live(reads: ReadPool, session_id: UUID, user_id: UUID) -> bool:
     """Whether this session of this user still counts: not revoked, of the current epoch, its user active."""
     return await reads.fetchval(_IS_LIVE, session_id, user_id) is True
 

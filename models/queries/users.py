@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from core.read_pool import ReadPool
 from models.session import MailToken, MailTokenKind
 from models.user import User, UserState
 
@@ -38,12 +39,12 @@ class Credentials:
         return self.verified and self.state == UserState.ACTIVE
 
 
-async def credentials_by_address(reads: asyncpg.Pool, email_bidx: bytes) -> Credentials | None:
+async def credentials_by_address(reads: ReadPool, email_bidx: bytes) -> Credentials | None:
     """The account of an address."""
     return _credentials(await reads.fetchrow(_BY_ADDRESS, email_bidx))
 
 
-async def credentials_by_id(reads: asyncpg.Pool, user_id: UUID) -> Credentials | None:
+async def credentials_by_id(reads: ReadPool, user_id: UUID) -> Credentials | None:
     """The account of a signed-in person."""
     return _credentials(await reads.fetchrow(_BY_ID, user_id))
 
@@ -65,7 +66,7 @@ async def lock_by_address(session: AsyncSession, email_bidx: bytes) -> User | No
     return await _locked(session, select(User).where(col(User.email_bidx) == email_bidx))
 
 
-async def find(reads: asyncpg.Pool, user_id: UUID) -> Mapping[str, Any] | None:
+async def find(reads: ReadPool, user_id: UUID) -> Mapping[str, Any] | None:
     """The columns of the account."""
     row: asyncpg.Record | None = await reads.fetchrow("SELECT * FROM users WHERE id = $1", user_id)
     return dict(row) if row else None

@@ -22,14 +22,14 @@ SELECT id, user_id, state, template, created_at, at AS updated_at
 
 async def reminders(db: Database, user_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
     """Reminders of all the user's households, oldest first, after an id."""
-    return await db.fetch(_REMINDERS, user_id, after, limit)
+    return await db.reads.fetch(_REMINDERS, user_id, after, limit)
 
 
 async def reminder(db: Database, user_id: UUID, household_id: UUID, reminder_id: UUID) -> asyncpg.Record | None:
     """One of them, if it lives in that household."""
-    return await db.fetch_row(_ONE_REMINDER, user_id, household_id, reminder_id)
+    return await db.reads.fetchrow(_ONE_REMINDER, user_id, household_id, reminder_id)
 
 
 async def mail(db: Database, user_id: UUID, delivery_id: UUID) -> asyncpg.Record | None:
     """A mail to the user that is no reminder: verification, notices."""
-    return await db.fetch_row(_ONE_MAIL, user_id, delivery_id)
+    return await db.reads.fetchrow(_ONE_MAIL, user_id, delivery_id)

@@ -62,7 +62,9 @@ async def test_the_token_opens_payloads_and_each_call_is_noted(guarded: Settings
     async with api_process(guarded) as api:
         answer = await decode(api, await sealed(keys, user_id), foreign, await sealed(keys), headers=TOKEN)
     assert texts(answer) == [b'{"seq": 7}', b"42", b'{"seq": 7}']
-    row = await db.fetch_row("SELECT actor, object FROM audit_log WHERE action = 'temporal.decode' ORDER BY id DESC")
+    row = await db.reads.fetchrow(
+        "SELECT actor, object FROM audit_log WHERE action = 'temporal.decode' ORDER BY id DESC"
+    )
     assert row is not None
     assert tuple(row) == ("operator:token", f"3 payloads of system user:{user_id}")
 

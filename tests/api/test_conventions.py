@@ -47,7 +47,7 @@ async def unlucky(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     @routes.post("/killed", status_code=201)
     async def killed(session: UnitOfWork) -> dict[str, str]:
         pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-        await app.state.services.db.fetch_value("SELECT pg_terminate_backend($1)", pid)
+        await app.state.services.db.reads.fetchval("SELECT pg_terminate_backend($1)", pid)
         return {"made": "it"}
 
     @routes.get("/slow")
@@ -166,7 +166,9 @@ class TestIdempotencyKeys:
     async def test_the_stored_answer_is_unreadable_in_the_database(self, person: Person, db: Database) -> None:
         key = {"Idempotency-Key": "canary-key-1"}
         assert (await person.request("POST", "/pets", {"name": "Canaryname"}, headers=key)).status_code == 201
-        row = await db.fetch_row("SELECT status, headers, body_ct FROM idempotency_keys WHERE key = 'canary-key-1'")
+        row = await db.reads.fetchrow(
+            "SELECT status, headers, body_ct FROM idempotency_keys WHERE key = 'canary-key-1'"
+        )
         assert row is not None
         assert (row["status"], "Canary" in row["body_ct"]) == (201, False)
 

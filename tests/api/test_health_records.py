@@ -137,13 +137,13 @@ async def test_a_deleted_record_is_gone(person: Person, pet_id: str) -> None:
 
 async def test_free_text_is_ciphertext_in_the_database(person: Person, pet_id: str, db: Database) -> None:
     await add(person, pet_id, title="Canarytitle", description="Canarytext", veterinarian="Canaryvet")
-    rows = await db.fetch("SELECT health_records::text AS line FROM health_records")
+    rows = await db.reads.fetch("SELECT health_records::text AS line FROM health_records")
     assert not any("Canary" in row["line"] for row in rows)
 
 
 async def test_a_record_by_id_alone_reads_one_partition(person: Person, pet_id: str, db: Database) -> None:
     record = await add(person, pet_id)
-    plan = await db.fetch(
+    plan = await db.reads.fetch(
         "EXPLAIN (ANALYZE) SELECT r.* FROM health_record_ids i "
         "JOIN health_records r ON r.pet_id = i.pet_id AND r.id = i.id WHERE i.id = $1",
         record["id"],

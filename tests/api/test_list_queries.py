@@ -62,7 +62,7 @@ LISTS = [
     ("query", "arguments"), LISTS, ids=["pets", "pet", "diary", "record", "reminders", "occurrences", "workflows"]
 )
 async def test_no_list_reads_a_whole_table(person: Person, db: Database, query: str, arguments: Any, mode: str) -> None:
-    row = await db.fetch_row(
+    row = await db.reads.fetchrow(
         """SELECT (SELECT p.id FROM pets p JOIN memberships m USING (household_id) WHERE m.user_id = $1) AS pet,
                   (SELECT r.id FROM reminders r WHERE r.user_id = $1 ORDER BY r.created_at LIMIT 1) AS reminder,
                   (SELECT h.id FROM health_records h WHERE h.by_user_id = $1

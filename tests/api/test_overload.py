@@ -42,7 +42,7 @@ async def test_no_free_connection_for_a_read(api: Api, person: Person, pet: str)
     reads = api.identity.db.reads
     async with AsyncExitStack() as held:
         for _ in range(API_POOL.reads):
-            await held.enter_async_context(reads.acquire(timeout=30))
+            await held.enter_async_context(reads.acquire())
         for path in (f"/pets/{pet}", "/pets", "/users/profile"):
             began = time.monotonic()
             assert is_away(await person.request("GET", path), began), path

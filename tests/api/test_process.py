@@ -91,4 +91,4 @@ async def test_it_starts_while_everything_else_is_away(settings: Settings) -> No
 
 async def someone_waits(db: Database) -> bool:
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    return bool(await db.fetch_value(query))
+    return bool(await db.reads.fetchval(query))

@@ -27,7 +27,7 @@ async def temporal(settings: Settings, keys: KeyStore) -> Client:
 
 
 async def household_of(db: Database, person: Person) -> UUID:
-    return UUID(str(await db.fetch_value("SELECT household_id FROM memberships WHERE user_id = $1", person.user_id)))
+    return UUID(str(await db.reads.fetchval("SELECT household_id FROM memberships WHERE user_id = $1", person.user_id)))
 
 
 async def remind(
@@ -85,7 +85,9 @@ async def test_without_temporal_the_row_answers_alone(db: Database, person: Pers
 
 async def test_a_mail_to_oneself_is_shown(api: Api, db: Database) -> None:
     person = await api.person()
-    delivery = await db.fetch_value("SELECT id FROM deliveries WHERE user_id = $1 ORDER BY id LIMIT 1", person.user_id)
+    delivery = await db.reads.fetchval(
+        "SELECT id FROM deliveries WHERE user_id = $1 ORDER BY id LIMIT 1", person.user_id
+    )
     mail = (await person.request("GET", f"/workflows/{ids.mail(person.user_id, UUID(str(delivery)))}")).json()
     assert (mail["type"], mail["result"]) == ("mail", None)
     assert mail["summary"].startswith("Mail verify_email: ")
