@@ -1,7 +1,8 @@
 """Every refusal as `application/problem+json` (RFC 9457): stable `code`, never an echo of the input, never a 500 for
 something that merely is away."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -16,6 +17,8 @@ from core.errors import FieldProblem, PetfolioError
 from core.logging import logger
 
 log = logger(__name__)
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 PROBLEM = "application/problem+json"
 TITLES: Mapping[int, str] = {
@@ -73,11 +76,28 @@ def problem(
 
 def install(app: FastAPI) -> None:
     """Register the handlers below."""
-    app.add_exception_handler(PetfolioError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    for away in (sa.DBAPIError, sa.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        app.add_exception_handler(away, _database)
+    for kind, handler in _handlers().items():
+        app.add_exception_handler(kind, handler)
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """What `install` would have answered, where Starlette is not asked. Raises the error if it has no answer."""
+    handlers = _handlers()
+    handler = next((handlers[kind] for kind in type(error).__mro__ if kind in handlers), None)
+    if handler is None:
+        raise error
+    return await handler(request, error)
+
+
+@cache
+def _handlers() -> Mapping[type[Exception], Handler]:
+    database = (sa.DBAPIError, sa.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+    return {
+        PetfolioError: _refused,
+        RequestValidationError: _invalid,
+        HTTPException: _http,
+        **dict.fromkeys(database, _database),
+    }
 
 
 def unexpected(request_id: str) -> Response:

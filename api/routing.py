@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from api import idempotency, strict_json
-from api.resolver import planned
 from core.errors import PetfolioError
 
 
@@ -24,10 +23,6 @@ class Route(APIRoute):
     FastAPI leaves the function-scoped dependencies, and with them commits, after the handler below has returned
     (fastapi/routing.py, `request_response`): what is stored here is committed together with the effect.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.app = planned(self.dependant) or self.app
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wraps FastAPI's own handler."""

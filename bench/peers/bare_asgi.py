@@ -1,4 +1,4 @@
-"""The floor: bare ASGI and asyncpg doing the SELECT of `GET /pets/{id}`, and nothing else.
+"""The floor: bare ASGI and asyncpg, with its own pool, doing the SELECT of `GET /pets/{id}`.
 
 No routing, no token, no limit, no decryption, no headers: what remains is the server, the driver and the JSON.
 """
@@ -6,25 +6,25 @@ No routing, no token, no limit, no decryption, no headers: what remains is the s
 import os
 from uuid import UUID
 
+import asyncpg
 import orjson
 import uvicorn
 
-from core.db import API_POOL, connect
-from core.settings import Settings
+from core.db import API_POOL
 from models.queries import pets
 
 
 class Pets:
     """The ASGI application; its pool lives as long as the lifespan."""
 
-    def __init__(self, settings: Settings, user_id: UUID) -> None:
-        self._pools, self._user_id = connect(settings, API_POOL), user_id
+    def __init__(self, url: str, user_id: UUID) -> None:
+        self._url, self._user_id = url, user_id
 
     async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         """One request; the path's last segment is the id."""
         if scope["type"] == "lifespan":
             return await self._live(receive, send)
-        row = await pets.find(self._db, self._user_id, UUID(scope["path"].rpartition("/")[2]))
+        row = await self._pool.fetchrow(pets._ONE, self._user_id, UUID(scope["path"].rpartition("/")[2]))
         body = orjson.dumps(dict(row or {}), default=str)
         length = str(len(body)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", length)]
@@ -33,15 +33,20 @@ class Pets:
 
     async def _live(self, receive, send) -> None:  # type: ignore[no-untyped-def]
         await receive()
-        async with self._pools as self._db:
+        size = API_POOL.reads
+        async with asyncpg.create_pool(self._url, min_size=1, max_size=size, ssl=False, reset=_keep) as self._pool:
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
 
+async def _keep(_: asyncpg.Connection) -> None:
+    """Without it every read would pay for a second round trip, which resets a session that nobody has changed."""
+
+
 if __name__ == "__main__":
     uvicorn.run(
-        Pets(Settings(), UUID(os.environ["BENCH_USER_ID"])),
+        Pets(os.environ["PETFOLIO_DATABASE_URL"], UUID(os.environ["BENCH_USER_ID"])),
         port=int(os.environ["BENCH_PORT"]),
         loop="uvloop",
         http="httptools",

@@ -57,6 +57,10 @@ def _below(name: str, roots: Iterable[str]) -> bool:
     return any(name == root or name.startswith(f"{root}.") for root in roots)
 
 
+CHOOSERS = {"workers.__main__", "integrations.keys.factory"}
+"""Load only what was chosen: a role of a process, a keeper of keys."""
+
+
 def against_the_flow(module: Module) -> Iterator[Violation]:
     """Prevents the cycle that starts as one convenient import and ends as a `service.py` everybody imports lazily."""
     allowed = (module.package, *ALLOWED[module.package], *ALSO.get(module.name, ()))
@@ -73,7 +77,8 @@ def against_the_flow(module: Module) -> Iterator[Violation]:
 def inside_functions(module: Module) -> Iterator[Violation]:
     """Prevents hidden cycles: an import inside a function works until somebody calls it first (house-style.md §4.3).
 
-    The one exception is a vendor's package whose cost is measured: it says so in a comment right above the imports.
+    The exceptions say in a comment right above the imports what they cost: a vendor's package, measured, and the places
+    that choose one of several parts of ours and must not load the others.
     """
     for function in (node for node in ast.walk(module.tree) if isinstance(node, Function)):
         for node in ast.walk(function):
@@ -81,7 +86,7 @@ def inside_functions(module: Module) -> Iterator[Violation]:
                 continue
             source = node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name
             ours = (isinstance(node, ast.ImportFrom) and node.level > 0) or source.partition(".")[0] in PACKAGES
-            if ours:
+            if ours and not (module.name in CHOOSERS and _explained(module, node.lineno)):
                 yield module.violation(node, f"imports {source} inside a function; find the cycle it hides and undo it")
             elif not _explained(module, node.lineno):
                 yield module.violation(
@@ -91,7 +96,7 @@ def inside_functions(module: Module) -> Iterator[Violation]:
 
 def _explained(module: Module, line: int) -> bool:
     lines = module.lines
-    while line > 1 and lines[line - 2].strip().startswith(("import ", "from ")):
+    while line > 1 and (not (above := lines[line - 2].strip()) or above.startswith(("import ", "from "))):
         line -= 1
     return line > 1 and lines[line - 2].strip().startswith("#")
 
