@@ -6,8 +6,7 @@ draft-ietf-httpapi-ratelimit-headers-10.
 
 import time
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from core.errors import TooManyRequests
@@ -37,8 +36,7 @@ _SESSION_AND_LIMIT = Script.of("local limit, state = KEYS[2], redis.call('GET', 
 _LOCAL_KEYS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimitState:
+class RateLimitState(NamedTuple):
     """Where one caller stands with one policy, as `RateLimit` and `RateLimit-Policy` announce it."""
 
     policy: Policy
