@@ -7,6 +7,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from core.collector import spare_what_lives_on
 from core.logging import logger
 from core.settings import Settings
 from core.telemetry import tracing
@@ -50,6 +51,7 @@ async def _poll(
     workers = [_worker(client, parts.settings, queue, bound) for queue in ROLES[role]]
     polling = [asyncio.create_task(worker.run(), name=f"worker-{worker.task_queue}") for worker in workers]
     readiness.polling = True
+    spare_what_lives_on()
     log.info("polling", role=role, queues=ROLES[role])
     clean = await first_to_end([*polling, relaying], stop)
     readiness.polling = False
