@@ -1,13 +1,13 @@
 """What was sent to whom, and what is shown in the app."""
 
-from datetime import datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import Index, text
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-from models.base import Identified, timestamptz, words
+from models.base import Identified, Versioned, timestamptz, words
 
 
 class Channel(StrEnum):
@@ -59,6 +59,16 @@ class Delivery(Identified, table=True):
     provider_id: str | None = words(default=None)
     attempt: int = Field(default=0)
     reason: str | None = words(default=None)
+    category: str = words(default="account", sa_column_kwargs={"server_default": "account"})
+    """A row of the preference matrix (`domain.notification`): what the person may have turned off."""
+    params_ct: str | None = words(default=None)
+    """The words of a message that is not about an occurrence: JSON, sealed under the person's key."""
+    not_before: datetime | None = timestamptz(default=None)
+    """Quiet hours, or the gathering of late notices: until then it stays `deferred`."""
+    folded_into: UUID | None = Field(default=None, foreign_key="deliveries.id", ondelete="SET NULL")
+    """The digest or combined message that said it instead."""
+    retracted_at: datetime | None = timestamptz(default=None)
+    """When a push that had become pointless was replaced on the devices."""
     claimed_until: datetime | None = timestamptz(default=None)
     """A lease: until then one process may be talking to the provider about it, and nobody else does."""
     at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
@@ -66,7 +76,38 @@ class Delivery(Identified, table=True):
     __table_args__ = (
         Index("uq_deliveries_event", "event_key", "user_id", "channel", "step", unique=True),
         Index("ix_deliveries_user", "user_id", "id"),
+        Index("ix_deliveries_provider", "provider_id", postgresql_where=text("provider_id IS NOT NULL")),
+        Index(
+            "ix_deliveries_folded", "user_id", "id", postgresql_where=text("state = 'folded' AND folded_into IS NULL")
+        ),
+        Index("ix_deliveries_waiting", "not_before", postgresql_where=text("state IN ('planned', 'deferred')")),
     )
+
+
+class DeliveryEventKind(StrEnum):
+    """What became of a delivery, step by step: what `explain` tells."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    RETRACTED = "retracted"
+
+
+class DeliveryEvent(Identified, table=True):
+    """One attempt of a delivery, or one receipt for it. Append-only."""
+
+    __tablename__ = "delivery_events"
+
+    delivery_id: UUID = Field(foreign_key="deliveries.id", ondelete="CASCADE")
+    kind: DeliveryEventKind = words()
+    device_id: UUID | None = Field(default=None, foreign_key="devices.id", ondelete="SET NULL")
+    provider_id: str | None = words(default=None)
+    code: str | None = words(default=None)
+
+    __table_args__ = (Index("ix_delivery_events_delivery", "delivery_id", "id"),)
 
 
 class Notification(Identified, table=True):
@@ -81,3 +122,105 @@ class Notification(Identified, table=True):
     withdrawn_at: datetime | None = timestamptz(default=None)
 
     __table_args__ = (Index("ix_notifications_user", "user_id", text("id DESC")),)
+
+
+class DeviceKind(StrEnum):
+    """How a device is reached: Firebase Cloud Messaging, or the browser's own push service."""
+
+    FCM = "fcm"
+    WEBPUSH = "webpush"
+
+
+class Device(Versioned, table=True):
+    """A phone or a browser that takes push messages. `token_ct` seals the registration token, or the subscription
+    (endpoint, p256dh, auth) as JSON; `token_bidx` finds it again, so that a device belongs to one account only."""
+
+    __tablename__ = "devices"
+
+    user_id: UUID = Field(foreign_key="users.id", index=True)
+    kind: DeviceKind = words()
+    token_ct: str = words()
+    token_bidx: bytes = Field()
+    label_ct: str | None = words(default=None)
+    last_used_at: datetime | None = timestamptz(default=None)
+    disabled_at: datetime | None = timestamptz(default=None)
+    disabled_reason: str | None = words(default=None)
+
+    __table_args__ = (
+        Index("uq_devices_token", "token_bidx", unique=True, postgresql_where=text("disabled_at IS NULL")),
+    )
+
+
+class NotificationPreference(SQLModel, table=True):
+    """One cell of the matrix category × channel that differs from its default."""
+
+    __tablename__ = "notification_preferences"
+
+    user_id: UUID = Field(foreign_key="users.id", primary_key=True)
+    category: str = words(primary_key=True)
+    channel: Channel = words(primary_key=True)
+    enabled: bool
+    updated_at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
+
+
+class NotificationSettings(SQLModel, table=True):
+    """How somebody wants to be told; no row means the defaults. Wall times are on the person's own clock."""
+
+    __tablename__ = "notification_settings"
+
+    user_id: UUID = Field(foreign_key="users.id", primary_key=True)
+    digest_frequency: str = words(default="daily", sa_column_kwargs={"server_default": "daily"})
+    digest_weekday: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """0 is Monday; for weekly digests."""
+    digest_at: time = Field(default=time(8), sa_column_kwargs={"server_default": text("'08:00'")})
+    critical_bypass: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """Whether doses, lost pets and security break through quiet hours."""
+    version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
+    updated_at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
+
+
+class QuietWindow(SQLModel, table=True):
+    """A daily window without notices, on the person's own clock: start inclusive, end exclusive."""
+
+    __tablename__ = "quiet_hours"
+
+    user_id: UUID = Field(foreign_key="users.id", primary_key=True)
+    starts: time = Field(primary_key=True)
+    ends: time
+
+
+class MailSuppression(SQLModel, table=True):
+    """An address that no longer gets mail, known by its keyed hash only (reliability-and-privacy.md §3)."""
+
+    __tablename__ = "mail_suppressions"
+
+    address_hmac: bytes = Field(primary_key=True)
+    reason: str = words()
+    at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
+
+
+class Consent(Identified, table=True):
+    """Append-only: the last event of a purpose is the state (reliability-and-privacy.md §4.6)."""
+
+    __tablename__ = "consents"
+
+    user_id: UUID = Field(foreign_key="users.id")
+    purpose: str = words()
+    wording: str = words()
+    """Version of the text that was shown."""
+    text_hash: bytes = Field()
+    action: str = words()
+    source: str = words()
+    ip_trunc: str | None = words(default=None)
+
+    __table_args__ = (Index("ix_consents_latest", "user_id", "purpose", text("id DESC")),)
+
+
+class SmsUsage(SQLModel, table=True):
+    """SMS segments a person was sent in a calendar month (UTC): what the budget of their plan is compared with."""
+
+    __tablename__ = "sms_usage"
+
+    user_id: UUID = Field(foreign_key="users.id", primary_key=True)
+    month: date = Field(primary_key=True)
+    segments: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})

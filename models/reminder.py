@@ -1,14 +1,15 @@
 """Reminders and their occurrences: the rows that hold what is true; the workflow only knows when."""
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from domain.reminder_series import OccurrenceState, ReminderClass, ReminderState
-from models.base import Versioned, document, timestamptz, words
+from models.base import Identified, Versioned, document, timestamptz, words
 
 
 class Reminder(Versioned, table=True):
@@ -27,6 +28,15 @@ class Reminder(Versioned, table=True):
     schedule: dict[str, object] = document()
     schedule_version: int = Field(default=1)
     notification_methods: list[str] = Field(sa_type=JSONB)
+    lead_minutes: list[int] = Field(
+        default_factory=list, sa_type=JSONB, sa_column_kwargs={"server_default": text("'[]'")}
+    )
+    """How long before it is due each pre-due notice goes out."""
+    steps: list[dict[str, object]] | None = Field(default=None, sa_type=JSONB)
+    """The escalation policy (`domain.escalation`); None: the default of the category."""
+    early_window_minutes: int | None = Field(default=None)
+    min_gap_minutes: int | None = Field(default=None)
+    """The dose guard: how long before its time a dose may be given, and how long after the one before."""
     state: ReminderState = words(default=ReminderState.ACTIVE)
     ended_reason: str | None = words(default=None)
     next_at: datetime | None = timestamptz(default=None)
@@ -64,6 +74,12 @@ class Occurrence(Versioned, table=True):
     """When the next notice is due; None when none is pending."""
     notified_at: datetime | None = timestamptz(default=None)
     snooze_count: int = Field(default=0)
+    round_at: datetime | None = timestamptz(default=None)
+    """What escalation steps count from: the instant, or where it was snoozed to. None before the first notice."""
+    rung: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """How many steps of this round were taken."""
+    lead_at: datetime | None = timestamptz(default=None)
+    """When the next pre-due notice goes out; None when none is to come."""
     closed_at: datetime | None = timestamptz(default=None)
     closed_by: UUID | None = Field(default=None, foreign_key="users.id")
     completed_at: datetime | None = timestamptz(default=None)
@@ -76,3 +92,57 @@ class Occurrence(Versioned, table=True):
         Index("ix_occurrences_timeline", "reminder_id", text("instant DESC"), text("id DESC")),
         Index("ix_occurrences_open", "reminder_id", "instant", postgresql_where=text("state IN ('scheduled', 'due')")),
     )
+
+
+class DoseState(StrEnum):
+    """`undone`: taken back; the row stays, as everything that was said about a dose does."""
+
+    GIVEN = "given"
+    UNDONE = "undone"
+
+
+class Dose(Identified, table=True):
+    """A dose that was given. The unique index decides between two people who tap at once (product.md §4.1)."""
+
+    __tablename__ = "doses"
+
+    reminder_id: UUID = Field(foreign_key="reminders.id", ondelete="CASCADE")
+    occurrence_id: UUID = Field(foreign_key="occurrences.id", ondelete="CASCADE")
+    state: DoseState = words(default=DoseState.GIVEN)
+    given_at: datetime = timestamptz()
+    recorded_at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
+    by_user_id: UUID = Field(foreign_key="users.id")
+    override_reason_ct: str | None = words(default=None)
+    """Why it was given although the guard refused; sealed under the household's key."""
+
+    __table_args__ = (
+        Index("uq_doses_given", "occurrence_id", unique=True, postgresql_where=text("state = 'given'")),
+        Index("ix_doses_reminder", "reminder_id", text("given_at DESC")),
+    )
+
+
+class ZoneDataRun(SQLModel, table=True):
+    """One roll-over to a version of the zone data: what it looked at and what it moved (recurrence.md §4.11)."""
+
+    __tablename__ = "zone_data_runs"
+
+    tzdata_version: str = words(primary_key=True)
+    started_at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
+    finished_at: datetime | None = timestamptz(default=None)
+    checked: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    moved: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+
+
+class ZoneDataMove(Identified, table=True):
+    """One pending occurrence that a roll-over moved: what `explain` and the operator's report show."""
+
+    __tablename__ = "zone_data_moves"
+
+    tzdata_version: str = words(foreign_key="zone_data_runs.tzdata_version", ondelete="CASCADE")
+    occurrence_id: UUID = Field(foreign_key="occurrences.id", ondelete="CASCADE", index=True)
+    tzid: str = words()
+    from_version: str = words()
+    was: datetime = timestamptz()
+    now: datetime = timestamptz()
+
+    __table_args__ = (Index("uq_zone_data_moves", "tzdata_version", "occurrence_id", unique=True),)

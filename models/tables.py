@@ -2,12 +2,13 @@
 
 from sqlmodel import SQLModel
 
-from models import audit, health, household, idempotency, notification, outbox, pet, reminder, session, user
+from models import audit, feed, health, household, idempotency, notification, outbox, pet, reminder, session, user
 
 metadata = SQLModel.metadata
 
 __all__ = [
     "audit",
+    "feed",
     "health",
     "household",
     "idempotency",
