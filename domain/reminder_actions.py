@@ -5,13 +5,33 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.errors import Conflict
+from domain.escalation import Policy
 from domain.recurrence import Schedule
+from domain.reminder_series import DoseGuard, ReminderClass
 
 
 class AlreadyClosed(Conflict):
     """Somebody, or the passing of time, was quicker. `extra` says who and when."""
 
     code = "already_closed"
+
+
+class AlreadyGiven(AlreadyClosed):
+    """Another caregiver gave this dose. `extra` says who and when."""
+
+    code = "already_given"
+
+
+class TooEarly(Conflict):
+    """The dose's time has not come. `extra` carries `allowed_from`; an `override_reason` gives it all the same."""
+
+    code = "too_early"
+
+
+class TooSoon(Conflict):
+    """Too little time since the dose before. `extra` carries `next_allowed_at`; an `override_reason` gives it."""
+
+    code = "too_soon"
 
 
 class UndoWindowClosed(Conflict):
@@ -46,11 +66,13 @@ class NotDue(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """It is done. `completed_at` corrects the diary; without it, now."""
+    """It is done. `completed_at` corrects the diary; without it, now. `overrides`: against the dose guard, with a
+    reason that the caller keeps."""
 
     key: str
     by: UUID
     completed_at: datetime | None = None
+    overrides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +114,16 @@ class Reschedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Configure:
+    """Other channels, escalation steps, pre-due notices, class or dose guard; the schedule stays."""
+
+    klass: ReminderClass
+    policy: Policy
+    leads: tuple[timedelta, ...]
+    guard: DoseGuard
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """Nothing but what every action does first: obey the zone in force and the zone data of today."""
 
@@ -113,4 +145,4 @@ class End:
     reason: str
 
 
-Action = Complete | Skip | Undo | Snooze | Acknowledge | Reschedule | Move | Pause | Resume | End
+Action = Complete | Skip | Undo | Snooze | Acknowledge | Reschedule | Configure | Move | Pause | Resume | End

@@ -7,7 +7,8 @@ length a series calls for one notice at most.
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from domain import reminder_planning
+from domain import reminder_planning, reminder_steps
+from domain.escalation import DIGEST, Who
 from domain.reminder import Plan, PlanState
 from domain.reminder_machine import ended_if_over, in_force
 from domain.reminder_series import (
@@ -18,23 +19,25 @@ from domain.reminder_series import (
     Notice,
     Occurrence,
     OccurrenceState,
+    ReminderClass,
     ReminderState,
     Series,
-    next_mark,
 )
+from domain.reminder_steps import ESCALATION, LEAD, MISSED, WITHDRAWN
 
 
 def deliver(series: Series, now: datetime) -> Change:
     """The series with everything that fell due by `now`, and the notices to send. Repeating it changes nothing.
 
-    Whoever asks also sends what an earlier run claimed and left behind, so the answer is `unsent` no more.
+    Whoever asks also sends what an earlier run claimed and left behind, so the answer is unsent no more.
     """
-    series = replace(series, unsent=False)
+    before = series = replace(series, unsent_at=None)
     if series.state is not ReminderState.ACTIVE:
         return Change(series)
     series = _expire(_fall_due(in_force(series), now), now)
-    series, notices = _notify(series, now)
-    return Change(ended_if_over(series), notices)
+    series, notices = _announce(series, now)
+    series, ahead = _announce_ahead(reminder_steps.armed(before, series, now), now)
+    return Change(ended_if_over(series), notices + ahead)
 
 
 def _fall_due(series: Series, now: datetime) -> Series:
@@ -47,7 +50,7 @@ def _fall_due(series: Series, now: datetime) -> Series:
     if ahead.pending is not None and ahead.pending.instant <= now:  # an outage beyond one batch: no notice yet
         overtaken.append(latest)
     else:
-        latest = replace(latest, state=OccurrenceState.DUE, notice_at=latest.notice_at or latest.instant)
+        latest = replace(latest, state=OccurrenceState.DUE, notice_at=latest.notice_at or latest.instant, lead_at=None)
         series = series.put((latest,))
     overtaken += [o for o in series.occurrences if o.state is OccurrenceState.DUE and o.key != latest.key]
     missed = tuple(o.closed(OccurrenceState.MISSED, now, reason="overtaken") for o in overtaken)
@@ -63,77 +66,100 @@ def _expire(series: Series, now: datetime) -> Series:
     return series.put((due.closed(OccurrenceState.MISSED, now, reason="expired"),))
 
 
-def _notify(series: Series, now: datetime) -> tuple[Series, tuple[Notice, ...]]:
+def _announce(series: Series, now: datetime) -> tuple[Series, tuple[Notice, ...]]:
+    """The notice of what is due: every step that has come, as one; after its grace, that it was missed."""
     due = series.due
     if due is None or due.notice_at is None or due.notice_at > now:
         return series, ()
     first = due.notified_at is None
     if series.expired(due.notice_at, now):
-        if first:
-            return series.put((due.closed(OccurrenceState.MISSED, now, reason="too_late"),)), ()
-        return series.put((replace(due, notice_at=next_mark(series, due, now)),)), ()
+        if not first:
+            return series.put((reminder_steps.skipped_ahead(series, due, now),)), ()
+        missed = Notice(due.key, MISSED, _told_of_a_miss(series))
+        return series.put((due.closed(OccurrenceState.MISSED, now, reason="too_late"),)), (missed,)
+    steps = reminder_steps.passed(series, due, now)
+    name = reminder_steps.named(due, steps[-1]) if steps else reminder_steps.step_name(series, due)
     told = replace(
         due,
         late=due.late or (first and now - due.notice_at > LATE_AFTER),
         notified_at=now,
-        notice_at=next_mark(series, due, now),
+        rung=due.rung + len(steps),
     )
-    return series.put((told,)), (Notice(due.key, step(due)),)
+    told = replace(told, notice_at=reminder_steps.next_notice(series, told, now))
+    return series.put((told,)), (Notice(due.key, name, reminder_steps.targets(steps or series.policy[:1])),)
 
 
-def step(occurrence: Occurrence) -> str:
-    """Which notice of an occurrence `notice_at` stands for: part of the ledger's key, so each goes out once."""
-    if occurrence.notice_at is None:
-        raise ValueError("no notice is planned")
-    for number, mark in enumerate(OVERDUE_MARKS, start=1):
-        if occurrence.notified_at and occurrence.notice_at == occurrence.instant + mark:
-            return f"overdue-{number}"
-    return f"snooze-{occurrence.snooze_count}" if occurrence.snooze_count else "due"
+def _told_of_a_miss(series: Series) -> reminder_steps.Targets:
+    """A missed dose is told at once, anything else in the next digest (recurrence.md §4.9)."""
+    if series.klass is ReminderClass.DOSE:
+        return reminder_steps.targets(series.policy[:1])
+    return ((Who.ASSIGNEE, DIGEST),)
+
+
+def _announce_ahead(series: Series, now: datetime) -> tuple[Series, tuple[Notice, ...]]:
+    """The pre-due notice of the coming occurrence whose time has come."""
+    pending = series.pending
+    if pending is None or pending.lead_at is None or pending.lead_at > now:
+        return series, ()
+    told = series.put((replace(pending, lead_at=reminder_steps.next_lead(series, pending, now)),))
+    if not reminder_steps.lead_is_useful(pending, pending.lead_at, now):
+        return told, ()
+    name = reminder_steps.lead_name(pending, pending.lead_at)
+    return told, (Notice(pending.key, name, reminder_steps.targets(series.policy[:1])),)
 
 
 def unwanted(occurrence: Occurrence, step: str, grace: timedelta | None, now: datetime) -> str | None:
     """Why a claimed notice that has not left yet must not leave any more; None: it may.
 
-    Asked right before the provider is: the occurrence was closed, somebody asked for a later notice, or the provider
-    was away for so long that the notice has become useless.
+    Asked right before the provider is: the occurrence was closed or seen, somebody asked for a later notice, or the
+    provider was away for so long that the notice has become useless.
     """
-    if occurrence.state is not OccurrenceState.DUE:
-        return occurrence.state.value
-    if not _is_latest(occurrence, step):
+    state = occurrence.state
+    if step.startswith(WITHDRAWN):
+        return "reopened" if occurrence.is_open else None
+    if step == MISSED:
+        return None if state is OccurrenceState.MISSED else state.value
+    if step.startswith(LEAD):
+        return None if state is OccurrenceState.SCHEDULED and now < occurrence.instant else state.value
+    if state is not OccurrenceState.DUE:
+        return state.value
+    if not _is_of_this_round(occurrence, step):
         return "snoozed"
+    seen = occurrence.acknowledged_at
+    if ESCALATION in step and seen is not None and seen >= reminder_steps.round_began(occurrence):
+        return "acknowledged"
     claimed_at = occurrence.notified_at
     return "too_late" if grace is not None and claimed_at is not None and now - claimed_at > grace else None
 
 
-def _is_latest(occurrence: Occurrence, step: str) -> bool:
-    if step == "due":
-        return occurrence.snooze_count == 0
-    if step.startswith("snooze-"):
-        return step == f"snooze-{occurrence.snooze_count}"
-    marks = {occurrence.instant + mark for mark in OVERDUE_MARKS}
-    return occurrence.notice_at is None or occurrence.notice_at in marks
+def _is_of_this_round(occurrence: Occurrence, step: str) -> bool:
+    if step.startswith("overdue-"):
+        marks = {occurrence.instant + mark for mark in OVERDUE_MARKS}
+        return occurrence.notice_at is None or occurrence.notice_at in marks
+    return step.partition(ESCALATION)[0] == reminder_steps.round_name(occurrence)
 
 
 def plan(series: Series) -> Plan:
-    """What to do next and when: the earliest of the open notice, the next instant and the closing of a last one."""
-    if series.state is ReminderState.ENDED:
+    """What to do next and when: the earliest of the open notice, the next instant, a pre-due notice, the closing of a
+    last one, and what was claimed and has not left, which outlives the series itself."""
+    unsent = [] if series.unsent_at is None else [(series.unsent_at, "", "resend")]
+    live = series.state is ReminderState.ACTIVE
+    if series.state is ReminderState.ENDED and not unsent:
         return Plan.over()
-    if series.state is ReminderState.PAUSED:
-        return Plan(state=PlanState.PAUSED, pet_id=series.pet_id)
-    steps = sorted(_steps(series), key=lambda item: item[0])
+    steps = sorted(unsent + (_steps(series) if live else []), key=lambda item: item[0])
     at, key, name = steps[0] if steps else (None, None, None)
-    return Plan(at, key, name, _state(series), series.pet_id)
+    return Plan(at, key or None, name, _state(series), series.pet_id)
 
 
 def _steps(series: Series) -> list[tuple[datetime, str, str]]:
     steps = []
     if (pending := series.pending) is not None:
         steps.append((pending.instant, pending.key, "due"))
+        if pending.lead_at is not None:
+            steps.append((pending.lead_at, pending.key, reminder_steps.lead_name(pending, pending.lead_at)))
     if (due := series.due) is not None:
-        if series.unsent and due.notified_at:
-            steps.append((due.notified_at, due.key, "resend"))
         if due.notice_at is not None:
-            steps.append((due.notice_at, due.key, step(due)))
+            steps.append((due.notice_at, due.key, reminder_steps.step_name(series, due)))
         if series.repeats and pending is None:
             steps.append((due.instant + EXPIRES_AFTER, due.key, "expire"))
     return steps
@@ -141,6 +167,8 @@ def _steps(series: Series) -> list[tuple[datetime, str, str]]:
 
 def _state(series: Series) -> PlanState:
     """`overdue` once the first overdue notice went out: an ordinary fire changes no search attribute."""
+    if series.state is ReminderState.PAUSED:
+        return PlanState.PAUSED
     due = series.due
     overdue = due is not None and due.notified_at is not None and due.notified_at >= due.instant + OVERDUE_MARKS[0]
     return PlanState.OVERDUE if overdue else PlanState.ACTIVE

@@ -10,13 +10,13 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from core.errors import FieldProblem, Invalid
-from domain import recurrence, reminder_planning
+from domain import dose_guard, recurrence, reminder_planning, reminder_steps
 from domain.recurrence import Schedule
 from domain.reminder_actions import (
     Acknowledge,
     Action,
-    AlreadyClosed,
     Complete,
+    Configure,
     End,
     NotDue,
     Pause,
@@ -40,7 +40,6 @@ from domain.reminder_series import (
     Series,
     Warned,
     is_repeating,
-    next_mark,
 )
 
 BEFORE_NOTICE: Final = "before_notice"
@@ -54,30 +53,40 @@ NOTHING_AHEAD: Final = Warned("nothing_ahead", "The schedule has no occurrence a
 
 def create(series: Series, now: datetime) -> Change:
     """A new series with its first occurrence."""
-    begun = ended_if_over(reminder_planning.started(series, now))
+    begun = ended_if_over(reminder_steps.armed(series, reminder_planning.started(series, now), now))
     return Change(begun, warnings=() if begun.pending else (NOTHING_AHEAD,))
 
 
 def apply(series: Series, action: Action, now: datetime) -> Change:
     """The series after the action. Raises one of the refusals above, or `Invalid` for a time that makes no sense."""
-    series = in_force(series)
-    if isinstance(action, Reschedule):
-        return _reschedule(series, action.schedule, now)
-    return Change(_applied(series, action, now))
+    change = _changed(in_force(series), action, now)
+    return replace(change, series=reminder_steps.armed(series, change.series, now))
+
+
+def _changed(series: Series, action: Action, now: datetime) -> Change:
+    match action:
+        case Reschedule(schedule):
+            return _reschedule(series, schedule, now)
+        case Complete():
+            completed = _complete(series, action, now)
+            return Change(completed, given=dose_guard.given(series, action, now))
+        case Undo(key):
+            undone = _undo(series, series.find(key))
+            return Change(undone, taken_back=key if undone != series else None)
+        case _:
+            return Change(_applied(series, action, now))
 
 
 def _applied(series: Series, action: Action, now: datetime) -> Series:
     match action:
-        case Complete():
-            return _complete(series, action, now)
         case Skip(key, by):
             return _skip(series, series.find(key), by, now)
-        case Undo(key):
-            return _undo(series, series.find(key))
         case Snooze(key, until):
             return _snooze(series, series.find(key), until, now)
         case Acknowledge(key, by):
             return _acknowledge(series, series.find(key), by, now)
+        case Configure():
+            return _configure(series, action, now)
         case Pause():
             return replace(_going_on(series), state=ReminderState.PAUSED)
         case Resume():
@@ -108,7 +117,7 @@ def _complete(series: Series, action: Complete, now: datetime) -> Series:
         )
     corrects = occurrence.state is OccurrenceState.MISSED and action.completed_at is not None
     if not occurrence.is_open and not corrects:
-        raise _already_closed(occurrence)
+        raise dose_guard.already_closed(series, occurrence)
     at = min(action.completed_at or now, now)
     done = replace(_closed(occurrence, OccurrenceState.DONE, action.by, now), completed_at=at)
     if corrects:
@@ -118,7 +127,7 @@ def _complete(series: Series, action: Complete, now: datetime) -> Series:
 
 def _skip(series: Series, occurrence: Occurrence, by: UUID, now: datetime) -> Series:
     if not occurrence.is_open:
-        raise _already_closed(occurrence)
+        raise dose_guard.already_closed(series, occurrence)
     return _go_on(series, occurrence, _closed(occurrence, OccurrenceState.SKIPPED, by, now), now)
 
 
@@ -177,7 +186,7 @@ def _undo(series: Series, occurrence: Occurrence) -> Series:
 
 def _snooze(series: Series, occurrence: Occurrence, until: datetime | timedelta, now: datetime) -> Series:
     if not occurrence.is_open:
-        raise _already_closed(occurrence)
+        raise dose_guard.already_closed(series, occurrence)
     # Before it is due, "in ten minutes" means ten minutes after.
     earliest = max(now, occurrence.instant) if occurrence.state is OccurrenceState.SCHEDULED else now
     notice_at = until if isinstance(until, datetime) else earliest + until
@@ -193,7 +202,10 @@ def _snooze(series: Series, occurrence: Occurrence, until: datetime | timedelta,
         raise SnoozePastNext(
             "The next occurrence comes before that.", extra={"max_until": latest.isoformat().replace("+00:00", "Z")}
         )
-    return series.put((replace(occurrence, notice_at=notice_at, snooze_count=occurrence.snooze_count + 1),))
+    snoozed = replace(
+        occurrence, notice_at=notice_at, round_at=notice_at, rung=0, snooze_count=occurrence.snooze_count + 1
+    )
+    return series.put((snoozed,))
 
 
 def _latest_notice(series: Series, occurrence: Occurrence, now: datetime) -> datetime | None:
@@ -208,12 +220,22 @@ def _latest_notice(series: Series, occurrence: Occurrence, now: datetime) -> dat
 
 def _acknowledge(series: Series, occurrence: Occurrence, by: UUID, now: datetime) -> Series:
     if not occurrence.is_open:
-        raise _already_closed(occurrence)
+        raise dose_guard.already_closed(series, occurrence)
     if occurrence.state is OccurrenceState.SCHEDULED:
         raise NotDue("It is not due yet.")
     if occurrence.acknowledged_at is not None:
         return series
-    return series.put((replace(occurrence, acknowledged_at=now, acknowledged_by=by),))
+    seen = replace(occurrence, acknowledged_at=now, acknowledged_by=by)
+    return series.put((replace(seen, notice_at=reminder_steps.next_notice(series, seen, now)),))
+
+
+def _configure(series: Series, action: Configure, now: datetime) -> Series:
+    """The steps that come after now are those of the new policy; nothing that was said is said again."""
+    asked = replace(series, klass=action.klass, policy=action.policy, leads=action.leads, guard=action.guard)
+    due = asked.due
+    if asked.policy == series.policy or due is None or reminder_steps.round_began(due) > now:
+        return asked
+    return asked.put((reminder_steps.skipped_ahead(asked, replace(due, rung=0), now),))
 
 
 def _reschedule(series: Series, schedule: Schedule, now: datetime) -> Change:
@@ -271,12 +293,12 @@ def _resume(series: Series, now: datetime) -> Series:
     series = replace(series, state=ReminderState.ACTIVE)
     due = series.due
     if due and due.notice_at and due.notice_at <= now:
-        series = series.put((replace(due, notice_at=next_mark(series, due, now)),))
+        series = series.put((reminder_steps.skipped_ahead(series, due, now),))
     pending = series.pending
     if pending is None or pending.instant > now:
         return series
     if not series.repeats:  # still to be done, and listed as such; only its notice was paused away
-        return series.put((replace(pending, state=OccurrenceState.DUE, notice_at=next_mark(series, pending, now)),))
+        return series.put((reminder_steps.skipped_ahead(series, replace(pending, state=OccurrenceState.DUE), now),))
     series = series.put((pending.closed(OccurrenceState.CANCELLED, now, reason="paused"),))
     return ended_if_over(reminder_planning.started(series, now))
 
@@ -284,12 +306,3 @@ def _resume(series: Series, now: datetime) -> Series:
 def _end(series: Series, reason: str, now: datetime) -> Series:
     cancelled = [o.closed(OccurrenceState.CANCELLED, now, reason=reason) for o in series.occurrences if o.is_open]
     return replace(series.put(cancelled), state=ReminderState.ENDED, ended_reason=reason)
-
-
-def _already_closed(occurrence: Occurrence) -> AlreadyClosed:
-    at = occurrence.closed_at.isoformat().replace("+00:00", "Z") if occurrence.closed_at else None
-    by = str(occurrence.closed_by) if occurrence.closed_by else None
-    return AlreadyClosed(
-        f"It is already {occurrence.state.value}.",
-        extra={"state": occurrence.state.value, "closed_at": at, "closed_by": by},
-    )

@@ -8,7 +8,8 @@ from typing import Final
 
 from domain import recurrence
 from domain.recurrence import TZDATA_VERSION, AfterCompletion, Elapsed
-from domain.reminder_series import LATE_AFTER, Occurrence, OccurrenceState, Series, next_mark
+from domain.reminder_series import LATE_AFTER, Occurrence, OccurrenceState, Series
+from domain.reminder_steps import skipped_ahead
 
 CATCH_UP_LIMIT: Final = 500
 """Nominals taken in by one transaction after an outage; the rest follows in the next one."""
@@ -38,7 +39,7 @@ def started(series: Series, now: datetime) -> Series:
     single = _occurrence(series, first, series.top + 1)
     if now - single.instant <= LATE_AFTER:
         return series.put((single,))
-    return series.put((replace(single, state=OccurrenceState.DUE, notice_at=next_mark(series, single, now)),))
+    return series.put((skipped_ahead(series, replace(single, state=OccurrenceState.DUE), now),))
 
 
 def enlisted(series: Series, ahead: Ahead) -> Series:

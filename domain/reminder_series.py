@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from domain.escalation import NOTICE_ONLY, Policy, Who
 from domain.recurrence import Elapsed, Fixed, Schedule
 
 
@@ -52,6 +53,8 @@ OVERDUE_MARKS: Final = (timedelta(weeks=1), timedelta(days=30))
 EXPIRES_AFTER: Final = timedelta(days=31)
 """When the last occurrence of a counted series closes as missed (recurrence.md §4.6)."""
 MAX_SNOOZES: Final = 10
+EARLY_WINDOW: Final = timedelta(hours=2)
+"""How long before its time a dose may be given unless the reminder says otherwise (product.md §3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ class Occurrence:
     notice_at: datetime | None = None
     notified_at: datetime | None = None
     snooze_count: int = 0
+    round_at: datetime | None = None
+    rung: int = 0
+    lead_at: datetime | None = None
     closed_at: datetime | None = None
     closed_by: UUID | None = None
     completed_at: datetime | None = None
@@ -88,13 +94,32 @@ class Occurrence:
 
 
 @dataclass(frozen=True, slots=True)
+class DoseGuard:
+    """How long before its time a dose may be given, and how long after the one before it."""
+
+    early_window: timedelta = EARLY_WINDOW
+    min_gap: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A dose that was given: of which occurrence, when, by whom; `overridden`: against the guard, with a reason."""
+
+    key: str
+    at: datetime
+    by: UUID
+    overridden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One reminder as it stands under its row lock, with its open occurrences and any that an action names.
 
     `zone` is the one in force now (of the pet's home, the user, or the schedule itself): where it differs from that of
     `schedule`, somebody has moved. `top` is the highest `seq` ever used, `finished` how many of this version were done
     or skipped, `handled` the keys of this version's nominals closed in the last days or ahead of time: what a moved
-    zone or an early completion must not bring back. `unsent` says that a claimed notice has not left.
+    zone or an early completion must not bring back. `unsent_at` is when the earliest claimed notice that has not left
+    may leave. `last_given` is the latest dose, for the guard.
     """
 
     reminder_id: UUID
@@ -110,7 +135,11 @@ class Series:
     top: int = 0
     finished: int = 0
     handled: frozenset[str] = frozenset()
-    unsent: bool = False
+    unsent_at: datetime | None = None
+    policy: Policy = NOTICE_ONLY
+    leads: tuple[timedelta, ...] = ()
+    guard: DoseGuard = DoseGuard()
+    last_given: Given | None = None
 
     @property
     def pending(self) -> Occurrence | None:
@@ -171,19 +200,14 @@ def grace_of(schedule: Schedule, klass: ReminderClass) -> timedelta | None:
     return GRACE.get(klass, ROUTINE_GRACE)
 
 
-def next_mark(series: Series, occurrence: Occurrence, now: datetime) -> datetime | None:
-    """When an open occurrence is announced again: a week and a month later, and only where no next one follows."""
-    if series.repeats and series.pending is not None:
-        return None
-    return next((occurrence.instant + mark for mark in OVERDUE_MARKS if occurrence.instant + mark > now), None)
-
-
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message to a reminder's people. `step` (`due`, `snooze-{n}`, `overdue-{n}`) is part of the ledger's key."""
+    """A message to a reminder's people. `step` (`due`, `due+10`, `snooze-{n}`, `lead-{minutes}`, `overdue-{n}`,
+    `missed`) is part of the ledger's key; `targets` says for whom, on which channels."""
 
     key: str
     step: str
+    targets: tuple[tuple[Who, str], ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +220,11 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The series after a decision, the notices it calls for, and what the caller should be told."""
+    """The series after a decision, the notices it calls for, what the caller should be told, and what became of a dose:
+    `given` now, or `taken_back` (the key of its occurrence)."""
 
     series: Series
     notices: tuple[Notice, ...] = ()
     warnings: tuple[Warned, ...] = field(default=())
+    given: Given | None = None
+    taken_back: str | None = None

@@ -55,6 +55,8 @@ class Delivery(Identified, table=True):
     step: str = words(default="due")
     template: str = words()
     occurrence_id: UUID | None = Field(default=None, foreign_key="occurrences.id", ondelete="CASCADE", index=True)
+    reminder_id: UUID | None = Field(default=None, foreign_key="reminders.id", ondelete="CASCADE")
+    """Of the occurrence: whose workflow sends it."""
     state: DeliveryState = words(default=DeliveryState.PLANNED)
     provider_id: str | None = words(default=None)
     attempt: int = Field(default=0)
@@ -80,7 +82,7 @@ class Delivery(Identified, table=True):
         Index(
             "ix_deliveries_folded", "user_id", "id", postgresql_where=text("state = 'folded' AND folded_into IS NULL")
         ),
-        Index("ix_deliveries_waiting", "not_before", postgresql_where=text("state IN ('planned', 'deferred')")),
+        Index("ix_deliveries_waiting", "reminder_id", "at", postgresql_where=text("state IN ('planned', 'deferred')")),
     )
 
 

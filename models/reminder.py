@@ -28,11 +28,9 @@ class Reminder(Versioned, table=True):
     schedule: dict[str, object] = document()
     schedule_version: int = Field(default=1)
     notification_methods: list[str] = Field(sa_type=JSONB)
-    lead_minutes: list[int] = Field(
-        default_factory=list, sa_type=JSONB, sa_column_kwargs={"server_default": text("'[]'")}
-    )
-    """How long before it is due each pre-due notice goes out."""
-    steps: list[dict[str, object]] | None = Field(default=None, sa_type=JSONB)
+    lead_minutes: list[int] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    """How long before it is due each pre-due notice goes out; None: the default of the category."""
+    steps: list[dict[str, object]] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     """The escalation policy (`domain.escalation`); None: the default of the category."""
     early_window_minutes: int | None = Field(default=None)
     min_gap_minutes: int | None = Field(default=None)

@@ -6,6 +6,7 @@ then on. R1 of reliability-and-privacy.md is counted from it: what was sent with
 have arrived twice.
 """
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -13,28 +14,51 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.errors import Unavailable
-from models.notification import DeliveryState
+from core.ids import new_id
+from models.notification import DeliveryEventKind, DeliveryState
 
 LEASE_SECONDS: Final = 20
 """Longer than a provider call can take (connect 2 s, answer 10 s), shorter than an attempt of an activity (30 s)."""
 ACKNOWLEDGEMENT_LOST: Final = "acknowledgement_lost"
 
-MAY_LEASE: Final = "d.state = 'planned' AND (d.claimed_until IS NULL OR d.claimed_until < clock_timestamp())"
+WAITING: Final = "d.state IN ('planned', 'deferred')"
+MAY_LEASE: Final = f"{WAITING} AND (d.claimed_until IS NULL OR d.claimed_until < clock_timestamp())"
 TAKE_LEASE: Final = f"""claimed_until = clock_timestamp() + make_interval(secs => {LEASE_SECONDS}),
     attempt = d.attempt + 1,
     reason = CASE WHEN d.claimed_until IS NULL THEN d.reason ELSE '{ACKNOWLEDGEMENT_LOST}' END"""
 """SQL of an UPDATE of `deliveries d`, which each sender joins with what it says."""
 
 _STATE = text("SELECT state FROM deliveries WHERE id = :id")
+# The row's last word and the line in its diary are one statement: an explanation never lacks the attempt that worked.
 _SETTLE = text(
-    """UPDATE deliveries SET state = :state, provider_id = :provider_id, claimed_until = NULL, at = clock_timestamp(),
-              reason = CASE WHEN :state = 'sent' AND reason = :lost THEN reason ELSE :reason END
-        WHERE id = :id AND state = 'planned'"""
+    f"""WITH settled AS (
+           UPDATE deliveries d
+              SET state = :state, provider_id = :provider_id, claimed_until = NULL, at = clock_timestamp(),
+                  reason = CASE WHEN :state = 'sent' AND reason = :lost THEN reason ELSE :reason END
+            WHERE d.id = :id AND {WAITING}
+           RETURNING d.id)
+       INSERT INTO delivery_events (id, delivery_id, kind, provider_id, code)
+       SELECT :event_id, id, :kind, :provider_id, :reason FROM settled WHERE CAST(:kind AS text) IS NOT NULL"""  # noqa: S608 - our own words
 )
 _RELEASE = text(
-    """UPDATE deliveries SET claimed_until = NULL, reason = CASE WHEN reason = :lost THEN reason ELSE :reason END
-        WHERE id = :id AND state = 'planned'"""
+    f"""WITH released AS (
+           UPDATE deliveries d
+              SET claimed_until = NULL, not_before = clock_timestamp() + make_interval(secs => :wait),
+                  reason = CASE WHEN reason = :lost THEN reason ELSE :reason END
+            WHERE d.id = :id AND {WAITING}
+           RETURNING d.id)
+       INSERT INTO delivery_events (id, delivery_id, kind, code)
+       SELECT :event_id, id, 'unavailable', :reason FROM released"""  # noqa: S608 - our own words
 )
+_DEFER = text(
+    f"""UPDATE deliveries d
+          SET state = 'deferred', claimed_until = NULL, not_before = :until, reason = :reason, attempt = attempt - 1
+        WHERE d.id = :id AND {WAITING}"""  # noqa: S608 - our own words
+)
+_KINDS: Final = {DeliveryState.SENT: DeliveryEventKind.ACCEPTED, DeliveryState.FAILED: DeliveryEventKind.REFUSED}
+_BACK_OFF: Final = (2, 4, 8, 15, 30)
+LONGEST_WAIT: Final = 60
+"""Seconds between attempts at most, while a provider is away: what its return may be noticed too late by."""
 
 
 class DeliveryBusy(Unavailable):
@@ -48,7 +72,10 @@ class DeliveryBusy(Unavailable):
 
 async def is_settled(session: AsyncSession, delivery_id: UUID) -> bool:
     """Whether nothing is left to do for it; also when there is no such delivery (any more)."""
-    return (await session.execute(_STATE, {"id": delivery_id})).scalar_one_or_none() != DeliveryState.PLANNED
+    return (await session.execute(_STATE, {"id": delivery_id})).scalar_one_or_none() not in (
+        DeliveryState.PLANNED,
+        DeliveryState.DEFERRED,
+    )
 
 
 async def settle(
@@ -59,12 +86,26 @@ async def settle(
     provider_id: str | None = None,
     reason: str | None = None,
 ) -> None:
-    """`sent` with the provider's id, `failed` or `withdrawn` with the reason: the row's last word."""
+    """`sent` with the provider's id, `failed`, `withdrawn` or `folded` with the reason: the row's last word."""
     values = {"id": delivery_id, "state": state, "provider_id": provider_id, "reason": reason}
-    await session.execute(_SETTLE, values | {"lost": ACKNOWLEDGEMENT_LOST})
+    await session.execute(
+        _SETTLE, values | {"kind": _KINDS.get(state), "event_id": new_id(), "lost": ACKNOWLEDGEMENT_LOST}
+    )
 
 
-async def release(session: AsyncSession, delivery_id: UUID, reason: str, *, ambiguous: bool) -> None:
-    """It did not work this time; the next attempt need not wait for the lease. `ambiguous`: it may have."""
-    values = {"id": delivery_id, "reason": ACKNOWLEDGEMENT_LOST if ambiguous else reason}
-    await session.execute(_RELEASE, values | {"lost": ACKNOWLEDGEMENT_LOST})
+async def release(session: AsyncSession, delivery_id: UUID, reason: str, *, ambiguous: bool, wait: float = 0) -> None:
+    """It did not work this time; the next attempt may begin after `wait` seconds. `ambiguous`: it may have worked."""
+    values = {"id": delivery_id, "reason": ACKNOWLEDGEMENT_LOST if ambiguous else reason, "wait": wait}
+    await session.execute(_RELEASE, values | {"event_id": new_id(), "lost": ACKNOWLEDGEMENT_LOST})
+
+
+async def defer(session: AsyncSession, delivery_id: UUID, until: datetime, reason: str) -> None:
+    """Not now: quiet hours. It was no attempt."""
+    await session.execute(_DEFER, {"id": delivery_id, "until": until, "reason": reason})
+
+
+def back_off(attempt: int, asked: float | None = None) -> float:
+    """Seconds until the next attempt after this many; a provider that names a time is obeyed."""
+    if asked is not None:
+        return asked
+    return float(_BACK_OFF[attempt - 1] if attempt <= len(_BACK_OFF) else LONGEST_WAIT)

@@ -6,7 +6,7 @@ a lock keeps the snapshot it began with, and would decide on the zone of a user 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,8 +17,19 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
+from domain import escalation
+from domain.escalation import Policy, Who
 from domain.recurrence import Schedule, TzMode
-from domain.reminder_series import Occurrence, OccurrenceState, ReminderClass, ReminderState, Series
+from domain.reminder_series import (
+    EARLY_WINDOW,
+    DoseGuard,
+    Given,
+    Occurrence,
+    OccurrenceState,
+    ReminderClass,
+    ReminderState,
+    Series,
+)
 from domain.schedule_json import Zones, from_stored, to_json
 from models.household import Role
 
@@ -47,21 +58,28 @@ _LAST_DONE = text(
 _OF_OCCURRENCE = text("SELECT reminder_id FROM occurrences WHERE id = :id")
 OCCURRENCE: Final = """o.id AS occurrence_id, o.key, o.schedule_version AS of_version, o.seq, o.nominal, o.instant,
     o.tzid, o.tzdata_version, o.state AS occurrence_state, o.late, o.notice_at, o.notified_at, o.snooze_count,
-    o.closed_at, o.closed_by, o.completed_at, o.acknowledged_at, o.acknowledged_by, o.reason"""
+    o.round_at, o.rung, o.lead_at, o.closed_at, o.closed_by, o.completed_at, o.acknowledged_at, o.acknowledged_by,
+    o.reason"""
 """What `occurrence_of` reads, from `occurrences o`."""
 _LOAD = text(
     f"""SELECT r.*, clock_timestamp() AS read_at, u.timezone AS user_zone,
               coalesce(p.home_tzid, h.home_tzid) AS home_zone,
               ARRAY(SELECT m.user_id FROM memberships m JOIN users n ON n.id = m.user_id AND n.state = 'active'
                      WHERE m.household_id = r.household_id AND m.left_at IS NULL
-                       AND (m.user_id = r.user_id OR m.role = 'owner')) AS people,
+                     ORDER BY m.role <> 'owner', m.id) AS members,
+              (SELECT count(*) FROM memberships m JOIN users n ON n.id = m.user_id AND n.state = 'active'
+                WHERE m.household_id = r.household_id AND m.left_at IS NULL AND m.role = 'owner') AS owners,
               CASE WHEN r.schedule->>'mode' = 'fixed' THEN
               ARRAY(SELECT c.key FROM occurrences c
                      WHERE c.reminder_id = r.id AND c.schedule_version = r.schedule_version
                        AND c.instant > clock_timestamp() - interval '3 days' AND c.state NOT IN ('scheduled', 'due'))
               END AS handled,
-              EXISTS (SELECT FROM occurrences c JOIN deliveries d ON d.occurrence_id = c.id AND d.state = 'planned'
-                       WHERE c.reminder_id = r.id AND c.state = 'due') AS unsent,
+              (SELECT min(greatest(d.at, d.not_before, d.claimed_until)) FROM deliveries d
+                WHERE d.reminder_id = r.id AND d.state IN ('planned', 'deferred')) AS unsent_at,
+              CASE WHEN r.class = 'dose' THEN
+              (SELECT jsonb_build_object('at', g.given_at, 'by', g.by_user_id, 'key', c.key)
+                 FROM doses g JOIN occurrences c ON c.id = g.occurrence_id
+                WHERE g.reminder_id = r.id AND g.state = 'given' ORDER BY g.given_at DESC LIMIT 1) END AS last_given,
               {OCCURRENCE}
          FROM reminders r
          JOIN users u ON u.id = r.user_id
@@ -70,7 +88,7 @@ _LOAD = text(
          LEFT JOIN occurrences o ON o.reminder_id = r.id AND (o.state IN ('scheduled', 'due') OR o.id = :occurrence_id)
         WHERE r.id = :id AND r.deleted_at IS NULL
         ORDER BY o.seq"""  # noqa: S608 - our own names
-).columns(schedule=JSONB, notification_methods=JSONB)
+).columns(schedule=JSONB, notification_methods=JSONB, lead_minutes=JSONB, steps=JSONB, last_given=JSONB)
 _OCCURRENCE_COLUMNS: Final = tuple(field.name for field in fields(Occurrence))
 _LASTING: Final = frozenset({"key", "seq", "schedule_version", "nominal"})
 _CHANGING: Final = tuple(name for name in _OCCURRENCE_COLUMNS if name not in _LASTING)
@@ -99,16 +117,24 @@ _ADD = text(
         SELECT a.id, :id, {", ".join(f"a.{name}" for name in _OCCURRENCE_COLUMNS)}
           FROM jsonb_populate_recordset(NULL::occurrences, CAST(:added AS jsonb)) a"""  # noqa: S608 - our own names
 )
+_TELLING: Final = (
+    bindparam("methods", type_=JSONB),
+    bindparam("lead_minutes", type_=JSONB(none_as_null=True)),
+    bindparam("steps", type_=JSONB(none_as_null=True)),
+)
 _CREATE = text(
     """INSERT INTO reminders (id, household_id, user_id, pet_id, title_ct, description_ct, class, category, schedule,
-                              schedule_version, notification_methods, state, ended_reason, next_at, last_seq, finished)
+                              schedule_version, notification_methods, lead_minutes, steps, early_window_minutes,
+                              min_gap_minutes, state, ended_reason, next_at, last_seq, finished)
        VALUES (:id, :household_id, :user_id, :pet_id, :title_ct, :description_ct, :klass, :category, :schedule,
-               :schedule_version, :methods, :state, :ended_reason, :next_at, :last_seq, :finished)"""
-).bindparams(bindparam("schedule", type_=JSONB), bindparam("methods", type_=JSONB))
+               :schedule_version, :methods, :lead_minutes, :steps, :early_window_minutes, :min_gap_minutes, :state,
+               :ended_reason, :next_at, :last_seq, :finished)"""
+).bindparams(bindparam("schedule", type_=JSONB), *_TELLING)
 _REWORD = text(
     """UPDATE reminders SET title_ct = :title_ct, description_ct = :description_ct, category = :category,
-              notification_methods = :methods WHERE id = :id"""
-).bindparams(bindparam("methods", type_=JSONB))
+              class = :klass, notification_methods = :methods, lead_minutes = :lead_minutes, steps = :steps,
+              early_window_minutes = :early_window_minutes, min_gap_minutes = :min_gap_minutes WHERE id = :id"""
+).bindparams(*_TELLING)
 _REMOVE = text("UPDATE reminders SET deleted_at = clock_timestamp() WHERE id = :id")
 
 
@@ -116,18 +142,28 @@ _REMOVE = text("UPDATE reminders SET deleted_at = clock_timestamp() WHERE id = :
 class Locked:
     """A series under its row lock: the domain's view, and what saving needs.
 
-    `read_at` is the database's clock after the lock; `people` are those a notice goes to; `methods` the channels this
-    reminder asks for; `by_owner`: whoever locked it owns the household.
+    `read_at` is the database's clock after the lock; `assignees` are those a notice goes to first, `others` the rest of
+    the household; `by_owner`: whoever locked it owns the household.
     """
 
     series: Series
     read_at: datetime
     zones: Zones
-    people: tuple[UUID, ...]
-    methods: tuple[str, ...]
+    assignees: tuple[UUID, ...]
+    others: tuple[UUID, ...]
+    category: str
     version: int
     ids: Mapping[str, UUID]
     by_owner: bool = False
+
+    @property
+    def members(self) -> tuple[UUID, ...]:
+        """Everybody in the household."""
+        return self.assignees + self.others
+
+    def people(self, who: Who) -> tuple[UUID, ...]:
+        """Whom a step is for."""
+        return {Who.ASSIGNEE: self.assignees, Who.OTHERS: self.others, Who.EVERYONE: self.members}[who]
 
     def key_of(self, occurrence_id: UUID) -> str:
         """The key of an occurrence that was loaded by its id."""
@@ -188,12 +224,32 @@ async def find(session: AsyncSession, reminder_id: UUID) -> Series | None:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a reminder says, sealed, and where its notices go."""
+    """What a reminder says, sealed, and how it is told: the columns that are no part of the schedule."""
 
     title_ct: str
     description_ct: str | None
     category: str
     methods: tuple[str, ...]
+    klass: ReminderClass = ReminderClass.ROUTINE
+    lead_minutes: tuple[int, ...] | None = None
+    steps: Policy | None = None
+    early_window_minutes: int | None = None
+    min_gap_minutes: int | None = None
+
+    @property
+    def row(self) -> dict[str, object]:
+        """As the statements take it."""
+        return {
+            "title_ct": self.title_ct,
+            "description_ct": self.description_ct,
+            "category": self.category,
+            "methods": list(self.methods),
+            "klass": self.klass,
+            "lead_minutes": None if self.lead_minutes is None else list(self.lead_minutes),
+            "steps": escalation.to_json(self.steps),
+            "early_window_minutes": self.early_window_minutes,
+            "min_gap_minutes": self.min_gap_minutes,
+        }
 
 
 async def create(session: AsyncSession, series: Series, words: Words) -> Mapping[str, UUID]:
@@ -202,11 +258,7 @@ async def create(session: AsyncSession, series: Series, words: Words) -> Mapping
         "id": series.reminder_id,
         "household_id": series.household_id,
         "user_id": series.user_id,
-        "klass": series.klass,
-        "title_ct": words.title_ct,
-        "description_ct": words.description_ct,
-        "category": words.category,
-        "methods": list(words.methods),
+        **words.row,
         **_row(series),
     }
     await session.execute(_CREATE, row)
@@ -217,16 +269,7 @@ async def create(session: AsyncSession, series: Series, words: Words) -> Mapping
 
 async def reword(session: AsyncSession, reminder_id: UUID, words: Words) -> None:
     """Say something else. `save(…, reworded=True)` follows."""
-    await session.execute(
-        _REWORD,
-        {
-            "id": reminder_id,
-            "title_ct": words.title_ct,
-            "description_ct": words.description_ct,
-            "category": words.category,
-            "methods": list(words.methods),
-        },
-    )
+    await session.execute(_REWORD, {"id": reminder_id, **words.row})
 
 
 async def remove(session: AsyncSession, reminder_id: UUID) -> None:
@@ -257,7 +300,7 @@ def _locked(rows: Sequence[RowMapping]) -> Locked:
     row = rows[0]
     zones = Zones(home=row["home_zone"], user=row["user_zone"])
     schedule = from_stored(row["schedule"])
-    people = tuple(row["people"])
+    assignees, others = _split(row["user_id"], tuple(row["members"]), row["owners"])
     return Locked(
         series=Series(
             reminder_id=row["id"],
@@ -273,16 +316,44 @@ def _locked(rows: Sequence[RowMapping]) -> Locked:
             top=row["last_seq"],
             finished=row["finished"],
             handled=frozenset(row["handled"] or ()),
-            unsent=row["unsent"],
+            unsent_at=row["unsent_at"],
+            policy=policy_of(row),
+            leads=escalation.leads(row["category"], row["lead_minutes"]),
+            guard=guard_of(row["early_window_minutes"], row["min_gap_minutes"]),
+            last_given=_given(row["last_given"]),
         ),
         read_at=row["read_at"],
         zones=zones,
-        # Whoever made the reminder hears of it; once they have left the household, its owners do.
-        people=(row["user_id"],) if row["user_id"] in people else people,
-        methods=tuple(row["notification_methods"]),
+        assignees=assignees,
+        others=others,
+        category=row["category"],
         version=row["version"],
         ids={found["key"]: found["occurrence_id"] for found in rows if found["occurrence_id"] is not None},
     )
+
+
+def _split(maker: UUID, members: tuple[UUID, ...], owners: int) -> tuple[tuple[UUID, ...], tuple[UUID, ...]]:
+    """Whoever made the reminder hears of it; once they have left the household, its owners do. And everybody else."""
+    if maker in members:
+        return (maker,), tuple(member for member in members if member != maker)
+    return members[:owners], members[owners:]
+
+
+def policy_of(row: Mapping[Any, Any]) -> Policy:
+    """The steps of a reminder's row, with its documents decoded."""
+    return escalation.policy(row["category"], row["notification_methods"], escalation.parse_steps(row["steps"]))
+
+
+def guard_of(early_window_minutes: int | None, min_gap_minutes: int | None) -> DoseGuard:
+    """The dose guard of these columns; None is the default."""
+    early = EARLY_WINDOW if early_window_minutes is None else timedelta(minutes=early_window_minutes)
+    return DoseGuard(early, None if min_gap_minutes is None else timedelta(minutes=min_gap_minutes))
+
+
+def _given(document: Mapping[str, str] | None) -> Given | None:
+    if document is None:
+        return None
+    return Given(document["key"], datetime.fromisoformat(document["at"]), UUID(document["by"]))
 
 
 def zone_in_force(schedule: Schedule, zones: Zones) -> str:

@@ -16,6 +16,7 @@ def upgrade() -> None:
     """New tables and columns; every new column has a default that needs no rewrite. The indexes of `deliveries`, which
     grows without end, are built beside the running application."""
     create_tables()
+    name_reminders()
     with op.get_context().autocommit_block():
         index_deliveries()
 
@@ -226,6 +227,15 @@ def create_tables() -> None:
     )
     op.create_index("ix_delivery_events_delivery", "delivery_events", ["delivery_id", "id"], unique=False)
     op.add_column("deliveries", sa.Column("category", sa.Text(), server_default="account", nullable=False))
+    op.add_column("deliveries", sa.Column("reminder_id", sa.Uuid(), nullable=True))
+    op.create_foreign_key(
+        op.f("fk_deliveries_reminder_id_reminders"),
+        "deliveries",
+        "reminders",
+        ["reminder_id"],
+        ["id"],
+        ondelete="CASCADE",
+    )
     op.add_column("deliveries", sa.Column("params_ct", sa.Text(), nullable=True))
     op.add_column("deliveries", sa.Column("not_before", sa.DateTime(timezone=True), nullable=True))
     op.add_column("deliveries", sa.Column("folded_into", sa.Uuid(), nullable=True))
@@ -241,12 +251,18 @@ def create_tables() -> None:
     op.add_column("occurrences", sa.Column("round_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("occurrences", sa.Column("rung", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("occurrences", sa.Column("lead_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column(
-        "reminders", sa.Column("lead_minutes", postgresql.JSONB(), server_default=sa.text("'[]'"), nullable=False)
-    )
+    op.add_column("reminders", sa.Column("lead_minutes", postgresql.JSONB(), nullable=True))
     op.add_column("reminders", sa.Column("steps", postgresql.JSONB(), nullable=True))
     op.add_column("reminders", sa.Column("early_window_minutes", sa.Integer(), nullable=True))
     op.add_column("reminders", sa.Column("min_gap_minutes", sa.Integer(), nullable=True))
+
+
+def name_reminders() -> None:
+    """Whatever waits to be sent at this moment: a handful of rows."""
+    op.execute(
+        "UPDATE deliveries d SET reminder_id = o.reminder_id FROM occurrences o "
+        "WHERE o.id = d.occurrence_id AND d.state = 'planned'"
+    )
 
 
 def index_deliveries() -> None:
@@ -270,7 +286,7 @@ def index_deliveries() -> None:
     op.create_index(
         "ix_deliveries_waiting",
         "deliveries",
-        ["not_before"],
+        ["reminder_id", "at"],
         unique=False,
         postgresql_where=sa.text("state IN ('planned', 'deferred')"),
         postgresql_concurrently=True,
