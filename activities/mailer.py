@@ -8,20 +8,30 @@ from zoneinfo import ZoneInfo
 
 from activities.reminder import ReminderMail
 from domain.recurrence import zone_shift
-from integrations.notify.protocol import Channel, Receipt
+from integrations.notify.protocol import Channel as Email
+from integrations.notify.protocol import ProviderRefused, Receipt
 from integrations.notify.render import render
+from models.notification import Channel
 
 _FIELDS: Final = tuple(field.name for field in fields(ReminderMail))
+
+
+class ChannelPending(ProviderRefused):
+    """A channel that this installation does not speak."""
+
+    code = "pending_channel"
 
 
 class ReminderMailer:
     """`public_url` is where the mail's button and foot lead."""
 
-    def __init__(self, email: Channel, public_url: str) -> None:
+    def __init__(self, email: Email, public_url: str) -> None:
         self.email, self.public_url = email, public_url
 
     async def send_reminder(self, mail: ReminderMail, *, idempotency_key: UUID) -> Receipt:
         """Render and send. Raises `ProviderRefused` and `ProviderUnavailable`."""
+        if mail.channel is not Channel.EMAIL:
+            raise ChannelPending(f"{mail.channel} is not spoken yet")
         message = render("reminder_due", mail.locale, mail.address, {**words(mail), "public_url": self.public_url})
         return await self.email.send(message, idempotency_key=idempotency_key)
 

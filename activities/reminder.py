@@ -1,30 +1,40 @@
 """Effects of reminders: read the plan, carry it out. Every method may run twice; the ledger makes that harmless."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from jinja2 import TemplateError
 from temporalio import activity
 
-from core.crypto import FieldCipher
+from core.crypto import CiphertextInvalid, FieldCipher
 from core.db import SessionFactory, single_statement
-from core.errors import Unavailable
+from core.logging import logger
 from domain import reminder_delivery
-from domain.reminder import Plan
+from domain.reminder import Plan, PlanState
+from domain.reminder_delivery import RESEND
+from domain.reminder_steps import MISSED
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
-from models.notification import DeliveryState
+from models.notification import Channel, DeliveryState
 from models.queries import deliveries, reminder_notices, reminders
-from models.queries.reminder_notices import Leased
+from models.queries.reminder_notices import Claimed, Leased
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
+
+log = logger(__name__)
+
+_A_MOMENT: Final = timedelta(seconds=1)
+POISON: Final = (CiphertextInvalid, ValueError, TypeError, LookupError, AttributeError, TemplateError)
+"""Mistakes in a template or in data: asking again would fail again. Anything else may be an outage and is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReminderMail:
     """What a notice says to one person, in clear: it leaves the activity for the channel only."""
 
+    channel: Channel
     address: str = field(repr=False)
     first_name: str | None = field(repr=False)
     locale: str
@@ -43,6 +53,10 @@ class ReminderMail:
     step: str
     reminder_id: UUID
     occurrence_id: UUID
+    missed_from: datetime | None = None
+    """The first of those that were missed."""
+    also: tuple["ReminderMail", ...] = field(default=(), repr=False)
+    """Other late notices that are said in the same message."""
 
 
 class Notifier(Protocol):
@@ -65,73 +79,120 @@ class ReminderActivities:
         """What to do next and when, or that the series has ended. Zone rules are applied here and recorded."""
         async with single_statement(self.sessions) as session:
             series = await reminders.find(session, request.reminder_id)
-        return reminder_delivery.plan(series) if series else Plan.over()
+        return reminder_delivery.plan(series) if series else await self._farewell(request.reminder_id)
 
     @activity.defn
     async def deliver_occurrence(self, request: DeliverOccurrence) -> Plan:
         """Claim what is due and hand it to the channels; answers the next plan.
 
-        Everything is tried before the first failure is raised, so one address that hangs holds up nobody else.
+        What did not leave has its next time in the ledger, and the plan wakes for it: a provider that is away holds up
+        neither the other channels nor the next step.
         """
-        plan, pending = await self._claim(request)
-        failures = [failure for delivery_id in pending if (failure := await self._send(delivery_id)) is not None]
+        plan, claimed = await self._claim(request)
+        settled, failures = [], []
+        for delivery_id in claimed.pending:
+            try:
+                settled.append(await self._send(delivery_id, request.now))
+            except Exception as error:  # everybody else is told before the first failure is raised
+                failures.append(error)
         if failures:
             raise failures[0]
-        return plan
+        if all(settled) and not claimed.waiting:
+            return plan
+        return await self._woken_for_the_rest(request, plan)
 
-    async def _claim(self, request: DeliverOccurrence) -> tuple[Plan, Sequence[UUID]]:
+    async def _claim(self, request: DeliverOccurrence) -> tuple[Plan, Claimed]:
         async with self.sessions.begin() as session:
             locked = await reminders.lock(session, request.reminder_id)
-            if locked is None:
-                return Plan.over(), ()
-            change = reminder_delivery.deliver(locked.series, max(request.now, locked.read_at))
+            if locked is None:  # deleted: what devices show of it is still called back
+                rest = await reminder_notices.unsent(session, request.reminder_id, request.now)
+                return Plan.over(), Claimed(rest, waiting=bool(rest))
+            now = max(request.now, locked.read_at)
+            change = reminder_delivery.deliver(locked.series, now)
             ids = await reminders.save(session, locked, change.series)
-            pending = await reminder_notices.unsent(session, request.reminder_id) if locked.series.unsent else []
+            left = await reminder_notices.unsent(session, request.reminder_id, now) if locked.series.unsent_at else ()
+            claimed = Claimed(left, waiting=locked.series.unsent_at is not None)
             for notice in change.notices:
-                pending += await reminder_notices.claim(
-                    session,
-                    request.reminder_id,
-                    notice,
-                    ids[notice.key],
-                    people=locked.people,
-                    methods=locked.methods,
-                )
-        return reminder_delivery.plan(change.series), pending
+                late = change.series.find(notice.key).late or notice.step == MISSED
+                claimed += await reminder_notices.claim(session, locked, notice, ids[notice.key], late=late)
+        return reminder_delivery.plan(change.series), claimed
 
-    async def _send(self, delivery_id: UUID) -> Unavailable | None:
-        """One message, if it is still wanted now. Answers what went wrong if another attempt makes sense."""
+    async def _woken_for_the_rest(self, request: DeliverOccurrence, plan: Plan) -> Plan:
+        rest = await self._farewell(request.reminder_id)
+        if rest.at is None:
+            return plan
+        # A moment later at least: two clocks that disagree must not make a busy loop.
+        at = max(rest.at, request.now + _A_MOMENT)
+        if plan.at is not None and plan.at <= at:
+            return plan
+        state = PlanState.ACTIVE if plan.ended else plan.state
+        return replace(plan, at=at, occurrence=None, step=RESEND, state=state)
+
+    async def _farewell(self, reminder_id: UUID) -> Plan:
+        """The plan of a reminder that is gone: over, once nothing is left to send or to call back."""
         async with single_statement(self.sessions) as session:
-            leased = await reminder_notices.lease(session, delivery_id)
+            at = await reminder_notices.waiting(session, reminder_id)
+        return Plan.over() if at is None else Plan(at, step=RESEND)
+
+    async def _send(self, delivery_id: UUID, now: datetime) -> bool:
+        """One message, if it is still wanted now. Answers whether that was the last word about it."""
+        async with single_statement(self.sessions) as session:
+            leased = await reminder_notices.lease(session, delivery_id, now)
         if leased is None:
-            return await self._busy(delivery_id)
-        if leased.unwanted is not None:
-            await self._settle(delivery_id, DeliveryState.WITHDRAWN, reason=leased.unwanted)
-            return None
-        try:
-            receipt = await self.notifier.send_reminder(await self._words(leased), idempotency_key=delivery_id)
-        except ProviderRefused as refused:
-            await self._settle(delivery_id, DeliveryState.FAILED, reason=refused.problem_code)
-        except ProviderUnavailable as unavailable:
             async with single_statement(self.sessions) as session:
-                await deliveries.release(
-                    session, delivery_id, unavailable.problem_code, ambiguous=unavailable.ambiguous
-                )
-            return unavailable
-        else:
-            await self._settle(delivery_id, DeliveryState.SENT, provider_id=receipt.provider_id)
-        return None
+                return await deliveries.is_settled(session, delivery_id)
+        if leased.unwanted is not None:
+            return await self._settle((leased,), DeliveryState.WITHDRAWN, reason=leased.unwanted)
+        return await self._hand_over(leased)
 
-    async def _busy(self, delivery_id: UUID) -> deliveries.DeliveryBusy | None:
-        """Why there was no lease: it is settled, or another attempt has it."""
-        async with single_statement(self.sessions) as session:
-            settled = await deliveries.is_settled(session, delivery_id)
-        return None if settled else deliveries.DeliveryBusy()
+    async def _hand_over(self, leased: Leased) -> bool:
+        together = (leased, *await self._companions(leased))
+        try:
+            words, *also = [await self._words(each) for each in together]
+            receipt = await self.notifier.send_reminder(replace(words, also=tuple(also)), idempotency_key=leased.id)
+        except ProviderRefused as refused:
+            return await self._settle(together, DeliveryState.FAILED, reason=refused.problem_code)
+        except ProviderUnavailable as away:
+            await self._release(together, away)
+            return False
+        except POISON as error:
+            log.exception("notice_cannot_be_made", delivery_id=str(leased.id), error=type(error).__name__)
+            return await self._settle((leased,), DeliveryState.FAILED, reason="unsendable")
+        await self._settle(together[1:], DeliveryState.FOLDED, reason="said_together", folded_into=leased.id)
+        return await self._settle((leased,), DeliveryState.SENT, provider_id=receipt.provider_id)
+
+    async def _companions(self, leased: Leased) -> list[Leased]:
+        """Other late notices of the same person that are said in the same message (recurrence.md §4.9)."""
+        if not leased.gathering:
+            return []
+        async with self.sessions.begin() as session:
+            found = await reminder_notices.lease_companions(session, leased)
+        for companion in found:
+            if companion.unwanted is not None:
+                await self._settle((companion,), DeliveryState.WITHDRAWN, reason=companion.unwanted)
+        return [companion for companion in found if companion.unwanted is None]
+
+    async def _release(self, together: Sequence[Leased], away: ProviderUnavailable) -> None:
+        async with self.sessions.begin() as session:
+            for each in together:
+                wait = deliveries.back_off(each.attempt, away.retry_after)
+                await deliveries.release(session, each.id, away.problem_code, ambiguous=away.ambiguous, wait=wait)
 
     async def _settle(
-        self, delivery_id: UUID, state: DeliveryState, *, provider_id: str | None = None, reason: str | None = None
-    ) -> None:
-        async with single_statement(self.sessions) as session:
-            await deliveries.settle(session, delivery_id, state, provider_id=provider_id, reason=reason)
+        self,
+        together: Sequence[Leased],
+        state: DeliveryState,
+        *,
+        provider_id: str | None = None,
+        reason: str | None = None,
+        folded_into: UUID | None = None,
+    ) -> bool:
+        for each in together:
+            async with single_statement(self.sessions) as session:
+                await deliveries.settle(
+                    session, each.id, state, provider_id=provider_id, reason=reason, folded_into=folded_into
+                )
+        return True
 
     async def _words(self, leased: Leased) -> ReminderMail:
         zone = ZoneInfo(leased.occurrence.tzid or leased.timezone)
@@ -139,6 +200,7 @@ class ReminderActivities:
         if leased.pet_id is not None:
             pet_name = await self.cipher.open_optional("pets.name_ct", leased.pet_id, leased.pet_name_ct)
         return ReminderMail(
+            channel=leased.channel,
             address=await self.cipher.open("users.email_ct", leased.user_id, leased.email_ct),
             first_name=await self.cipher.open_optional("users.first_name_ct", leased.user_id, leased.first_name_ct),
             locale=leased.locale,
@@ -156,4 +218,5 @@ class ReminderActivities:
             step=leased.step,
             reminder_id=leased.reminder_id,
             occurrence_id=leased.occurrence_id,
+            missed_from=leased.missed_from,
         )

@@ -1,6 +1,6 @@
 """The one way a person's action on a reminder runs: lock, decide, save, ring. Temporal is not asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from core.errors import Forbidden, NotFound
 from domain import reminder_machine
 from domain.reminder_actions import Action, End, Move
 from domain.reminder_series import Change, Series
-from models.queries import reminders
+from models.queries import doses, reminder_notices, reminders
 from models.queries.reminders import Locked
 from temporal import ids, outbox
 from temporal.contracts import reminder as contract
@@ -28,23 +28,55 @@ class Acted:
 
 
 async def act(
-    session: AsyncSession, user_id: UUID, reminder_id: UUID, asked: Asked, *, occurrence_id: UUID | None = None
+    session: AsyncSession,
+    user_id: UUID,
+    reminder_id: UUID,
+    asked: Asked,
+    *,
+    occurrence_id: UUID | None = None,
+    reason_ct: str | None = None,
 ) -> Acted:
     """Run an action of this person. Raises `NotFound` for what is not theirs, and the refusals of the machine."""
     locked = await reminders.lock_for(session, user_id, reminder_id, occurrence_id)
     if locked is None:
         raise NotFound("no such reminder")
-    return await run(session, locked, asked)
+    return await run(session, locked, asked, reason_ct=reason_ct)
 
 
-async def run(session: AsyncSession, locked: Locked, asked: Asked) -> Acted:
+async def run(session: AsyncSession, locked: Locked, asked: Asked, *, reason_ct: str | None = None) -> Acted:
     """Decide on locked rows with the database's clock, write what changed, and ring if anything did."""
     action = asked(locked) if callable(asked) else asked
     change = reminder_machine.apply(locked.series, action, locked.read_at)
-    if change.series != locked.series:
-        await reminders.save(session, locked, change.series)
-        await ring(session, change.series)
+    await keep(session, locked, change, reason_ct=reason_ct)
     return Acted(locked, change)
+
+
+async def keep(
+    session: AsyncSession, locked: Locked, change: Change, *, reworded: bool = False, reason_ct: str | None = None
+) -> None:
+    """Write what a decision changed: rows, doses, the ledger of what was closed; and ring, if anything did.
+
+    `reason_ct`: why a dose was given against its guard, sealed.
+    """
+    series = change.series
+    if series == locked.series and not reworded:
+        return
+    ids = await reminders.save(session, locked, series, reworded=reworded)
+    await doses.record(session, ids, change, series.reminder_id, reason_ct)
+    for reason, keys in closed(locked.series, series).items():
+        await reminder_notices.withdraw(session, [ids[key] for key in keys], reason)
+    if series != locked.series:
+        await ring(session, series)
+
+
+def closed(before: Series, after: Series) -> Mapping[str, list[str]]:
+    """The keys of occurrences that were open and are not any more, by the state they are in now."""
+    was_open = {o.key for o in before.occurrences if o.is_open}
+    states: dict[str, list[str]] = {}
+    for occurrence in after.occurrences:
+        if occurrence.key in was_open and not occurrence.is_open:
+            states.setdefault(occurrence.state.value, []).append(occurrence.key)
+    return states
 
 
 async def ring(session: AsyncSession, series: Series) -> None:

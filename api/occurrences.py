@@ -10,20 +10,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import actions
 from api.auth import Caller
-from api.schemas.reminders import SnoozeIn
+from api.schemas.occurrences import CompleteIn, SnoozeIn
 from api.services import Services
-from core.crypto import FieldCipher
+from core.crypto import FieldCipher, Subject
 from core.errors import FieldProblem, Invalid, NotFound
 from domain import recurrence
-from domain.reminder_actions import Action, AlreadyClosed, Snooze
+from domain.reminder_actions import Action, AlreadyClosed, Complete, Snooze
 from models.queries import reminder_views, reminders
 from models.queries.reminders import Locked
 
 Made = Callable[[str, Locked], Action]
 """The action on an occurrence, made from its key once the rows are locked."""
+OVERRIDE_REASON = "doses.override_reason_ct"
+"""Sealed with the id of the occurrence: there is one dose of it."""
 FIELDS = (
     "id reminder_id key schedule_version nominal instant tzid state late notice_at notified_at snooze_count closed_at"
-    " closed_by completed_at acknowledged_at acknowledged_by reason created_at updated_at version"
+    " lead_at closed_by completed_at acknowledged_at acknowledged_by reason created_at updated_at version"
 ).split()
 
 
@@ -34,19 +36,30 @@ def present(row: asyncpg.Record) -> dict[str, Any]:
         "tzdata": row["tzdata_version"],
         # A closed one announces nothing, whatever it was snoozed to.
         "notice_at": row["notice_at"] if is_open else None,
+        "lead_at": row["lead_at"] if is_open else None,
     }
 
 
 async def act(
-    session: AsyncSession, services: Services, caller: Caller, occurrence_id: UUID, make: Made
+    session: AsyncSession,
+    services: Services,
+    caller: Caller,
+    occurrence_id: UUID,
+    make: Made,
+    *,
+    override_reason: str | None = None,
 ) -> asyncpg.Record:
     """Run an action on an occurrence of the caller's household; answers it as it is now.
 
-    Raises `NotFound`, and the refusals of the machine; `already_closed` says who was quicker.
+    Raises `NotFound`, and the refusals of the machine; `already_closed` and `already_given` say who was quicker.
     """
-    reminder_id = await reminders.reminder_of(session, occurrence_id)
-    if reminder_id is None:
+    home = await reminders.home_of(session, occurrence_id)
+    if home is None:
         raise NotFound("no such occurrence")
+    reminder_id, household_id = home
+    reason_ct = await services.cipher.seal_optional(
+        Subject.household(household_id), OVERRIDE_REASON, occurrence_id, override_reason
+    )
     try:
         await actions.act(
             session,
@@ -54,11 +67,17 @@ async def act(
             reminder_id,
             lambda locked: make(locked.key_of(occurrence_id), locked),
             occurrence_id=occurrence_id,
+            reason_ct=reason_ct,
         )
     except AlreadyClosed as refused:
-        refused.extra["closed_by_name"] = await _first_name(session, services.cipher, refused.extra["closed_by"])
+        await _name_who_was_quicker(session, services.cipher, refused, occurrence_id)
         raise
     return await reminder_views.occurrence_in(session, caller.user_id, occurrence_id)
+
+
+def complete(body: CompleteIn, key: str, by: UUID) -> Complete:
+    """The completion a body asks for."""
+    return Complete(key, by, body.completed_at, overrides=body.override_reason is not None)
 
 
 def snooze(body: SnoozeIn, key: str, caller_zone: str) -> Snooze:
@@ -84,11 +103,17 @@ async def zone_of(session: AsyncSession, caller: Caller) -> str:
     return person.timezone
 
 
-async def _first_name(session: AsyncSession, cipher: FieldCipher, user_id: object) -> str | None:
-    person = await reminder_views.actor(session, UUID(str(user_id))) if user_id else None
-    if person is None:
-        return None
-    return await cipher.open_optional("users.first_name_ct", UUID(str(user_id)), person.first_name_ct)
+async def _name_who_was_quicker(
+    session: AsyncSession, cipher: FieldCipher, refused: AlreadyClosed, occurrence_id: UUID
+) -> None:
+    by = refused.extra.get("closed_by")
+    person = await reminder_views.actor(session, UUID(str(by))) if by else None
+    name = None
+    if person is not None:
+        name = await cipher.open_optional("users.first_name_ct", UUID(str(by)), person.first_name_ct)
+    refused.extra |= {"closed_by_name": name, "occurrence_id": str(occurrence_id)}
+    if "given_by" in refused.extra:
+        refused.extra["given_by_name"] = name
 
 
 def _invalid(pointer: str, code: str, detail: str) -> Invalid:

@@ -10,7 +10,7 @@ import orjson
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import actions
+from api import actions, telling
 from api.auth import Caller, CurrentUser
 from api.etag import Precondition
 from api.read_only import refuse_changes
@@ -22,17 +22,16 @@ from core.ids import new_id
 from domain import recurrence, reminder_machine
 from domain.recurrence import TZDATA_VERSION, Fixed, Schedule, TzMode
 from domain.reminder_actions import Complete, End, Move, Pause, Reschedule, Resume, SeriesEnded, Undo
-from domain.reminder_series import Change, ReminderClass, ReminderState, Series, Warned
+from domain.reminder_series import Change, ReminderState, Series, Warned
 from domain.schedule_json import Zones, from_shorthand, from_stored, parse_schedule, repeat_interval
-from models.notification import Channel
 from models.pet import PetStatus
 from models.queries import reminder_views, reminders
 from models.queries.clock import database_now
-from models.queries.reminder_notices import LIVE
 from models.queries.reminder_views import Place
-from models.queries.reminders import Locked, Words, zone_in_force
+from models.queries.reminder_words import Telling, Words
+from models.queries.reminders import Locked, zone_in_force
 
-DEFAULT_METHODS = (Channel.EMAIL, Channel.IN_APP)
+_DOCUMENTS = ("notification_methods", "lead_minutes", "steps")
 _SHORTHAND = {"reminder_date", "repeat_interval"}
 
 
@@ -49,7 +48,7 @@ ReadableReminder = Annotated[asyncpg.Record, Depends(readable_reminder)]
 
 async def present(cipher: FieldCipher, row: asyncpg.Record, warnings: tuple[Warned, ...] = ()) -> dict[str, Any]:
     """The document of `ReminderOut`."""
-    schedule, methods = document_of(row["schedule"]), document_of(row["notification_methods"])
+    schedule = document_of(row["schedule"])
     return {
         "id": row["id"],
         "user_id": row["user_id"],
@@ -60,10 +59,7 @@ async def present(cipher: FieldCipher, row: asyncpg.Record, warnings: tuple[Warn
         "reminder_date": row["next_at"],
         "repeat_interval": repeat_interval(from_stored(schedule)),
         "is_completed": row["state"] == ReminderState.ENDED and row["ended_reason"] == "completed",
-        "notification_methods": methods,
-        "pending_channel": [method for method in methods if method not in LIVE],
-        "class": row["class"],
-        "category": row["category"],
+        **telling.present(told_of(row)),
         "schedule": schedule | {"tzdata": TZDATA_VERSION},
         "state": row["state"],
         "ended_reason": row["ended_reason"],
@@ -72,6 +68,11 @@ async def present(cipher: FieldCipher, row: asyncpg.Record, warnings: tuple[Warn
         "updated_at": row["updated_at"],
         "version": row["version"],
     }
+
+
+def told_of(row: asyncpg.Record) -> Telling:
+    """How the reminder of this row is told."""
+    return Telling.of({**row, **{name: document_of(row[name]) for name in _DOCUMENTS}})
 
 
 def document_of(value: Any) -> Any:
@@ -85,19 +86,22 @@ async def create(session: AsyncSession, services: Services, caller: Caller, body
     refuse_changes(body, {"user_id": caller.user_id, "household_id": where.household_id}, READ_ONLY)
     if body.is_completed:
         raise invalid("is_completed", "read_only", "a new reminder is still to be done")
-    schedule = _new_schedule(body, where.zones)
+    schedule, told = _new_schedule(body, where.zones), telling.asked(body, telling.NEW)
     series = Series(
         reminder_id=new_id(),
         household_id=where.household_id,
         user_id=caller.user_id,
         pet_id=body.pet_id,
-        klass=ReminderClass.ROUTINE,
+        klass=told.klass,
         state=ReminderState.ACTIVE,
         schedule=schedule,
         zone=zone_in_force(schedule, where.zones),
+        policy=told.policy,
+        leads=told.leads,
+        guard=told.guard,
     )
     change = reminder_machine.create(series, await database_now(session))
-    await reminders.create(session, change.series, await _words(services.cipher, series, body))
+    await reminders.create(session, change.series, await _words(services.cipher, series, body, told))
     await actions.ring(session, change.series)
     row = await reminder_views.find_in(session, caller.user_id, series.reminder_id)
     return await present(services.cipher, row, change.warnings)
@@ -120,15 +124,14 @@ async def change(
     row = await reminder_views.find_in(session, caller.user_id, reminder_id)
     current = await present(services.cipher, row)
     refuse_changes(body, current, READ_ONLY)
-    changed = await _changed_series(session, caller, locked, body, current)
-    words = await _changed_words(services.cipher, row, body, current)
+    told = telling.asked(body, told_of(row))
+    changed = await _changed_series(session, caller, locked, body, current, told)
+    words = await _changed_words(services.cipher, row, body, current, told)
     if words is not None:
         await reminders.reword(session, reminder_id, words)
     if words is None and changed.series == locked.series:
         return current
-    await reminders.save(session, locked, changed.series, reworded=words is not None)
-    if changed.series != locked.series:
-        await actions.ring(session, changed.series)
+    await actions.keep(session, locked, changed, reworded=words is not None)
     row = await reminder_views.find_in(session, caller.user_id, reminder_id)
     return await present(services.cipher, row, changed.warnings)
 
@@ -180,7 +183,12 @@ def _new_schedule(body: ReminderIn, zones: Zones) -> Schedule:
 
 
 async def _changed_series(
-    session: AsyncSession, caller: Caller, locked: Locked, body: ReminderUpdate, current: dict[str, Any]
+    session: AsyncSession,
+    caller: Caller,
+    locked: Locked,
+    body: ReminderUpdate,
+    current: dict[str, Any],
+    told: Telling,
 ) -> Change:
     """The series after all that the body asks of it: another pet, another rule, done or not."""
     series, zones = locked.series, locked.zones
@@ -189,6 +197,7 @@ async def _changed_series(
         if where.household_id != series.household_id:
             raise invalid("pet_id", "other_household", "a reminder stays in its household")
         series, zones = _moved(series, body.pet_id, where.zones), where.zones
+    series = reminder_machine.apply(series, telling.configure(told), locked.read_at).series
     schedule = _changed_schedule(body, current, series, zones)
     action = Reschedule(schedule) if schedule is not None else Move()
     changed = reminder_machine.apply(series, action, locked.read_at)
@@ -203,7 +212,7 @@ async def _changed_series(
     else:
         closed = next(o for o in reversed(series.occurrences) if not o.is_open)
         done = reminder_machine.apply(series, Undo(closed.key), locked.read_at)
-    return Change(done.series, warnings=changed.warnings)
+    return replace(done, warnings=changed.warnings)
 
 
 def _moved(series: Series, pet_id: UUID | None, zones: Zones) -> Series:
@@ -260,39 +269,32 @@ def _same_instant(text: str, instant: datetime | None) -> bool:
     return given.tzinfo is not None and given == instant
 
 
-async def _words(cipher: FieldCipher, series: Series, body: ReminderIn) -> Words:
-    household = Subject.household(series.household_id)
-    row_id = series.reminder_id
-    return Words(
-        title_ct=await cipher.seal(household, "reminders.title_ct", row_id, body.title),
-        description_ct=await cipher.seal_optional(
-            household, "reminders.description_ct", row_id, body.description or None
-        ),
-        category=body.category or "other",
-        methods=tuple(body.notification_methods or DEFAULT_METHODS),
-    )
+async def _words(cipher: FieldCipher, series: Series, body: ReminderIn, told: Telling) -> Words:
+    return await _sealed(cipher, series.household_id, series.reminder_id, body.title, body.description, told)
 
 
 async def _changed_words(
-    cipher: FieldCipher, row: asyncpg.Record, body: ReminderUpdate, current: dict[str, Any]
+    cipher: FieldCipher, row: asyncpg.Record, body: ReminderUpdate, current: dict[str, Any], told: Telling
 ) -> Words | None:
     given = body.model_fields_set
     if "title" in given and body.title is None:
         raise invalid("title", "missing", "a reminder has a title")
-    fields = ("title", "description", "category", "notification_methods")
-    new = {name: getattr(body, name) if name in given else current[name] for name in fields}
-    new["category"] = new["category"] or "other"
-    new["notification_methods"] = new["notification_methods"] or list(DEFAULT_METHODS)
-    if new == {name: current[name] for name in fields}:
+    new = {name: getattr(body, name) if name in given else current[name] for name in ("title", "description")}
+    if new == {name: current[name] for name in new} and told == told_of(row):
         return None
-    household = Subject.household(row["household_id"])
+    return await _sealed(cipher, row["household_id"], row["id"], new["title"], new["description"], told)
+
+
+async def _sealed(
+    cipher: FieldCipher, household_id: UUID, reminder_id: UUID, title: str, description: str | None, told: Telling
+) -> Words:
+    household = Subject.household(household_id)
     return Words(
-        title_ct=await cipher.seal(household, "reminders.title_ct", row["id"], new["title"]),
+        title_ct=await cipher.seal(household, "reminders.title_ct", reminder_id, title),
         description_ct=await cipher.seal_optional(
-            household, "reminders.description_ct", row["id"], new["description"] or None
+            household, "reminders.description_ct", reminder_id, description or None
         ),
-        category=new["category"],
-        methods=tuple(new["notification_methods"]),
+        telling=told,
     )
 
 

@@ -6,6 +6,7 @@ length a series calls for one notice at most.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from domain import reminder_planning, reminder_steps
 from domain.escalation import DIGEST, Who
@@ -24,6 +25,9 @@ from domain.reminder_series import (
     Series,
 )
 from domain.reminder_steps import ESCALATION, LEAD, MISSED, WITHDRAWN
+
+RESEND: Final = "resend"
+"""The plan's step when claimed notices wait that have not left."""
 
 
 def deliver(series: Series, now: datetime) -> Change:
@@ -142,7 +146,7 @@ def _is_of_this_round(occurrence: Occurrence, step: str) -> bool:
 def plan(series: Series) -> Plan:
     """What to do next and when: the earliest of the open notice, the next instant, a pre-due notice, the closing of a
     last one, and what was claimed and has not left, which outlives the series itself."""
-    unsent = [] if series.unsent_at is None else [(series.unsent_at, "", "resend")]
+    unsent = [] if series.unsent_at is None else [(series.unsent_at, "", RESEND)]
     live = series.state is ReminderState.ACTIVE
     if series.state is ReminderState.ENDED and not unsent:
         return Plan.over()

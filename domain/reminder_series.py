@@ -186,6 +186,11 @@ class Series:
         return self.grace is not None and now - planned_at > self.grace
 
 
+def class_of(category: str) -> ReminderClass:
+    """What is at stake in a reminder of this category; lost pets and security have no category of their own."""
+    return ReminderClass.DOSE if category == "medication" else ReminderClass.ROUTINE
+
+
 def is_repeating(schedule: Schedule) -> bool:
     """Whether the next nominal comes by itself, whatever became of the last."""
     return isinstance(schedule, Fixed | Elapsed)

@@ -4,6 +4,7 @@ Forward only. Two deploys at once are safe: an advisory lock lets the second wai
 """
 
 import argparse
+import asyncio
 from pathlib import Path
 
 from alembic import command
@@ -11,10 +12,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 _LOCK = 7_385_466  # any number, as long as every release uses the same
+_PAUSE = 0.2
 
 
 def head() -> str:
@@ -38,11 +40,19 @@ async def upgrade(url: str, *, app_role: str = "petfolio") -> tuple[str | None, 
             # Waiting for another deploy and building an index may take longer than a request's statement may.
             for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
                 await connection.execute(text(f"SET {limit} = 0"))
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
-            await connection.commit()
+            await _locked(connection)
             return await connection.run_sync(_upgrade, app_role)
     finally:
         await engine.dispose()
+
+
+async def _locked(connection: AsyncConnection) -> None:
+    """Asked again and again instead of waited for: a statement that waits keeps a snapshot, and an index that another
+    deploy builds concurrently waits for every snapshot older than itself."""
+    while not (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK})).scalar_one():
+        await connection.commit()
+        await asyncio.sleep(_PAUSE)
+    await connection.commit()
 
 
 def _upgrade(connection: Connection, app_role: str) -> tuple[str | None, str]:

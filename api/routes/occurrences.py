@@ -11,9 +11,9 @@ from api.deps import ServicesDep, UnitOfWork
 from api.idempotency import Idempotent
 from api.json_response import document
 from api.routing import router as make_router
-from api.schemas.reminders import CompleteIn, OccurrenceOut, SnoozeIn
+from api.schemas.occurrences import CompleteIn, OccurrenceOut, SnoozeIn
 from core.errors import NotFound
-from domain.reminder_actions import Acknowledge, Complete, Skip, Undo
+from domain.reminder_actions import Acknowledge, Skip, Undo
 from models.queries import reminder_views as views
 
 router = make_router("/occurrences", "occurrences")
@@ -38,9 +38,15 @@ async def complete_occurrence(
     _: Idempotent,
     body: Annotated[CompleteIn, Body()] = CompleteIn(),
 ) -> Response:
-    """It is done. 409 `already_closed` when somebody was quicker, with name and time."""
+    """It is done. 409 `already_closed` (of a dose `already_given`) when somebody was quicker, with name and time;
+    `too_early` and `too_soon` of a dose, unless `override_reason` says why it was given all the same."""
     row = await occurrences.act(
-        session, services, caller, occurrence_id, lambda key, _: Complete(key, caller.user_id, body.completed_at)
+        session,
+        services,
+        caller,
+        occurrence_id,
+        lambda key, _: occurrences.complete(body, key, caller.user_id),
+        override_reason=body.override_reason,
     )
     return document(request, occurrences.present(row), row["version"])
 

@@ -15,8 +15,8 @@ from api.idempotency import Idempotent
 from api.json_response import computed, document, listing
 from api.reminders import ReadableReminder
 from api.routing import router as make_router
+from api.schemas.occurrences import OccurrencePage
 from api.schemas.reminders import (
-    OccurrencePage,
     PreviewIn,
     PreviewOut,
     ReminderIn,

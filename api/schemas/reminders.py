@@ -10,7 +10,9 @@ Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Description = Annotated[str, StringConstraints(max_length=10_000)]
 Category = Literal["medication", "vaccination", "appointment", "grooming", "feeding", "other"]
 Method = Literal["email", "push", "sms", "in_app"]
+StepChannel = Literal["email", "push", "sms", "in_app", "digest"]
 Shorthand = Annotated[str, StringConstraints(max_length=64)]
+LeadMinutes = Annotated[int, Field(ge=5, le=86_400)]
 READ_ONLY = (
     "id user_id household_id class state ended_reason pending_channel warnings created_at updated_at version".split()
 )
@@ -43,6 +45,41 @@ class WarningOut(BaseModel):
     detail: str
 
 
+class StepOut(BaseModel):
+    """One step of the escalation, counted from when it was due or snoozed to; taken until somebody acts or has seen it.
+    `digest` is a line in the person's next digest."""
+
+    after_minutes: int
+    channels: list[StepChannel]
+    who: Literal["assignee", "others", "everyone"]
+
+
+class StepIn(BaseModel):
+    """A step of one's own policy."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after_minutes: int = Field(ge=1, le=44_640)
+    channels: Annotated[list[StepChannel], Field(min_length=1, max_length=5)]
+    who: Literal["assignee", "others", "everyone"] = "assignee"
+
+
+class DoseGuardOut(BaseModel):
+    """When a dose may be given: so long before its time, and so long after the one before it (null: no such limit)."""
+
+    early_window_minutes: int
+    min_gap_minutes: int | None
+
+
+class DoseGuardIn(BaseModel):
+    """Limits of one's own; null is the default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    early_window_minutes: int | None = Field(default=None, ge=0, le=10_080)
+    min_gap_minutes: int | None = Field(default=None, ge=1, le=10_080)
+
+
 class ReminderOut(BaseModel):
     """A reminder. `reminder_date` is the next pending instant, `repeat_interval` the rule in one word; `schedule` says
     all of it (docs: recurrence). `pending_channel` lists channels that are stored and not live yet."""
@@ -62,8 +99,11 @@ class ReminderOut(BaseModel):
                     "is_completed": False,
                     "notification_methods": ["email", "in_app"],
                     "pending_channel": [],
+                    "lead_minutes": [1440],
+                    "steps": [{"after_minutes": 1440, "channels": ["digest"], "who": "assignee"}],
+                    "dose_guard": None,
                     "class": "routine",
-                    "category": "medication",
+                    "category": "grooming",
                     "schedule": SCHEDULE,
                     "state": "active",
                     "ended_reason": None,
@@ -87,6 +127,9 @@ class ReminderOut(BaseModel):
     is_completed: bool
     notification_methods: list[Method]
     pending_channel: list[Method]
+    lead_minutes: list[int]
+    steps: list[StepOut]
+    dose_guard: DoseGuardOut | None
     klass: str = Field(alias="class")
     category: str
     schedule: dict[str, Any]
@@ -116,6 +159,9 @@ class _Fields(BaseModel):
     reminder_date: Shorthand | None = None
     repeat_interval: Shorthand | None = None
     notification_methods: Annotated[list[Method], Field(min_length=1, max_length=4)] | None = None
+    lead_minutes: Annotated[list[LeadMinutes], Field(max_length=5)] | None = None
+    steps: Annotated[list[StepIn], Field(max_length=8)] | None = None
+    dose_guard: DoseGuardIn | None = None
     category: Category | None = None
     is_completed: bool | None = None
 
@@ -244,89 +290,6 @@ class PreviewOut(BaseModel):
 
     occurrences: list[PreviewedOut]
     tzdata: str
-
-
-class OccurrenceOut(BaseModel):
-    """One nominal of a reminder with its own state."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "019aaf3e-0000-7000-8000-000000000020",
-                    "reminder_id": "019aaf3e-0000-7000-8000-000000000010",
-                    "key": "2026-11-30T09:00",
-                    "schedule_version": 1,
-                    "nominal": "2026-11-30T09:00",
-                    "instant": "2026-11-30T08:00:00Z",
-                    "tzid": "Europe/Berlin",
-                    "tzdata": "2026f",
-                    "state": "done",
-                    "late": False,
-                    "notice_at": None,
-                    "notified_at": "2026-11-30T08:00:01Z",
-                    "snooze_count": 0,
-                    "closed_at": "2026-11-30T08:12:00Z",
-                    "closed_by": "019aaf3e-0000-7000-8000-000000000002",
-                    "completed_at": "2026-11-30T08:12:00Z",
-                    "acknowledged_at": None,
-                    "acknowledged_by": None,
-                    "reason": None,
-                    "created_at": "2026-11-23T08:00:00Z",
-                    "updated_at": "2026-11-30T08:12:00Z",
-                    "version": 3,
-                }
-            ]
-        }
-    )
-
-    id: UUID
-    reminder_id: UUID
-    key: str
-    schedule_version: int
-    nominal: str
-    instant: datetime
-    tzid: str | None
-    tzdata: str
-    state: Literal["scheduled", "due", "done", "skipped", "missed", "cancelled", "coalesced"]
-    late: bool
-    notice_at: datetime | None
-    notified_at: datetime | None
-    snooze_count: int
-    closed_at: datetime | None
-    closed_by: UUID | None
-    completed_at: datetime | None
-    acknowledged_at: datetime | None
-    acknowledged_by: UUID | None
-    reason: str | None
-    created_at: datetime
-    updated_at: datetime
-    version: int
-
-
-class OccurrencePage(BaseModel):
-    """One page."""
-
-    items: list[OccurrenceOut]
-    next_cursor: str | None
-
-
-class CompleteIn(BaseModel):
-    """Done. `completed_at` corrects the diary; without it, now."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
-
-    completed_at: AwareDatetime | None = None
-
-
-class SnoozeIn(BaseModel):
-    """Exactly one of: `minutes` of elapsed time, an instant, a wall time on the caller's clock."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"minutes": 30}]})
-
-    minutes: int | None = Field(default=None, ge=1, le=10_080)
-    until: AwareDatetime | None = None
-    until_local: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$")] | None = None
 
 
 class CalendarEventOut(BaseModel):

@@ -34,6 +34,7 @@ _SETTLE = text(
     f"""WITH settled AS (
            UPDATE deliveries d
               SET state = :state, provider_id = :provider_id, claimed_until = NULL, at = clock_timestamp(),
+                  folded_into = :into,
                   reason = CASE WHEN :state = 'sent' AND reason = :lost THEN reason ELSE :reason END
             WHERE d.id = :id AND {WAITING}
            RETURNING d.id)
@@ -85,9 +86,13 @@ async def settle(
     *,
     provider_id: str | None = None,
     reason: str | None = None,
+    folded_into: UUID | None = None,
 ) -> None:
-    """`sent` with the provider's id, `failed`, `withdrawn` or `folded` with the reason: the row's last word."""
-    values = {"id": delivery_id, "state": state, "provider_id": provider_id, "reason": reason}
+    """`sent` with the provider's id, `failed`, `withdrawn` or `folded` with the reason: the row's last word.
+
+    `folded_into`: the message that said it instead.
+    """
+    values = {"id": delivery_id, "state": state, "provider_id": provider_id, "reason": reason, "into": folded_into}
     await session.execute(
         _SETTLE, values | {"kind": _KINDS.get(state), "event_id": new_id(), "lost": ACKNOWLEDGEMENT_LOST}
     )

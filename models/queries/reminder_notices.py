@@ -6,7 +6,7 @@ provider holds its lease (`deliveries`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -232,9 +232,10 @@ async def lease(session: AsyncSession, delivery_id: UUID, now: datetime) -> Leas
     return _leased(row) if row else None
 
 
-async def lease_companions(session: AsyncSession, leased: Leased, now: datetime) -> list[Leased]:
+async def lease_companions(session: AsyncSession, leased: Leased) -> list[Leased]:
     """The other late notices of the same person and channel that wait to be said together, each with its lease."""
-    values = {"id": leased.id, "user_id": leased.user_id, "channel": leased.channel, "now": now}
+    gathered = leased.now + timedelta(seconds=GATHER_SECONDS)
+    values = {"id": leased.id, "user_id": leased.user_id, "channel": leased.channel, "now": gathered}
     return [_leased(row) for row in (await session.execute(_LEASE_COMPANIONS, values)).mappings()]
 
 

@@ -15,7 +15,9 @@ from domain.schedule_json import Zones
 _MINE = "JOIN memberships m ON m.household_id = r.household_id AND m.user_id = $1 AND m.left_at IS NULL"
 _REMINDER = f"""
 SELECT r.id, r.version, r.household_id, r.user_id, r.pet_id, r.title_ct, r.description_ct, r.class, r.category,
-       r.schedule, r.notification_methods, r.state, r.ended_reason, r.next_at, r.created_at, r.updated_at
+       r.schedule, r.notification_methods,
+       r.lead_minutes, r.steps, r.early_window_minutes, r.min_gap_minutes, r.state, r.ended_reason, r.next_at,
+       r.created_at, r.updated_at
   FROM reminders r {_MINE}
  WHERE r.deleted_at IS NULL AND """  # noqa: S608 - our own words
 _ONE = _REMINDER + "r.id = $2"
@@ -26,7 +28,7 @@ _PAGE = (
 )
 _OCCURRENCE = f"""
 SELECT o.id, o.version, o.reminder_id, o.schedule_version, o.key, o.nominal, o.instant, o.tzid, o.tzdata_version,
-       o.state, o.late, o.notice_at, o.notified_at, o.snooze_count, o.closed_at, o.closed_by, o.completed_at,
+       o.state, o.late, o.notice_at, o.notified_at, o.lead_at, o.snooze_count, o.closed_at, o.closed_by, o.completed_at,
        o.acknowledged_at, o.acknowledged_by, o.reason, o.created_at, o.updated_at, r.title_ct, r.pet_id
   FROM occurrences o JOIN reminders r ON r.id = o.reminder_id {_MINE}
  WHERE r.deleted_at IS NULL AND """  # noqa: S608 - our own words

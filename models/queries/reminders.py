@@ -6,7 +6,7 @@ a lock keeps the snapshot it began with, and would decide on the zone of a user 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,12 +17,9 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
-from domain import escalation
-from domain.escalation import Policy, Who
+from domain.escalation import Who
 from domain.recurrence import Schedule, TzMode
 from domain.reminder_series import (
-    EARLY_WINDOW,
-    DoseGuard,
     Given,
     Occurrence,
     OccurrenceState,
@@ -32,6 +29,7 @@ from domain.reminder_series import (
 )
 from domain.schedule_json import Zones, from_stored, to_json
 from models.household import Role
+from models.queries.reminder_words import Telling, Words
 
 _LOCK = text("SELECT id FROM reminders WHERE id = :id AND deleted_at IS NULL FOR UPDATE")
 _LOCK_OF_MEMBER = text(
@@ -55,7 +53,9 @@ _OF_PET = text(
 _LAST_DONE = text(
     "SELECT id FROM occurrences WHERE reminder_id = :id AND state = 'done' ORDER BY instant DESC, id DESC LIMIT 1"
 )
-_OF_OCCURRENCE = text("SELECT reminder_id FROM occurrences WHERE id = :id")
+_OF_OCCURRENCE = text(
+    "SELECT r.id, r.household_id FROM occurrences o JOIN reminders r ON r.id = o.reminder_id WHERE o.id = :id"
+)
 OCCURRENCE: Final = """o.id AS occurrence_id, o.key, o.schedule_version AS of_version, o.seq, o.nominal, o.instant,
     o.tzid, o.tzdata_version, o.state AS occurrence_state, o.late, o.notice_at, o.notified_at, o.snooze_count,
     o.round_at, o.rung, o.lead_at, o.closed_at, o.closed_by, o.completed_at, o.acknowledged_at, o.acknowledged_by,
@@ -188,10 +188,10 @@ async def lock_for(
     return replace(locked, by_owner=role == Role.OWNER) if locked else None
 
 
-async def reminder_of(session: AsyncSession, occurrence_id: UUID) -> UUID | None:
-    """Which reminder an occurrence belongs to. It never changes, so it may be read before the lock."""
-    found: UUID | None = (await session.execute(_OF_OCCURRENCE, {"id": occurrence_id})).scalar_one_or_none()
-    return found
+async def home_of(session: AsyncSession, occurrence_id: UUID) -> tuple[UUID, UUID] | None:
+    """(reminder, household) of an occurrence. They never change, so they may be read before the lock."""
+    row = (await session.execute(_OF_OCCURRENCE, {"id": occurrence_id})).one_or_none()
+    return None if row is None else (row.id, row.household_id)
 
 
 async def last_done(session: AsyncSession, reminder_id: UUID) -> UUID | None:
@@ -220,36 +220,6 @@ async def find(session: AsyncSession, reminder_id: UUID) -> Series | None:
     """The series without a lock: enough for a plan, which whoever carries it out checks again."""
     locked = await _load(session, reminder_id)
     return locked.series if locked else None
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a reminder says, sealed, and how it is told: the columns that are no part of the schedule."""
-
-    title_ct: str
-    description_ct: str | None
-    category: str
-    methods: tuple[str, ...]
-    klass: ReminderClass = ReminderClass.ROUTINE
-    lead_minutes: tuple[int, ...] | None = None
-    steps: Policy | None = None
-    early_window_minutes: int | None = None
-    min_gap_minutes: int | None = None
-
-    @property
-    def row(self) -> dict[str, object]:
-        """As the statements take it."""
-        return {
-            "title_ct": self.title_ct,
-            "description_ct": self.description_ct,
-            "category": self.category,
-            "methods": list(self.methods),
-            "klass": self.klass,
-            "lead_minutes": None if self.lead_minutes is None else list(self.lead_minutes),
-            "steps": escalation.to_json(self.steps),
-            "early_window_minutes": self.early_window_minutes,
-            "min_gap_minutes": self.min_gap_minutes,
-        }
 
 
 async def create(session: AsyncSession, series: Series, words: Words) -> Mapping[str, UUID]:
@@ -300,6 +270,7 @@ def _locked(rows: Sequence[RowMapping]) -> Locked:
     row = rows[0]
     zones = Zones(home=row["home_zone"], user=row["user_zone"])
     schedule = from_stored(row["schedule"])
+    telling = Telling.of(row)
     assignees, others = _split(row["user_id"], tuple(row["members"]), row["owners"])
     return Locked(
         series=Series(
@@ -317,9 +288,9 @@ def _locked(rows: Sequence[RowMapping]) -> Locked:
             finished=row["finished"],
             handled=frozenset(row["handled"] or ()),
             unsent_at=row["unsent_at"],
-            policy=policy_of(row),
-            leads=escalation.leads(row["category"], row["lead_minutes"]),
-            guard=guard_of(row["early_window_minutes"], row["min_gap_minutes"]),
+            policy=telling.policy,
+            leads=telling.leads,
+            guard=telling.guard,
             last_given=_given(row["last_given"]),
         ),
         read_at=row["read_at"],
@@ -337,17 +308,6 @@ def _split(maker: UUID, members: tuple[UUID, ...], owners: int) -> tuple[tuple[U
     if maker in members:
         return (maker,), tuple(member for member in members if member != maker)
     return members[:owners], members[owners:]
-
-
-def policy_of(row: Mapping[Any, Any]) -> Policy:
-    """The steps of a reminder's row, with its documents decoded."""
-    return escalation.policy(row["category"], row["notification_methods"], escalation.parse_steps(row["steps"]))
-
-
-def guard_of(early_window_minutes: int | None, min_gap_minutes: int | None) -> DoseGuard:
-    """The dose guard of these columns; None is the default."""
-    early = EARLY_WINDOW if early_window_minutes is None else timedelta(minutes=early_window_minutes)
-    return DoseGuard(early, None if min_gap_minutes is None else timedelta(minutes=min_gap_minutes))
 
 
 def _given(document: Mapping[str, str] | None) -> Given | None:

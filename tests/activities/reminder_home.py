@@ -1,6 +1,6 @@
 """A household with one person, a pet and reminders, as registration and the api leave them, and a memory channel."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from activities.reminder import ReminderActivities, ReminderMail
+from api import actions
 from core.crypto import FieldCipher, Subject
 from core.db import Database
 from core.ids import new_id
@@ -22,7 +23,8 @@ from models.household import Household, Membership, Role
 from models.pet import Pet
 from models.queries import reminders
 from models.queries.clock import database_now
-from models.queries.reminders import Words, zone_in_force
+from models.queries.reminder_words import Telling, Words
+from models.queries.reminders import zone_in_force
 from models.user import User
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
 
@@ -67,7 +69,13 @@ class Home:
     activities: ReminderActivities
 
     async def remind(
-        self, schedule: dict[str, Any], *, title: str = "Tablet", methods: tuple[str, ...] = ("email", "in_app")
+        self,
+        schedule: dict[str, Any],
+        *,
+        title: str = "Tablet",
+        methods: tuple[str, ...] = ("email", "in_app"),
+        category: str = "other",
+        **told: Any,
     ) -> UUID:
         """A new reminder, as POST /reminders writes it."""
         zones = Zones("Europe/Berlin", "Europe/Berlin")
@@ -83,21 +91,25 @@ class Home:
             schedule=parsed,
             zone=zone_in_force(parsed, zones),
         )
+        telling = Telling(category, methods, **told)
+        series = replace(series, klass=telling.klass, policy=telling.policy, leads=telling.leads, guard=telling.guard)
         async with self.db.sessions.begin() as session:
             series = reminder_machine.create(series, await database_now(session)).series
             title_ct = await self.cipher.seal(
                 Subject.household(self.household_id), "reminders.title_ct", reminder_id, title
             )
-            await reminders.create(session, series, Words(title_ct, None, "medication", methods))
+            await reminders.create(session, series, Words(title_ct, None, telling))
         return reminder_id
 
-    async def act(self, reminder_id: UUID, make: Any) -> None:
-        """An action as the api runs it; `make` gets the series."""
+    async def act(
+        self, reminder_id: UUID, make: Any, *, occurrence_id: UUID | None = None, at: datetime | None = None
+    ) -> None:
+        """An action as the api runs it; `make` gets the series. `at`: on a clock of the test's."""
         async with self.db.sessions.begin() as session:
-            locked = await reminders.lock(session, reminder_id)
+            locked = await reminders.lock_for(session, self.user_id, reminder_id, occurrence_id)
             assert locked is not None
             action: Action = make(locked.series)
-            await reminders.save(session, locked, reminder_machine.apply(locked.series, action, locked.read_at).series)
+            await actions.keep(session, locked, reminder_machine.apply(locked.series, action, at or locked.read_at))
 
     async def deliver(self, reminder_id: UUID, now: datetime) -> Plan:
         """One attempt of the delivery, with the workflow's clock at `now`."""

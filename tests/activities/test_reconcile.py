@@ -88,6 +88,7 @@ async def test_every_active_reminder_without_a_workflow_is_rung_and_no_other(
     reminders = [await home.remind(DAILY) for _ in range(5)]
     await home.act(await home.remind(DAILY), lambda _: Pause())
     await home.act(await home.remind(DAILY), lambda _: End("deleted"))
+    await home.execute("DELETE FROM outbox")
     workflows = [ids.reminder(home.household_id, reminder_id) for reminder_id in reminders]
     await look_after(client, workflows[1], workflows[4])
     result = await ActivityEnvironment().run(activities.ring_missing, RingMissing(page_size=2))
@@ -115,6 +116,7 @@ async def test_what_is_left_over_is_told_to_look_again_or_ended(
     alive, paused, ended = [await home.remind(DAILY) for _ in range(3)]
     await home.act(paused, lambda _: Pause())
     await home.act(ended, lambda _: End("deleted"))
+    await home.execute("DELETE FROM outbox")
     of_nobody = UUID(int=home.household_id.int ^ 1)
     await keys.create(Subject.household(of_nobody))
     await db.reads.execute(

@@ -55,14 +55,11 @@ async def test_nothing_is_due_before_its_time(home: Home) -> None:
 
 async def test_twenty_runs_at_once_claim_once_and_send_once(home: Home) -> None:
     reminder = await home.remind(DAILY)
-    results = await asyncio.gather(*(home.deliver(reminder, DUE) for _ in range(20)), return_exceptions=True)
-    assert {str(result) for result in results if isinstance(result, BaseException)} <= {BUSY}
+    plans = await asyncio.gather(*(home.deliver(reminder, DUE) for _ in range(20)))
+    assert {plan.step for plan in plans} <= {"due", "resend"}
     assert len(home.notifier.calls) == 1
     assert await home.ledger(reminder) == [("due", "email", "sent"), ("due", "in_app", "sent")]
     assert (await home.deliver(reminder, DUE)).at == NEXT
-
-
-BUSY = "another attempt holds the lease"
 
 
 async def test_killed_between_send_and_settle_it_is_sent_again_under_the_same_key(home: Home) -> None:
@@ -98,17 +95,21 @@ async def test_an_attempt_that_still_runs_is_not_overtaken(home: Home) -> None:
     home.notifier.faults = [_Killed()]
     with pytest.raises(_Killed):
         await home.deliver(reminder, DUE)
-    with pytest.raises(Exception, match=BUSY):
-        await home.deliver(reminder, DUE)
-    assert len(home.notifier.calls) == 1
+    plan = await home.deliver(reminder, DUE)
+    assert (plan.step, len(home.notifier.calls)) == ("resend", 1)
 
 
-async def test_a_provider_that_is_away_is_asked_again_without_waiting_for_the_lease(home: Home) -> None:
+async def test_a_provider_that_is_away_is_asked_again_when_it_said(home: Home) -> None:
     reminder = await home.remind(DAILY)
     home.notifier.faults = [ProviderUnavailable("throttled", retry_after=7)]
-    with pytest.raises(ProviderUnavailable) as raised:
-        await home.deliver(reminder, DUE)
-    assert raised.value.retry_after == 7
+    plan = await home.deliver(reminder, DUE)
+    assert plan.step == "resend"
+    (row,) = await home.rows(
+        "SELECT extract(epoch FROM not_before - clock_timestamp()) AS wait FROM deliveries "
+        "WHERE user_id = :id AND channel = 'email'",
+        id=home.user_id,
+    )
+    assert 5 < row.wait <= 7
     await home.deliver(reminder, DUE)
     assert await home.ledger(reminder) == [("due", "email", "sent"), ("due", "in_app", "sent")]
 
@@ -120,25 +121,11 @@ async def test_a_refused_address_is_on_record_and_stops_nothing(home: Home) -> N
     assert await home.ledger(reminder) == [("due", "email", "failed"), ("due", "in_app", "sent")]
 
 
-async def test_channels_that_are_not_live_yet_are_accepted_and_say_so(home: Home) -> None:
-    reminder = await home.remind(DAILY, methods=("push", "sms", "email"))
-    await home.deliver(reminder, DUE)
-    assert await home.ledger(reminder) == [
-        ("due", "email", "sent"),
-        ("due", "push", "failed"),
-        ("due", "sms", "failed"),
-    ]
-    reasons = "SELECT reason FROM deliveries WHERE channel IN ('push', 'sms') AND user_id = :id"
-    (row, _) = await home.rows(reasons, id=home.user_id)
-    assert row.reason == "pending_channel"
-
-
 async def test_an_edit_that_lands_while_the_provider_is_away_is_what_goes_out(home: Home) -> None:
     """No stale words: what is sent is read in the moment before the call."""
     reminder = await home.remind(DAILY, title="Half a tablet")
     home.notifier.faults = [ProviderUnavailable("away")]
-    with pytest.raises(ProviderUnavailable):
-        await home.deliver(reminder, DUE)
+    assert (await home.deliver(reminder, DUE)).step == "resend"
 
     title = await home.cipher.seal(
         Subject.household(home.household_id), "reminders.title_ct", reminder, "A whole tablet"
@@ -152,8 +139,7 @@ async def test_an_edit_that_lands_while_the_provider_is_away_is_what_goes_out(ho
 async def test_what_people_did_before_the_send_wins(home: Home, what: str) -> None:
     reminder = await home.remind(DAILY)
     home.notifier.faults = [ProviderUnavailable("away")]
-    with pytest.raises(ProviderUnavailable):
-        await home.deliver(reminder, DUE)
+    assert (await home.deliver(reminder, DUE)).step == "resend"
     actions = {
         "complete": lambda series: Complete(series.due.key, home.user_id),
         "snooze": lambda series: Snooze(series.due.key, DUE + timedelta(hours=1)),
@@ -191,8 +177,10 @@ async def test_an_edit_while_the_delivery_waits_for_its_lock_is_obeyed(home: Hom
 
 async def test_after_three_days_of_silence_there_is_one_message_that_names_what_was_missed(home: Home) -> None:
     reminder = await home.remind(DAILY)
-    await home.deliver(reminder, DUE + timedelta(days=3, hours=1))
+    woken = DUE + timedelta(days=3, hours=1)
+    assert (await home.deliver(reminder, woken)).step == "resend"
     assert await home.states(reminder) == ["missed", "missed", "missed", "due", "scheduled"]
+    await home.deliver(reminder, woken)
     (mail,) = home.notifier.taken.values()
     assert (mail.late, mail.missed) == (True, 3)
 

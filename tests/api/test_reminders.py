@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from activities.reminder import ReminderActivities
-from api.schemas.reminders import OccurrenceOut, ReminderOut
+from api.schemas.occurrences import OccurrenceOut
+from api.schemas.reminders import ReminderOut
 from core.crypto import FieldCipher
 from core.db import Database
 from core.settings import RateLimit, RateLimits, Settings
@@ -151,12 +152,6 @@ async def test_what_cannot_be_used_is_refused_with_its_field_and_saves_nothing(
 @pytest.mark.parametrize("methods", [[], ["email", "email"], ["pigeon"]])
 async def test_impossible_channels_are_refused(person: Person, methods: list[str]) -> None:
     await remind(person, status=422, notification_methods=methods)
-
-
-async def test_channels_to_come_are_stored_and_shown_as_pending(person: Person) -> None:
-    made = await remind(person, notification_methods=["push", "sms", "email"])
-    assert made["notification_methods"] == ["push", "sms", "email"]
-    assert made["pending_channel"] == ["push", "sms"]
 
 
 async def test_a_repeated_post_with_the_same_key_makes_one_reminder(person: Person) -> None:

@@ -13,9 +13,11 @@ from activities.reminder import ReminderMail
 from domain.recurrence import resolve
 from integrations.notify.memory import MemoryChannel
 from integrations.notify.protocol import Message
+from models.notification import Channel
 
 KEY = UUID("019aaf3e-0000-7000-8000-000000000001")
 PLAIN = ReminderMail(
+    channel=Channel.EMAIL,
     address="ada@example.test",
     first_name=None,
     locale="en",
