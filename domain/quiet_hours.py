@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from core.errors import FieldProblem, Invalid
 from domain.recurrence import resolve
 
+_DAY: Final = 24 * 60
 _LONGEST: Final = timedelta(days=3)
 """No set of windows that leaves a minute of the day free holds a notice longer, skipped dates included."""
 
@@ -28,6 +29,49 @@ class QuietHours:
         if self.start == self.end:
             problem = FieldProblem("/quiet_hours", "quiet_hours_empty", "start equals end")
             raise Invalid("Quiet hours need a length.", errors=(problem,))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A daily window as it is stored: start inclusive, end exclusive, over midnight when end < start."""
+
+    start: time
+    end: time
+
+    @property
+    def minutes(self) -> int:
+        """How long it is on a day on which no clock changes."""
+        return (_minute(self.end) - _minute(self.start)) % _DAY
+
+
+def together(windows: Iterable[Window]) -> tuple[Window, ...]:
+    """The windows a person asked for, ordered, each start once with its latest end; overlapping ones stay as they are.
+
+    Raises `Invalid`: `quiet_hours_empty` where start equals end, `quiet_hours_whole_day` when no minute stays free:
+    those would hold back nothing at all (see `defer`).
+    """
+    given = tuple(windows)
+    problems = tuple(
+        FieldProblem(f"/windows/{n}", "quiet_hours_empty", "start equals end")
+        for n, window in enumerate(given)
+        if window.start == window.end
+    )
+    if problems:
+        raise Invalid("Quiet hours need a length.", errors=problems)
+    longest = {window.start: window for window in sorted(given, key=lambda window: window.minutes)}
+    covered = {
+        minute % _DAY
+        for window in longest.values()
+        for minute in range(_minute(window.start), _minute(window.start) + window.minutes)
+    }
+    if len(covered) == _DAY:
+        problem = FieldProblem("/windows", "quiet_hours_whole_day", "no minute of the day stays free")
+        raise Invalid("Quiet hours leave some time.", errors=(problem,))
+    return tuple(longest[start] for start in sorted(longest))
+
+
+def _minute(at: time) -> int:
+    return at.hour * 60 + at.minute
 
 
 def defer(instant: datetime, windows: Iterable[QuietHours]) -> datetime:

@@ -7,16 +7,8 @@ from uuid import UUID
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
+from domain.notification import Channel as Channel
 from models.base import Identified, Versioned, timestamptz, words
-
-
-class Channel(StrEnum):
-    """A way to reach a person."""
-
-    EMAIL = "email"
-    SMS = "sms"
-    PUSH = "push"
-    IN_APP = "in_app"
 
 
 class MailTemplate(StrEnum):
