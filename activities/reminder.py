@@ -13,18 +13,21 @@ from temporalio import activity
 from core.crypto import CiphertextInvalid, FieldCipher
 from core.db import SessionFactory, single_statement
 from core.logging import logger
-from domain import reminder_delivery
+from domain import notification, reminder_delivery
+from domain.notification import Category
 from domain.reminder import Plan, PlanState
-from domain.reminder_delivery import RESEND
-from domain.reminder_steps import MISSED
+from domain.reminder_delivery import RESEND, TOO_LATE
+from domain.reminder_series import ReminderClass
+from domain.reminder_steps import MISSED, WITHDRAWN
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
 from models.notification import Channel, DeliveryState
-from models.queries import deliveries, reminder_notices, reminders
+from models.queries import deliveries, notification_preferences, reminder_notices, reminders
 from models.queries.reminder_notices import Claimed, Leased
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
 
 log = logger(__name__)
 
+QUIET_HOURS: Final = "quiet_hours"
 _A_MOMENT: Final = timedelta(seconds=1)
 POISON: Final = (CiphertextInvalid, ValueError, TypeError, LookupError, AttributeError, TemplateError)
 """Mistakes in a template or in data: asking again would fail again. Anything else may be an outage and is repeated."""
@@ -143,7 +146,29 @@ class ReminderActivities:
                 return await deliveries.is_settled(session, delivery_id)
         if leased.unwanted is not None:
             return await self._settle((leased,), DeliveryState.WITHDRAWN, reason=leased.unwanted)
+        if not leased.step.startswith(WITHDRAWN):  # taking a push back disturbs nobody
+            held_back = await self._hold_back(leased, max(now, leased.now))
+            if held_back is not None:
+                return held_back
         return await self._hand_over(leased)
+
+    async def _hold_back(self, leased: Leased, now: datetime) -> bool | None:
+        """None: the person may be told on this channel, now. Otherwise whether that was the last word about it."""
+        async with single_statement(self.sessions) as session:
+            standing = await notification_preferences.standing(session, leased.user_id)
+        if standing is None:
+            return await self._settle((leased,), DeliveryState.WITHDRAWN, reason="not_a_member")
+        refused = notification.forbidden(Category(leased.category), leased.channel, standing)
+        if refused is not None:
+            return await self._settle((leased,), DeliveryState.WITHDRAWN, reason=refused)
+        free_at = notification.free_at(now, standing, critical=leased.klass is not ReminderClass.ROUTINE)
+        if free_at <= now:
+            return None
+        if leased.next_at is not None and leased.next_at <= free_at:  # its notice says that this one was missed
+            return await self._settle((leased,), DeliveryState.FOLDED, reason=QUIET_HOURS)
+        async with single_statement(self.sessions) as session:
+            await deliveries.defer(session, leased.id, free_at, QUIET_HOURS)
+        return False
 
     async def _hand_over(self, leased: Leased) -> bool:
         together = (leased, *await self._companions(leased))
@@ -192,6 +217,9 @@ class ReminderActivities:
                 await deliveries.settle(
                     session, each.id, state, provider_id=provider_id, reason=reason, folded_into=folded_into
                 )
+            if state is DeliveryState.FAILED or reason == TOO_LATE:
+                async with single_statement(self.sessions) as session:
+                    await reminder_notices.tell_undelivered(session, each)
         return True
 
     async def _words(self, leased: Leased) -> ReminderMail:

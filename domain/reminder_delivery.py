@@ -26,6 +26,7 @@ from domain.reminder_series import (
 )
 from domain.reminder_steps import ESCALATION, LEAD, MISSED, WITHDRAWN
 
+TOO_LATE: Final = "too_late"
 RESEND: Final = "resend"
 """The plan's step when claimed notices wait that have not left."""
 
@@ -80,7 +81,7 @@ def _announce(series: Series, now: datetime) -> tuple[Series, tuple[Notice, ...]
         if not first:
             return series.put((reminder_steps.skipped_ahead(series, due, now),)), ()
         missed = Notice(due.key, MISSED, _told_of_a_miss(series))
-        return series.put((due.closed(OccurrenceState.MISSED, now, reason="too_late"),)), (missed,)
+        return series.put((due.closed(OccurrenceState.MISSED, now, reason=TOO_LATE),)), (missed,)
     steps = reminder_steps.passed(series, due, now)
     name = reminder_steps.named(due, steps[-1]) if steps else reminder_steps.step_name(series, due)
     told = replace(
@@ -133,7 +134,7 @@ def unwanted(occurrence: Occurrence, step: str, grace: timedelta | None, now: da
     if ESCALATION in step and seen is not None and seen >= reminder_steps.round_began(occurrence):
         return "acknowledged"
     claimed_at = occurrence.notified_at
-    return "too_late" if grace is not None and claimed_at is not None and now - claimed_at > grace else None
+    return TOO_LATE if grace is not None and claimed_at is not None and now - claimed_at > grace else None
 
 
 def _is_of_this_round(occurrence: Occurrence, step: str) -> bool:

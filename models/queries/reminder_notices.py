@@ -7,12 +7,12 @@ provider holds its lease (`deliveries`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import Row, RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
@@ -85,9 +85,11 @@ _WORDS = f"""
                  r.description_ct, r.state AS reminder_state, p.id AS pet_id, p.name_ct AS pet_name_ct, u.email_ct,
                  u.phone_ct, u.first_name_ct, u.locale, u.timezone, u.state AS user_state, past.missed,
                  past.missed_from, o.closed_by AS closer_id, closer.first_name_ct AS closer_name_ct,
-                 {OCCURRENCE}, coalesce(o.notice_at, r.next_at) AS next_at,
+                 {OCCURRENCE},
+                 (SELECT min(n.instant) FROM occurrences n
+                   WHERE n.reminder_id = r.id AND n.state = 'scheduled') AS next_at,
                  EXISTS (SELECT FROM memberships m WHERE m.household_id = r.household_id AND m.user_id = d.user_id
-                            AND m.left_at IS NULL) AS is_member"""
+                            AND m.left_at IS NULL) AS is_member"""  # noqa: S608 - our own words
 _LEASE = text(f"{_NOTICE} d.id = :id {_WORDS}").columns(schedule=JSONB)
 _LEASE_COMPANIONS = text(
     f"""{_NOTICE} d.user_id = :user_id AND d.channel = :channel AND d.reason = '{GATHERING}' AND d.id <> :id {_WORDS}"""
@@ -113,6 +115,10 @@ _RETRACT = text(
          JOIN deliveries s ON s.id = t.shown_id
        ON CONFLICT (event_key, user_id, channel, step) DO NOTHING"""  # noqa: S608 - our own words
 )
+
+
+_Rows = Mapping[tuple[UUID, str], tuple[str, str | None]]
+"""(person, channel) → (state, reason)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class Leased:
     closer_id: UUID | None
     closer_name_ct: str | None
     next_at: datetime | None
-    """When the reminder speaks again; a notice held back beyond that is folded into the next."""
+    """When the next occurrence is due: a notice held back until then is folded into its notice."""
     now: datetime
     unwanted: str | None
     """Why it must not leave any more; None: it may."""
@@ -175,23 +181,15 @@ def event_key(reminder_id: UUID, occurrence_key: str) -> str:
 async def claim(session: AsyncSession, locked: Locked, notice: Notice, occurrence_id: UUID, *, late: bool) -> Claimed:
     """One row per person and channel, the in-app line with it. Claimed ones stay as they are: repeating it claims
     nothing. `late` ones wait a moment for others of the same person."""
-    rows = _rows(locked, notice, late=late)
-    if not rows:
-        return Claimed()
-    values = {
-        "event_key": event_key(locked.series.reminder_id, notice.key),
-        "step": notice.step,
-        "category": locked.category,
-        "occurrence_id": occurrence_id,
-        "reminder_id": locked.series.reminder_id,
-        "ids": [new_id() for _ in rows],
-        "notifications": [new_id() for _ in rows],
-        "people": [person for person, _ in rows],
-        "channels": [channel for _, channel in rows],
-        "states": [state for state, _ in rows.values()],
-        "reasons": [reason for _, reason in rows.values()],
-    }
-    found = (await session.execute(_CLAIM, values)).all()
+    found = await _insert(
+        session,
+        _rows(locked, notice, late=late),
+        event_key=event_key(locked.series.reminder_id, notice.key),
+        step=notice.step,
+        category=locked.category,
+        occurrence_id=occurrence_id,
+        reminder_id=locked.series.reminder_id,
+    )
     return Claimed(
         pending=tuple(row.id for row in found if row.state == DeliveryState.PLANNED),
         shown=tuple(row.user_id for row in found if row.channel == Channel.IN_APP and row.state == DeliveryState.SENT),
@@ -199,8 +197,35 @@ async def claim(session: AsyncSession, locked: Locked, notice: Notice, occurrenc
     )
 
 
-def _rows(locked: Locked, notice: Notice, *, late: bool) -> Mapping[tuple[UUID, str], tuple[str, str | None]]:
-    """(person, channel) → (state, reason). A message of its own goes before a line in the digest."""
+async def tell_undelivered(session: AsyncSession, leased: Leased) -> None:
+    """A line in the app: this notice did not reach the person on the channel it was meant for."""
+    await _insert(
+        session,
+        {(leased.user_id, Channel.IN_APP): (DeliveryState.SENT, None)},
+        event_key=event_key(leased.reminder_id, leased.occurrence.key),
+        step=f"{UNDELIVERED}:{leased.channel}:{leased.step}",
+        category=leased.category,
+        occurrence_id=leased.occurrence_id,
+        reminder_id=leased.reminder_id,
+    )
+
+
+async def _insert(session: AsyncSession, rows: _Rows, **what: object) -> Sequence[Row[Any]]:
+    if not rows:
+        return ()
+    values = {
+        "ids": [new_id() for _ in rows],
+        "notifications": [new_id() for _ in rows],
+        "people": [person for person, _ in rows],
+        "channels": [channel for _, channel in rows],
+        "states": [state for state, _ in rows.values()],
+        "reasons": [reason for _, reason in rows.values()],
+    }
+    return (await session.execute(_CLAIM, values | what)).all()
+
+
+def _rows(locked: Locked, notice: Notice, *, late: bool) -> _Rows:
+    """A message of its own goes before a line in the digest."""
     rows: dict[tuple[UUID, str], tuple[str, str | None]] = {}
     for who, method in sorted(notice.targets, key=lambda target: target[1] == DIGEST):
         for person in locked.people(who):
@@ -245,11 +270,6 @@ async def withdraw(session: AsyncSession, occurrence_ids: Sequence[UUID], reason
     shown = list((await session.execute(_WITHDRAW, values)).scalars())
     if shown:
         await session.execute(_RETRACT, {"ids": [new_id() for _ in shown], "shown": shown})
-
-
-def undelivered(leased: Leased) -> str:
-    """The step of the line that tells somebody that a notice did not reach them."""
-    return f"{UNDELIVERED}:{leased.channel}:{leased.step}"
 
 
 def _leased(row: RowMapping) -> Leased:

@@ -1,7 +1,7 @@
 """A household with one person, a pet and reminders, as registration and the api leave them, and a memory channel."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from domain.schedule_json import Zones, parse_schedule
 from integrations.keys.store import KeyStore
 from integrations.notify.protocol import Receipt
 from models.household import Household, Membership, Role
+from models.notification import Device, DeviceKind
 from models.pet import Pet
 from models.queries import reminders
 from models.queries.clock import database_now
@@ -101,6 +102,12 @@ class Home:
             await reminders.create(session, series, Words(title_ct, None, telling))
         return reminder_id
 
+    async def add_device(self) -> None:
+        """A browser that takes push messages."""
+        device = Device(user_id=self.user_id, kind=DeviceKind.WEBPUSH, token_ct="sealed", token_bidx=new_id().bytes)
+        async with self.db.sessions.begin() as session:
+            session.add(device)
+
     async def act(
         self, reminder_id: UUID, make: Any, *, occurrence_id: UUID | None = None, at: datetime | None = None
     ) -> None:
@@ -147,11 +154,14 @@ async def move_in(db: Database, keys: KeyStore, cipher: FieldCipher, zone: str =
     """A new person with a household and a pet."""
     user_id, household_id, pet_id, notifier = new_id(), new_id(), new_id(), MemoryNotifier()
     user, household = Subject.user(user_id), Subject.household(household_id)
+    verified = datetime.now(UTC)
     await keys.create(user)
     await keys.create(household)
     async with db.sessions.begin() as session:
         email = await cipher.seal(user, "users.email_ct", user_id, f"{user_id}@example.test")
-        session.add(User(id=user_id, email_ct=email, email_bidx=user_id.bytes, timezone=zone))
+        session.add(
+            User(id=user_id, email_ct=email, email_bidx=user_id.bytes, timezone=zone, email_verified_at=verified)
+        )
         session.add(Household(id=household_id, home_tzid=zone))
         await session.flush()
         session.add(Membership(household_id=household_id, user_id=user_id, role=Role.OWNER))

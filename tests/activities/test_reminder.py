@@ -118,7 +118,11 @@ async def test_a_refused_address_is_on_record_and_stops_nothing(home: Home) -> N
     reminder = await home.remind(DAILY)
     home.notifier.faults = [ProviderRefused("no such mailbox")]
     assert (await home.deliver(reminder, DUE)).at == NEXT
-    assert await home.ledger(reminder) == [("due", "email", "failed"), ("due", "in_app", "sent")]
+    assert await home.ledger(reminder) == [
+        ("due", "email", "failed"),
+        ("due", "in_app", "sent"),
+        ("undelivered:email:due", "in_app", "sent"),  # the person learns of it where they look next
+    ]
 
 
 async def test_an_edit_that_lands_while_the_provider_is_away_is_what_goes_out(home: Home) -> None:

@@ -134,6 +134,7 @@ async def test_a_missed_routine_is_a_line_in_the_digest_and_a_missed_dose_a_mess
 
 
 async def test_a_push_that_was_shown_is_replaced_when_it_is_done(home: Home) -> None:
+    await home.add_device()
     reminder = await home.remind(DAILY, methods=("push", "in_app"))
     await home.deliver(reminder, DUE)
     await home.act(reminder, lambda series: Complete(series.due.key, home.user_id))
@@ -149,6 +150,7 @@ async def test_a_push_that_was_shown_is_replaced_when_it_is_done(home: Home) -> 
 
 
 async def test_a_single_one_that_is_done_and_over_still_takes_its_push_back(home: Home) -> None:
+    await home.add_device()
     reminder = await home.remind(
         {"mode": "once", "dtstart_local": "2036-06-01T08:00", "tzid": "UTC"}, methods=("push",)
     )
