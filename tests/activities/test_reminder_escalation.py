@@ -167,7 +167,7 @@ async def test_a_poisoned_message_blocks_no_other(home: Home, keys: KeyStore) ->
     await home.deliver(reminder, DUE)
     home.notifier.faults = [ValueError("a template that cannot be rendered")]
     await home.deliver(reminder, DUE + MINUTE)
-    assert [entry for entry in await home.ledger(reminder) if entry[0] == "due+1"] == [
+    assert sorted(entry for entry in await home.ledger(reminder) if entry[0] == "due+1") == [
         ("due+1", "email", "failed"),
         ("due+1", "email", "sent"),
     ]
