@@ -16,7 +16,7 @@ from core.logging import logger
 from domain import notification, reminder_delivery
 from domain.notification import Category
 from domain.reminder import Plan, PlanState
-from domain.reminder_delivery import RESEND, TOO_LATE
+from domain.reminder_delivery import QUIET_HOURS, RESEND, TOO_LATE
 from domain.reminder_series import ReminderClass
 from domain.reminder_steps import MISSED, WITHDRAWN
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
@@ -27,7 +27,6 @@ from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
 
 log = logger(__name__)
 
-QUIET_HOURS: Final = "quiet_hours"
 _A_MOMENT: Final = timedelta(seconds=1)
 POISON: Final = (CiphertextInvalid, ValueError, TypeError, LookupError, AttributeError, TemplateError)
 """Mistakes in a template or in data: asking again would fail again. Anything else may be an outage and is repeated."""

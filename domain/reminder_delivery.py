@@ -26,6 +26,7 @@ from domain.reminder_series import (
 )
 from domain.reminder_steps import ESCALATION, LEAD, MISSED, WITHDRAWN
 
+QUIET_HOURS: Final = "quiet_hours"
 TOO_LATE: Final = "too_late"
 RESEND: Final = "resend"
 """The plan's step when claimed notices wait that have not left."""

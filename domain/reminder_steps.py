@@ -34,23 +34,27 @@ def round_name(occurrence: Occurrence) -> str:
     return f"snooze-{occurrence.snooze_count}" if occurrence.snooze_count else "due"
 
 
-def ladder(series: Series, occurrence: Occurrence) -> Policy:
+def ladder(policy: Policy, occurrence: Occurrence) -> Policy:
     """The steps of this round. Somebody who has seen it since it began needs no further ones."""
     seen = occurrence.acknowledged_at is not None and occurrence.acknowledged_at >= round_began(occurrence)
-    return series.policy[:1] if seen else series.policy
+    return policy[:1] if seen else policy
+
+
+def remaining(policy: Policy, occurrence: Occurrence) -> Policy:
+    """The steps of this round that were not taken yet."""
+    return ladder(policy, occurrence)[occurrence.rung :]
 
 
 def passed(series: Series, occurrence: Occurrence, now: datetime) -> tuple[Step, ...]:
     """The steps whose time has come and which were not taken yet."""
     began = round_began(occurrence)
-    return tuple(s for s in ladder(series, occurrence)[occurrence.rung :] if began + s.after <= now)
+    return tuple(s for s in remaining(series.policy, occurrence) if began + s.after <= now)
 
 
 def next_notice(series: Series, occurrence: Occurrence, now: datetime) -> datetime | None:
     """When the next notice of what is due goes out: the next step, else an overdue mark."""
-    steps = ladder(series, occurrence)
-    if occurrence.rung < len(steps):
-        return round_began(occurrence) + steps[occurrence.rung].after
+    if steps := remaining(series.policy, occurrence):
+        return round_began(occurrence) + steps[0].after
     return next_mark(series, occurrence, now)
 
 
@@ -69,9 +73,8 @@ def skipped_ahead(series: Series, occurrence: Occurrence, now: datetime) -> Occu
 
 def step_name(series: Series, occurrence: Occurrence) -> str:
     """The name of the notice that `notice_at` stands for: part of the ledger's key, so that each goes out once."""
-    steps = ladder(series, occurrence)
-    if occurrence.rung < len(steps):
-        return named(occurrence, steps[occurrence.rung])
+    if steps := remaining(series.policy, occurrence):
+        return named(occurrence, steps[0])
     for number, mark in enumerate(OVERDUE_MARKS, start=1):
         if occurrence.notice_at == occurrence.instant + mark:
             return f"overdue-{number}"

@@ -5,15 +5,17 @@ from uuid import UUID
 
 from fastapi import Body, Request, Response
 
-from api import occurrences
+from api import explain, occurrences
 from api.auth import CurrentUser
 from api.deps import ServicesDep, UnitOfWork
 from api.idempotency import Idempotent
-from api.json_response import document
+from api.json_response import computed, document
 from api.routing import router as make_router
+from api.schemas.explain import ExplanationOut
 from api.schemas.occurrences import CompleteIn, OccurrenceOut, SnoozeIn
 from core.errors import NotFound
 from domain.reminder_actions import Acknowledge, Skip, Undo
+from models.queries import explanations
 from models.queries import reminder_views as views
 
 router = make_router("/occurrences", "occurrences")
@@ -26,6 +28,15 @@ async def get_occurrence(request: Request, occurrence_id: UUID, caller: CurrentU
     if row is None:
         raise NotFound("no such occurrence")
     return document(request, occurrences.present(row), row["version"])
+
+
+@router.get("/{occurrence_id}/explain", operation_id="explain_occurrence", response_model=ExplanationOut)
+async def explain_occurrence(occurrence_id: UUID, caller: CurrentUser, services: ServicesDep) -> Response:
+    """Why it did, or did not, reach the caller: rule, zone, shifts, every step with its attempts and receipts."""
+    record = await explanations.record(services.db, caller.user_id, occurrence_id)
+    if record is None:
+        raise NotFound("no such occurrence")
+    return computed(await explain.present(services.cipher, record, caller.user_id))
 
 
 @router.post("/{occurrence_id}/complete", operation_id="complete_occurrence", response_model=OccurrenceOut)

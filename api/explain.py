@@ -1,0 +1,123 @@
+"""`GET /occurrences/{id}/explain`: what is on record about one occurrence, and in one sentence why it did or did not
+reach the caller."""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from api.occurrences import OVERRIDE_REASON
+from api.reminders import document_of, told_of
+from core.crypto import FieldCipher
+from domain import explanation, recurrence, reminder_steps
+from domain.explanation import Told
+from domain.recurrence import Schedule
+from domain.reminder_delivery import QUIET_HOURS
+from domain.reminder_series import Occurrence, OccurrenceState
+from domain.schedule_json import from_stored
+from models.queries.explanations import Record
+from models.queries.reminder_words import Telling
+from models.queries.reminders import occurrence_of
+
+_DELIVERY = "id user_id channel step state reason provider_id not_before folded_into created_at at".split()
+_EVENT = "at kind device_id provider_id code".split()
+
+
+async def present(cipher: FieldCipher, record: Record, caller: UUID) -> dict[str, Any]:
+    """The document of `ExplanationOut`."""
+    row, occurrence = record.occurrence, occurrence_of(record.occurrence)
+    schedule = document_of(row["schedule"])
+    ledger = [_told(delivery) for delivery in record.deliveries]
+    return {
+        "occurrence_id": row["id"],
+        "reminder_id": row["reminder_id"],
+        "sentence": explanation.sentence(occurrence, ledger, caller, occurrence.tzid or row["timezone"]),
+        "state": occurrence.state,
+        "late": occurrence.late,
+        "class": row["class"],
+        "category": row["category"],
+        "schedule": schedule,
+        "tzid": occurrence.tzid,
+        "tzdata": occurrence.tzdata_version,
+        "nominal": occurrence.nominal,
+        "instant": occurrence.instant,
+        "shifts": _shifts(occurrence, from_stored(schedule), record),
+        "deliveries": _deliveries(record),
+        "planned": _planned(occurrence, told_of(row)) if row["reminder_state"] == "active" else [],
+        "doses": [await _dose(cipher, dose, row["id"]) for dose in record.doses],
+    }
+
+
+def _told(row: asyncpg.Record) -> Told:
+    return Told(
+        user_id=row["user_id"],
+        channel=row["channel"],
+        step=row["step"],
+        state=row["state"],
+        reason=row["reason"],
+        at=row["at"],
+        not_before=row["not_before"],
+        attempts=row["attempt"],
+    )
+
+
+def _deliveries(record: Record) -> list[dict[str, Any]]:
+    events: defaultdict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for event in record.events:
+        events[event["delivery_id"]].append({field: event[field] for field in _EVENT})
+    return [
+        {field: row[field] for field in _DELIVERY} | {"attempts": row["attempt"], "events": events[row["id"]]}
+        for row in record.deliveries
+    ]
+
+
+def _shifts(occurrence: Occurrence, schedule: Schedule, record: Record) -> list[dict[str, Any]]:
+    """In the order in which they moved it: rule and clock, new zone data, people."""
+    kinds = [{"kind": kind, "at": occurrence.instant} for kind in _of_the_rule(occurrence, schedule)]
+    kinds += [{"kind": "zone_data", "at": move["now"]} for move in record.moves]
+    if occurrence.snooze_count and occurrence.round_at is not None:
+        kinds.append({"kind": "snoozed", "at": occurrence.round_at})
+    kinds += [
+        {"kind": QUIET_HOURS, "at": row["not_before"]}
+        for row in record.deliveries
+        if row["reason"] == QUIET_HOURS and row["not_before"] is not None
+    ]
+    return kinds
+
+
+def _of_the_rule(occurrence: Occurrence, schedule: Schedule) -> tuple[str, ...]:
+    if occurrence.schedule_version == schedule.version:
+        found = recurrence.expand(schedule, occurrence.instant - timedelta(seconds=1), 1)
+        if found and found[0].key == occurrence.key:
+            return found[0].shift
+    if occurrence.tzid is None or "T" not in occurrence.nominal:
+        return ()
+    return recurrence.zone_shift(datetime.fromisoformat(occurrence.nominal), occurrence.tzid)
+
+
+def _planned(occurrence: Occurrence, told: Telling) -> list[dict[str, Any]]:
+    """The notices that are still to come if nobody acts."""
+    if not occurrence.is_open:
+        return []
+    began = reminder_steps.round_began(occurrence)
+    first = told.policy[0]
+    ahead = [
+        (reminder_steps.lead_name(occurrence, occurrence.instant - lead), occurrence.instant - lead, first)
+        for lead in told.leads
+        if occurrence.state is OccurrenceState.SCHEDULED
+        and occurrence.lead_at is not None
+        and occurrence.instant - lead >= occurrence.lead_at
+    ]
+    steps = reminder_steps.remaining(told.policy, occurrence)
+    ahead += [(reminder_steps.named(occurrence, step), began + step.after, step) for step in steps]
+    return [
+        {"step": name, "at": at, "channels": list(step.channels), "who": step.who.value} for name, at, step in ahead
+    ]
+
+
+async def _dose(cipher: FieldCipher, row: asyncpg.Record, occurrence_id: UUID) -> dict[str, Any]:
+    reason = await cipher.open_optional(OVERRIDE_REASON, occurrence_id, row["override_reason_ct"])
+    shown = ("state", "given_at", "recorded_at", "by_user_id")
+    return {field: row[field] for field in shown} | {"override_reason": reason}

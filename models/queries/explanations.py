@@ -1,0 +1,56 @@
+"""Everything on record about one occurrence, for whoever belongs to its household: what `explain` is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from core.db import Database
+
+_OCCURRENCE = """
+SELECT o.*, o.id AS occurrence_id, o.state AS occurrence_state, o.schedule_version AS of_version, r.schedule, r.class,
+       r.category, r.notification_methods, r.lead_minutes, r.steps, r.early_window_minutes, r.min_gap_minutes,
+       r.state AS reminder_state, u.timezone
+  FROM occurrences o
+  JOIN reminders r ON r.id = o.reminder_id
+  JOIN memberships m ON m.household_id = r.household_id AND m.user_id = $1 AND m.left_at IS NULL
+  JOIN users u ON u.id = m.user_id
+ WHERE o.id = $2 AND r.deleted_at IS NULL"""
+_DELIVERIES = """
+SELECT d.id, d.user_id, d.channel, d.step, d.state, d.reason, d.provider_id, d.attempt, d.not_before, d.folded_into,
+       d.created_at, d.at
+  FROM deliveries d WHERE d.occurrence_id = $1 ORDER BY d.id"""
+_EVENTS = """
+SELECT e.delivery_id, e.created_at AS at, e.kind, e.device_id, e.provider_id, e.code
+  FROM delivery_events e WHERE e.delivery_id = ANY($1::uuid[]) ORDER BY e.id"""
+_MOVES = """
+SELECT tzdata_version, from_version, tzid, was, now FROM zone_data_moves WHERE occurrence_id = $1 ORDER BY id"""
+_DOSES = """
+SELECT state, given_at, recorded_at, by_user_id, override_reason_ct FROM doses WHERE occurrence_id = $1 ORDER BY id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The occurrence with its reminder, and what happened to it, oldest first."""
+
+    occurrence: asyncpg.Record
+    deliveries: Sequence[asyncpg.Record]
+    events: Sequence[asyncpg.Record]
+    moves: Sequence[asyncpg.Record]
+    doses: Sequence[asyncpg.Record]
+
+
+async def record(db: Database, user_id: UUID, occurrence_id: UUID) -> Record | None:
+    """All of it as of one moment each. None: no household of theirs has it."""
+    found = await db.reads.fetchrow(_OCCURRENCE, user_id, occurrence_id)
+    if found is None:
+        return None
+    deliveries = await db.reads.fetch(_DELIVERIES, occurrence_id)
+    return Record(
+        occurrence=found,
+        deliveries=deliveries,
+        events=await db.reads.fetch(_EVENTS, [row["id"] for row in deliveries]),
+        moves=await db.reads.fetch(_MOVES, occurrence_id),
+        doses=await db.reads.fetch(_DOSES, occurrence_id),
+    )
