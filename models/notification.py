@@ -18,6 +18,7 @@ class MailTemplate(StrEnum):
     ALREADY_REGISTERED = "already_registered"
     SESSION_REUSE = "session_reuse"
     ERASURE_REQUESTED = "erasure_requested"
+    DIGEST = "digest"
 
 
 class DeliveryState(StrEnum):
@@ -72,7 +73,10 @@ class Delivery(Identified, table=True):
         Index("ix_deliveries_user", "user_id", "id"),
         Index("ix_deliveries_provider", "provider_id", postgresql_where=text("provider_id IS NOT NULL")),
         Index(
-            "ix_deliveries_folded", "user_id", "id", postgresql_where=text("state = 'folded' AND folded_into IS NULL")
+            "ix_deliveries_folded",
+            "user_id",
+            "created_at",
+            postgresql_where=text("state = 'folded' AND reason = 'digest' AND folded_into IS NULL"),
         ),
         Index("ix_deliveries_waiting", "reminder_id", "at", postgresql_where=text("state IN ('planned', 'deferred')")),
     )

@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 
 from temporal import ids, queues
-from temporal.contracts import reconcile
+from temporal.contracts import digest, reconcile
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class Job:
 
 JOBS: Final = (
     Job("reconcile", reconcile.WORKFLOW, reconcile.Reconcile(), cron="17 3 * * *", jitter=timedelta(minutes=20)),
+    # Zones differ by quarters of an hour, and so do the times at which people read their mail.
+    Job("digest", digest.WORKFLOW, digest.Digests(), cron="*/15 * * * *", jitter=timedelta(seconds=30)),
 )
 
 

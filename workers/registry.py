@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from activities.digest import DigestActivities
 from activities.mail import MailActivities
 from activities.mailer import ReminderMailer
 from activities.reconcile import ReconcileActivities
@@ -19,12 +20,13 @@ from temporal.contracts.mail import SendMail
 from temporal.contracts.reminder import Bell
 from workers.composition import Parts
 from workers.sender import OutboxKind
+from workflows.digest import DigestWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
-    queues.CORE: (MailWorkflow, ReconcileWorkflow, ReminderWorkflow),
+    queues.CORE: (DigestWorkflow, MailWorkflow, ReconcileWorkflow, ReminderWorkflow),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
@@ -56,6 +58,7 @@ def activities(parts: Parts) -> Bound:
     )
     return {
         queues.CORE: (
+            DigestActivities(parts.db.sessions).enqueue_digests,
             mails.send_mail,
             reconcile.ring_missing,
             reconcile.end_orphans,

@@ -270,9 +270,9 @@ def index_deliveries() -> None:
     op.create_index(
         "ix_deliveries_folded",
         "deliveries",
-        ["user_id", "id"],
+        ["user_id", "created_at"],
         unique=False,
-        postgresql_where=sa.text("state = 'folded' AND folded_into IS NULL"),
+        postgresql_where=sa.text("state = 'folded' AND reason = 'digest' AND folded_into IS NULL"),
         postgresql_concurrently=True,
     )
     op.create_index(
