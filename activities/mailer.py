@@ -1,19 +1,14 @@
-"""What the reminder's activities know as notifier: words by template, e-mail as the channel."""
+"""What the reminder's activities know as notifier: words of every channel, e-mail as the one that is spoken."""
 
-from dataclasses import fields
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from activities.reminder import ReminderMail
-from domain.recurrence import zone_shift
+from integrations.notify import words
 from integrations.notify.protocol import Channel as Email
 from integrations.notify.protocol import ProviderRefused, Receipt
-from integrations.notify.render import render
+from integrations.notify.words import ReminderWords
 from models.notification import Channel
-
-_FIELDS: Final = tuple(field.name for field in fields(ReminderMail))
 
 
 class ChannelPending(ProviderRefused):
@@ -32,24 +27,25 @@ class ReminderMailer:
         """Render and send. Raises `ProviderRefused` and `ProviderUnavailable`."""
         if mail.channel is not Channel.EMAIL:
             raise ChannelPending(f"{mail.channel} is not spoken yet")
-        message = render("reminder_due", mail.locale, mail.address, {**words(mail), "public_url": self.public_url})
+        message = words.email(self._words(mail), mail.address)
         return await self.email.send(message, idempotency_key=idempotency_key)
 
-
-def words(mail: ReminderMail) -> dict[str, object]:
-    """What the template shows beside the mail's own fields.
-
-    `here`: the same moment where the reader is, unless their clock shows the same; `planned` and `shift`: the nominal
-    time, and what a change of the clocks did to it (`gap`, `overlap_first`).
-    """
-    here = mail.due.astimezone(ZoneInfo(mail.timezone))
-    all_day = "T" not in mail.nominal
-    planned = None if all_day or mail.tzid is None else datetime.fromisoformat(mail.nominal)
-    shift = zone_shift(planned, mail.tzid) if planned is not None and mail.tzid is not None else ()
-    return {name: getattr(mail, name) for name in _FIELDS} | {
-        "all_day": all_day,
-        "here": here if here.utcoffset() != mail.due.utcoffset() else None,
-        "planned": planned,
-        "shift": shift[0] if shift else None,
-        "overdue": mail.step.startswith("overdue"),
-    }
+    def _words(self, mail: ReminderMail) -> ReminderWords:
+        return ReminderWords(
+            locale=mail.locale,
+            title=mail.title,
+            description=mail.description,
+            pet_name=mail.pet_name,
+            step=mail.step,
+            late=mail.late,
+            due=mail.due,
+            nominal=mail.nominal,
+            tzid=mail.tzid,
+            timezone=mail.timezone,
+            now=datetime.now(UTC),
+            missed=mail.missed,
+            missed_from=mail.missed_from,
+            public_url=self.public_url,
+            link=self.public_url,
+            also=tuple(map(self._words, mail.also)),
+        )

@@ -52,11 +52,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request came from. `network` is what address limits count."""
+    """Where a request came from. `network` is what address limits count; `opts_out` says that the browser sends
+    Global Privacy Control (its only value is `Sec-GPC: 1`)."""
 
     address: str
     user_agent: str | None
     request_id: str | None
+    opts_out: bool = False
 
     @property
     def network(self) -> str:
@@ -101,6 +103,7 @@ async def get_client(request: Request) -> Client:
         address=request.client.host if request.client else "unknown",
         user_agent=_printable(agent) if agent else None,
         request_id=getattr(request.state, "request_id", None),
+        opts_out=request.headers.get("sec-gpc") == "1",
     )
 
 

@@ -11,10 +11,12 @@ from fastapi import Request
 
 from api.cursor import Cursors
 from api.identity import Identity, build_identity
+from core import unsubscribe
 from core.crypto import FieldCipher
 from core.db import API_POOL, Database, connect
 from core.redis import Redis
 from core.settings import Settings
+from core.unsubscribe import Unsubscriber
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import load_secrets
 from integrations.keys.store import KeyStore
@@ -34,6 +36,7 @@ class Services:
     cursors: Cursors
     identity: Identity
     gateway: Gateway
+    unsubscriber: Unsubscriber
     _chip_key: bytes = field(repr=False)
 
     def chip_index(self, code: str) -> bytes:
@@ -63,6 +66,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     cursors=Cursors(secrets.derive("cursor")),
                     identity=identity,
                     gateway=await open_gateway(settings, keys),
+                    unsubscriber=Unsubscriber(secrets.derive(unsubscribe.KEY_PURPOSE)),
                     _chip_key=secrets.derive("microchip-index"),
                 )
             finally:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import mark_revoked
+from api.consents import heed_signal
 from api.identity import Client, Identity
 from api.mail import MailTemplate, send_mail
 from api.tokens import Caller
@@ -172,6 +173,8 @@ async def _open_session(identity: Identity, client: Client, account: Credentials
         session.add(row)
         who = account.user_id
         await note(session, identity, client, "auth.login", actor=who, subject=who, sid=session_id)
+        if client.opts_out:
+            await heed_signal(session, identity, client, who)
     return _token_response(identity, row, raw)
 
 

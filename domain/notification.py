@@ -224,13 +224,17 @@ def next_digest(after: datetime, standing: Standing) -> datetime | None:
 
     Quiet hours are not in it: whoever sends it asks `free_at`.
     """
-    digest = standing.digest
+    return digest_after(after, standing.digest, standing.timezone)
+
+
+def digest_after(after: datetime, digest: Digest, tzid: str) -> datetime | None:
+    """`next_digest` of somebody whose clock shows that zone's time."""
     if digest.frequency is DigestFrequency.OFF:
         return None
     weekly = digest.frequency is DigestFrequency.WEEKLY
     rule = Rule(freq="WEEKLY", byday=(digest.weekday,)) if weekly else Rule(freq="DAILY")
     # Any anchor before the search will do: every day and every week counts. Two weeks hold the longest shift of a zone.
-    anchor = after.astimezone(ZoneInfo(standing.timezone)).date() - timedelta(days=14)
-    series = Fixed(rule=rule, times=(digest.at,), start=datetime.combine(anchor, time()), tzid=standing.timezone)
+    anchor = after.astimezone(ZoneInfo(tzid)).date() - timedelta(days=14)
+    series = Fixed(rule=rule, times=(digest.at,), start=datetime.combine(anchor, time()), tzid=tzid)
     found = recurrence.next_after(series, after)
     return found.instant if found else None

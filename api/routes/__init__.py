@@ -4,6 +4,7 @@ from api.routes import (
     auth,
     calendar,
     codec,
+    consents,
     health,
     health_records,
     jwks,
@@ -11,7 +12,9 @@ from api.routes import (
     occurrences,
     pages,
     pets,
+    preferences,
     reminders,
+    unsubscribe,
     users,
     workflows,
 )
@@ -19,6 +22,10 @@ from api.routes import (
 ALL = (
     auth.router,
     users.router,
+    preferences.router,
+    consents.router,
+    unsubscribe.router,
+    unsubscribe.page,
     jwks.router,
     pages.router,
     pets.router,

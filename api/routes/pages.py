@@ -76,10 +76,15 @@ def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-_POLICY = (
-    f"default-src 'none'; script-src 'sha256-{_hash(SCRIPT)}'; style-src 'sha256-{_hash(STYLE)}'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+def policy(script: str) -> str:
+    """A page may run exactly this script, look as all of ours do, and talk to us."""
+    return (
+        f"default-src 'none'; script-src 'sha256-{_hash(script)}'; style-src 'sha256-{_hash(STYLE)}'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+_POLICY = policy(SCRIPT)
 _ENGLISH = partial(
     _Words,
     language="en",
@@ -147,7 +152,7 @@ AcceptLanguage = Annotated[str, Header()]
 @router.get("/")
 async def home(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the address at the foot of every mail leads."""
-    language = _language(accept_language)
+    language = language_of(accept_language)
     html = HOME.substitute(language=language, text=HOME_TEXT[language], style=STYLE)
     return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY, "Content-Language": language})
 
@@ -155,16 +160,16 @@ async def home(accept_language: AcceptLanguage = "") -> HTMLResponse:
 @router.get("/verify-email")
 async def verify_email(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the link of the verification mail leads."""
-    return VERIFY[_language(accept_language)].page("/api/v1/auth/verify-email")
+    return VERIFY[language_of(accept_language)].page("/api/v1/auth/verify-email")
 
 
 @router.get("/cancel-erasure")
 async def cancel_erasure(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the link of the erasure notice leads."""
-    return CANCEL_ERASURE[_language(accept_language)].page("/api/v1/users/erasure/cancel")
+    return CANCEL_ERASURE[language_of(accept_language)].page("/api/v1/users/erasure/cancel")
 
 
-def _language(accepted: str) -> str:
+def language_of(accepted: str) -> str:
     """The first of ours that the browser names; weights only ever repeat the order (RFC 9110 §12.5.4)."""
     named = (part.strip()[:2].lower() for part in accepted.split(","))
     return next((language for language in named if language in VERIFY), "en")

@@ -7,6 +7,7 @@ Standards: RFC 5322 (headers), RFC 2047 (encoded words), RFC 2045 §6.7 (quoted-
 
 import binascii
 import re
+from collections.abc import Mapping
 from email.header import Header
 from email.utils import formataddr, parseaddr
 from typing import Final
@@ -19,6 +20,7 @@ from integrations.notify.protocol import Message, ProviderRefused
 DELIVERY_HEADER: Final = "X-Petfolio-Delivery"
 # What may stand in a header without quotes (the address syntax of the HTML standard).
 _PLAIN_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_HEADER: Final = re.compile(r"[A-Za-z][A-Za-z-]{0,40}: [\x21-\x7e][\x20-\x7e]{0,900}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -37,6 +39,7 @@ def mime(message: Message, sender: str, idempotency_key: UUID) -> bytes:
         f"Subject: {_encoded(message.subject)}",
         f"{DELIVERY_HEADER}: {idempotency_key}",
         "Auto-Submitted: auto-generated",  # RFC 3834: holiday responders stay silent
+        *_more(message.headers),
         "MIME-Version: 1.0",
     ]
     if message.html is None:
@@ -74,6 +77,13 @@ def ascii_address(address: str) -> str:
     if found is None:
         raise ProviderRefused("the address cannot be written in ASCII")
     return found
+
+
+def _more(headers: Mapping[str, str]) -> list[str]:
+    """Headers of the message's own, e.g. List-Unsubscribe: ours throughout, and held to that."""
+    if not all(_HEADER.fullmatch(f"{name}: {value}") for name, value in headers.items()):
+        raise ProviderRefused("this is no header of ours")
+    return [f"{name}: {value}" for name, value in headers.items()]
 
 
 def _encoded(text: str) -> str:

@@ -46,6 +46,21 @@ def test_any_words_come_out_as_they_went_in(subject: str, text: str, html: str) 
     assert len(mail.keys()) == 7
 
 
+def test_headers_of_the_message_are_there_as_they_are() -> None:
+    said = {"List-Unsubscribe": "<https://petfolio.test/x>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    mail = parsed(mime(Message("a@example.test", "x", "x", headers=said), SENDER, KEY))
+    assert {name: mail[name] for name in said} == said
+    assert content(mail, "plain") == "x"
+
+
+@pytest.mark.parametrize(
+    "header", [("X-A", "b\r\nBcc: spy@example.test"), ("X-A\r\nBcc", "x"), ("X-A", "ü"), ("", "x"), ("X-A", "")]
+)
+def test_a_header_that_would_be_two_is_refused(header: tuple[str, str]) -> None:
+    with pytest.raises(ProviderRefused):
+        mime(Message("a@example.test", "x", "x", headers=dict([header])), SENDER, KEY)
+
+
 def test_what_looks_like_an_encoded_word_stays_what_was_typed() -> None:
     subject = "=?utf-8?q?=0D=0ABcc:_spy=40example.test?="
     mail = parsed(mime(Message("a@example.test", subject, "x"), SENDER, KEY))
