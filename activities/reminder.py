@@ -1,16 +1,17 @@
 """Effects of reminders: read the plan, carry it out. Every method may run twice; the ledger makes that harmless."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError
 from temporalio import activity
 
-from core.crypto import CiphertextInvalid, FieldCipher
+from activities.courier import Notifier
+from activities.wording import ReminderWording
+from core.crypto import CiphertextInvalid
 from core.db import SessionFactory, single_statement
 from core.logging import logger
 from domain import notification, reminder_delivery
@@ -19,8 +20,8 @@ from domain.reminder import Plan, PlanState
 from domain.reminder_delivery import QUIET_HOURS, RESEND, TOO_LATE
 from domain.reminder_series import ReminderClass
 from domain.reminder_steps import MISSED, WITHDRAWN
-from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
-from models.notification import Channel, DeliveryState
+from integrations.notify.protocol import ProviderRefused, ProviderUnavailable
+from models.notification import DeliveryState
 from models.queries import deliveries, notification_preferences, reminder_notices, reminders
 from models.queries.reminder_notices import Claimed, Leased
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
@@ -32,49 +33,12 @@ POISON: Final = (CiphertextInvalid, ValueError, TypeError, LookupError, Attribut
 """Mistakes in a template or in data: asking again would fail again. Anything else may be an outage and is repeated."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReminderMail:
-    """What a notice says to one person, in clear: it leaves the activity for the channel only."""
-
-    channel: Channel
-    address: str = field(repr=False)
-    first_name: str | None = field(repr=False)
-    locale: str
-    title: str = field(repr=False)
-    description: str | None = field(repr=False)
-    pet_name: str | None = field(repr=False)
-    due: datetime
-    """On the clock of the reminder's zone; of the person's where the reminder has none."""
-    nominal: str
-    """The wall-clock time the schedule names; a date alone when it is all day."""
-    tzid: str | None
-    timezone: str
-    """The person's own."""
-    late: bool
-    missed: int
-    step: str
-    reminder_id: UUID
-    occurrence_id: UUID
-    missed_from: datetime | None = None
-    """The first of those that were missed."""
-    also: tuple["ReminderMail", ...] = field(default=(), repr=False)
-    """Other late notices that are said in the same message."""
-
-
-class Notifier(Protocol):
-    """Words and channel in one. Raises `ProviderRefused` and `ProviderUnavailable`."""
-
-    async def send_reminder(self, mail: ReminderMail, *, idempotency_key: UUID) -> Receipt:
-        """Hand it over; the same key again is the same message."""
-        ...
-
-
 class ReminderActivities:
     """See the module. Decisions happen under the reminder's row lock, on the later of two clocks: the workflow's, which
     said the time has come, and the database's, which knows how long a retry has been waiting."""
 
-    def __init__(self, sessions: SessionFactory, cipher: FieldCipher, notifier: Notifier) -> None:
-        self.sessions, self.cipher, self.notifier = sessions, cipher, notifier
+    def __init__(self, sessions: SessionFactory, wording: ReminderWording, notifier: Notifier) -> None:
+        self.sessions, self.wording, self.notifier = sessions, wording, notifier
 
     @activity.defn
     async def plan_reminder(self, request: PlanReminder) -> Plan:
@@ -172,8 +136,10 @@ class ReminderActivities:
     async def _hand_over(self, leased: Leased) -> bool:
         together = (leased, *await self._companions(leased))
         try:
-            words, *also = [await self._words(each) for each in together]
-            receipt = await self.notifier.send_reminder(replace(words, also=tuple(also)), idempotency_key=leased.id)
+            notice, *also = [await self.wording.words(each) for each in together]
+            receipt = await self.notifier.send_reminder(
+                replace(notice, also=tuple(also)), await self.wording.address(leased), idempotency_key=leased.id
+            )
         except ProviderRefused as refused:
             return await self._settle(together, DeliveryState.FAILED, reason=refused.problem_code)
         except ProviderUnavailable as away:
@@ -220,30 +186,3 @@ class ReminderActivities:
                 async with single_statement(self.sessions) as session:
                     await reminder_notices.tell_undelivered(session, each)
         return True
-
-    async def _words(self, leased: Leased) -> ReminderMail:
-        zone = ZoneInfo(leased.occurrence.tzid or leased.timezone)
-        pet_name = None
-        if leased.pet_id is not None:
-            pet_name = await self.cipher.open_optional("pets.name_ct", leased.pet_id, leased.pet_name_ct)
-        return ReminderMail(
-            channel=leased.channel,
-            address=await self.cipher.open("users.email_ct", leased.user_id, leased.email_ct),
-            first_name=await self.cipher.open_optional("users.first_name_ct", leased.user_id, leased.first_name_ct),
-            locale=leased.locale,
-            title=await self.cipher.open("reminders.title_ct", leased.reminder_id, leased.title_ct),
-            description=await self.cipher.open_optional(
-                "reminders.description_ct", leased.reminder_id, leased.description_ct
-            ),
-            pet_name=pet_name,
-            due=leased.occurrence.instant.astimezone(zone),
-            nominal=leased.occurrence.nominal,
-            tzid=leased.occurrence.tzid,
-            timezone=leased.timezone,
-            late=leased.occurrence.late,
-            missed=leased.missed,
-            step=leased.step,
-            reminder_id=leased.reminder_id,
-            occurrence_id=leased.occurrence_id,
-            missed_from=leased.missed_from,
-        )

@@ -18,7 +18,6 @@ class MailTemplate(StrEnum):
     ALREADY_REGISTERED = "already_registered"
     SESSION_REUSE = "session_reuse"
     ERASURE_REQUESTED = "erasure_requested"
-    DIGEST = "digest"
 
 
 class DeliveryState(StrEnum):

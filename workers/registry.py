@@ -9,11 +9,15 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from activities.courier import Courier
 from activities.digest import DigestActivities
 from activities.mail import MailActivities
-from activities.mailer import ReminderMailer
 from activities.reconcile import ReconcileActivities
 from activities.reminder import ReminderActivities
+from activities.wording import Links, ReminderWording
+from core import unsubscribe
+from core.unsubscribe import Unsubscriber
+from domain.notification import Channel
 from temporal import queues
 from temporal.contracts import mail, reminder
 from temporal.contracts.mail import SendMail
@@ -53,8 +57,9 @@ def activities(parts: Parts) -> Bound:
         public_url=parts.settings.public_url,
         grace=timedelta(days=parts.settings.erasure.grace_days),
     )
+    links = Links(parts.settings.public_url, Unsubscriber(parts.secrets.derive(unsubscribe.KEY_PURPOSE)))
     reminders = ReminderActivities(
-        parts.db.sessions, parts.cipher, ReminderMailer(parts.email, parts.settings.public_url)
+        parts.db.sessions, ReminderWording(parts.cipher, links), Courier({Channel.EMAIL: parts.email})
     )
     return {
         queues.CORE: (

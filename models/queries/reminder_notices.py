@@ -80,7 +80,8 @@ _NOTICE = f"""UPDATE deliveries d
         WHERE o.id = d.occurrence_id AND u.id = d.user_id AND {MAY_LEASE}
           AND (d.not_before IS NULL OR d.not_before <= greatest(:now, clock_timestamp())) AND """  # noqa: S608
 _WORDS = f"""
-       RETURNING d.id, d.step, d.channel, d.category, d.attempt, d.user_id, clock_timestamp() AS now,
+       RETURNING d.id, d.created_at AS claimed_at, d.step, d.channel, d.category, d.attempt, d.user_id,
+                 clock_timestamp() AS now,
                  d.reason = '{GATHERING}' AS gathering, r.id AS reminder_id, r.schedule, r.class, r.title_ct,
                  r.description_ct, r.state AS reminder_state, p.id AS pet_id, p.name_ct AS pet_name_ct, u.email_ct,
                  u.phone_ct, u.first_name_ct, u.locale, u.timezone, u.state AS user_state, past.missed,
@@ -126,6 +127,7 @@ class Leased:
     """A planned notice that this process alone may send now, with its words as they are at this moment (sealed)."""
 
     id: UUID
+    claimed_at: datetime
     step: str
     channel: Channel
     category: str

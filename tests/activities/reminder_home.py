@@ -7,11 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from activities.reminder import ReminderActivities, ReminderMail
+from activities.courier import Address
+from activities.reminder import ReminderActivities
+from activities.wording import Links, ReminderWording
 from api import actions
 from core.crypto import FieldCipher, Subject
 from core.db import Database
 from core.ids import new_id
+from core.unsubscribe import Unsubscriber
 from domain import reminder_machine
 from domain.reminder import Plan
 from domain.reminder_actions import Action
@@ -19,6 +22,7 @@ from domain.reminder_series import ReminderClass, ReminderState, Series
 from domain.schedule_json import Zones, parse_schedule
 from integrations.keys.store import KeyStore
 from integrations.notify.protocol import Receipt
+from integrations.notify.words import ReminderWords
 from models.household import Household, Membership, Role
 from models.notification import Device, DeviceKind
 from models.pet import Pet
@@ -30,23 +34,36 @@ from models.user import User
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a provider took."""
+
+    notice: ReminderWords
+    address: Address
+
+    @property
+    def titles(self) -> list[str]:
+        """Of the notice, and of those that were said with it."""
+        return [self.notice.title, *(each.title for each in self.notice.also)]
+
+
 @dataclass
 class MemoryNotifier:
     """A provider that honours idempotency keys: what it took, when, under which key."""
 
-    taken: dict[UUID, ReminderMail] = field(default_factory=dict)
+    taken: dict[UUID, Taken] = field(default_factory=dict)
     calls: list[UUID] = field(default_factory=list)
     faults: list[Exception] = field(default_factory=list)
     """Raised before the message is taken, one per call."""
     lost_answers: list[Exception] = field(default_factory=list)
     """Raised after the message was taken, one per call."""
 
-    async def send_reminder(self, mail: ReminderMail, *, idempotency_key: UUID) -> Receipt:
+    async def send_reminder(self, notice: ReminderWords, address: Address, *, idempotency_key: UUID) -> Receipt:
         """See `Notifier`."""
         self.calls.append(idempotency_key)
         if self.faults:
             raise self.faults.pop(0)
-        self.taken.setdefault(idempotency_key, mail)
+        self.taken.setdefault(idempotency_key, Taken(notice, address))
         if self.lost_answers:
             raise self.lost_answers.pop(0)
         return Receipt(f"memory-{idempotency_key}")
@@ -54,7 +71,22 @@ class MemoryNotifier:
     @property
     def titles(self) -> list[str]:
         """What people were told, in order."""
-        return [mail.title for mail in self.taken.values()]
+        return [taken.notice.title for taken in self.taken.values()]
+
+    @property
+    def steps(self) -> list[str]:
+        """Which steps it were, in order."""
+        return [taken.notice.step for taken in self.taken.values()]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where they went, in order."""
+        return [taken.address.to for taken in self.taken.values()]
+
+
+def wording(cipher: FieldCipher) -> ReminderWording:
+    """Words with links to nowhere."""
+    return ReminderWording(cipher, Links("https://petfolio.example", Unsubscriber(b"k" * 32)))
 
 
 @dataclass
@@ -167,4 +199,6 @@ async def move_in(db: Database, keys: KeyStore, cipher: FieldCipher, zone: str =
         session.add(Membership(household_id=household_id, user_id=user_id, role=Role.OWNER))
         name = await cipher.seal(household, "pets.name_ct", pet_id, "Milo")
         session.add(Pet(id=pet_id, household_id=household_id, name_ct=name))
-    return Home(db, cipher, user_id, household_id, pet_id, notifier, ReminderActivities(db.sessions, cipher, notifier))
+    return Home(
+        db, cipher, user_id, household_id, pet_id, notifier, ReminderActivities(db.sessions, wording(cipher), notifier)
+    )

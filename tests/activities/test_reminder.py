@@ -36,7 +36,7 @@ async def test_a_due_occurrence_goes_to_every_channel_and_the_next_has_its_row(h
     lines = await home.rows("SELECT occurrence_id FROM notifications WHERE user_id = :id", id=home.user_id)
     assert len(lines) == 1
     (mail,) = home.notifier.taken.values()
-    assert (mail.title, mail.pet_name, mail.due, mail.address) == (
+    assert (mail.notice.title, mail.notice.pet_name, mail.notice.due, mail.address.to) == (
         "Tablet",
         "Milo",
         DUE,
@@ -186,7 +186,7 @@ async def test_after_three_days_of_silence_there_is_one_message_that_names_what_
     assert await home.states(reminder) == ["missed", "missed", "missed", "due", "scheduled"]
     await home.deliver(reminder, woken)
     (mail,) = home.notifier.taken.values()
-    assert (mail.late, mail.missed) == (True, 3)
+    assert (mail.notice.late, mail.notice.missed, mail.notice.missed_from) == (True, 3, DUE)
 
 
 async def test_a_pause_across_the_due_time_sends_nothing_and_keeps_the_later_ones(home: Home) -> None:
@@ -217,10 +217,10 @@ async def test_who_made_it_hears_of_it_and_the_owners_do_once_they_have_left(hom
         "UPDATE memberships SET household_id = :home WHERE user_id = :id", home=home.household_id, id=other.user_id
     )
     await home.deliver(reminder, DUE)
-    assert [mail.address for mail in home.notifier.taken.values()] == [f"{home.user_id}@example.test"]
+    assert home.notifier.addresses == [f"{home.user_id}@example.test"]
     await home.execute("UPDATE memberships SET left_at = now() WHERE user_id = :id", id=home.user_id)
     await home.deliver(reminder, NEXT)
-    assert [mail.address for mail in home.notifier.taken.values()][1:] == [f"{other.user_id}@example.test"]
+    assert home.notifier.addresses[1:] == [f"{other.user_id}@example.test"]
 
 
 async def test_a_reminder_whose_row_is_gone_has_no_plan(home: Home) -> None:

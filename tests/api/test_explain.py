@@ -12,7 +12,7 @@ from core.crypto import FieldCipher
 from core.db import Database
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable
 from temporal.contracts.reminder import DeliverOccurrence
-from tests.activities.reminder_home import MemoryNotifier
+from tests.activities.reminder_home import MemoryNotifier, wording
 from tests.api.signing_in import Api, Person
 from tests.api.test_reminders import DAILY, DUE, diary, person, remind, settings
 
@@ -26,7 +26,7 @@ def notifier() -> MemoryNotifier:
 
 @pytest.fixture
 def activities(db: Database, cipher: FieldCipher, notifier: MemoryNotifier) -> ReminderActivities:
-    return ReminderActivities(db.sessions, cipher, notifier)
+    return ReminderActivities(db.sessions, wording(cipher), notifier)
 
 
 async def explained(person: Person, reminder_id: str, index: int = -1) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from core.crypto import FieldCipher
 from core.db import Database
 from core.settings import RateLimit, RateLimits, Settings
 from temporal.contracts.reminder import DeliverOccurrence
-from tests.activities.reminder_home import MemoryNotifier
+from tests.activities.reminder_home import MemoryNotifier, wording
 from tests.api.signing_in import Api, Person
 
 DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY"}
@@ -76,7 +76,7 @@ async def heard(db: Database, reminder_id: str) -> None:
 @pytest.fixture
 def deliver(db: Database, cipher: FieldCipher) -> Any:
     """Deliver what is due by then, as the worker does."""
-    activities = ReminderActivities(db.sessions, cipher, MemoryNotifier())
+    activities = ReminderActivities(db.sessions, wording(cipher), MemoryNotifier())
 
     async def run(reminder_id: str, now: datetime) -> None:
         await activities.deliver_occurrence(DeliverOccurrence(UUID(reminder_id), now))

@@ -1,0 +1,56 @@
+"""What the activities know as notifier: one notice in words, handed to the channel it is meant for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from uuid import UUID
+
+from integrations.notify import words
+from integrations.notify.protocol import Channel as MessageChannel
+from integrations.notify.protocol import Message, ProviderRefused, Receipt
+from integrations.notify.words import ReminderWords
+from models.notification import Channel
+
+
+class ChannelPending(ProviderRefused):
+    """A channel that this installation does not speak."""
+
+    code = "pending_channel"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a person is reached on a channel: an e-mail address, or a phone number in E.164."""
+
+    channel: Channel
+    to: str = field(repr=False)
+
+
+class Notifier(Protocol):
+    """Words and channels in one. Raises `ProviderRefused` and `ProviderUnavailable`."""
+
+    async def send_reminder(self, notice: ReminderWords, address: Address, *, idempotency_key: UUID) -> Receipt:
+        """Hand it over; the same key again is the same message."""
+        ...
+
+
+class Courier:
+    """Speaks the channels it is given; the others are refused as pending."""
+
+    def __init__(self, channels: Mapping[Channel, MessageChannel]) -> None:
+        self._channels = channels
+
+    async def send_reminder(self, notice: ReminderWords, address: Address, *, idempotency_key: UUID) -> Receipt:
+        """See `Notifier`."""
+        channel = self._channels.get(address.channel)
+        if channel is None:
+            raise ChannelPending(f"{address.channel} is not spoken here")
+        message = _MESSAGES[address.channel](notice, address.to)
+        return await channel.send(message, idempotency_key=idempotency_key)
+
+
+def _text_message(notice: ReminderWords, to: str) -> Message:
+    return Message(to=to, subject="", text=words.sms(notice))
+
+
+_MESSAGES: Final = {Channel.EMAIL: words.email, Channel.SMS: _text_message}
