@@ -4,19 +4,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
-from api.reminders import document_of, invalid
+from api import timeline
+from api.reminders import invalid
 from api.services import Services
-from domain import recurrence
-from domain.schedule_json import from_stored
-from models.queries import reminder_views as views
+from api.timeline import Entry
 
 LONGEST, USUAL = timedelta(days=366), timedelta(days=30)
 YEARS = range(1900, 3000)
 """Far from the ends of what a date can be: what is computed from them stays one."""
-PER_REMINDER = 1000
-"""Lines of one reminder: a quarter-hourly one fills ten days."""
+MOST = 10_000
+"""Lines of one answer: a quarter-hourly reminder fills a hundred days."""
 
 
 def now() -> datetime:
@@ -31,50 +28,24 @@ async def events(services: Services, user_id: UUID, start: datetime, end: dateti
     end = end or start + USUAL
     if not timedelta() < end - start <= LONGEST:
         raise invalid("to", "span_invalid", "`to` lies after `from`, at most 366 days")
-    known = await views.open_before(services.db, user_id, start, end)
-    shown = [row for row in known if row["instant"] >= start]
+    found = await timeline.entries(services.db, user_id, (start, end), states=timeline.OPEN, limit=MOST)
     titles: dict[UUID, str] = {}
-    for row in shown:
-        if row["reminder_id"] not in titles:
-            titles[row["reminder_id"]] = await _title(services, row["reminder_id"], row["title_ct"])
-    lines = [_line(row["reminder_id"], row["pet_id"], titles[row["reminder_id"]], row, row["id"]) for row in shown]
-    skip = await views.closed_ahead(services.db, user_id, start) | {(row["reminder_id"], row["key"]) for row in known}
-    for reminder in await views.active(services.db, user_id):
-        coming = _coming(reminder, start, end, skip)
-        if coming:
-            title = titles.get(reminder["id"]) or await _title(services, reminder["id"], reminder["title_ct"])
-            lines += [_line(reminder["id"], reminder["pet_id"], title, found, None) for found in coming]
-    return {"items": sorted(lines, key=lambda line: (line["start"], str(line["reminder_id"])))}
+    for entry in found:
+        reminder_id = entry.place[1]
+        if reminder_id not in titles:
+            titles[reminder_id] = await services.cipher.open("reminders.title_ct", reminder_id, entry.row["title_ct"])
+    return {"items": [_line(entry, titles[entry.place[1]]) for entry in found]}
 
 
-def _coming(
-    reminder: asyncpg.Record, start: datetime, end: datetime, skip: set[tuple[UUID, str]]
-) -> list[dict[str, Any]]:
-    """Nominals behind the pending one, which has a row of its own."""
-    schedule = from_stored(document_of(reminder["schedule"]))
-    if reminder["next_at"] is None or isinstance(schedule, recurrence.AfterCompletion | recurrence.Once):
-        return []
-    moment = timedelta(microseconds=1)
-    found = recurrence.between(schedule, max(start, reminder["next_at"]) - moment, end - moment, PER_REMINDER)
-    return [
-        {"nominal": occurrence.nominal, "instant": occurrence.instant, "state": "scheduled"}
-        for occurrence in found
-        if (reminder["id"], occurrence.key) not in skip
-    ]
-
-
-def _line(reminder_id: UUID, pet_id: UUID | None, title: str, row: Any, occurrence_id: UUID | None) -> dict[str, Any]:
+def _line(entry: Entry, title: str) -> dict[str, Any]:
+    values = entry.values
     return {
         "source": "reminder",
-        "reminder_id": reminder_id,
-        "occurrence_id": occurrence_id,
-        "pet_id": pet_id,
+        "reminder_id": entry.place[1],
+        "occurrence_id": values["occurrence_id"],
+        "pet_id": entry.row["pet_id"],
         "title": title,
-        "start": row["instant"],
-        "all_day": "T" not in row["nominal"],
-        "state": row["state"],
+        "start": values["instant"],
+        "all_day": "T" not in values["nominal"],
+        "state": values["state"],
     }
-
-
-async def _title(services: Services, reminder_id: UUID, sealed: str) -> str:
-    return await services.cipher.open("reminders.title_ct", reminder_id, sealed)

@@ -2,7 +2,6 @@
 reach the caller."""
 
 from collections import defaultdict
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ import asyncpg
 from api.occurrences import OVERRIDE_REASON
 from api.reminders import document_of, told_of
 from core.crypto import FieldCipher
-from domain import explanation, recurrence, reminder_steps
+from domain import explanation, reminder_planning, reminder_steps
 from domain.explanation import Told
 from domain.recurrence import Schedule
 from domain.reminder_delivery import QUIET_HOURS
@@ -75,7 +74,10 @@ def _deliveries(record: Record) -> list[dict[str, Any]]:
 
 def _shifts(occurrence: Occurrence, schedule: Schedule, record: Record) -> list[dict[str, Any]]:
     """In the order in which they moved it: rule and clock, new zone data, people."""
-    kinds = [{"kind": kind, "at": occurrence.instant} for kind in _of_the_rule(occurrence, schedule)]
+    shifted = reminder_planning.shift_of(
+        schedule, occurrence.key, occurrence.nominal, occurrence.instant, occurrence.tzid
+    )
+    kinds: list[dict[str, Any]] = [{"kind": kind, "at": occurrence.instant} for kind in shifted]
     kinds += [{"kind": "zone_data", "at": move["now"]} for move in record.moves]
     if occurrence.snooze_count and occurrence.round_at is not None:
         kinds.append({"kind": "snoozed", "at": occurrence.round_at})
@@ -85,16 +87,6 @@ def _shifts(occurrence: Occurrence, schedule: Schedule, record: Record) -> list[
         if row["reason"] == QUIET_HOURS and row["not_before"] is not None
     ]
     return kinds
-
-
-def _of_the_rule(occurrence: Occurrence, schedule: Schedule) -> tuple[str, ...]:
-    if occurrence.schedule_version == schedule.version:
-        found = recurrence.expand(schedule, occurrence.instant - timedelta(seconds=1), 1)
-        if found and found[0].key == occurrence.key:
-            return found[0].shift
-    if occurrence.tzid is None or "T" not in occurrence.nominal:
-        return ()
-    return recurrence.zone_shift(datetime.fromisoformat(occurrence.nominal), occurrence.tzid)
 
 
 def _planned(occurrence: Occurrence, told: Telling) -> list[dict[str, Any]]:

@@ -40,6 +40,11 @@ def present(row: asyncpg.Record) -> dict[str, Any]:
     }
 
 
+def cursor_key(row: asyncpg.Record) -> tuple[str, str, str]:
+    """What a cursor keeps of a row of the timeline."""
+    return row["instant"].isoformat(), str(row["reminder_id"]), row["key"]
+
+
 async def act(
     session: AsyncSession,
     services: Services,

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
 from domain import recurrence
-from domain.recurrence import TZDATA_VERSION, AfterCompletion, Elapsed
+from domain.recurrence import TZDATA_VERSION, AfterCompletion, Elapsed, Schedule
 from domain.reminder_series import LATE_AFTER, Occurrence, OccurrenceState, Series
 from domain.reminder_steps import skipped_ahead
 
@@ -89,6 +89,19 @@ def placed(series: Series, pending: Occurrence) -> Occurrence:
         return pending
     instant = recurrence.instant_of(series.schedule, pending.nominal)
     return replace(pending, instant=instant, tzid=series.schedule.tzid, tzdata_version=TZDATA_VERSION)
+
+
+def shift_of(
+    schedule: Schedule, key: str, nominal: str, instant: datetime, tzid: str | None
+) -> tuple[recurrence.Shift, ...]:
+    """Why an occurrence is not at the wall-clock time, or on the day, that its rule names; of an older version of the
+    schedule only what the clocks did."""
+    found = recurrence.expand(schedule, instant - timedelta(seconds=1), 1)
+    if found and found[0].key == key:
+        return found[0].shift
+    if tzid is None or "T" not in nominal:
+        return ()
+    return recurrence.zone_shift(datetime.fromisoformat(nominal), tzid)
 
 
 def _unhandled(series: Series, behind: datetime) -> Iterator[recurrence.Occurrence]:

@@ -1,6 +1,7 @@
 """Every router of the api, in the order of the documentation."""
 
 from api.routes import (
+    agenda,
     auth,
     calendar,
     codec,
@@ -31,6 +32,7 @@ ALL = (
     pets.router,
     health_records.router,
     health_records.alias,
+    agenda.router,
     reminders.router,
     occurrences.router,
     notifications.router,

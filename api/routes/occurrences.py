@@ -1,24 +1,50 @@
 """/occurrences: what people do when a reminder is due. Each is one transaction and works while Temporal is down."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Body, Request, Response
 
-from api import explain, occurrences
+from api import agenda, explain, occurrences
 from api.auth import CurrentUser
+from api.cursor import CursorText, Limit
 from api.deps import ServicesDep, UnitOfWork
 from api.idempotency import Idempotent
-from api.json_response import computed, document
+from api.json_response import computed, document, listing
+from api.routes.agenda import From, To
 from api.routing import router as make_router
 from api.schemas.explain import ExplanationOut
-from api.schemas.occurrences import CompleteIn, OccurrenceOut, SnoozeIn
+from api.schemas.occurrences import CompleteIn, OccurrenceOut, OccurrencePage, SnoozeIn
 from core.errors import NotFound
 from domain.reminder_actions import Acknowledge, Skip, Undo
+from domain.reminder_series import OccurrenceState
 from models.queries import explanations
 from models.queries import reminder_views as views
 
 router = make_router("/occurrences", "occurrences")
+State = Literal["scheduled", "due", "done", "skipped", "missed", "cancelled", "coalesced"]
+
+
+@router.get("", operation_id="find_occurrences", response_model=OccurrencePage)
+async def find_occurrences(
+    request: Request,
+    caller: CurrentUser,
+    services: ServicesDep,
+    start: From = None,
+    end: To = None,
+    state: State | None = None,
+    pet_id: UUID | None = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Response:
+    """Occurrences of all reminders that have rows: the diary, what is open, and the next one of each series."""
+    binding = f"occurrences:{caller.user_id}:{start}:{end}:{state}:{pet_id}"
+    page = services.cursors.page(limit, cursor, binding)
+    span = await agenda.span(services, caller.user_id, start, end)
+    states, after = [state] if state else [*OccurrenceState], agenda.place_of(page.after)
+    rows = await views.timeline(services.db, caller.user_id, span, states, limit + 1, pet_id=pet_id, after=after)
+    rows, following, headers = services.cursors.answer(request, binding, limit, rows, occurrences.cursor_key)
+    return listing([occurrences.present(row) for row in rows], following, headers)
 
 
 @router.get("/{occurrence_id}", operation_id="get_occurrence", response_model=OccurrenceOut)

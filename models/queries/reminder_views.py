@@ -38,12 +38,25 @@ _OCCURRENCE_PAGE = (
     + """o.reminder_id = $2 AND ($4::timestamptz IS NULL OR (o.instant, o.id) < ($4, $5::uuid))
  ORDER BY o.instant DESC, o.id DESC LIMIT $3"""
 )
-_COMING = _REMINDER + "r.state = 'active' ORDER BY r.id"
-_OPEN_BETWEEN = _OCCURRENCE + "o.state IN ('scheduled', 'due') AND o.instant < $3 AND r.state = 'active' AND $2 <= $3"
-_CLOSED_AHEAD = f"""
+_COMING = f"""
+SELECT r.id, r.pet_id, r.title_ct, r.class, r.category, r.schedule, r.next_at, p.name_ct AS pet_name_ct
+  FROM reminders r {_MINE} LEFT JOIN pets p ON p.id = r.pet_id
+ WHERE r.deleted_at IS NULL AND r.state = 'active' AND ($2::uuid IS NULL OR r.pet_id = $2)
+ ORDER BY r.id"""  # noqa: S608 - our own words
+# What is to come of a paused series is not listed: nothing will be said.
+TIMELINE = f"""
+SELECT o.id, o.version, o.reminder_id, o.schedule_version, o.key, o.nominal, o.instant, o.tzid, o.tzdata_version,
+       o.state, o.late, o.notice_at, o.notified_at, o.lead_at, o.snooze_count, o.closed_at, o.closed_by, o.completed_at,
+       o.acknowledged_at, o.acknowledged_by, o.reason, o.created_at, o.updated_at, r.title_ct, r.pet_id, r.class,
+       r.category, r.schedule, p.name_ct AS pet_name_ct
+  FROM occurrences o JOIN reminders r ON r.id = o.reminder_id {_MINE} LEFT JOIN pets p ON p.id = r.pet_id
+ WHERE r.deleted_at IS NULL AND o.instant >= $2 AND o.instant < $3 AND o.state = ANY($4::text[])
+   AND (o.state <> 'scheduled' OR r.state = 'active') AND ($5::uuid IS NULL OR r.pet_id = $5)
+   AND ($7::timestamptz IS NULL OR (o.instant, o.reminder_id, o.key) > ($7, $8::uuid, $9::text))
+ ORDER BY o.instant, o.reminder_id, o.key LIMIT $6"""  # noqa: S608 - our own words
+_WITH_ROW = f"""
 SELECT o.reminder_id, o.key FROM occurrences o JOIN reminders r ON r.id = o.reminder_id {_MINE}
- WHERE r.deleted_at IS NULL AND o.instant >= $2 AND o.state NOT IN ('scheduled', 'due')
-   AND o.schedule_version = r.schedule_version"""  # noqa: S608 - our own words
+ WHERE r.deleted_at IS NULL AND o.instant >= $2 AND o.schedule_version = r.schedule_version"""  # noqa: S608
 _PERSON = text("SELECT timezone, first_name_ct FROM users WHERE id = :id")
 _PLACE = text(
     """SELECT h.id AS household_id, h.home_tzid, u.timezone, p.home_tzid AS pet_tzid, p.status AS pet_status
@@ -122,16 +135,31 @@ async def occurrences(
     return await db.reads.fetch(_OCCURRENCE_PAGE, user_id, reminder_id, limit, *(after or (None, None)))
 
 
-async def active(db: Database, user_id: UUID) -> Sequence[asyncpg.Record]:
-    """Every reminder of the user's households that still plans something."""
-    return await db.reads.fetch(_COMING, user_id)
+async def active(db: Database, user_id: UUID, pet_id: UUID | None = None) -> Sequence[asyncpg.Record]:
+    """Every reminder of the user's households that still plans something; of one pet, if it is named."""
+    return await db.reads.fetch(_COMING, user_id, pet_id)
 
 
-async def open_before(db: Database, user_id: UUID, start: datetime, end: datetime) -> Sequence[asyncpg.Record]:
-    """Open occurrences up to `end`: pending ones, and what is overdue."""
-    return await db.reads.fetch(_OPEN_BETWEEN, user_id, start, end)
+async def timeline(
+    db: Database,
+    user_id: UUID,
+    span: tuple[datetime, datetime],
+    states: Sequence[str],
+    limit: int,
+    *,
+    pet_id: UUID | None = None,
+    after: tuple[datetime, UUID, str] | None = None,
+) -> Sequence[asyncpg.Record]:
+    """Occurrences of all the user's households that have rows, start inclusive, end exclusive, in order of instant,
+    reminder and key; `after` is the last of the page before."""
+    return await db.reads.fetch(TIMELINE, user_id, *span, states, pet_id, limit, *(after or (None, None, None)))
 
 
-async def closed_ahead(db: Database, user_id: UUID, start: datetime) -> set[tuple[UUID, str]]:
-    """(reminder, key) of nominals from `start` on that are closed already, e.g. done early."""
-    return {(row["reminder_id"], row["key"]) for row in await db.reads.fetch(_CLOSED_AHEAD, user_id, start)}
+async def clock(db: Database, user_id: UUID) -> str:
+    """The zone of this person."""
+    return str(await db.reads.fetchval("SELECT timezone FROM users WHERE id = $1", user_id))
+
+
+async def with_row(db: Database, user_id: UUID, start: datetime) -> set[tuple[UUID, str]]:
+    """(reminder, key) of nominals from `start` on that have rows: the pending ones, and what was closed ahead."""
+    return {(row["reminder_id"], row["key"]) for row in await db.reads.fetch(_WITH_ROW, user_id, start)}

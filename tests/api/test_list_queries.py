@@ -1,5 +1,6 @@
 """Lists stay quick in a database of many households: every list query finds its rows through an index."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ GROWTH = {
         f"'id', md5('o' || n)::uuid, 'key', 'k' || n, 'reminder_id', md5('r' || n % {REMINDERS} + 1)::uuid",
     ),
 }
+NOW = datetime.now(UTC)
+YESTERDAY, TOMORROW = NOW - timedelta(days=1), NOW + timedelta(days=1)
 BIG = ("pets", "health_records", "reminders", "occurrences")
 
 
@@ -53,6 +56,10 @@ LISTS = [
     (health_records._ONE, lambda own: (own["user"], own["record"])),
     (reminder_views._PAGE, lambda own: (own["user"], None, 51, None, None)),
     (reminder_views._OCCURRENCE_PAGE, lambda own: (own["user"], own["reminder"], 51, None, None)),
+    (
+        reminder_views.TIMELINE,
+        lambda own: (own["user"], YESTERDAY, TOMORROW, ["due"], None, 51, None, None, None),
+    ),
     (workflows._REMINDERS, lambda own: (own["user"], None, 51)),
 ]
 
