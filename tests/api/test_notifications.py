@@ -18,7 +18,7 @@ from domain.notification import Category, Channel
 from models.queries import notices, notifications
 from models.queries.notices import Notice
 from temporal.contracts.reminder import DeliverOccurrence
-from tests.activities.reminder_home import MemoryNotifier
+from tests.activities.reminder_home import MemoryNotifier, wording
 from tests.api.signing_in import OPEN, Api, Person
 
 DUE = datetime(2036, 6, 1, 6, tzinfo=UTC)
@@ -41,7 +41,7 @@ async def person(api: Api) -> Person:
 @pytest.fixture
 def remind(db: Database, cipher: FieldCipher) -> Remind:
     """A reminder that has just become due, and its notice sent."""
-    activities = ReminderActivities(db.sessions, cipher, MemoryNotifier())
+    activities = ReminderActivities(db.sessions, wording(cipher), MemoryNotifier())
 
     async def run(person: Person, title: str = "Tablet", **fields: Any) -> dict[str, Any]:
         answer = await person.request("POST", "/reminders", {"title": title, "schedule": DAILY} | fields)
@@ -177,7 +177,7 @@ class TestOtherFeatures:
         await self.tell(person, db, cipher, "calendar/4", account="ada@example.test")
         rows = await db.reads.fetch("SELECT params_ct FROM deliveries WHERE event_key = 'calendar/4'")
         assert len(rows) == 2
-        assert all(row["params_ct"].startswith("v1.user:") and "ada" not in row["params_ct"] for row in rows)
+        assert all(row["params_ct"].startswith("v1.user:") and "ada@" not in row["params_ct"] for row in rows)
 
     async def test_whoever_wants_none_in_the_app_gets_none_and_the_ledger_says_why(
         self, person: Person, db: Database, cipher: FieldCipher
