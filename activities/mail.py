@@ -1,7 +1,8 @@
 """Sending one mail. May run twice: the ledger lets one run ask the provider at a time, always with the same key."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -10,39 +11,43 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.wording import Links
+from core import unsubscribe
 from core.crypto import FieldCipher
 from core.db import SessionFactory
-from integrations.notify.protocol import Channel, Message, ProviderRefused, ProviderUnavailable
+from domain.notification import Category, Channel, forbidden
+from integrations.notify.protocol import Channel as EmailChannel
+from integrations.notify.protocol import Message, ProviderRefused, ProviderUnavailable
 from integrations.notify.render import render
 from models.notification import Delivery, DeliveryState, MailTemplate
-from models.queries import deliveries, mails
+from models.queries import deliveries, mails, notices, notification_preferences
 from models.session import MailTokenKind
 from models.user import ErasureRequest, User, UserState
 from temporal.contracts.mail import SendMail
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Page:
     """A page whose button uses the token: mail scanners follow links, so no link acts by itself."""
 
-    page: str
+    path: str
     kind: MailTokenKind
     lifetime: timedelta
 
 
-VERIFICATION: Final = Link("/verify-email", MailTokenKind.VERIFY, timedelta(hours=24))
+VERIFICATION: Final = Page("/verify-email", MailTokenKind.VERIFY, timedelta(hours=24))
 
 
 class MailActivities:
-    """`public_url` is where links lead, never what a request said of itself."""
+    """`grace` is how long an erasure can be taken back."""
 
     def __init__(
-        self, sessions: SessionFactory, cipher: FieldCipher, email: Channel, *, public_url: str, grace: timedelta
+        self, sessions: SessionFactory, cipher: FieldCipher, email: EmailChannel, *, links: Links, grace: timedelta
     ) -> None:
-        self.sessions, self.cipher, self.email, self.public_url = sessions, cipher, email, public_url
-        self.links: Mapping[str, Link] = {
+        self.sessions, self.cipher, self.email, self.links = sessions, cipher, email, links
+        self.pages: Mapping[str, Page] = {
             MailTemplate.VERIFY_EMAIL: VERIFICATION,
-            MailTemplate.ERASURE_REQUESTED: Link("/cancel-erasure", MailTokenKind.CANCEL_ERASURE, grace),
+            MailTemplate.ERASURE_REQUESTED: Page("/cancel-erasure", MailTokenKind.CANCEL_ERASURE, grace),
         }
 
     @activity.defn
@@ -66,7 +71,7 @@ class MailActivities:
                 await deliveries.settle(session, delivery_id, DeliveryState.SENT, provider_id=receipt.provider_id)
 
     async def _prepare(self, delivery_id: UUID) -> Message | None:
-        """The message, its token committed before it is sent; None when there is nothing to send."""
+        """The message, its token committed before it is sent; None when there is nothing to send (any more)."""
         async with self.sessions.begin() as session:
             leased = await mails.lease(session, delivery_id)
             if leased is None:
@@ -76,25 +81,43 @@ class MailActivities:
             delivery, user = leased
             erasure = await mails.open_erasure(session, user.id)
             unwanted = _unwanted(delivery, user, erasure)
-            if delivery.template in self.links and await mails.is_superseded(session, delivery):
+            unwanted = unwanted or await self._refused(session, delivery)
+            if delivery.template in self.pages and await mails.is_superseded(session, delivery):
                 unwanted = "superseded"
             if unwanted is not None:
                 await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason=unwanted)
                 return None
+            if delivery.channel != Channel.EMAIL:
+                await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason="pending_channel")
+                return None
             return await self._words(session, delivery, user, erasure)
+
+    async def _refused(self, session: AsyncSession, delivery: Delivery) -> str | None:
+        """What the person's own standing says about it now."""
+        standing = await notification_preferences.standing(session, delivery.user_id)
+        if standing is None:
+            return "account_erased"
+        return forbidden(Category(delivery.category), Channel(delivery.channel), standing)
 
     async def _words(
         self, session: AsyncSession, delivery: Delivery, user: User, erasure: ErasureRequest | None
     ) -> Message:
-        values: dict[str, object] = {"public_url": self.public_url}
-        link = self.links.get(delivery.template)
-        if link is not None:
-            token = await mails.mint_token(session, user, link.kind, link.lifetime, asked_at=delivery.created_at)
-            values["link"] = f"{self.public_url}{link.page}?token={token}"
+        values: dict[str, object] = {"public_url": self.links.public_url}
+        params = await self.cipher.open_optional(notices.PARAMS, delivery.id, delivery.params_ct)
+        values |= json.loads(params) if params else {}
+        page = self.pages.get(delivery.template)
+        if page is not None:
+            token = await mails.mint_token(session, user, page.kind, page.lifetime, asked_at=delivery.created_at)
+            values["link"] = f"{self.links.public_url}{page.path}?token={token}"
         if erasure is not None:
             values["execute_at"] = erasure.execute_at.astimezone(ZoneInfo(user.timezone))
         address = await self.cipher.open("users.email_ct", user.id, user.email_ct)
-        return render(delivery.template, user.locale, address, values)
+        stop = self.links.token(user.id, Category(delivery.category), Channel.EMAIL, delivery.created_at)
+        if stop is None:
+            return render(delivery.template, user.locale, address, values)
+        values["unsubscribe_link"] = unsubscribe.page_link(self.links.public_url, stop)
+        message = render(delivery.template, user.locale, address, values)
+        return replace(message, headers=unsubscribe.headers(self.links.public_url, stop))
 
 
 def _unwanted(delivery: Delivery, user: User, erasure: ErasureRequest | None) -> str | None:

@@ -17,13 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import mark_revoked
 from api.consents import heed_signal
 from api.identity import Client, Identity
-from api.mail import MailTemplate, send_mail
+from api.mail import MailTemplate, Notice, notify
 from api.tokens import Caller
 from api.trail import note
 from core.crypto import derive
 from core.errors import NotFound, TooManyRequests, Unauthorized
 from core.ids import new_id
 from domain.auth import Refresh, RefreshChain, is_hashable_password, judge_refresh, normalize_password, truncated_ip
+from domain.notification import Category, Channel
 from models.queries import sessions, throttle, users
 from models.queries.clock import database_now
 from models.queries.sessions import Standing
@@ -107,7 +108,7 @@ async def refresh(identity: Identity, client: Client, raw: str) -> bytes:
             case Refresh.REUSED:
                 await sessions.revoke(session, row.id, "refresh_reuse")
                 await _note_refresh(session, identity, client, row, "reused")
-                await send_mail(session, row.user_id, MailTemplate.SESSION_REUSE)
+                await notify(session, identity.cipher, _reuse_of(row))
     await mark_revoked(identity, row.user_id, [row.id])
     raise _bad_grant()
 
@@ -176,6 +177,16 @@ async def _open_session(identity: Identity, client: Client, account: Credentials
         if client.opts_out:
             await heed_signal(session, identity, client, who)
     return _token_response(identity, row, raw)
+
+
+def _reuse_of(row: Session) -> Notice:
+    return Notice(
+        user_id=row.user_id,
+        category=Category.SECURITY,
+        template=MailTemplate.SESSION_REUSE,
+        event_key=f"session/{row.id}/reuse",
+        channels=(Channel.EMAIL, Channel.IN_APP),
+    )
 
 
 async def _rotate(session: AsyncSession, identity: Identity, row: Session, raw: str, now: datetime) -> bytes:

@@ -183,20 +183,20 @@ def forbidden(category: Category, channel: Channel, standing: Standing) -> Forbi
     """Why this person must not get such a message on this channel now; None: they may.
 
     The person's own word comes before what would keep the provider from delivering. Mails that cannot be switched off
-    reach a blocked account too (they say how to come back) and an address that once bounced: a suppression stops bulk
-    mail, never a new registration (reliability-and-privacy.md §4.4).
+    reach a blocked account too (they say how to come back), an address that is still to be confirmed, and one that
+    once bounced: a suppression stops bulk mail, never a new registration (reliability-and-privacy.md §4.4).
     """
     essential = channel is Channel.EMAIL and cell_of(category, channel).locked
     if standing.account is Account.GONE or (standing.account is Account.BLOCKED and not essential):
         return Forbidden.ACCOUNT_BLOCKED
     if not is_enabled(category, channel, standing.changed):
         return Forbidden.PREFERENCE
-    return _unreachable(category, channel, standing, essential=essential)
+    return _unreachable(channel, standing, essential=essential)
 
 
-def _unreachable(category: Category, channel: Channel, standing: Standing, *, essential: bool) -> Forbidden | None:
+def _unreachable(channel: Channel, standing: Standing, *, essential: bool) -> Forbidden | None:
     match channel:
-        case Channel.EMAIL if not standing.verified and category is not Category.ACCOUNT:
+        case Channel.EMAIL if not standing.verified and not essential:
             return Forbidden.NOT_VERIFIED
         case Channel.EMAIL if standing.suppressed and not essential:
             return Forbidden.SUPPRESSED

@@ -4,7 +4,7 @@ The caller has locked the aggregate's row before (an UPDATE or FOR UPDATE): only
 which is what lets a workflow drop a bell lower than one it has heard. Nothing here commits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from sqlalchemy import func, select, text
@@ -14,6 +14,8 @@ from sqlmodel import col
 
 from core.ids import new_id
 from models.outbox import Outbox
+from temporal import ids
+from temporal.contracts import mail
 
 CHANNEL = "outbox"
 """What the relay LISTENs to; the notification is empty and arrives with the commit."""
@@ -62,6 +64,19 @@ async def enqueue(
 ) -> None:
     """Start a workflow once. Arguments as `ring`; each call is a row of its own."""
     await _push(session, _row(aggregate, kind, workflow_id, args, user_id, coalescing=False))
+
+
+async def send(session: AsyncSession, user_id: UUID, delivery_ids: Iterable[UUID]) -> None:
+    """Have these rows of the ledger sent: messages to one person that belong to no reminder."""
+    for delivery_id in delivery_ids:
+        await enqueue(
+            session,
+            aggregate=f"user/{user_id}",
+            kind=mail.KIND,
+            workflow_id=ids.mail(user_id, delivery_id),
+            args={"user_id": str(user_id), "delivery_id": str(delivery_id)},
+            user_id=user_id,
+        )
 
 
 def _row(

@@ -50,14 +50,9 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
 def activities(parts: Parts) -> Bound:
     """Every activity, bound to what it needs, by queue."""
     reconcile = ReconcileActivities(parts.db.sessions, parts.temporal, parts.keys)
-    mails = MailActivities(
-        parts.db.sessions,
-        parts.cipher,
-        parts.email,
-        public_url=parts.settings.public_url,
-        grace=timedelta(days=parts.settings.erasure.grace_days),
-    )
     links = Links(parts.settings.public_url, Unsubscriber(parts.secrets.derive(unsubscribe.KEY_PURPOSE)))
+    grace = timedelta(days=parts.settings.erasure.grace_days)
+    mails = MailActivities(parts.db.sessions, parts.cipher, parts.email, links=links, grace=grace)
     reminders = ReminderActivities(
         parts.db.sessions, ReminderWording(parts.cipher, links), Courier({Channel.EMAIL: parts.email})
     )

@@ -1,30 +1,31 @@
 """/notifications: what the app shows beside mails. Lines of tasks that are done are not shown any more."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
-from fastapi import Request, Response
+import orjson
+from fastapi import Body, Request, Response
 
 from api.auth import CurrentUser
 from api.cursor import CursorText, Limit
 from api.deps import ServicesDep, UnitOfWork
 from api.json_response import computed, listing
 from api.routing import router as make_router
-from api.schemas.notifications import NotificationOut, NotificationPage, UnreadOut
+from api.schemas.notifications import NotificationOut, NotificationPage, ReadAllIn, UnreadOut
 from core.crypto import FieldCipher
 from core.errors import NotFound
 from models.queries import notifications as queries
 
 router = make_router("/notifications", "notifications")
-PLAIN = ("id", "step", "reminder_id", "occurrence_id", "pet_id", "nominal", "tzid", "late", "state", "read_at")
+PLAIN = "id category step reminder_id occurrence_id pet_id nominal tzid late state read_at created_at".split()
 
 
 @router.get("", operation_id="list_notifications", response_model=NotificationPage)
 async def list_notifications(
     request: Request, caller: CurrentUser, services: ServicesDep, limit: Limit = 50, cursor: CursorText = None
 ) -> Response:
-    """What is due and was missed, the newest notice first."""
+    """What is due, was missed or happened to the account, the newest notice first."""
     binding = f"notifications:{caller.user_id}"
     page = services.cursors.page(limit, cursor, binding)
     rows = await queries.page(services.db, caller.user_id, UUID(page.after[0]) if page.after else None, limit + 1)
@@ -49,14 +50,22 @@ async def read_notification(
     return computed(await _present(services.cipher, row))
 
 
+@router.post("/read-all", operation_id="read_all_notifications", response_model=UnreadOut)
+async def read_all_notifications(
+    caller: CurrentUser, session: UnitOfWork, body: Annotated[ReadAllIn, Body()] = ReadAllIn()
+) -> Response:
+    """All of them were read, up to the newest that was seen: what came since stays unread. Repeating it changes
+    nothing."""
+    return computed({"unread": await queries.read_all(session, caller.user_id, body.up_to)})
+
+
 async def _present(cipher: FieldCipher, row: asyncpg.Record) -> dict[str, Any]:
     """The document of `NotificationOut`: its words are made now, so an edited title is the one that is read."""
+    params = await cipher.open_optional("deliveries.params_ct", row["delivery_id"], row["params_ct"])
     return {field: row[field] for field in PLAIN} | {
         "kind": row["template"],
-        "title": await cipher.open("reminders.title_ct", row["reminder_id"], row["title_ct"]),
-        "pet_name": await cipher.open_optional("pets.name_ct", row["pet_id"], row["pet_name_ct"])
-        if row["pet_id"]
-        else None,
+        "title": await cipher.open_optional("reminders.title_ct", row["reminder_id"], row["title_ct"]),
+        "pet_name": await cipher.open_optional("pets.name_ct", row["pet_id"], row["pet_name_ct"]),
         "due": row["instant"],
-        "created_at": row["created_at"],
+        "params": orjson.loads(params) if params else {},
     }

@@ -4,11 +4,15 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from domain.notification import Category
 
 
 class NotificationOut(BaseModel):
-    """A line in the app. `step`: `due`, `snooze-1`, `overdue-1`; `title` and `pet_name` are those of this moment."""
+    """A line in the app. About an occurrence it says which (`step`: `lead-120`, `due`, `due+10`, `snooze-1`,
+    `overdue-1`, `missed`; `title` and `pet_name` are those of this moment); about anything else `kind` and `params` do,
+    and those fields are null."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -16,6 +20,7 @@ class NotificationOut(BaseModel):
                 {
                     "id": "019aaf3e-0000-7000-8000-000000000030",
                     "kind": "reminder_due",
+                    "category": "grooming",
                     "step": "due",
                     "reminder_id": "019aaf3e-0000-7000-8000-000000000010",
                     "occurrence_id": "019aaf3e-0000-7000-8000-000000000020",
@@ -27,6 +32,7 @@ class NotificationOut(BaseModel):
                     "tzid": "Europe/Berlin",
                     "late": False,
                     "state": "due",
+                    "params": {},
                     "read_at": None,
                     "created_at": "2026-11-30T08:00:00.120Z",
                 }
@@ -35,18 +41,20 @@ class NotificationOut(BaseModel):
     )
 
     id: UUID
-    kind: Literal["reminder_due"]
+    kind: str
+    category: Category
     step: str
-    reminder_id: UUID
-    occurrence_id: UUID
+    reminder_id: UUID | None
+    occurrence_id: UUID | None
     pet_id: UUID | None
     pet_name: str | None
-    title: str
-    due: datetime
-    nominal: str = Field(description="The wall-clock time the schedule names, in `tzid`.")
+    title: str | None
+    due: datetime | None
+    nominal: str | None = Field(description="The wall-clock time the schedule names, in `tzid`.")
     tzid: str | None
-    late: bool
-    state: Literal["due", "missed"]
+    late: bool | None
+    state: Literal["scheduled", "due", "missed"] | None
+    params: dict[str, JsonValue]
     read_at: datetime | None
     created_at: datetime
 
@@ -64,3 +72,13 @@ class UnreadOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"unread": 3}]})
 
     unread: int
+
+
+class ReadAllIn(BaseModel):
+    """`up_to`: the newest line that was seen; without it every line counts."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"up_to": "019aaf3e-0000-7000-8000-000000000030"}]}
+    )
+
+    up_to: UUID | None = None

@@ -9,29 +9,40 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database, raw_connection
+from domain.reminder_steps import LEAD
 
 UNREAD_SHOWN: Final = 100
 """Counting stops here: whoever left ten thousand unread learns "99+" as well."""
 
 # Done, skipped, cancelled, deleted, or no longer of this household: there is nothing left to tell. An undo brings the
-# line back, because nothing was taken away.
-_SHOWN = """
+# line back, because nothing was taken away. Lines about no occurrence (billing, calendars …) stay.
+_SHOWN = f"""
   FROM notifications n
   JOIN deliveries d ON d.id = n.delivery_id
-  JOIN occurrences o ON o.id = n.occurrence_id AND o.state IN ('due', 'missed')
-  JOIN reminders r ON r.id = o.reminder_id AND r.deleted_at IS NULL
-  JOIN memberships m ON m.household_id = r.household_id AND m.user_id = n.user_id AND m.left_at IS NULL
-  LEFT JOIN pets p ON p.id = r.pet_id AND p.deleted_at IS NULL
- WHERE n.user_id = $1 AND n.withdrawn_at IS NULL"""
+  LEFT JOIN LATERAL (
+       SELECT o.id, o.instant, o.nominal, o.tzid, o.late, o.state, r.id AS reminder_id, r.title_ct, p.id AS pet_id,
+              p.name_ct AS pet_name_ct
+         FROM occurrences o
+         JOIN reminders r ON r.id = o.reminder_id AND r.deleted_at IS NULL
+         JOIN memberships m ON m.household_id = r.household_id AND m.user_id = n.user_id AND m.left_at IS NULL
+         LEFT JOIN pets p ON p.id = r.pet_id AND p.deleted_at IS NULL
+        WHERE o.id = n.occurrence_id
+          AND (o.state IN ('due', 'missed') OR (o.state = 'scheduled' AND d.step LIKE '{LEAD}%'))) task ON true
+ WHERE n.user_id = $1 AND n.withdrawn_at IS NULL AND (n.occurrence_id IS NULL OR task.id IS NOT NULL)"""  # noqa: S608
 _LINE = f"""
-SELECT n.id, n.created_at, n.read_at, n.occurrence_id, d.template, d.step, o.instant, o.nominal, o.tzid, o.late,
-       o.state, r.id AS reminder_id, r.title_ct, p.id AS pet_id, p.name_ct AS pet_name_ct {_SHOWN}"""
+SELECT n.id, n.created_at, n.read_at, n.occurrence_id, d.id AS delivery_id, d.template, d.step, d.category, d.params_ct,
+       task.instant, task.nominal, task.tzid, task.late, task.state, task.reminder_id, task.title_ct, task.pet_id,
+       task.pet_name_ct {_SHOWN}"""
 _ONE = f"{_LINE} AND n.id = $2"
 PAGE = f"{_LINE} AND ($2::uuid IS NULL OR n.id < $2) ORDER BY n.id DESC LIMIT $3"
 _UNREAD = f"SELECT count(*) FROM (SELECT {_SHOWN} AND n.read_at IS NULL LIMIT {UNREAD_SHOWN}) unread"  # noqa: S608 - our own words
 _READ = text(
     """UPDATE notifications SET read_at = clock_timestamp()
         WHERE id = :id AND user_id = :user_id AND read_at IS NULL"""
+)
+_READ_ALL = text(
+    """UPDATE notifications SET read_at = clock_timestamp()
+        WHERE user_id = :user_id AND read_at IS NULL AND (CAST(:up_to AS uuid) IS NULL OR id <= :up_to)"""
 )
 
 
@@ -50,3 +61,9 @@ async def read(session: AsyncSession, user_id: UUID, notification_id: UUID) -> a
     """Mark it as read, once; answers the line as it is now. None: this person sees no such line."""
     await session.execute(_READ, {"id": notification_id, "user_id": user_id})
     return await (await raw_connection(session)).fetchrow(_ONE, user_id, notification_id)
+
+
+async def read_all(session: AsyncSession, user_id: UUID, up_to: UUID | None) -> int:
+    """Mark as read what there is up to a line; answers how many are still unread."""
+    await session.execute(_READ_ALL, {"user_id": user_id, "up_to": up_to})
+    return int(await (await raw_connection(session)).fetchval(_UNREAD, user_id))

@@ -12,19 +12,27 @@ from sqlmodel import col
 from temporalio.testing import ActivityEnvironment
 
 from activities.mail import MailActivities
+from activities.wording import Links
 from api.mail import MailTemplate, send_mail
 from core.crypto import FieldCipher, Subject
 from core.db import Database
 from core.ids import new_id
+from core.unsubscribe import Unsubscriber
+from domain.notification import Category, Channel
 from integrations.keys.store import KeyStore
 from integrations.notify.memory import MemoryChannel
 from integrations.notify.protocol import Message, ProviderRefused, ProviderUnavailable, Receipt
 from models.notification import Delivery, DeliveryState
 from models.outbox import Outbox
+from models.queries import notices, notification_preferences
 from models.queries.deliveries import ACKNOWLEDGEMENT_LOST, DeliveryBusy
+from models.queries.notices import Notice
 from models.session import MailToken, MailTokenKind
 from models.user import ErasureRequest, User, UserState
+from temporal import outbox
 from temporal.contracts.mail import SendMail
+
+UNSUBSCRIBER = Unsubscriber(b"u" * 32)
 
 
 class World:
@@ -34,7 +42,11 @@ class World:
         self.db, self.keys, self.cipher = db, keys, cipher
         self.channel = MemoryChannel()
         self.activities = MailActivities(
-            db.sessions, cipher, self.channel, public_url="https://petfolio.test", grace=timedelta(days=14)
+            db.sessions,
+            cipher,
+            self.channel,
+            links=Links("https://petfolio.test", UNSUBSCRIBER),
+            grace=timedelta(days=14),
         )
 
     async def person(self, **fields: object) -> UUID:
@@ -220,3 +232,61 @@ async def test_a_german_speaker_reads_german(world: World) -> None:
     delivery_id = await world.ask(await world.person(locale="de"), MailTemplate.VERIFY_EMAIL)
     await world.run(delivery_id)
     assert world.channel.sent[delivery_id].subject == "Bestätige deine E-Mail-Adresse"
+
+
+class TestNotices:
+    """Messages of other features: filled with their own words, stopped by the person's own word."""
+
+    async def tell(self, world: World, user_id: UUID, *channels: Channel, category: Category = Category.DIGEST) -> UUID:
+        notice = Notice(
+            user_id=user_id,
+            category=category,
+            template="digest",
+            event_key=f"test/{user_id}",
+            channels=channels or (Channel.EMAIL,),
+            params={
+                "weekly": True,
+                "counts": [["coming", 1]],
+                "sections": [["coming", ["Tablet – Milo: today"], 0]],
+                "link": "https://petfolio.test",
+            },
+        )
+        async with world.db.sessions.begin() as session:
+            (delivery_id,) = await notices.claim(session, world.cipher, notice)
+            await outbox.send(session, user_id, (delivery_id,))
+        return delivery_id
+
+    async def test_a_mail_is_made_from_its_sealed_words_and_can_be_stopped_with_one_click(self, world: World) -> None:
+        user_id = await world.person(email_verified_at=datetime.now(UTC))
+        await world.run(await self.tell(world, user_id))
+        (mail,) = world.channel.sent.values()
+        assert "- Tablet – Milo: today" in mail.text
+        assert mail.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        token = mail.headers["List-Unsubscribe"].rpartition("/")[2].removesuffix(">")
+        wish = UNSUBSCRIBER.read(token)
+        assert wish is not None
+        assert (wish.user_id, wish.category, wish.channel) == (user_id, "digest", "email")
+        assert f"https://petfolio.test/unsubscribe?token={token}" in mail.text
+
+    async def test_what_was_unsubscribed_while_it_waited_is_not_sent(self, world: World) -> None:
+        user_id = await world.person(email_verified_at=datetime.now(UTC))
+        delivery_id = await self.tell(world, user_id)
+        async with world.db.sessions.begin() as session:
+            await notification_preferences.lock(session, user_id)
+            await notification_preferences.set_cells(session, user_id, {("digest", "email"): False})
+        await world.run(delivery_id)
+        assert world.channel.sent == {}
+        assert (await world.delivery(delivery_id)).reason == "preference"
+
+    async def test_a_mail_that_cannot_be_stopped_offers_no_way_to(self, world: World) -> None:
+        user_id = await world.person()
+        await world.run(await self.tell(world, user_id, category=Category.SECURITY))
+        (mail,) = world.channel.sent.values()
+        assert mail.headers == {}
+        assert "unsubscribe" not in mail.text
+
+    async def test_a_push_to_somebody_without_a_device_is_withdrawn_with_the_reason(self, world: World) -> None:
+        user_id = await world.person(email_verified_at=datetime.now(UTC))
+        delivery_id = await self.tell(world, user_id, Channel.PUSH, category=Category.CALENDAR)
+        await world.run(delivery_id)
+        assert (await world.delivery(delivery_id)).reason == "no_device"

