@@ -1,18 +1,26 @@
-"""Digests: who is due one. May run twice: a digest is claimed by its row, one per person and moment."""
+"""Digests: who is due one, and what it says. May run twice: each is claimed by its row, one a person and moment."""
 
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.wording import Links, Reader, line
+from core.crypto import FieldCipher
 from core.db import SessionFactory
 from domain import notification
-from domain.notification import Category, Channel
+from domain.notification import Category, Channel, DigestFrequency
+from domain.reminder_series import OccurrenceState, ReminderClass
+from integrations.notify.protocol import Message
+from integrations.notify.words import DigestWords, ReminderWords, digest_email
+from models.notification import Delivery
 from models.queries import digests, notification_preferences
 from models.queries.digests import Waiting
-from temporal import ids, outbox
-from temporal.contracts import mail
+from models.queries.reminders import occurrence_of
+from models.user import User
+from temporal import outbox
 from temporal.contracts.digest import DigestsEnqueued, EnqueueDigests
 
 
@@ -50,19 +58,47 @@ class DigestActivities:
             digest_id = await digests.claim(session, waiting.user_id, moment)
             if digest_id is None:
                 return False
-            await _have_it_mailed(session, waiting.user_id, digest_id)
+            await outbox.send(session, waiting.user_id, [digest_id])
             return True
 
 
-async def _have_it_mailed(session: AsyncSession, user_id: UUID, delivery_id: UUID) -> None:
-    await outbox.enqueue(
-        session,
-        aggregate=f"user/{user_id}",
-        kind=mail.KIND,
-        workflow_id=ids.mail(user_id, delivery_id),
-        args={"user_id": str(user_id), "delivery_id": str(delivery_id)},
-        user_id=user_id,
-    )
+class DigestWording:
+    """What a digest says, as it stands when it is sent: what was done since it was written down is no news."""
+
+    def __init__(self, cipher: FieldCipher, links: Links) -> None:
+        self.cipher, self.links = cipher, links
+
+    async def message(self, session: AsyncSession, delivery: Delivery, user: User) -> Message | None:
+        """The mail; None when nothing is left to tell."""
+        rows = await digests.lines(session, delivery.id)
+        if not rows:
+            return None
+        reader = Reader(user.locale, user.timezone)
+        lines = [(OccurrenceState(row["occurrence_state"]), await self._line(row, reader)) for row in rows]
+        choices = await notification_preferences.standing(session, user.id)
+        words = DigestWords(
+            locale=user.locale,
+            weekly=choices is not None and choices.digest.frequency is DigestFrequency.WEEKLY,
+            still_open=[line for state, line in lines if state is OccurrenceState.DUE],
+            missed=[line for state, line in lines if state is OccurrenceState.MISSED],
+            public_url=self.links.public_url,
+            link=self.links.public_url,
+            unsubscribe_token=self.links.token(user.id, Category.DIGEST, Channel.EMAIL, delivery.created_at),
+        )
+        return digest_email(words, await self.cipher.open("users.email_ct", user.id, user.email_ct))
+
+    async def _line(self, row: RowMapping, reader: Reader) -> ReminderWords:
+        pet_name = None
+        if row["pet_id"] is not None:
+            pet_name = await self.cipher.open_optional("pets.name_ct", row["pet_id"], row["pet_name_ct"])
+        return line(
+            occurrence_of(row),
+            title=await self.cipher.open("reminders.title_ct", row["reminder_id"], row["title_ct"]),
+            pet_name=pet_name,
+            klass=ReminderClass(row["class"]),
+            reader=reader,
+            public_url=self.links.public_url,
+        )
 
 
 def _resumed() -> tuple[UUID | None, int, int]:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.digest import DigestWording
 from activities.wording import Links
 from core import unsubscribe
 from core.crypto import FieldCipher
@@ -20,7 +21,7 @@ from integrations.notify.protocol import Channel as EmailChannel
 from integrations.notify.protocol import Message, ProviderRefused, ProviderUnavailable
 from integrations.notify.render import render
 from models.notification import Delivery, DeliveryState, MailTemplate
-from models.queries import deliveries, mails, notices, notification_preferences
+from models.queries import deliveries, digests, mails, notices, notification_preferences
 from models.session import MailTokenKind
 from models.user import ErasureRequest, User, UserState
 from temporal.contracts.mail import SendMail
@@ -45,6 +46,7 @@ class MailActivities:
         self, sessions: SessionFactory, cipher: FieldCipher, email: EmailChannel, *, links: Links, grace: timedelta
     ) -> None:
         self.sessions, self.cipher, self.email, self.links = sessions, cipher, email, links
+        self.digest = DigestWording(cipher, links)
         self.pages: Mapping[str, Page] = {
             MailTemplate.VERIFY_EMAIL: VERIFICATION,
             MailTemplate.ERASURE_REQUESTED: Page("/cancel-erasure", MailTokenKind.CANCEL_ERASURE, grace),
@@ -90,7 +92,10 @@ class MailActivities:
             if delivery.channel != Channel.EMAIL:
                 await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason="pending_channel")
                 return None
-            return await self._words(session, delivery, user, erasure)
+            message = await self._words(session, delivery, user, erasure)
+            if message is None:
+                await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason="nothing_left")
+            return message
 
     async def _refused(self, session: AsyncSession, delivery: Delivery) -> str | None:
         """What the person's own standing says about it now."""
@@ -101,7 +106,9 @@ class MailActivities:
 
     async def _words(
         self, session: AsyncSession, delivery: Delivery, user: User, erasure: ErasureRequest | None
-    ) -> Message:
+    ) -> Message | None:
+        if delivery.step == digests.STEP:
+            return await self.digest.message(session, delivery, user)
         values: dict[str, object] = {"public_url": self.links.public_url}
         params = await self.cipher.open_optional(notices.PARAMS, delivery.id, delivery.params_ct)
         values |= json.loads(params) if params else {}

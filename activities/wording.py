@@ -93,33 +93,33 @@ class ReminderWording:
         return Address(leased.channel, await self.cipher.open("users.email_ct", leased.user_id, leased.email_ct))
 
 
-def line(
-    occurrence: Occurrence, *, title: str, pet_name: str | None, klass: ReminderClass, person: "Reader", public_url: str
-) -> ReminderWords:
-    """One line of a digest."""
-    return ReminderWords(
-        locale=person.locale,
-        title=title,
-        pet_name=pet_name,
-        step="due",
-        late=occurrence.late,
-        due=occurrence.instant.astimezone(ZoneInfo(occurrence.tzid or person.timezone)),
-        nominal=occurrence.nominal,
-        tzid=occurrence.tzid,
-        timezone=person.timezone,
-        now=datetime.now(UTC),
-        dose=klass is ReminderClass.DOSE,
-        public_url=public_url,
-        link=public_url,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Reader:
     """The language and the clock of whoever reads it."""
 
     locale: str
     timezone: str
+
+
+def line(
+    occurrence: Occurrence, *, title: str, pet_name: str | None, klass: ReminderClass, reader: Reader, public_url: str
+) -> ReminderWords:
+    """One line of a digest."""
+    return ReminderWords(
+        locale=reader.locale,
+        title=title,
+        pet_name=pet_name,
+        step="due",
+        late=occurrence.late,
+        due=occurrence.instant.astimezone(ZoneInfo(occurrence.tzid or reader.timezone)),
+        nominal=occurrence.nominal,
+        tzid=occurrence.tzid,
+        timezone=reader.timezone,
+        now=datetime.now(UTC),
+        dose=klass is ReminderClass.DOSE,
+        public_url=public_url,
+        link=public_url,
+    )
 
 
 def e164(phone: str) -> str:

@@ -45,6 +45,8 @@ WITHHELD: Final[Mapping[str, str]] = {
     "too_late": "the provider was away for so long that the message had become useless",
     "quiet_hours": "quiet hours lasted until the next one was due, and its notice tells of both",
     "said_together": "it was said together with other late reminders in one message",
+    "digest_off": "digests are switched off, and it would have been a line of one",
+    "nothing_left": "everything in it was done before it left",
     "digest": "it goes into the next digest",
     "pending_channel": "this installation does not speak that channel",
     "provider_refused": "the provider refused the message",

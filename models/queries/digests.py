@@ -18,6 +18,8 @@ from core.ids import new_id
 from models.queries.reminders import OCCURRENCE
 
 TEMPLATE: Final = "digest"
+STEP: Final = "digest"
+"""What tells the digest itself from any other notice in those words."""
 _LINE: Final = "state = 'folded' AND reason = 'digest' AND folded_into IS NULL"
 _PEOPLE = text(
     f"""SELECT user_id, min(created_at) AS oldest FROM deliveries
@@ -27,7 +29,7 @@ _PEOPLE = text(
 _CLAIM = text(
     f"""WITH digest AS (
            INSERT INTO deliveries (id, event_key, user_id, channel, step, template, category, state, attempt)
-           VALUES (:id, :event_key, :user_id, 'email', 'digest', '{TEMPLATE}', 'digest', 'planned', 0)
+           VALUES (:id, :event_key, :user_id, 'email', '{STEP}', '{TEMPLATE}', 'digest', 'planned', 0)
            ON CONFLICT (event_key, user_id, channel, step) DO NOTHING
            RETURNING id)
        UPDATE deliveries d SET folded_into = digest.id FROM digest

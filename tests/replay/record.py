@@ -16,8 +16,10 @@ from temporalio.client import WorkflowHistory
 
 from core.clock import pin_zone_data
 from core.ids import new_id
+from domain.escalation import Step
 from integrations.notify.protocol import ProviderUnavailable
 from temporal.contracts.mail import SendMail
+from tests.workflows.digest_world import digest_world
 from tests.workflows.mail_world import mail_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
 
@@ -79,6 +81,39 @@ async def failed_and_planned_again(world: ReminderWorld) -> None:
     await world.passes(hours(3))
 
 
+LADDER: Final = (Step(minutes(0), ("email",)), Step(minutes(10), ("push",)), Step(minutes(30), ("push",)))
+
+
+async def escalated_until_seen(world: ReminderWorld) -> None:
+    """Announced a day ahead, due, asked again twice; the next day seen after the first step."""
+    reminder = await world.start_with(
+        policy=LADDER, leads=(days(1),), mode="fixed", freq="DAILY", dtstart_local=world.wall(days(2))
+    )
+    await world.passes(days(2) + hours(1))
+    await world.passes(days(3) + minutes(5))
+    await reminder.acknowledge()
+    await world.passes(days(3) + hours(2))
+
+
+async def escalated_and_snoozed(world: ReminderWorld) -> None:
+    """Asked again, snoozed, asked again from the first step, done."""
+    reminder = await world.start_with(
+        policy=LADDER, mode="fixed", freq="DAILY", dtstart_local=world.wall(hours(1)), count=1
+    )
+    await world.passes(hours(1) + minutes(15))
+    await reminder.snooze(until=hours(2))
+    await world.passes(hours(2) + minutes(15))
+    await reminder.complete()
+    await reminder.ended()
+
+
+async def digests() -> list[WorkflowHistory]:
+    """One run of the job."""
+    async with digest_world() as world:
+        await world.run()
+        return [await world.handle.fetch_history()]
+
+
 async def mail(failures: int) -> AsyncIterator[WorkflowHistory]:
     """One mail whose provider is away this often: its history while the first attempt fails, and at its end."""
     attempted, go_on = asyncio.Event(), asyncio.Event()
@@ -110,6 +145,8 @@ REMINDER: Final[tuple[Scenario, ...]] = (
     continued_as_new,
     deleted_then_rung,
     failed_and_planned_again,
+    escalated_until_seen,
+    escalated_and_snoozed,
 )
 
 
@@ -156,6 +193,8 @@ async def main() -> None:
         await record_reminder(scenario)
     for name, failures in MAIL.items():
         await record_mail(name, failures)
+    if not is_recorded("digest", "enqueued"):
+        write("digest", "enqueued", await digests())
 
 
 if __name__ == "__main__":

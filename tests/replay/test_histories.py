@@ -34,6 +34,8 @@ def test_the_kinds_of_life_a_reminder_has_are_on_record() -> None:
         "continued_as_new",
         "deleted_then_rung",
         "failed_and_planned_again",
+        "escalated_until_seen",
+        "escalated_and_snoozed",
     }
 
 

@@ -25,8 +25,9 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from domain import reminder_delivery, reminder_machine
+from domain.escalation import NOTICE_ONLY, Policy
 from domain.reminder import Plan, State
-from domain.reminder_actions import Action, Complete, End, Pause, Reschedule, Resume, Snooze, Undo
+from domain.reminder_actions import Acknowledge, Action, Complete, End, Pause, Reschedule, Resume, Snooze, Undo
 from domain.reminder_series import Change, Occurrence, ReminderClass, ReminderState, Series
 from domain.schedule_json import Zones, parse_schedule
 from temporal import ids, search_attributes
@@ -180,6 +181,12 @@ class LiveReminder:
         assert open_one is not None
         await self.act(Complete(open_one.key, ANNA))
 
+    async def acknowledge(self) -> None:
+        """Somebody has seen what is due."""
+        due = self.rows.series.due
+        assert due is not None
+        await self.act(Acknowledge(due.key, ANNA))
+
     async def undo(self, key: str) -> None:
         """It was not done after all."""
         await self.act(Undo(key))
@@ -274,9 +281,13 @@ class ReminderWorld:
         mode: dict[str, object] = {"mode": "fixed", "freq": freq} if freq else {"mode": "once"}
         return await self.start_with(**mode, dtstart_local=self.wall(due))
 
-    async def start_with(self, **schedule: object) -> LiveReminder:
+    async def start_with(
+        self, *, policy: Policy = NOTICE_ONLY, leads: tuple[timedelta, ...] = (), **schedule: object
+    ) -> LiveReminder:
         """A reminder with this schedule: its rows, and the first bell."""
         series = Series(
+            policy=policy,
+            leads=leads,
             reminder_id=uuid.uuid4(),
             household_id=self.household_id,
             user_id=ANNA,
@@ -296,6 +307,11 @@ class ReminderWorld:
     def reminders(self) -> list[LiveReminder]:
         """All of them."""
         return [LiveReminder(self, reminder_id) for reminder_id in self.postgres.rows]
+
+    @property
+    def steps(self) -> list[str]:
+        """Which notices went out, in order."""
+        return [step for _, _, step in self.postgres.delivered]
 
     @property
     def delivered_at(self) -> list[timedelta]:

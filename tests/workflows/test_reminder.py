@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from domain.reminder_actions import Pause
-from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
+from domain.escalation import Step
+from domain.reminder_actions import Complete, Pause
+from tests.workflows.reminder_world import ANNA, ReminderWorld, days, hours, minutes, reminder_world
 
 
 @pytest.fixture
@@ -157,3 +158,46 @@ async def test_operators_find_a_reminder_by_owner_pet_and_state_and_an_ordinary_
     await world.settled()
     values = {pair.key.name: pair.value for pair in (await reminder.handle.describe()).typed_search_attributes}
     assert values["PfState"] == "paused"
+
+
+LADDER = (Step(minutes(0), ("email",)), Step(minutes(10), ("push",)), Step(minutes(30), ("push",)))
+
+
+async def test_nobody_answers_and_each_step_is_taken_at_its_time(world: ReminderWorld) -> None:
+    await world.start_with(policy=LADDER, mode="fixed", freq="DAILY", dtstart_local=world.wall(hours(1)))
+    await world.passes(hours(2))
+    assert world.steps == ["due", "due+10", "due+30"]
+    assert world.delivered_at == [hours(1), minutes(70), minutes(90)]
+
+
+async def test_done_between_two_steps_is_the_end_of_asking(world: ReminderWorld) -> None:
+    reminder = await world.start_with(policy=LADDER, mode="fixed", freq="DAILY", dtstart_local=world.wall(hours(1)))
+    await world.passes(minutes(65))
+    await reminder.complete()
+    await world.passes(hours(20))
+    assert world.steps == ["due"]
+
+
+async def test_seen_stops_the_steps_and_the_next_day_begins_anew(world: ReminderWorld) -> None:
+    reminder = await world.start_with(policy=LADDER, mode="fixed", freq="DAILY", dtstart_local=world.wall(hours(1)))
+    await world.passes(minutes(65))
+    await reminder.acknowledge()
+    await world.passes(hours(26))
+    assert world.steps == ["due", "due", "due+10", "due+30"]
+
+
+async def test_a_day_and_an_hour_ahead_and_then_on_time(world: ReminderWorld) -> None:
+    await world.start_with(leads=(days(1), hours(1)), mode="once", dtstart_local=world.wall(days(3)))
+    await world.passes(days(3))
+    assert world.delivered_at == [days(2), days(3) - hours(1), days(3)]
+
+
+async def test_a_step_that_is_due_while_a_completion_is_on_its_way_is_not_taken(world: ReminderWorld) -> None:
+    """The row says done before the bell is heard: the delivery asks the row."""
+    reminder = await world.start_with(policy=LADDER, mode="fixed", freq="DAILY", dtstart_local=world.wall(hours(1)))
+    await world.passes(minutes(65))
+    due = reminder.rows.series.due
+    assert due is not None
+    await reminder.change(Complete(due.key, ANNA))
+    await world.passes(hours(20))
+    assert world.steps == ["due"]
