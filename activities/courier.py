@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
+from domain import sms
 from integrations.notify import words
 from integrations.notify.protocol import Channel as MessageChannel
 from integrations.notify.protocol import Message, ProviderRefused, Receipt
@@ -49,8 +50,13 @@ class Courier:
         return await channel.send(message, idempotency_key=idempotency_key)
 
 
+def text_message(notice: ReminderWords) -> str:
+    """The notice as a text message, shortened until it is cheap enough."""
+    return words.sms(notice, sms.fits)
+
+
 def _text_message(notice: ReminderWords, to: str) -> Message:
-    return Message(to=to, subject="", text=words.sms(notice))
+    return Message(to=to, subject="", text=text_message(notice))
 
 
 _MESSAGES: Final = {Channel.EMAIL: words.email, Channel.SMS: _text_message}

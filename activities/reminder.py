@@ -9,20 +9,21 @@ from uuid import UUID
 from jinja2 import TemplateError
 from temporalio import activity
 
-from activities.courier import Notifier
+from activities.courier import Notifier, text_message
 from activities.wording import ReminderWording
 from core.crypto import CiphertextInvalid
 from core.db import SessionFactory, single_statement
 from core.logging import logger
-from domain import notification, reminder_delivery
-from domain.notification import Category
+from domain import notification, reminder_delivery, sms
+from domain.notification import Category, Channel
 from domain.reminder import Plan, PlanState
 from domain.reminder_delivery import QUIET_HOURS, RESEND, TOO_LATE
 from domain.reminder_series import ReminderClass
 from domain.reminder_steps import MISSED, WITHDRAWN
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable
+from integrations.notify.words import ReminderWords
 from models.notification import DeliveryState
-from models.queries import deliveries, notification_preferences, reminder_notices, reminders
+from models.queries import deliveries, notification_preferences, reminder_notices, reminders, sms_usage
 from models.queries.reminder_notices import Claimed, Leased
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
 
@@ -137,6 +138,8 @@ class ReminderActivities:
         together = (leased, *await self._companions(leased))
         try:
             notice, *also = [await self.wording.words(each) for each in together]
+            if leased.channel is Channel.SMS and not await self._affordable(leased, notice):
+                return await self._settle(together, DeliveryState.FAILED, reason="sms_budget")
             receipt = await self.notifier.send_reminder(
                 replace(notice, also=tuple(also)), await self.wording.address(leased), idempotency_key=leased.id
             )
@@ -150,6 +153,14 @@ class ReminderActivities:
             return await self._settle((leased,), DeliveryState.FAILED, reason="unsendable")
         await self._settle(together[1:], DeliveryState.FOLDED, reason="said_together", folded_into=leased.id)
         return await self._settle((leased,), DeliveryState.SENT, provider_id=receipt.provider_id)
+
+    async def _affordable(self, leased: Leased, notice: ReminderWords) -> bool:
+        """Take the segments from the month's budget, once per message however often it is tried."""
+        if leased.attempt > 1:
+            return True
+        async with self.sessions.begin() as session:
+            allowed = sms.included(await sms_usage.plan(session, leased.user_id))
+            return await sms_usage.take(session, leased.user_id, sms.segments(text_message(notice)), allowed)
 
     async def _companions(self, leased: Leased) -> list[Leased]:
         """Other late notices of the same person that are said in the same message (recurrence.md §4.9)."""

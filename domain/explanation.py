@@ -48,6 +48,8 @@ WITHHELD: Final[Mapping[str, str]] = {
     "digest_off": "digests are switched off, and it would have been a line of one",
     "nothing_left": "everything in it was done before it left",
     "digest": "it goes into the next digest",
+    "sms_budget": "the text messages of this month's plan are used up",
+    "phone_unusable": "the phone number on record is none that a text message could go to",
     "pending_channel": "this installation does not speak that channel",
     "provider_refused": "the provider refused the message",
     "unsendable": "the message could not be made; operators were told",

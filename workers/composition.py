@@ -16,6 +16,7 @@ from integrations.keys.factory import open_keys
 from integrations.keys.secrets import ApplicationSecrets, load_secrets
 from integrations.keys.store import KeyStore
 from integrations.notify.ses import SesChannel, open_ses
+from integrations.notify.sns import SnsChannel, open_sns
 from models.queries.keys import KeyTable
 from temporal.client import connect as connect_temporal
 from temporal.client import plugin
@@ -37,6 +38,7 @@ class Parts:
     plugin: SimplePlugin
     temporal: Client
     email: SesChannel
+    sms: SnsChannel
 
 
 @asynccontextmanager
@@ -47,7 +49,7 @@ async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool =
     async with connect_database(settings, WORKER_POOL) as db:
         keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=min(KEY_CACHE_SECONDS, settings.keys.cache_seconds))
         shared = plugin(keys, interceptors=interceptors(traced=traced))
-        with closing(open_ses(settings)) as email:
+        with closing(open_ses(settings)) as email, closing(open_sns(settings)) as sms:
             yield Parts(
                 settings=settings,
                 db=db,
@@ -56,5 +58,6 @@ async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool =
                 secrets=secrets,
                 plugin=shared,
                 email=email,
+                sms=sms,
                 temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
             )

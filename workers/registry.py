@@ -54,7 +54,9 @@ def activities(parts: Parts) -> Bound:
     grace = timedelta(days=parts.settings.erasure.grace_days)
     mails = MailActivities(parts.db.sessions, parts.cipher, parts.email, links=links, grace=grace)
     reminders = ReminderActivities(
-        parts.db.sessions, ReminderWording(parts.cipher, links), Courier({Channel.EMAIL: parts.email})
+        parts.db.sessions,
+        ReminderWording(parts.cipher, links),
+        Courier({Channel.EMAIL: parts.email, Channel.SMS: parts.sms}),
     )
     return {
         queues.CORE: (

@@ -64,15 +64,16 @@ class Faults:
         """The application with the faults in front of it, or behind it."""
 
         def call(environ: Any, start_response: Any) -> Iterable[bytes]:
-            fault = self._take(_service(environ))
+            service = _service(environ)
+            fault = self._take(service)
             if fault is None:
                 return application(environ, start_response)
             if fault.when == "after":
                 answer = Response.from_app(application, environ, buffered=True)  # it acts here
                 time.sleep(fault.delay)
-                return (_refusal(fault) or answer)(environ, start_response)
+                return (_refusal(fault, service) or answer)(environ, start_response)
             time.sleep(fault.delay)
-            refusal = _refusal(fault)
+            refusal = _refusal(fault, service)
             return refusal(environ, start_response) if refusal else application(environ, start_response)
 
         return call
@@ -88,9 +89,13 @@ class Faults:
         return None
 
 
-def _refusal(fault: Fault) -> Response | None:
+def _refusal(fault: Fault, service: str) -> Response | None:
     if fault.status is None:
         return None
+    if service == "sns":  # speaks the query protocol, whose errors are XML
+        code = "Throttled" if fault.status == HTTPStatus.TOO_MANY_REQUESTS else "InternalError"
+        body = f"<ErrorResponse><Error><Code>{code}</Code><Message>fault on demand</Message></Error></ErrorResponse>"
+        return Response(body, fault.status, mimetype="text/xml")
     code = "TooManyRequestsException" if fault.status == HTTPStatus.TOO_MANY_REQUESTS else "InternalFailure"
     headers = {"x-amzn-ErrorType": code}
     return Response(f'{{"message": "fault on demand: {code}"}}', fault.status, headers, mimetype="application/json")

@@ -1,15 +1,17 @@
 """Whether and when a person may be told is decided when a notice is sent: preference, consent, quiet hours."""
 
+import asyncio
 from datetime import datetime, time, timedelta
 
 import pytest
 
-from core.crypto import FieldCipher
+from core.crypto import FieldCipher, Subject
 from core.db import Database
 from core.ids import new_id
 from domain.reminder_actions import Complete
 from integrations.keys.store import KeyStore
 from integrations.notify.protocol import ProviderUnavailable
+from models.queries import sms_usage
 from tests.activities.reminder_home import Home, move_in
 
 DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T23:00", "freq": "DAILY", "tzid": "Europe/Berlin"}
@@ -129,3 +131,70 @@ async def test_a_notice_that_was_held_back_is_not_sent_once_it_is_done(home: Hom
     await home.act(reminder, lambda series: Complete(series.due.key, home.user_id))
     assert await home.ledger(reminder) == [("due", "email", "withdrawn")]
     assert await reasons(home) == {"email": "done"}
+
+
+async def texts(home: Home, tier: str = "free") -> None:
+    """Somebody with a phone who agreed to text messages."""
+    phone = await home.cipher.seal(Subject.user(home.user_id), "users.phone_ct", home.user_id, "+49 151 2345678")
+    await home.execute(
+        "UPDATE users SET phone_ct = :phone, subscription_tier = :tier WHERE id = :id",
+        phone=phone,
+        tier=tier,
+        id=home.user_id,
+    )
+    await home.execute(
+        "INSERT INTO consents (id, user_id, purpose, wording, text_hash, action, source)"
+        " VALUES (:row, :id, 'sms', '1', '\\x00', 'granted', 'test')",
+        row=new_id(),
+        id=home.user_id,
+    )
+
+
+async def test_a_text_message_goes_to_the_number_as_carriers_write_it(home: Home) -> None:
+    await texts(home)
+    reminder = await home.remind(DAILY, methods=("sms",), steps=())
+    await home.deliver(reminder, DUE)
+    assert home.notifier.addresses == ["+491512345678"]
+    assert await home.ledger(reminder) == [("due", "sms", "sent")]
+
+
+async def test_a_number_that_is_none_is_on_record_as_the_reason(home: Home) -> None:
+    await texts(home)
+    phone = await home.cipher.seal(Subject.user(home.user_id), "users.phone_ct", home.user_id, "ask my wife")
+    await home.execute("UPDATE users SET phone_ct = :phone WHERE id = :id", phone=phone, id=home.user_id)
+    await home.remind(DAILY, methods=("sms",), steps=())
+    reminder = await home.remind(DAILY, methods=("sms",), steps=())
+    await home.deliver(reminder, DUE)
+    assert (await reasons(home))["sms"] == "phone_unusable"
+
+
+async def test_when_the_month_s_text_messages_are_used_up_none_leaves_and_the_app_says_so(home: Home) -> None:
+    await texts(home)
+    await home.execute(
+        "INSERT INTO sms_usage (user_id, month, segments) VALUES (:id, date_trunc('month', now())::date, 10)",
+        id=home.user_id,
+    )
+    reminder = await home.remind(DAILY, methods=("sms",), steps=())
+    await home.deliver(reminder, DUE)
+    assert home.notifier.calls == []
+    assert (await reasons(home))["sms"] == "sms_budget"
+    assert ("undelivered:sms:due", "in_app", "sent") in await home.ledger(reminder)
+
+
+async def test_fifty_at_once_take_no_more_than_there_is(home: Home) -> None:
+    async def take() -> bool:
+        async with home.db.sessions.begin() as session:
+            return await sms_usage.take(session, home.user_id, 2, 10)
+
+    assert sum(await asyncio.gather(*(take() for _ in range(50)))) == 5
+
+
+async def test_a_text_that_is_tried_again_is_paid_for_once(home: Home) -> None:
+    await texts(home)
+    reminder = await home.remind(DAILY, methods=("sms",), steps=())
+    home.notifier.faults = [ProviderUnavailable("away", retry_after=0), ProviderUnavailable("away", retry_after=0)]
+    for seconds in (0, 1, 2):
+        await home.deliver(reminder, DUE + timedelta(seconds=seconds))
+    assert await home.ledger(reminder) == [("due", "sms", "sent")]
+    (row,) = await home.rows("SELECT segments FROM sms_usage WHERE user_id = :id", id=home.user_id)
+    assert row.segments == 1

@@ -1,6 +1,7 @@
 """What every channel promises, asked of the memory adapter and of SES on moto; what SES answers, and what it means."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage
 from uuid import UUID, uuid4
 
@@ -99,6 +100,13 @@ async def test_ses_delivers_text_html_and_the_delivery_header_exactly(ses: SesCh
     assert (found["subject"], found["text"].strip()) == ("Milo braucht 🐈 Futter", "Grüße & 🐈")
     assert found["html"].strip() == HTML
     assert found["headers"]["X-Petfolio-Delivery"] == str(key)
+
+
+async def test_ses_carries_the_headers_that_make_unsubscribing_one_click(ses: SesChannel, aws: AwsServer) -> None:
+    mail = replace(message(), headers={"List-Unsubscribe": "<https://petfolio.test/u>", "X-More": "1"})
+    await ses.send(mail, idempotency_key=uuid4())
+    (found,) = aws.messages(mail.to)
+    assert found["headers"]["List-Unsubscribe"] == "<https://petfolio.test/u>"
 
 
 async def test_two_mails_of_ses_after_a_lost_acknowledgement_are_recognisable_as_one(

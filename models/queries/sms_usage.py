@@ -1,0 +1,28 @@
+"""Text messages a person was sent this month: the budget of their plan, taken before a message leaves."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+# The condition stands in the same statement as the change: of many takers at once none gets what is not there.
+_TAKE = text(
+    """INSERT INTO sms_usage AS u (user_id, month, segments)
+       SELECT :user_id, date_trunc('month', now() AT TIME ZONE 'UTC')::date, CAST(:segments AS integer)
+        WHERE CAST(:segments AS integer) <= CAST(:allowed AS integer)
+       ON CONFLICT (user_id, month) DO UPDATE SET segments = u.segments + EXCLUDED.segments
+             WHERE u.segments + EXCLUDED.segments <= CAST(:allowed AS integer)
+       RETURNING segments"""
+)
+_PLAN = text("SELECT subscription_tier FROM users WHERE id = :user_id")
+
+
+async def plan(session: AsyncSession, user_id: UUID) -> str:
+    """The plan this person's budget follows."""
+    return str((await session.execute(_PLAN, {"user_id": user_id})).scalar_one())
+
+
+async def take(session: AsyncSession, user_id: UUID, segments: int, allowed: int) -> bool:
+    """Take so many segments of this month's budget (UTC), if that many are left of `allowed`."""
+    values = {"user_id": user_id, "segments": segments, "allowed": allowed}
+    return (await session.execute(_TAKE, values)).first() is not None
