@@ -9,6 +9,7 @@ from uuid import UUID
 from jinja2 import TemplateError
 from temporalio import activity
 
+from activities import metrics
 from activities.courier import Notifier, text_message
 from activities.wording import ReminderWording
 from core.crypto import CiphertextInvalid
@@ -79,6 +80,8 @@ class ReminderActivities:
             ids = await reminders.save(session, locked, change.series)
             left = await reminder_notices.unsent(session, request.reminder_id, now) if locked.series.unsent_at else ()
             claimed = Claimed(left, waiting=locked.series.unsent_at is not None)
+            if change.notices:
+                metrics.fired(now - (reminder_delivery.plan(locked.series).at or now), locked.series.klass)
             for notice in change.notices:
                 late = change.series.find(notice.key).late or notice.step == MISSED
                 claimed += await reminder_notices.claim(session, locked, notice, ids[notice.key], late=late)
@@ -177,6 +180,7 @@ class ReminderActivities:
         async with self.sessions.begin() as session:
             for each in together:
                 wait = deliveries.back_off(each.attempt, away.retry_after)
+                metrics.put_off(each.channel)
                 await deliveries.release(session, each.id, away.problem_code, ambiguous=away.ambiguous, wait=wait)
 
     async def _settle(
@@ -189,6 +193,7 @@ class ReminderActivities:
         folded_into: UUID | None = None,
     ) -> bool:
         for each in together:
+            metrics.settled(each.channel, state, reason)
             async with single_statement(self.sessions) as session:
                 await deliveries.settle(
                     session, each.id, state, provider_id=provider_id, reason=reason, folded_into=folded_into

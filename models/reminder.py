@@ -88,6 +88,7 @@ class Occurrence(Versioned, table=True):
     __table_args__ = (
         Index("uq_occurrences_key", "reminder_id", "key", unique=True),
         Index("ix_occurrences_timeline", "reminder_id", text("instant DESC"), text("id DESC")),
+        Index("ix_occurrences_coming", "instant", postgresql_where=text("state = 'scheduled'")),
         Index("ix_occurrences_open", "reminder_id", "instant", postgresql_where=text("state IN ('scheduled', 'due')")),
     )
 

@@ -20,6 +20,7 @@ from workers.composition import Parts, compose
 from workers.health import Readiness, health_server
 from workers.lifecycle import first_to_end, stop_on_signals, unless_stopped
 from workers.relay import Relay
+from workers.watch import Watch
 
 log = logger(__name__)
 
@@ -35,10 +36,13 @@ async def run_worker(settings: Settings, role: str) -> int:
         await stack.enter_async_context(health_server(settings.worker.health_port, readiness))
         relay = Relay(settings, parts.temporal, registry.OUTBOX)
         relaying = asyncio.create_task(relay.run(), name="relay")
+        watch = Watch(parts.db)
+        watching = asyncio.create_task(watch.run(), name="watch")
         client = await unless_stopped(connect_when_up(settings, parts.plugin, runtime=sdk), stop)
         clean = client is None or await _poll(client, parts, role, relaying, readiness, stop)
         relay.stop()
-        await asyncio.gather(relaying, return_exceptions=True)
+        watch.stop()
+        await asyncio.gather(relaying, watching, return_exceptions=True)
     log.info("stopped", role=role, clean=clean)
     return 0 if clean else 1
 

@@ -13,12 +13,12 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """New tables and columns; every new column has a default that needs no rewrite. The indexes of `deliveries`, which
-    grows without end, are built beside the running application."""
+    """New tables and columns; every new column has a default that needs no rewrite. The indexes of tables
+    that grow without end are built beside the running application."""
     create_tables()
     name_reminders()
     with op.get_context().autocommit_block():
-        index_deliveries()
+        index_what_grows()
 
 
 def create_tables() -> None:
@@ -265,7 +265,7 @@ def name_reminders() -> None:
     )
 
 
-def index_deliveries() -> None:
+def index_what_grows() -> None:
     """One by one, without holding up writers; outside a transaction, as Postgres asks."""
     op.create_index(
         "ix_deliveries_folded",
@@ -289,5 +289,13 @@ def index_deliveries() -> None:
         ["reminder_id", "at"],
         unique=False,
         postgresql_where=sa.text("state IN ('planned', 'deferred')"),
+        postgresql_concurrently=True,
+    )
+    op.create_index(
+        "ix_occurrences_coming",
+        "occurrences",
+        ["instant"],
+        unique=False,
+        postgresql_where=sa.text("state = 'scheduled'"),
         postgresql_concurrently=True,
     )

@@ -1,0 +1,38 @@
+"""What operators watch of reminders and messages. Names are referred to by `infra/observability/alerts.yml`."""
+
+from datetime import timedelta
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from domain.reminder_series import ReminderClass
+
+LATENESS: Final = Histogram(
+    "petfolio_reminder_lateness_seconds",
+    "From the time a notice was planned for to its claim; what waits for a provider afterwards is not in it.",
+    ["klass"],
+    buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400),
+)
+DELIVERIES: Final = Counter(
+    "petfolio_deliveries",
+    "Last words about a message: sent, failed, withdrawn or folded, by channel and reason.",
+    ["channel", "state", "reason"],
+)
+ATTEMPTS: Final = Counter(
+    "petfolio_delivery_attempts_put_off", "Attempts that a provider did not take, to be made again.", ["channel"]
+)
+
+
+def fired(lateness: timedelta, klass: ReminderClass) -> None:
+    """A notice was claimed so long after it was planned for."""
+    LATENESS.labels(klass.value).observe(max(lateness.total_seconds(), 0.0))
+
+
+def settled(channel: str, state: str, reason: str | None) -> None:
+    """A delivery has its last word."""
+    DELIVERIES.labels(channel, state, reason or "").inc()
+
+
+def put_off(channel: str) -> None:
+    """A provider did not take it this time."""
+    ATTEMPTS.labels(channel).inc()

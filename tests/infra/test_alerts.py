@@ -1,0 +1,54 @@
+"""Alert rules ring for metrics that exist, and say what to do."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+import activities.metrics
+import workers.relay
+import workers.watch
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((ROOT / "infra/observability/alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+OWNERS = (activities.metrics, workers.relay, workers.watch)
+"""Imported for the metrics they register."""
+
+
+def anchors() -> set[str]:
+    """The sections of the runbooks as GitHub links them."""
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs/runbooks.md").read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def series() -> set[str]:
+    """Every series our processes expose, by name."""
+    suffixes = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "gauge": ("",)}
+    return {family.name + suffix for family in REGISTRY.collect() for suffix in suffixes.get(family.type, ("",))}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
+    asked = set(re.findall(r"\b(?:petfolio|outbox)_\w+", rule["expr"]))
+    assert asked
+    assert asked <= series()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_names_a_section_of_the_runbooks(rule: dict[str, Any]) -> None:
+    path, _, anchor = rule["annotations"]["runbook"].partition("#")
+    assert path == "docs/runbooks.md"
+    assert anchor in anchors()
+    assert rule["annotations"]["summary"].endswith(".")
+
+
+def test_no_alert_has_the_name_of_another() -> None:
+    names = [rule["alert"] for rule in RULES]
+    assert len(names) == len(set(names))
