@@ -1,5 +1,6 @@
 """What a schedule leads to, from the code that drives deliveries; nothing is saved."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -10,8 +11,9 @@ from api.schemas.reminders import PreviewIn, QuietHoursIn
 from domain import recurrence
 from domain.quiet_hours import QuietHours, defer
 from domain.recurrence import TZDATA_VERSION, ZONES, AfterCompletion
-from domain.reminder_series import ReminderState
+from domain.reminder_series import ReminderClass, ReminderState
 from domain.schedule_json import Zones, from_stored, parse_schedule
+from models.queries.notification_preferences import Choices
 
 
 def preview(body: PreviewIn, zones: Zones) -> dict[str, Any]:
@@ -24,21 +26,28 @@ def preview(body: PreviewIn, zones: Zones) -> dict[str, Any]:
         found = [following] if following else []
     else:
         found = recurrence.expand(schedule, body.after or _now(), body.limit)
-    quiet = _quiet_hours(body.quiet_hours) if body.quiet_hours else None
-    return previewed(found, quiet)
+    return previewed(found, [_quiet_hours(body.quiet_hours)] if body.quiet_hours else [])
 
 
-def preview_saved(row: asyncpg.Record, days: int) -> dict[str, Any]:
-    """What a saved reminder leads to in the next days, from its next pending occurrence on."""
+def preview_saved(row: asyncpg.Record, days: int, choices: Choices | None) -> dict[str, Any]:
+    """What a saved reminder leads to in the next days, from its next pending occurrence on, with the reader's quiet
+    hours unless it breaks through them."""
     if row["state"] != ReminderState.ACTIVE or row["next_at"] is None:
-        return previewed([], None)
+        return previewed([], [])
     now = _now()
     schedule = from_stored(document_of(row["schedule"]))
     behind = max(now, row["next_at"] - timedelta(microseconds=1))
-    return previewed(recurrence.between(schedule, behind, now + timedelta(days=days), limit=1000), None)
+    return previewed(recurrence.between(schedule, behind, now + timedelta(days=days), limit=1000), _of(choices, row))
 
 
-def previewed(found: list[recurrence.Occurrence], quiet: QuietHours | None) -> dict[str, Any]:
+def _of(choices: Choices | None, row: asyncpg.Record) -> list[QuietHours]:
+    critical = row["class"] != ReminderClass.ROUTINE
+    if choices is None or (critical and choices.critical_bypass):
+        return []
+    return [QuietHours(window.start, window.end, choices.timezone) for window in choices.windows]
+
+
+def previewed(found: list[recurrence.Occurrence], quiet: Sequence[QuietHours]) -> dict[str, Any]:
     """The document of `PreviewOut`."""
     return {
         "occurrences": [
@@ -48,7 +57,7 @@ def previewed(found: list[recurrence.Occurrence], quiet: QuietHours | None) -> d
                 "instant": occurrence.instant,
                 "local": occurrence.local.isoformat(),
                 "shift": list(occurrence.shift),
-                "notice_at": defer(occurrence.instant, [quiet] if quiet else []),
+                "notice_at": defer(occurrence.instant, quiet),
             }
             for occurrence in found
         ],

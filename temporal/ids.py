@@ -38,6 +38,11 @@ def job(name: str) -> str:
     return f"system/{name}"
 
 
+def zone_data(version: str) -> str:
+    """The roll-over to a version of the zone data."""
+    return f"system/zone-data/{version}"
+
+
 def subject_of(workflow_id: str | None) -> Subject:
     """Whose key: from the id; the system's where there is no workflow. Raises `UnknownWorkflowId`."""
     if workflow_id is None:

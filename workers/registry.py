@@ -15,6 +15,7 @@ from activities.mail import MailActivities
 from activities.reconcile import ReconcileActivities
 from activities.reminder import ReminderActivities
 from activities.wording import Links, ReminderWording
+from activities.zone_data import ZoneDataActivities
 from core import unsubscribe
 from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
@@ -28,9 +29,10 @@ from workflows.digest import DigestWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
+from workflows.zone_data import ZoneDataWorkflow
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
-    queues.CORE: (DigestWorkflow, MailWorkflow, ReconcileWorkflow, ReminderWorkflow),
+    queues.CORE: (DigestWorkflow, MailWorkflow, ReconcileWorkflow, ReminderWorkflow, ZoneDataWorkflow),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
@@ -66,5 +68,6 @@ def activities(parts: Parts) -> Bound:
             reconcile.end_orphans,
             reminders.plan_reminder,
             reminders.deliver_occurrence,
+            ZoneDataActivities(parts.db.sessions).move_occurrences,
         ),
     }

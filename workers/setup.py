@@ -1,6 +1,7 @@
 """`python -m workers setup`: everything a release needs before its processes start. Safe to run again and at once.
 
-Schema (as its owner), the platform's key and secrets, the namespace with its search attributes, the Schedules.
+Schema (as its owner), the platform's key and secrets, the namespace with its search attributes, the Schedules,
+and the roll-over to the zone data of the release.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from core.db import WORKER_POOL
 from core.db import connect as connect_database
 from core.logging import logger
 from core.settings import Settings
+from domain.recurrence import TZDATA_VERSION
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import ensure_secrets, ensure_system_key
 from integrations.keys.store import KeyStore
@@ -19,6 +21,7 @@ from models.queries.keys import KeyTable
 from temporal.client import connect_when_up, plugin, runtime
 from temporal.namespace import ensure_namespace
 from temporal.schedules import ensure_schedules
+from temporal.zone_data import roll_over
 
 log = logger(__name__)
 
@@ -38,6 +41,7 @@ async def run_setup(settings: Settings) -> int:
             client = await connect_when_up(settings, plugin(keys), runtime=runtime())
             await ensure_namespace(client)
             await ensure_schedules(client)
+            await roll_over(client, TZDATA_VERSION)
     log.info("setup_done")
     return 0
 

@@ -25,6 +25,7 @@ from api.schemas.reminders import (
     ReminderUpdate,
 )
 from domain.reminder_actions import Pause, Resume
+from models.queries import notification_preferences
 from models.queries import reminder_views as views
 
 router = make_router("/reminders", "reminders")
@@ -123,9 +124,12 @@ async def resume_reminder(
 
 
 @router.get("/{reminder_id}/preview", operation_id="preview_reminder", response_model=PreviewOut)
-async def preview_reminder(reminder: ReadableReminder, days: Days = 90) -> Response:
-    """When this reminder will fire in the next days."""
-    return computed(preview.preview_saved(reminder, days))
+async def preview_reminder(
+    reminder: ReadableReminder, caller: CurrentUser, services: ServicesDep, days: Days = 90
+) -> Response:
+    """When this reminder will fire in the next days; `notice_at` with the caller's quiet hours."""
+    choices = await notification_preferences.choices(services.db.reads, caller.user_id)
+    return computed(preview.preview_saved(reminder, days, choices))
 
 
 @router.get("/{reminder_id}/occurrences", operation_id="list_occurrences", response_model=OccurrencePage)

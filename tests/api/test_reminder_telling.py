@@ -121,3 +121,16 @@ async def test_a_dose_that_was_not_given_after_all_can_be_given_again(person: Pe
         await act(person, occurrence["id"], what, **({"override_reason": "vet said so"} if what == "complete" else {}))
     states = await db.reads.fetch("SELECT state FROM doses ORDER BY id DESC LIMIT 2")
     assert [row["state"] for row in states] == ["given", "undone"]
+
+
+async def test_a_saved_one_is_previewed_with_the_reader_s_quiet_hours_and_a_dose_without(person: Person) -> None:
+    quiet = await person.request("PUT", "/users/quiet-hours", {"windows": [{"start": "22:00", "end": "09:30"}]})
+    assert quiet.status_code == 200, quiet.text
+    span = (datetime.now(UTC) + timedelta(days=1)).date()
+    shown = {}
+    for category in ("grooming", "medication"):
+        made = await remind(person, category=category, schedule=DAILY | {"dtstart_local": f"{span}T08:00"})
+        answer = await person.request("GET", f"/reminders/{made['id']}/preview?days=3")
+        first = answer.json()["occurrences"][0]
+        shown[category] = (first["local"][11:16], first["notice_at"] == first["instant"])
+    assert shown == {"grooming": ("08:00", False), "medication": ("08:00", True)}

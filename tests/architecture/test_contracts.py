@@ -13,8 +13,9 @@ import pytest
 
 from tests.architecture.contracts import LISTING, Shape, boundary, crossing, shapes
 
-KEYS = {"occurrence", "step"}
-"""Strings that are keys of ours: the nominal of an occurrence, the step of its escalation."""
+KEYS = {"occurrence", "step", "tzid", "version"}
+"""Strings that are keys of ours: the nominal of an occurrence, the step of its escalation; of the world: zones, and the
+versions of their data."""
 
 
 def _promised() -> dict[str, Shape]:

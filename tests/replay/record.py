@@ -18,10 +18,15 @@ from core.clock import pin_zone_data
 from core.ids import new_id
 from domain.escalation import Step
 from integrations.notify.protocol import ProviderUnavailable
+from temporal.contracts.digest import Digests
 from temporal.contracts.mail import SendMail
-from tests.workflows.digest_world import digest_world
+from temporal.contracts.zone_data import RollOver
+from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
+from tests.workflows.test_jobs import Jobs
+from workflows.digest import DigestWorkflow
+from workflows.zone_data import ZoneDataWorkflow
 
 FOLDER: Final = Path(__file__).parent
 Scenario = Callable[[ReminderWorld], Awaitable[None]]
@@ -107,11 +112,12 @@ async def escalated_and_snoozed(world: ReminderWorld) -> None:
     await reminder.ended()
 
 
-async def digests() -> list[WorkflowHistory]:
-    """One run of the job."""
-    async with digest_world() as world:
-        await world.run()
-        return [await world.handle.fetch_history()]
+async def job(workflow: type, activity: Callable[..., Any], request: object) -> list[WorkflowHistory]:
+    """One run of an operators' job."""
+    async with job_world(workflow, activity) as world:
+        handle = await world.start(request)
+        await handle.result()
+        return [await handle.fetch_history()]
 
 
 async def mail(failures: int) -> AsyncIterator[WorkflowHistory]:
@@ -194,7 +200,9 @@ async def main() -> None:
     for name, failures in MAIL.items():
         await record_mail(name, failures)
     if not is_recorded("digest", "enqueued"):
-        write("digest", "enqueued", await digests())
+        write("digest", "enqueued", await job(DigestWorkflow, Jobs().enqueue_digests, Digests(page_size=50)))
+    if not is_recorded("zone_data", "rolled_over"):
+        write("zone_data", "rolled_over", await job(ZoneDataWorkflow, Jobs().move_occurrences, RollOver("2026f")))
 
 
 if __name__ == "__main__":
