@@ -56,14 +56,7 @@ class ReconcileActivities:
     async def _ring(self, reminders: Sequence[ReminderRef]) -> None:
         async with self._sessions.begin() as session:
             for ref in reminders:
-                await outbox.ring(
-                    session,
-                    aggregate=reminder.aggregate(ref.id),
-                    kind=reminder.KIND,
-                    workflow_id=ids.reminder(ref.household_id, ref.id),
-                    args=reminder.bell_args(ref.household_id, ref.id),
-                    user_id=ref.user_id,
-                )
+                await outbox.ring_reminder(session, ref.household_id, ref.id, ref.user_id)
 
     async def _without_workflow(self, page: Sequence[ReminderRef]) -> list[ReminderRef]:
         wanted = {ids.reminder(ref.household_id, ref.id): ref for ref in page}

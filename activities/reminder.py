@@ -113,14 +113,13 @@ class ReminderActivities:
                 return await deliveries.is_settled(session, delivery_id)
         if leased.unwanted is not None:
             return await self._settle((leased,), DeliveryState.WITHDRAWN, reason=leased.unwanted)
-        if not leased.step.startswith(WITHDRAWN):  # taking a push back disturbs nobody
-            held_back = await self._hold_back(leased, max(now, leased.now))
-            if held_back is not None:
-                return held_back
-        return await self._hand_over(leased)
+        held_back = await self._hold_back(leased, max(now, leased.now))
+        return await self._hand_over(leased) if held_back is None else held_back
 
     async def _hold_back(self, leased: Leased, now: datetime) -> bool | None:
         """None: the person may be told on this channel, now. Otherwise whether that was the last word about it."""
+        if leased.step.startswith(WITHDRAWN):
+            return None  # taking a push back disturbs nobody
         async with single_statement(self.sessions) as session:
             standing = await notification_preferences.standing(session, leased.user_id)
         if standing is None:
@@ -138,13 +137,21 @@ class ReminderActivities:
         return False
 
     async def _hand_over(self, leased: Leased) -> bool:
-        together = (leased, *await self._companions(leased))
+        """Send it, with the late ones that are said in the same message (recurrence.md §4.9)."""
+        worded = [
+            (each, words)
+            for each in (leased, *await self._companions(leased))
+            if (words := await self._worded(each)) is not None
+        ]
+        if not worded:
+            return True
+        together, (notice, *also) = [each for each, _ in worded], [words for _, words in worded]
+        first = together[0]
         try:
-            notice, *also = [await self.wording.words(each) for each in together]
-            if leased.channel is Channel.SMS and not await self._affordable(leased, notice):
+            if first.channel is Channel.SMS and not await self._affordable(first, notice):
                 return await self._settle(together, DeliveryState.FAILED, reason="sms_budget")
             receipt = await self.notifier.send_reminder(
-                replace(notice, also=tuple(also)), await self.wording.address(leased), idempotency_key=leased.id
+                replace(notice, also=tuple(also)), await self.wording.address(first), idempotency_key=first.id
             )
         except ProviderRefused as refused:
             return await self._settle(together, DeliveryState.FAILED, reason=refused.problem_code)
@@ -152,10 +159,21 @@ class ReminderActivities:
             await self._release(together, away)
             return False
         except POISON as error:
-            log.exception("notice_cannot_be_made", delivery_id=str(leased.id), error=type(error).__name__)
-            return await self._settle((leased,), DeliveryState.FAILED, reason="unsendable")
-        await self._settle(together[1:], DeliveryState.FOLDED, reason="said_together", folded_into=leased.id)
-        return await self._settle((leased,), DeliveryState.SENT, provider_id=receipt.provider_id)
+            return await self._give_up(together, error)
+        await self._settle(together[1:], DeliveryState.FOLDED, reason="said_together", folded_into=first.id)
+        return await self._settle((first,), DeliveryState.SENT, provider_id=receipt.provider_id)
+
+    async def _worded(self, leased: Leased) -> ReminderWords | None:
+        """What it says; None for one that cannot be said, which is no reason to keep quiet about the others."""
+        try:
+            return await self.wording.words(leased)
+        except POISON as error:
+            await self._give_up((leased,), error)
+            return None
+
+    async def _give_up(self, together: Sequence[Leased], error: Exception) -> bool:
+        log.error("notice_cannot_be_made", delivery_id=str(together[0].id), error=type(error).__name__)
+        return await self._settle(together, DeliveryState.FAILED, reason="unsendable")
 
     async def _affordable(self, leased: Leased, notice: ReminderWords) -> bool:
         """Take the segments from the month's budget, once per message however often it is tried."""
@@ -166,15 +184,18 @@ class ReminderActivities:
             return await sms_usage.take(session, leased.user_id, sms.segments(text_message(notice)), allowed)
 
     async def _companions(self, leased: Leased) -> list[Leased]:
-        """Other late notices of the same person that are said in the same message (recurrence.md §4.9)."""
+        """Other late notices of this person on this channel that are wanted, and may be said, now."""
         if not leased.gathering:
             return []
         async with self.sessions.begin() as session:
             found = await reminder_notices.lease_companions(session, leased)
-        for companion in found:
-            if companion.unwanted is not None:
-                await self._settle((companion,), DeliveryState.WITHDRAWN, reason=companion.unwanted)
-        return [companion for companion in found if companion.unwanted is None]
+        wanted = []
+        for each in found:
+            if each.unwanted is not None:
+                await self._settle((each,), DeliveryState.WITHDRAWN, reason=each.unwanted)
+            elif await self._hold_back(each, each.now) is None:
+                wanted.append(each)
+        return wanted
 
     async def _release(self, together: Sequence[Leased], away: ProviderUnavailable) -> None:
         async with self.sessions.begin() as session:

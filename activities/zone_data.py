@@ -9,8 +9,7 @@ from domain import reminder_machine
 from domain.reminder_actions import Move
 from models.queries import reminders, zone_data
 from models.queries.zone_data import Stale
-from temporal import ids, outbox
-from temporal.contracts import reminder
+from temporal import outbox
 from temporal.contracts.zone_data import Moved, MoveOccurrences, RolledOver
 
 
@@ -55,14 +54,7 @@ class ZoneDataActivities:
                 return
             move = zone_data.Move(rows[was.key], was.tzid or series.zone, was.tzdata_version, was.instant, now.instant)
             await zone_data.keep(session, version, move)
-            await outbox.ring(
-                session,
-                aggregate=reminder.aggregate(series.reminder_id),
-                kind=reminder.KIND,
-                workflow_id=ids.reminder(series.household_id, series.reminder_id),
-                args=reminder.bell_args(series.household_id, series.reminder_id),
-                user_id=series.user_id,
-            )
+            await outbox.ring_reminder(session, series.household_id, series.reminder_id, series.user_id)
 
 
 def _resumed() -> tuple[UUID | None, int]:

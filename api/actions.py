@@ -12,8 +12,7 @@ from domain.reminder_actions import Action, End, Move
 from domain.reminder_series import Change, Series
 from models.queries import doses, reminder_notices, reminders
 from models.queries.reminders import Locked
-from temporal import ids, outbox
-from temporal.contracts import reminder as contract
+from temporal import outbox
 
 Asked = Action | Callable[[Locked], Action]
 """An action, or how to make it once the rows are locked."""
@@ -66,7 +65,7 @@ async def keep(
     for reason, keys in closed(locked.series, series).items():
         await reminder_notices.withdraw(session, [ids[key] for key in keys], reason)
     if series != locked.series:
-        await ring(session, series)
+        await outbox.ring_reminder(session, series.household_id, series.reminder_id, series.user_id)
 
 
 def closed(before: Series, after: Series) -> Mapping[str, list[str]]:
@@ -77,18 +76,6 @@ def closed(before: Series, after: Series) -> Mapping[str, list[str]]:
         if occurrence.key in was_open and not occurrence.is_open:
             states.setdefault(occurrence.state.value, []).append(occurrence.key)
     return states
-
-
-async def ring(session: AsyncSession, series: Series) -> None:
-    """One coalescing outbox row: the workflow plans again when it gets it."""
-    await outbox.ring(
-        session,
-        aggregate=contract.aggregate(series.reminder_id),
-        kind=contract.KIND,
-        workflow_id=ids.reminder(series.household_id, series.reminder_id),
-        args=contract.bell_args(series.household_id, series.reminder_id),
-        user_id=series.user_id,
-    )
 
 
 def may_manage(locked: Locked, user_id: UUID) -> Locked:

@@ -30,6 +30,7 @@ from models.queries.clock import database_now
 from models.queries.reminder_views import Place
 from models.queries.reminder_words import Telling, Words
 from models.queries.reminders import Locked, zone_in_force
+from temporal import outbox
 
 _DOCUMENTS = ("notification_methods", "lead_minutes", "steps")
 _SHORTHAND = {"reminder_date", "repeat_interval"}
@@ -102,7 +103,7 @@ async def create(session: AsyncSession, services: Services, caller: Caller, body
     )
     change = reminder_machine.create(series, await database_now(session))
     await reminders.create(session, change.series, await _words(services.cipher, series, body, told))
-    await actions.ring(session, change.series)
+    await outbox.ring_reminder(session, series.household_id, series.reminder_id, series.user_id)
     row = await reminder_views.find_in(session, caller.user_id, series.reminder_id)
     return await present(services.cipher, row, change.warnings)
 

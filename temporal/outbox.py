@@ -15,7 +15,7 @@ from sqlmodel import col
 from core.ids import new_id
 from models.outbox import Outbox
 from temporal import ids
-from temporal.contracts import mail
+from temporal.contracts import mail, reminder
 
 CHANNEL = "outbox"
 """What the relay LISTENs to; the notification is empty and arrives with the commit."""
@@ -50,6 +50,18 @@ async def ring(
                 "user_id": rung.excluded.user_id,
             },
         ),
+    )
+
+
+async def ring_reminder(session: AsyncSession, household_id: UUID, reminder_id: UUID, user_id: UUID | None) -> None:
+    """The bell of a reminder: its workflow plans again when it gets it. `user_id` is whose it is."""
+    await ring(
+        session,
+        aggregate=reminder.aggregate(reminder_id),
+        kind=reminder.KIND,
+        workflow_id=ids.reminder(household_id, reminder_id),
+        args=reminder.bell_args(household_id, reminder_id),
+        user_id=user_id,
     )
 
 

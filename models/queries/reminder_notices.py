@@ -55,7 +55,7 @@ _CLAIM = text(
              FROM claimed c
              JOIN unnest(CAST(:ids AS uuid[]), CAST(:notifications AS uuid[])) AS t (id, notification_id) ON t.id = c.id
             WHERE c.channel = 'in_app' AND c.state = 'sent')
-       SELECT id, user_id, channel, state FROM claimed"""  # noqa: S608 - our own words
+       SELECT id, state FROM claimed"""  # noqa: S608 - our own words
 )
 _UNSENT = text(
     f"""SELECT d.id FROM deliveries d
@@ -164,15 +164,13 @@ _LEASED_COLUMNS: Final = tuple(f.name for f in fields(Leased) if f.name not in _
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Notices that were claimed just now: `pending` are to be sent, `shown` the people with a new line in the app;
-    `waiting`: some were put off."""
+    """Notices that were claimed just now: `pending` are to be sent; `waiting`: some were put off."""
 
     pending: tuple[UUID, ...] = ()
-    shown: tuple[UUID, ...] = ()
     waiting: bool = False
 
     def __add__(self, other: "Claimed") -> "Claimed":
-        return Claimed(self.pending + other.pending, self.shown + other.shown, self.waiting or other.waiting)
+        return Claimed(self.pending + other.pending, self.waiting or other.waiting)
 
 
 def event_key(reminder_id: UUID, occurrence_key: str) -> str:
@@ -194,7 +192,6 @@ async def claim(session: AsyncSession, locked: Locked, notice: Notice, occurrenc
     )
     return Claimed(
         pending=tuple(row.id for row in found if row.state == DeliveryState.PLANNED),
-        shown=tuple(row.user_id for row in found if row.channel == Channel.IN_APP and row.state == DeliveryState.SENT),
         waiting=any(row.state == DeliveryState.DEFERRED for row in found),
     )
 

@@ -121,6 +121,35 @@ async def test_a_combined_message_that_fails_loses_none_of_them(home: Home) -> N
     ]
 
 
+async def test_said_together_is_only_what_may_be_said(home: Home) -> None:
+    """Each of them has its own category, and its own switch."""
+    late = DUE + 20 * MINUTE
+    wanted = await home.remind(DAILY, title="Tablet", methods=("email",))
+    unwanted = await home.remind(DAILY, title="Brush", methods=("email",), category="grooming", lead_minutes=())
+    for reminder in (wanted, unwanted):
+        await home.deliver(reminder, late)
+    await home.execute(
+        "INSERT INTO notification_preferences (user_id, category, channel, enabled)"
+        " VALUES (:id, 'grooming', 'email', false)",
+        id=home.user_id,
+    )
+    await home.deliver(wanted, late + MINUTE)
+    assert [taken.titles for taken in home.notifier.taken.values()] == [["Tablet"]]
+    assert await home.ledger(unwanted) == [("due", "email", "withdrawn")]
+
+
+async def test_one_that_cannot_be_worded_keeps_no_other_from_being_said(home: Home) -> None:
+    late = DUE + 20 * MINUTE
+    broken, whole = [await home.remind(DAILY, title=title, methods=("email",)) for title in ("Drops", "Tablet")]
+    for reminder in (broken, whole):
+        await home.deliver(reminder, late)
+    await home.execute("UPDATE reminders SET title_ct = 'no ciphertext' WHERE id = :id", id=broken)
+    await home.deliver(broken, late + MINUTE)
+    assert [taken.titles for taken in home.notifier.taken.values()] == [["Tablet"]]
+    assert ("due", "email", "failed") in await home.ledger(broken)
+    assert await home.ledger(whole) == [("due", "email", "sent")]
+
+
 async def test_a_missed_routine_is_a_line_in_the_digest_and_a_missed_dose_a_message(home: Home) -> None:
     routine = await home.remind(DAILY, methods=("email",))
     dose = await home.remind(DAILY, methods=("email",), category="medication", steps=())
