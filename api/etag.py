@@ -57,7 +57,7 @@ async def precondition(request: Request) -> Precondition:
 IfMatch = Annotated[Precondition, Depends(precondition)]
 
 
-def is_unchanged(request: Request, version: int) -> bool:
-    """Whether `If-None-Match` already names this version: the answer is 304."""
+def knows(request: Request, tag: str) -> bool:
+    """Whether `If-None-Match` names this tag: the answer is 304. Raises `Malformed`."""
     known = _tags(request, "if-none-match", weak=True)
-    return known is not None and not known.isdisjoint(("*", etag(version)))
+    return known is not None and not known.isdisjoint(("*", tag))

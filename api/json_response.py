@@ -5,14 +5,14 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 
-from api.etag import etag, is_unchanged
+from api.etag import etag, knows
 
 
 def document(
     request: Request, body: dict[str, Any], version: int, *, status: int = 200, location: str | None = None
 ) -> Response:
     """A single resource. Validation against the response model is a matter of tests, not of every request."""
-    if request.method == "GET" and is_unchanged(request, version):
+    if request.method == "GET" and knows(request, etag(version)):
         return Response(status_code=304, headers={"ETag": etag(version)})
     headers = {"ETag": etag(version)}
     if location is not None:
@@ -22,9 +22,9 @@ def document(
     )
 
 
-def computed(body: dict[str, Any]) -> Response:
-    """An answer that is no resource: made for this request, without a version."""
-    return Response(orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z), 200, media_type="application/json")
+def computed(body: dict[str, Any], status: int = 200) -> Response:
+    """An answer without a version: made for this request, or about what is read in a list only."""
+    return Response(orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z), status, media_type="application/json")
 
 
 def listing(items: list[dict[str, Any]], next_cursor: str | None, headers: dict[str, str]) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.db import Database
-from models.queries import health_records, notifications, pets, reminder_views, workflows
+from models.queries import feeds, health_records, notifications, pets, reminder_views, workflows
 from tests.api.signing_in import Api, Person
 
 # Row n of a table belongs to household n modulo the number of households, and so on up.
@@ -71,6 +71,7 @@ LISTS = [
     ),
     (workflows._REMINDERS, lambda own: (own["user"], None, 51)),
     (notifications.PAGE, lambda own: (own["user"], None, 51)),
+    (feeds.REMINDERS, lambda own: (own["user"], None)),
     (notifications._UNREAD, lambda own: (own["user"],)),
 ]
 
@@ -89,6 +90,7 @@ LISTS = [
         "agenda",
         "workflows",
         "notifications",
+        "feed",
         "unread",
     ],
 )

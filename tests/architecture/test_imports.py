@@ -48,6 +48,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 
 ALSO: dict[str, tuple[str, ...]] = {
     "temporal.outbox": ("models.outbox",),  # the row is written here, so that it is written the same way everywhere
+    "api.feeds": ("integrations.calendar.ics",),  # a format, not a vendor: nothing waits, so no workflow writes it
     "api.routes.codec": ("temporal.codec",),  # the codec server is a route of the api (architecture.md, Processes)
 }
 """What single modules may import besides that, with the reason."""
