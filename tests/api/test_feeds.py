@@ -119,7 +119,7 @@ async def test_others_can_neither_make_nor_close_it(api: Api, person: Person) ->
     [
         "UPDATE users SET state = 'blocked' WHERE id = $1",
         "UPDATE memberships SET left_at = now() WHERE user_id = $1",
-        "UPDATE pets p SET deleted_at = now() FROM memberships m WHERE m.household_id = p.household_id AND user_id = $1",
+        "UPDATE pets p SET deleted_at = now() FROM memberships m WHERE m.household_id=p.household_id AND user_id=$1",
     ],
     ids=["account", "membership", "pet"],
 )
