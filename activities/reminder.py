@@ -26,6 +26,8 @@ from integrations.notify.words import ReminderWords
 from models.notification import DeliveryState
 from models.queries import deliveries, notification_preferences, reminder_notices, reminders, sms_usage
 from models.queries.reminder_notices import Claimed, Leased
+from temporal import ids as workflow_ids
+from temporal import outbox
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
 
 log = logger(__name__)
@@ -78,6 +80,9 @@ class ReminderActivities:
             now = max(request.now, locked.read_at)
             change = reminder_delivery.deliver(locked.series, now)
             ids = await reminders.save(session, locked, change.series)
+            if change.series.state != locked.series.state:
+                said = workflow_ids.reminder(change.series.household_id, request.reminder_id)
+                outbox.say_workflow(session, locked.members, said, "reminder")
             left = await reminder_notices.unsent(session, request.reminder_id, now) if locked.series.unsent_at else ()
             claimed = Claimed(left, waiting=locked.series.unsent_at is not None)
             if change.notices:
@@ -220,6 +225,6 @@ class ReminderActivities:
                     session, each.id, state, provider_id=provider_id, reason=reason, folded_into=folded_into
                 )
             if state is DeliveryState.FAILED or reason == TOO_LATE:
-                async with single_statement(self.sessions) as session:
+                async with self.sessions.begin() as session:
                     await reminder_notices.tell_undelivered(session, each)
         return True

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from api.app import create_app
+from api.realtime import MESSAGE_BYTES
 from core.clock import pin_zone_data
 from core.collector import spare_what_lives_on
 from core.logging import configure_logging
@@ -39,6 +40,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal closes readiness and, after the delay, the listener; a second one does it at once."""
         again, self._app.state.draining = getattr(self._app.state, "draining", False), True
+        self._app.state.realtime.draining = True
         if again or self._delay == 0 or self._loop is None:
             super().handle_exit(sig, frame)
         else:
@@ -63,7 +65,9 @@ def main() -> None:
         port=settings.api.port,
         loop="uvloop",
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # 30 KB a connection, and browsers offer it (local-stack.md §5.3)
         access_log=False,
         log_config=None,
         server_header=False,

@@ -6,7 +6,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core import live
 from core.errors import Forbidden, NotFound
+from core.live import Name
 from domain import reminder_machine
 from domain.reminder_actions import Action, End, Move
 from domain.reminder_series import Change, Series
@@ -63,7 +65,10 @@ async def keep(
     ids = await reminders.save(session, locked, series, reworded=reworded)
     await doses.record(session, ids, change, series.reminder_id, reason_ct)
     for reason, keys in closed(locked.series, series).items():
-        await reminder_notices.withdraw(session, [ids[key] for key in keys], reason)
+        gone = [ids[key] for key in keys]
+        await reminder_notices.withdraw(session, gone, reason)
+        for occurrence_id in gone:
+            live.say(session, locked.members, Name.NOTIFICATION_WITHDRAWN, occurrence_id=occurrence_id)
     if series != locked.series:
         await outbox.ring_reminder(session, series.household_id, series.reminder_id, series.user_id)
 

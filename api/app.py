@@ -12,6 +12,7 @@ from api import errors, openapi
 from api.dispatch import mount
 from api.middleware.envelope import Envelope
 from api.middleware.limits import Limits
+from api.realtime import Realtime
 from api.routes import ALL, codec, docs
 from api.services import open_services
 from core.settings import Settings
@@ -37,9 +38,11 @@ class _Docs(TypedDict):
 def create_app(settings: Settings, *, access_log: bool = False) -> FastAPI:
     """The application. It starts, and answers 503 where it must, while Postgres, Redis or Temporal are away."""
 
+    realtime = Realtime(settings)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+        async with open_services(settings) as services, realtime.serving(services):
             app.state.services = services
             yield
 
@@ -49,7 +52,7 @@ def create_app(settings: Settings, *, access_log: bool = False) -> FastAPI:
     app = FastAPI(
         title="Petfolio", version="1", lifespan=lifespan, redirect_slashes=False, telemetry=telemetry, **documents
     )
-    app.state.settings = settings
+    app.state.settings, app.state.realtime = settings, realtime
     routers: list[APIRouter] = [*ALL]
     if settings.api.docs:
         routers.append(docs.docs_router())
@@ -70,4 +73,5 @@ def create_app(settings: Settings, *, access_log: bool = False) -> FastAPI:
             allow_credentials=True,
             max_age=600,
         )
+    app.add_middleware(realtime.middleware)
     return app

@@ -15,7 +15,7 @@ from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
 from api.identity import ClientDep, Identity, IdentityDep
-from api.rate_limit import Policy
+from api.rate_limit import Policy, RateLimitState
 from api.tokens import LEEWAY, Caller, TokenRefused
 from core.redis import Redis, RedisAway
 from models.queries import sessions
@@ -34,18 +34,23 @@ class _CurrentUser(SecurityBase):
 
     async def __call__(self, request: Request) -> Caller:
         """The caller. Raises `TokenRefused` (401), `TooManyRequests` (429)."""
-        identity: Identity = request.app.state.services.identity
-        caller = identity.tokens.verify(_bearer(request.scope))
-        key = session_key(caller.user_id, caller.session_id)
-        known, limit = await identity.limiter.hit_with_session(caller.user_id, key)
-        request.state.rate_limit = limit
-        if known == _REVOKED:
-            raise TokenRefused("The session has ended.")
-        if not limit.allowed:
-            raise limit.refusal()
-        if known != _OK:
-            await _ask_postgres(identity, caller, key)
+        caller, request.state.rate_limit = await admit(request.app.state.services.identity, _bearer(request.scope))
+        if not request.state.rate_limit.allowed:
+            raise request.state.rate_limit.refusal()
         return caller
+
+
+async def admit(identity: Identity, token: str) -> tuple[Caller, RateLimitState]:
+    """Whose token it is, of a session that still lives, and where they stand with their limit (not asked further when
+    it is used up). Raises `TokenRefused`."""
+    caller = identity.tokens.verify(token)
+    key = session_key(caller.user_id, caller.session_id)
+    known, limit = await identity.limiter.hit_with_session(caller.user_id, key)
+    if known == _REVOKED:
+        raise TokenRefused("The session has ended.")
+    if known != _OK and limit.allowed:
+        await _ask_postgres(identity, caller, key)
+    return caller, limit
 
 
 current_user = _CurrentUser()

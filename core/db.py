@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import asyncpg
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
 
 from core.errors import Unavailable
 from core.read_pool import ReadPool
@@ -57,7 +58,11 @@ class Database:
     def __init__(self, engine: AsyncEngine, reads: ReadPool) -> None:
         self.engine = engine
         self.reads = reads
-        self.sessions: SessionFactory = async_sessionmaker(engine, expire_on_commit=False)
+        self.session_class = type("PetfolioSession", (Session,), {})
+        """Of this database alone: what is to follow its commits listens here (`core.live`)."""
+        self.sessions: SessionFactory = async_sessionmaker(
+            engine, expire_on_commit=False, sync_session_class=self.session_class
+        )
 
 
 @asynccontextmanager

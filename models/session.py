@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -35,6 +36,8 @@ class Session(Identified, table=True):
     absolute_expires_at: datetime = timestamptz()
     revoked_at: datetime | None = timestamptz(default=None)
     revoke_reason: str | None = words(default=None)
+
+    __table_args__ = (Index("ix_sessions_revoked", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),)
 
 
 class RetiredRefresh(SQLModel, table=True):

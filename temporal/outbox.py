@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from core import live
 from core.ids import new_id
 from models.outbox import Outbox
 from temporal import ids
@@ -63,6 +64,13 @@ async def ring_reminder(session: AsyncSession, household_id: UUID, reminder_id: 
         args=reminder.bell_args(household_id, reminder_id),
         user_id=user_id,
     )
+    if user_id is not None:
+        say_workflow(session, (user_id,), ids.reminder(household_id, reminder_id), "reminder")
+
+
+def say_workflow(session: AsyncSession, people: Iterable[UUID], workflow_id: str, kind: str) -> None:
+    """Screens hear that what `GET /workflows/{workflow_id}` answers has changed."""
+    live.say(session, people, live.Name.WORKFLOW_UPDATED, workflow_id=workflow_id, type=kind)
 
 
 async def enqueue(

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core import live
 from core.crypto import FieldCipher, Subject
 from core.ids import new_id
 from domain.notification import Category, Channel, Forbidden, forbidden
@@ -34,7 +35,7 @@ _CLAIM = text(
        shown AS (
            INSERT INTO notifications (id, user_id, delivery_id)
            SELECT :notification_id, :user_id, c.id FROM claimed c WHERE c.channel = 'in_app' AND c.state = 'sent')
-       SELECT id FROM claimed WHERE state = 'planned'"""
+       SELECT id, channel, state FROM claimed"""
 )
 
 
@@ -76,7 +77,11 @@ async def claim(session: AsyncSession, cipher: FieldCipher, notice: Notice) -> l
         "reasons": [reason for _, reason in born],
         "notification_id": new_id(),
     }
-    return list((await session.execute(_CLAIM, values)).scalars())
+    claimed = (await session.execute(_CLAIM, values)).all()
+    if any(row.channel == Channel.IN_APP and row.state == DeliveryState.SENT for row in claimed):
+        said = {"notification_id": values["notification_id"]}
+        live.say(session, (notice.user_id,), live.Name.NOTIFICATION_CREATED, **said)
+    return [row.id for row in claimed if row.state == DeliveryState.PLANNED]
 
 
 def _born(channel: Channel, refused: Forbidden | None) -> tuple[DeliveryState, str | None]:

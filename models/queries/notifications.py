@@ -8,7 +8,9 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core import live
 from core.db import Database, raw_connection
+from core.live import Name
 from domain.reminder_steps import LEAD
 
 UNREAD_SHOWN: Final = 100
@@ -38,11 +40,11 @@ PAGE = f"{_LINE} AND ($2::uuid IS NULL OR n.id < $2) ORDER BY n.id DESC LIMIT $3
 _UNREAD = f"SELECT count(*) FROM (SELECT {_SHOWN} AND n.read_at IS NULL LIMIT {UNREAD_SHOWN}) unread"  # noqa: S608 - our own words
 _READ = text(
     """UPDATE notifications SET read_at = clock_timestamp()
-        WHERE id = :id AND user_id = :user_id AND read_at IS NULL"""
+        WHERE id = :id AND user_id = :user_id AND read_at IS NULL RETURNING id"""
 )
 _READ_ALL = text(
     """UPDATE notifications SET read_at = clock_timestamp()
-        WHERE user_id = :user_id AND read_at IS NULL AND (CAST(:up_to AS uuid) IS NULL OR id <= :up_to)"""
+        WHERE user_id = :user_id AND read_at IS NULL AND (CAST(:up_to AS uuid) IS NULL OR id <= :up_to) RETURNING id"""
 )
 
 
@@ -59,11 +61,14 @@ async def unread(db: Database, user_id: UUID) -> int:
 
 async def read(session: AsyncSession, user_id: UUID, notification_id: UUID) -> asyncpg.Record | None:
     """Mark it as read, once; answers the line as it is now. None: this person sees no such line."""
-    await session.execute(_READ, {"id": notification_id, "user_id": user_id})
+    if (await session.execute(_READ, {"id": notification_id, "user_id": user_id})).one_or_none() is not None:
+        live.say(session, (user_id,), Name.NOTIFICATION_READ, notification_id=notification_id)
     return await (await raw_connection(session)).fetchrow(_ONE, user_id, notification_id)
 
 
 async def read_all(session: AsyncSession, user_id: UUID, up_to: UUID | None) -> int:
     """Mark as read what there is up to a line; answers how many are still unread."""
-    await session.execute(_READ_ALL, {"user_id": user_id, "up_to": up_to})
+    last = (await session.execute(_READ_ALL, {"user_id": user_id, "up_to": up_to})).scalars().all()
+    if last:
+        live.say(session, (user_id,), Name.NOTIFICATION_READ, up_to=max(last))
     return int(await (await raw_connection(session)).fetchval(_UNREAD, user_id))

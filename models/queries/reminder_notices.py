@@ -15,7 +15,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row, RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core import live
 from core.ids import new_id
+from core.live import Name
 from domain import reminder_delivery
 from domain.escalation import DIGEST
 from domain.reminder_series import Notice, Occurrence, ReminderClass, ReminderState, grace_of
@@ -55,7 +57,7 @@ _CLAIM = text(
              FROM claimed c
              JOIN unnest(CAST(:ids AS uuid[]), CAST(:notifications AS uuid[])) AS t (id, notification_id) ON t.id = c.id
             WHERE c.channel = 'in_app' AND c.state = 'sent')
-       SELECT id, state FROM claimed"""  # noqa: S608 - our own words
+       SELECT id, user_id, channel, state FROM claimed"""  # noqa: S608 - our own words
 )
 _UNSENT = text(
     f"""SELECT d.id FROM deliveries d
@@ -212,15 +214,21 @@ async def tell_undelivered(session: AsyncSession, leased: Leased) -> None:
 async def _insert(session: AsyncSession, rows: _Rows, **what: object) -> Sequence[Row[Any]]:
     if not rows:
         return ()
+    lines = {new_id(): new_id() for _ in rows}
     values = {
-        "ids": [new_id() for _ in rows],
-        "notifications": [new_id() for _ in rows],
+        "ids": list(lines),
+        "notifications": list(lines.values()),
         "people": [person for person, _ in rows],
         "channels": [channel for _, channel in rows],
         "states": [state for state, _ in rows.values()],
         "reasons": [reason for _, reason in rows.values()],
     }
-    return (await session.execute(_CLAIM, values | what)).all()
+    found = (await session.execute(_CLAIM, values | what)).all()
+    for row in found:
+        if row.channel == Channel.IN_APP and row.state == DeliveryState.SENT:
+            said = {"notification_id": lines[row.id], "occurrence_id": what["occurrence_id"]}
+            live.say(session, (row.user_id,), Name.NOTIFICATION_CREATED, **said)
+    return found
 
 
 def _rows(locked: Locked, notice: Notice, *, late: bool) -> _Rows:

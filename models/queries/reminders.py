@@ -16,7 +16,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core import live
 from core.ids import new_id
+from core.live import Name
 from domain.escalation import Who
 from domain.recurrence import Schedule, TzMode
 from domain.reminder_series import (
@@ -90,6 +92,8 @@ _LOAD = text(
         ORDER BY o.seq"""  # noqa: S608 - our own names
 ).columns(schedule=JSONB, notification_methods=JSONB, lead_minutes=JSONB, steps=JSONB, last_given=JSONB)
 _OCCURRENCE_COLUMNS: Final = tuple(field.name for field in fields(Occurrence))
+_SHOWN: Final = ("state", "late", "instant", "notice_at", "notified_at", "snooze_count", "acknowledged_at")
+"""What somebody who looks at an occurrence sees change."""
 _LASTING: Final = frozenset({"key", "seq", "schedule_version", "nominal"})
 _CHANGING: Final = tuple(name for name in _OCCURRENCE_COLUMNS if name not in _LASTING)
 _SAME_NAMES: Final = tuple(name for name in _OCCURRENCE_COLUMNS if name not in {"state", "schedule_version"})
@@ -258,7 +262,24 @@ async def save(session: AsyncSession, before: Locked, after: Series, *, reworded
     if bump or changed or added or gone:
         rows = {"changed": _documents(changed, ids), "added": _documents(added, ids), "gone": gone}
         await session.execute(_SAVE, {"id": after.reminder_id, "bump": int(bump), **rows, **_row(after)})
+        _say_changes(session, before, after, ids)
     return ids
+
+
+def _say_changes(session: AsyncSession, before: Locked, after: Series, ids: Mapping[str, UUID]) -> None:
+    """Everybody in the household hears what became of the occurrences."""
+    known = {o.key: o for o in before.series.occurrences}
+    for o in after.occurrences:
+        was = known.get(o.key)
+        if was is None or any(getattr(was, name) != getattr(o, name) for name in _SHOWN):
+            live.say(
+                session,
+                before.members,
+                Name.OCCURRENCE_UPDATED if was and was.state == o.state else Name(f"occurrence.{o.state}"),
+                occurrence_id=ids[o.key],
+                reminder_id=after.reminder_id,
+                state=o.state,
+            )
 
 
 async def _load(session: AsyncSession, reminder_id: UUID, occurrence_id: UUID | None = None) -> Locked | None:

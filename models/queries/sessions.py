@@ -1,7 +1,7 @@
 """Device sessions and their refresh chains. Whoever changes a session holds its row lock (§4.1)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Select, Update, and_, func, or_, select, update
@@ -18,6 +18,8 @@ _IS_LIVE = """
      WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL
        AND s.epoch = u.token_epoch AND u.state = 'active'"""
 
+_ENDED_LATELY = "SELECT id FROM sessions WHERE revoked_at > clock_timestamp() - $1::interval"
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -31,6 +33,11 @@ class Standing:
 async def is_live(reads: ReadPool, session_id: UUID, user_id: UUID) -> bool:
     """Whether this session of this user still counts: not revoked, of the current epoch, its user active."""
     return await reads.fetchval(_IS_LIVE, session_id, user_id) is True
+
+
+async def ended_lately(reads: ReadPool, seconds: float) -> list[UUID]:
+    """Sessions that were revoked within so many seconds."""
+    return [row["id"] for row in await reads.fetch(_ENDED_LATELY, timedelta(seconds=seconds))]
 
 
 async def lock_by_token(session: AsyncSession, token_hash: bytes) -> Session | None:

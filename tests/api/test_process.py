@@ -32,7 +32,7 @@ async def api_server(settings: Settings, **env: str) -> AsyncIterator[tuple[Proc
     )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            await until(lambda: answers(client, "/healthz", 200), seconds=90)
+            await until(lambda: answers(client, "/healthz", 200), seconds=90, alive=process)
             yield process, client
     finally:
         if process.returncode is None:

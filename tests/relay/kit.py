@@ -75,10 +75,13 @@ async def running(relay: Relay) -> AsyncIterator[None]:
         await asyncio.wait_for(task, 15)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
-    """Wait for something to become true."""
+async def until(
+    condition: Callable[[], Awaitable[bool]], seconds: float = 60, *, alive: asyncio.subprocess.Process | None = None
+) -> None:
+    """Wait for something to become true, as long as the process that is to bring it about is `alive`."""
     limit = time.monotonic() + seconds
     while not await condition():
+        assert alive is None or alive.returncode is None, f"the process ended with {alive.returncode}"
         assert time.monotonic() < limit, "it did not happen in time"
         await asyncio.sleep(0.02)
 

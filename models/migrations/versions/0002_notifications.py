@@ -292,6 +292,14 @@ def index_what_grows() -> None:
         postgresql_concurrently=True,
     )
     op.create_index(
+        "ix_sessions_revoked",
+        "sessions",
+        ["revoked_at"],
+        unique=False,
+        postgresql_where=sa.text("revoked_at IS NOT NULL"),
+        postgresql_concurrently=True,
+    )
+    op.create_index(
         "ix_occurrences_coming",
         "occurrences",
         ["instant"],
