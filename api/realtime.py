@@ -26,7 +26,7 @@ from core import live
 from core.db import AWAY
 from core.errors import PetfolioError, TooManyRequests
 from core.logging import logger
-from core.redis import RedisAway
+from core.redis import Redis, RedisAway
 from core.settings import Settings
 from models.queries import sessions
 
@@ -85,7 +85,9 @@ class Realtime:
     """The Socket.IO server of one api process: an ASGI middleware that answers below `/socket.io/`."""
 
     def __init__(self, settings: Settings) -> None:
-        manager = LiveManager(settings.redis_url.get_secret_value(), channel=live.CHANNEL)
+        redis_url = settings.redis_url.get_secret_value()
+        self._redis = Redis(redis_url, call_seconds=live.CALL_SECONDS)
+        manager = LiveManager(redis_url, channel=live.CHANNEL)
         self._server = socketio.AsyncServer(
             async_mode="asgi",
             client_manager=manager,
@@ -123,11 +125,12 @@ class Realtime:
             watch.cancel()
             await self.close()
             await self._server.shutdown()
+            await self._redis.close()
 
     async def close(self) -> None:
         """End every connection; clients try again elsewhere."""
         for transport in tuple(self._server.eio.sockets):
-            await self._server.eio.disconnect(transport)
+            await self._end(transport)
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         services = self._services
@@ -145,7 +148,7 @@ class Realtime:
         # First the room, then the stream: what happens in between comes twice rather than never.
         await self._server.enter_room(sid, live.room_of(caller.user_id))
         last = given.get("last_event_id")
-        self._server.start_background_task(self._greet, services, sid, caller, last if isinstance(last, str) else None)
+        self._server.start_background_task(self._greet, sid, caller, last if isinstance(last, str) else None)
 
     async def _admitted(self, services: Services, token: object) -> Caller:
         if not isinstance(token, str) or not token.isascii() or len(token) > _LONGEST_TOKEN:
@@ -162,9 +165,9 @@ class Realtime:
             raise Refused("unavailable", {"code": "unavailable"}) from None
         return caller
 
-    async def _greet(self, services: Services, sid: str, caller: Caller, last_event_id: str | None) -> None:
+    async def _greet(self, sid: str, caller: Caller, last_event_id: str | None) -> None:
         try:
-            standing = await live.standing(services.redis, caller.user_id, last_event_id)
+            standing = await live.standing(self._redis, caller.user_id, last_event_id)
         except RedisAway:
             standing = live.Standing(None, [], complete=False)
         await self._server.emit(live.READY, asdict(standing), to=sid, ignore_queue=True)
@@ -214,9 +217,16 @@ class Realtime:
                 self._forget(sid)
                 await self._server.manager.disconnect(sid, "/", ignore_queue=True)
             elif now - connection.since > LONGEST_SECONDS:
-                await self._server.eio.disconnect(connection.transport)
+                await self._end(connection.transport)
         known = {connection.transport for connection in self._connections.values()}
         self._anonymous = {sid: self._anonymous.get(sid, now) for sid in tuple(open_now) if sid not in known}
         for transport, since in self._anonymous.items():
             if now - since > ANONYMOUS_SECONDS:
-                await self._server.eio.disconnect(transport)
+                await self._end(transport)
+
+    async def _end(self, transport: str) -> None:
+        """Close a transport, whatever its client does: `AsyncServer.disconnect` would wait for it to read."""
+        socket = self._server.eio.sockets.pop(transport, None)
+        if socket is not None:
+            await socket.close(wait=False)
+            await socket.queue.put(None)  # ends the writer, and with it the WebSocket (engineio/async_socket.py)

@@ -53,9 +53,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """
     provider, secret_store = open_keys(settings)
     secrets = await load_secrets(secret_store)
-    redis = Redis(settings.redis_url.get_secret_value())
+    redis_url = settings.redis_url.get_secret_value()
+    redis = Redis(redis_url)
     try:
-        async with connect(settings, API_POOL) as db, publishing(redis, db.session_class):
+        async with connect(settings, API_POOL) as db, publishing(redis_url, db.session_class):
             keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
             with build_identity(settings, db, redis, keys, secrets) as identity:
                 yield Services(

@@ -28,6 +28,7 @@ CHANNEL: Final = "petfolio:live"
 LENGTH: Final = 100
 """Events a person's stream keeps; who missed more fetches anew."""
 KEPT_SECONDS: Final = 24 * 3600
+CALL_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 0.5
 CLOSE_SECONDS: Final = 1.0
 _SAID: Final = "live"
@@ -160,15 +161,20 @@ class Live:
 
 
 @asynccontextmanager
-async def publishing(redis: Redis, sessions: type[Session]) -> AsyncIterator[Live]:
-    """Publish what is said in sessions of this class, after each commit."""
+async def publishing(redis_url: str, sessions: type[Session]) -> AsyncIterator[None]:
+    """Publish what is said in sessions of this class, after each commit.
+
+    On a connection of its own, more patient than that of requests: an event that comes late breaks no stream.
+    """
+    redis = Redis(redis_url, call_seconds=CALL_SECONDS)
     live = Live(redis)
     sqlalchemy_event.listen(sessions, "after_commit", live.committed)
     try:
-        yield live
+        yield
     finally:
         sqlalchemy_event.remove(sessions, "after_commit", live.committed)
         await live.close()
+        await redis.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from core.crypto import FieldCipher
 from core.db import WORKER_POOL, Database
 from core.db import connect as connect_database
 from core.live import publishing
-from core.redis import Redis
 from core.settings import Settings
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import ApplicationSecrets, load_secrets
@@ -48,23 +47,19 @@ async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool =
     """Open everything lazily: neither Postgres nor Temporal must be there yet. Raises `SecretMissing` before setup."""
     provider, secret_store = open_keys(settings)
     secrets = await load_secrets(secret_store)
-    redis = Redis(settings.redis_url.get_secret_value())
-    try:
-        async with connect_database(settings, WORKER_POOL) as db, publishing(redis, db.session_class):
-            cache_seconds = min(KEY_CACHE_SECONDS, settings.keys.cache_seconds)
-            keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=cache_seconds)
-            shared = plugin(keys, interceptors=interceptors(traced=traced))
-            with closing(open_ses(settings)) as email, closing(open_sns(settings)) as sms:
-                yield Parts(
-                    settings=settings,
-                    db=db,
-                    keys=keys,
-                    cipher=FieldCipher(keys),
-                    secrets=secrets,
-                    plugin=shared,
-                    email=email,
-                    sms=sms,
-                    temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
-                )
-    finally:
-        await redis.close()
+    redis_url = settings.redis_url.get_secret_value()
+    async with connect_database(settings, WORKER_POOL) as db, publishing(redis_url, db.session_class):
+        keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=min(KEY_CACHE_SECONDS, settings.keys.cache_seconds))
+        shared = plugin(keys, interceptors=interceptors(traced=traced))
+        with closing(open_ses(settings)) as email, closing(open_sns(settings)) as sms:
+            yield Parts(
+                settings=settings,
+                db=db,
+                keys=keys,
+                cipher=FieldCipher(keys),
+                secrets=secrets,
+                plugin=shared,
+                email=email,
+                sms=sms,
+                temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
+            )

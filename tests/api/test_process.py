@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -17,12 +18,17 @@ from tests.api.signing_in import Api, Person
 from tests.relay.kit import environment, until
 
 Process = asyncio.subprocess.Process
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+OURS = range(22_200 + 25 * (WORKER % 4), 22_225 + 25 * (WORKER % 4))
+"""Ports of this process: a free one is another worker's a moment later."""
 
 
 @asynccontextmanager
-async def api_server(settings: Settings, **env: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
+async def api_server(
+    settings: Settings, port: int | None = None, **env: str
+) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
     """The process, answering, and somebody who talks to it."""
-    port = next(port for port in range(22_250, 22_299) if ports.is_free(port))
+    port = port or next(port for port in OURS if ports.is_free(port))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.node import install, node
+from tests.live import asyncapi
 
 HERE = Path(__file__).parent
 Said = dict[str, Any]
 
 
 class Browser:
-    """Says what its clients saw, in order; each line is waited for once."""
+    """Says what its clients saw, in order; each line is waited for once. Events are as `docs/asyncapi.yaml` says."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -55,7 +56,10 @@ class Browser:
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         assert line, "the client has ended"
-        self._seen.append(json.loads(line))
+        said = json.loads(line)
+        if "event" in said:
+            asyncapi.check(said["event"], said["data"])
+        self._seen.append(said)
 
 
 @asynccontextmanager

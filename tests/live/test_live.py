@@ -65,7 +65,10 @@ async def publish(redis: Redis, user_id: UUID, count: int = 1) -> list[UUID]:
     """Events about made-up occurrences; answers their ids in order."""
     ids = [new_id() for _ in range(count)]
     publisher = Live(redis)
-    publisher.publish(Event(user_id, Name.OCCURRENCE_DUE, {"occurrence_id": each}) for each in ids)
+    publisher.publish(
+        Event(user_id, Name.OCCURRENCE_DUE, {"occurrence_id": each, "reminder_id": each, "state": "due"})
+        for each in ids
+    )
     assert publisher._task is not None
     await publisher._task
     return ids
