@@ -5,23 +5,19 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
+from activities.pusher import ChannelPending, Pusher
 from domain import sms
 from integrations.notify import words
 from integrations.notify.protocol import Channel as MessageChannel
-from integrations.notify.protocol import Message, ProviderRefused, Receipt
+from integrations.notify.protocol import Message, Receipt
 from integrations.notify.words import ReminderWords
 from models.notification import Channel
 
 
-class ChannelPending(ProviderRefused):
-    """A channel that this installation does not speak."""
-
-    code = "pending_channel"
-
-
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a person is reached on a channel: an e-mail address, or a phone number in E.164."""
+    """Where a person is reached on a channel: an e-mail address, a phone number in E.164, or the id of the person whose
+    devices are meant."""
 
     channel: Channel
     to: str = field(repr=False)
@@ -38,11 +34,13 @@ class Notifier(Protocol):
 class Courier:
     """Speaks the channels it is given; the others are refused as pending."""
 
-    def __init__(self, channels: Mapping[Channel, MessageChannel]) -> None:
-        self._channels = channels
+    def __init__(self, channels: Mapping[Channel, MessageChannel], pusher: Pusher) -> None:
+        self._channels, self._pusher = channels, pusher
 
     async def send_reminder(self, notice: ReminderWords, address: Address, *, idempotency_key: UUID) -> Receipt:
         """See `Notifier`."""
+        if address.channel is Channel.PUSH:
+            return await self._pusher.push(notice, idempotency_key)
         channel = self._channels.get(address.channel)
         if channel is None:
             raise ChannelPending(f"{address.channel} is not spoken here")

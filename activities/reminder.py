@@ -224,7 +224,8 @@ class ReminderActivities:
                 await deliveries.settle(
                     session, each.id, state, provider_id=provider_id, reason=reason, folded_into=folded_into
                 )
-            if state is DeliveryState.FAILED or reason == TOO_LATE:
+            told = each.step.startswith(WITHDRAWN)  # what could not be taken back is no news
+            if not told and (state is DeliveryState.FAILED or reason == TOO_LATE):
                 async with self.sessions.begin() as session:
                     await reminder_notices.tell_undelivered(session, each)
         return True

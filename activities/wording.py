@@ -90,6 +90,8 @@ class ReminderWording:
         if leased.channel is Channel.SMS:
             phone = await self.cipher.open_optional("users.phone_ct", leased.user_id, leased.phone_ct)
             return Address(leased.channel, e164(phone or ""))
+        if leased.channel is Channel.PUSH:
+            return Address(leased.channel, str(leased.user_id))
         return Address(leased.channel, await self.cipher.open("users.email_ct", leased.user_id, leased.email_ct))
 
 

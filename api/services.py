@@ -19,7 +19,7 @@ from core.redis import Redis
 from core.settings import Settings
 from core.unsubscribe import Unsubscriber
 from integrations.keys.factory import open_keys
-from integrations.keys.secrets import load_secrets
+from integrations.keys.secrets import load_secrets, public_point
 from integrations.keys.store import KeyStore
 from models.queries.keys import KeyTable
 from temporal.gateway import Gateway, open_gateway
@@ -38,11 +38,17 @@ class Services:
     identity: Identity
     gateway: Gateway
     unsubscriber: Unsubscriber
+    vapid_key: str
+    _device_key: bytes = field(repr=False)
     _chip_key: bytes = field(repr=False)
 
     def chip_index(self, code: str) -> bytes:
         """What `microchips.code_bidx` holds: a clash is found without showing the number."""
         return hmac.digest(self._chip_key, code.encode(), hashlib.sha256)
+
+    def device_index(self, token: str) -> bytes:
+        """What `devices.token_bidx` holds: a device is known again without its token being readable."""
+        return hmac.digest(self._device_key, token.encode(), hashlib.sha256)
 
 
 @asynccontextmanager
@@ -69,6 +75,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     identity=identity,
                     gateway=await open_gateway(settings, keys),
                     unsubscriber=Unsubscriber(secrets.derive(unsubscribe.KEY_PURPOSE)),
+                    vapid_key=public_point(secrets.vapid),
+                    _device_key=secrets.derive("device-index"),
                     _chip_key=secrets.derive("microchip-index"),
                 )
     finally:

@@ -138,6 +138,16 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr | None = None
     ses_endpoint: str | None = None
     sns_endpoint: str | None = None
+    fcm_endpoint: str = "https://fcm.googleapis.com"
+    fcm_credentials: SecretStr | None = None
+    """The service account of the Firebase project, as JSON; unset: phones are not pushed to."""
+    web_push_services: tuple[str, ...] = (
+        "fcm.googleapis.com",
+        "push.services.mozilla.com",
+        "notify.windows.com",
+        "push.apple.com",
+    )
+    """Hosts that browsers' subscriptions may name (`domain/push.py`): Chrome, Firefox, Edge and Safari use these."""
 
     codec_token: SecretStr | None = None
     """Bearer token of the codec server; unset and not exempt = the codec server is off."""

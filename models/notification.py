@@ -135,6 +135,8 @@ class Device(Versioned, table=True):
     __tablename__ = "devices"
 
     user_id: UUID = Field(foreign_key="users.id", index=True)
+    session_id: UUID = Field(foreign_key="sessions.id", index=True, ondelete="CASCADE")
+    """Who registered it: signing out there is the end of messages to it."""
     kind: DeviceKind = words()
     token_ct: str = words()
     token_bidx: bytes = Field()

@@ -1,7 +1,7 @@
 """The composition root of the workers: what is opened once per process, and handed to activities and the relay."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
 from temporalio.client import Client
@@ -16,8 +16,12 @@ from core.settings import Settings
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import ApplicationSecrets, load_secrets
 from integrations.keys.store import KeyStore
+from integrations.notify.fcm import open_fcm
+from integrations.notify.protocol import PushChannel
 from integrations.notify.ses import SesChannel, open_ses
 from integrations.notify.sns import SnsChannel, open_sns
+from integrations.notify.webpush import open_webpush
+from models.notification import DeviceKind
 from models.queries.keys import KeyTable
 from temporal.client import connect as connect_temporal
 from temporal.client import plugin
@@ -40,6 +44,7 @@ class Parts:
     temporal: Client
     email: SesChannel
     sms: SnsChannel
+    push: Mapping[DeviceKind, PushChannel]
 
 
 @asynccontextmanager
@@ -51,7 +56,14 @@ async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool =
     async with connect_database(settings, WORKER_POOL) as db, publishing(redis_url, db.session_class):
         keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=min(KEY_CACHE_SECONDS, settings.keys.cache_seconds))
         shared = plugin(keys, interceptors=interceptors(traced=traced))
-        with closing(open_ses(settings)) as email, closing(open_sns(settings)) as sms:
+        async with AsyncExitStack() as stack:
+            email = stack.enter_context(closing(open_ses(settings)))
+            sms = stack.enter_context(closing(open_sns(settings)))
+            push: dict[DeviceKind, PushChannel] = {DeviceKind.WEBPUSH: open_webpush(settings, secrets)}
+            if (fcm := open_fcm(settings)) is not None:
+                push[DeviceKind.FCM] = fcm
+            for service in push.values():
+                stack.push_async_callback(service.close)
             yield Parts(
                 settings=settings,
                 db=db,
@@ -61,5 +73,6 @@ async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool =
                 plugin=shared,
                 email=email,
                 sms=sms,
+                push=push,
                 temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
             )

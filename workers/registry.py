@@ -12,6 +12,7 @@ from uuid import UUID
 from activities.courier import Courier
 from activities.digest import DigestActivities
 from activities.mail import MailActivities
+from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
 from activities.reminder import ReminderActivities
 from activities.wording import Links, ReminderWording
@@ -58,7 +59,10 @@ def activities(parts: Parts) -> Bound:
     reminders = ReminderActivities(
         parts.db.sessions,
         ReminderWording(parts.cipher, links),
-        Courier({Channel.EMAIL: parts.email, Channel.SMS: parts.sms}),
+        Courier(
+            {Channel.EMAIL: parts.email, Channel.SMS: parts.sms},
+            Pusher(parts.db.sessions, parts.cipher, parts.push),
+        ),
     )
     return {
         queues.CORE: (

@@ -16,6 +16,7 @@ from integrations.keys.store import KeyExists, KeyMissing, KeyStore
 
 ROOT = "application-root"
 SIGNING = "token-signing"
+VAPID = "web-push-vapid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class ApplicationSecrets:
 
     root: bytes = field(repr=False)
     signing: tuple[SigningKey, ...]
+    vapid: ECKey = field(repr=False)
+    """Who we are to browsers' push services (RFC 8292). Subscriptions are bound to it: it is never exchanged."""
 
     def derive(self, purpose: str) -> bytes:
         """A 32-byte key of its own for each purpose, e.g. `"blind-index"`, `"cursor"`."""
@@ -44,13 +47,15 @@ async def load_secrets(store: SecretStore) -> ApplicationSecrets:
     """Read what `ensure_secrets` made. Raises `SecretMissing`, `KeysUnavailable`."""
     root = base64.urlsafe_b64decode(await store.get(ROOT))
     document = json.loads(await store.get(SIGNING))
-    return ApplicationSecrets(root, tuple(_signing_key(entry) for entry in document["keys"]))
+    vapid = ECKey.import_key(json.loads(await store.get(VAPID)))
+    return ApplicationSecrets(root, tuple(_signing_key(entry) for entry in document["keys"]), vapid)
 
 
 async def ensure_secrets(store: SecretStore) -> None:
     """Make the secrets that are missing; running it again, or twice at once, changes nothing."""
     await store.create(ROOT, base64.urlsafe_b64encode(os.urandom(32)).decode())
     await store.create(SIGNING, json.dumps({"keys": [new_signing_entry(signs_from=0)]}))
+    await store.create(VAPID, json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True)))
 
 
 async def ensure_system_key(keys: KeyStore) -> None:
@@ -63,6 +68,13 @@ async def ensure_system_key(keys: KeyStore) -> None:
             await keys.create(SYSTEM)
         except KeyExists:
             return  # another setup run was quicker
+
+
+def public_point(key: ECKey) -> str:
+    """The key as browsers take it (`applicationServerKey`): the uncompressed point (SEC 1 §2.3.3), base64url."""
+    numbers = key.as_dict(private=False)
+    x, y = (base64.urlsafe_b64decode(f"{numbers[name]}=") for name in ("x", "y"))
+    return base64.urlsafe_b64encode(b"\x04" + x + y).rstrip(b"=").decode()
 
 
 def new_signing_entry(*, signs_from: int) -> dict[str, object]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from integrations.notify.protocol import Message, ProviderUnavailable, Receipt
+from integrations.notify.protocol import Message, ProviderUnavailable, Push, Receipt, TargetGone
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,32 @@ class MemoryChannel:
             self.drop_next -= 1
             raise ProviderUnavailable("told to lose the acknowledgement", ambiguous=True)
         return receipt
+
+
+@dataclass(slots=True)
+class MemoryPushChannel:
+    """`shown` is what each device shows now, by collapse key. `gone` devices have left, `away` ones cannot be reached
+    for as many calls as they are given."""
+
+    shown: dict[str, dict[str, Push]] = field(default_factory=dict)
+    pushes: list[tuple[str, Push]] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    away: dict[str, int] = field(default_factory=dict)
+    drop_next: int = 0
+
+    async def push(self, push: Push, target: str, *, idempotency_key: UUID) -> Receipt:
+        """As the protocol says."""
+        if target in self.gone:
+            raise TargetGone("told to be gone")
+        if self.away.get(target, 0):
+            self.away[target] -= 1
+            raise ProviderUnavailable("told to be away", retry_after=1)
+        self.pushes.append((target, push))
+        self.shown.setdefault(target, {})[push.collapse_key] = push
+        if self.drop_next:
+            self.drop_next -= 1
+            raise ProviderUnavailable("told to lose the acknowledgement", ambiguous=True)
+        return Receipt(str(idempotency_key))
+
+    async def close(self) -> None:
+        """Nothing to let go of."""

@@ -53,3 +53,39 @@ class Channel(Protocol):
     async def send(self, message: Message, *, idempotency_key: UUID) -> Receipt:
         """Hand the message over; the same key again is the same message."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """A message to the devices of one person: two lines and where they lead.
+
+    Of messages with the same `collapse_key` a device shows the newest only; `withdrawn` ones take the place of what is
+    shown without a sound. After `ttl_seconds` without a connection it is not delivered any more.
+    """
+
+    title: str = field(repr=False)
+    body: str = field(repr=False)
+    link: str
+    collapse_key: str
+    ttl_seconds: int
+    urgent: bool = False
+    withdrawn: bool = False
+
+
+class TargetGone(ProviderRefused):
+    """The device will never take a message again: the app was removed, or its registration has expired."""
+
+    code = "target_gone"
+
+
+class PushChannel(Protocol):
+    """A way to devices. Raises `TargetGone`, `ProviderRefused` and `ProviderUnavailable`, nothing else."""
+
+    async def push(self, push: Push, target: str, *, idempotency_key: UUID) -> Receipt:
+        """Hand it to the service of one device. The key travels with the message, so that a device can recognise a
+        second one whose acknowledgement was lost."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        ...

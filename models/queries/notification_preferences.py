@@ -17,6 +17,7 @@ from core.db import raw_connection
 from core.read_pool import ReadPool
 from domain.notification import MATRIX, Account, Category, Channel, Digest, DigestFrequency, Standing
 from domain.quiet_hours import QuietHours, Window
+from models.queries.devices import REACHABLE
 from models.user import UserState
 
 Cells = Mapping[tuple[str, str], bool]
@@ -32,7 +33,7 @@ _CHOSEN: Final = """u.timezone,
     ARRAY(SELECT q.ends FROM quiet_hours q WHERE q.user_id = u.id ORDER BY q.starts) AS ends"""
 STANDING: Final = f"""
 SELECT u.id, u.state, u.locale, u.email_verified_at IS NOT NULL AS verified, u.phone_ct IS NOT NULL AS has_phone,
-       EXISTS (SELECT FROM devices v WHERE v.user_id = u.id AND v.disabled_at IS NULL) AS has_device,
+       EXISTS (SELECT {REACHABLE} AND v.user_id = u.id) AS has_device,
        EXISTS (SELECT FROM mail_suppressions m WHERE m.address_hmac = :address_hmac) AS suppressed,
        ARRAY(SELECT e.purpose
                FROM (SELECT DISTINCT ON (c.purpose) c.purpose, c.action FROM consents c

@@ -1,7 +1,8 @@
 """A household with one person, a pet and reminders, as registration and the api leave them, and a memory channel."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,12 +25,13 @@ from integrations.keys.store import KeyStore
 from integrations.notify.protocol import Receipt
 from integrations.notify.words import ReminderWords
 from models.household import Household, Membership, Role
-from models.notification import Device, DeviceKind
+from models.notification import DeviceKind
 from models.pet import Pet
-from models.queries import reminders
+from models.queries import devices, reminders
 from models.queries.clock import database_now
 from models.queries.reminder_words import Telling, Words
 from models.queries.reminders import zone_in_force
+from models.session import Session
 from models.user import User
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
 
@@ -134,11 +136,33 @@ class Home:
             await reminders.create(session, series, Words(title_ct, None, telling))
         return reminder_id
 
-    async def add_device(self) -> None:
-        """A browser that takes push messages."""
-        device = Device(user_id=self.user_id, kind=DeviceKind.WEBPUSH, token_ct="sealed", token_bidx=new_id().bytes)
+    async def add_device(self, token: str = "token", kind: DeviceKind = DeviceKind.WEBPUSH) -> UUID:
+        """A device that takes push messages, registered by a session of its own, which is the answer."""
+        now, device_id = datetime.now(UTC), new_id()
+        signed_in = Session(
+            user_id=self.user_id,
+            epoch=1,
+            rt_hash=new_id().bytes,
+            auth_time=now,
+            amr=["pwd"],
+            last_seen=now,
+            idle_expires_at=now + timedelta(days=30),
+            absolute_expires_at=now + timedelta(days=90),
+        )
         async with self.db.sessions.begin() as session:
-            session.add(device)
+            session.add(signed_in)
+            await session.flush()
+            await devices.register(
+                session,
+                self.user_id,
+                signed_in.id,
+                kind,
+                device_id=device_id,
+                token_ct=await self.cipher.seal(Subject.user(self.user_id), "devices.token_ct", device_id, token),
+                token_bidx=hashlib.sha256(f"{self.user_id}{token}".encode()).digest(),
+                label_ct=None,
+            )
+        return signed_in.id
 
     async def act(
         self, reminder_id: UUID, make: Any, *, occurrence_id: UUID | None = None, at: datetime | None = None

@@ -69,6 +69,7 @@ def create_tables() -> None:
         ),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("session_id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("token_ct", sa.Text(), nullable=False),
         sa.Column("token_bidx", sa.LargeBinary(), nullable=False),
@@ -76,9 +77,13 @@ def create_tables() -> None:
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("disabled_reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["session_id"], ["sessions.id"], name=op.f("fk_devices_session_id_sessions"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_devices_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_devices")),
     )
+    op.create_index(op.f("ix_devices_session_id"), "devices", ["session_id"], unique=False)
     op.create_index(op.f("ix_devices_user_id"), "devices", ["user_id"], unique=False)
     op.create_index(
         "uq_devices_token", "devices", ["token_bidx"], unique=True, postgresql_where=sa.text("disabled_at IS NULL")

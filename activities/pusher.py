@@ -1,0 +1,123 @@
+"""A push message to every device of a person: reached is who has one device that took it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from core.crypto import CiphertextInvalid, FieldCipher
+from core.db import SessionFactory, single_statement
+from integrations.notify import words
+from integrations.notify.protocol import (
+    ProviderRefused,
+    ProviderUnavailable,
+    Push,
+    PushChannel,
+    Receipt,
+    TargetGone,
+)
+from integrations.notify.words import Kind, ReminderWords
+from models.notification import DeliveryEventKind, DeviceKind
+from models.queries import devices
+from models.queries.devices import Target
+
+_HOUR: Final = 3600
+
+
+class NoDevice(ProviderRefused):
+    """None of the person's devices can be reached."""
+
+    code = "no_device"
+
+
+class ChannelPending(ProviderRefused):
+    """A channel that this installation does not speak."""
+
+    code = "pending_channel"
+
+
+class Pusher:
+    """One service per kind of device."""
+
+    def __init__(
+        self, sessions: SessionFactory, cipher: FieldCipher, services: Mapping[DeviceKind, PushChannel]
+    ) -> None:
+        self._sessions, self._cipher, self._services = sessions, cipher, services
+
+    async def push(self, notice: ReminderWords, delivery_id: UUID) -> Receipt:
+        """Hand it to the devices that have not taken it yet, all at once.
+
+        Raises `NoDevice`, and `ProviderUnavailable` while no device took it. What is taken back is tried until every
+        device that showed it has taken it.
+        """
+        async with single_statement(self._sessions) as session:
+            targets = await devices.targets(session, delivery_id)
+        outcomes = await asyncio.gather(*(self._one(target, notice, delivery_id) for target in targets))
+        async with single_statement(self._sessions) as session:
+            reached = await devices.has_reached_one(session, delivery_id)
+        away = [outcome for outcome in outcomes if isinstance(outcome, ProviderUnavailable)]
+        if away and (not reached or notice.kind is Kind.WITHDRAWN):
+            raise _together(away)
+        if not reached and notice.kind is not Kind.WITHDRAWN:
+            raise NoDevice("no device took it")
+        receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
+        return receipts[0] if receipts else Receipt("")
+
+    async def _one(
+        self, target: Target, notice: ReminderWords, delivery_id: UUID
+    ) -> Receipt | ProviderRefused | ProviderUnavailable:
+        """Exceptions are answers here: what happens on one device is no reason to leave out another."""
+        outcome: Receipt | ProviderRefused | ProviderUnavailable
+        try:
+            token = await self._cipher.open("devices.token_ct", target.id, target.token_ct)
+            service = self._services.get(target.kind)
+            if service is None:
+                raise ChannelPending(f"{target.kind} is not spoken here")
+            outcome = await service.push(
+                _message(notice, target.occurrence_id or delivery_id), token, idempotency_key=delivery_id
+            )
+        except CiphertextInvalid:
+            outcome = TargetGone("the token does not open")
+        except (ProviderRefused, ProviderUnavailable) as error:
+            outcome = error
+        await self._record(target, delivery_id, outcome)
+        return outcome
+
+    async def _record(
+        self, target: Target, delivery_id: UUID, outcome: Receipt | ProviderRefused | ProviderUnavailable
+    ) -> None:
+        async with self._sessions.begin() as session:
+            match outcome:
+                case Receipt(provider_id):
+                    kind, code = DeliveryEventKind.ACCEPTED, None
+                    await devices.record(session, delivery_id, target.id, kind, provider_id=provider_id)
+                case ProviderRefused():
+                    kind, code = DeliveryEventKind.REFUSED, outcome.problem_code
+                    await devices.record(session, delivery_id, target.id, kind, code=code)
+                case ProviderUnavailable():
+                    kind, code = DeliveryEventKind.UNAVAILABLE, outcome.problem_code
+                    await devices.record(session, delivery_id, target.id, kind, code=code)
+            if isinstance(outcome, TargetGone):
+                await devices.disable(session, target.id, outcome.problem_code)
+
+
+def _message(notice: ReminderWords, about: UUID) -> Push:
+    shown = words.push(notice)
+    return Push(
+        title=shown.title,
+        body=shown.body,
+        link=notice.link,
+        collapse_key=str(about),
+        ttl_seconds=4 * _HOUR if notice.dose else 24 * _HOUR,
+        urgent=notice.dose,
+        withdrawn=notice.kind is Kind.WITHDRAWN,
+    )
+
+
+def _together(away: Sequence[ProviderUnavailable]) -> ProviderUnavailable:
+    asked = [each.retry_after for each in away if each.retry_after is not None]
+    return ProviderUnavailable(
+        "no push service took it",
+        retry_after=max(asked, default=None),
+        ambiguous=any(each.ambiguous for each in away),
+    )
