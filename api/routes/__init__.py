@@ -20,6 +20,7 @@ from api.routes import (
     users,
     workflows,
 )
+from api.webhooks import ses
 
 ALL = (
     auth.router,
@@ -41,6 +42,7 @@ ALL = (
     feeds.router,
     feeds.public,
     workflows.router,
+    ses.router,
     health.router,
     codec.router,
 )
