@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
-from domain.mail_feedback import CONSEQUENCES, Consequence, Suppression, Verdict
+from core.read_pool import ReadPool
+from domain.mail_feedback import CONSEQUENCES, Consequence, Verdict
 from models.notification import DeliveryState
 from models.queries import reminder_notices
 from models.queries.deliveries import ACKNOWLEDGEMENT_LOST
@@ -46,12 +48,11 @@ _SUPPRESS = text(
        ON CONFLICT (address_hmac) DO UPDATE SET reason = EXCLUDED.reason, at = clock_timestamp()
              WHERE EXCLUDED.reason = 'complaint' AND mail_suppressions.reason <> 'complaint'"""
 )
-_SUPPRESSION = text(
-    """SELECT m.reason FROM users u JOIN mail_suppressions m ON m.address_hmac = u.email_bidx WHERE u.id = :user_id"""
-)
+_SUPPRESSION = """
+SELECT m.reason, m.at FROM users u JOIN mail_suppressions m ON m.address_hmac = u.email_bidx WHERE u.id = $1"""
 _LIFT = text(
     """DELETE FROM mail_suppressions m USING users u
-        WHERE u.id = :user_id AND m.address_hmac = u.email_bidx AND m.reason = 'bounce'"""
+        WHERE u.id = :user_id AND m.address_hmac = u.email_bidx AND m.reason = 'bounce' RETURNING m.reason"""
 )
 
 
@@ -104,12 +105,11 @@ async def _change(session: AsyncSession, delivery_id: UUID, what: Consequence, r
         await reminder_notices.fail_folded(session, delivery_id, what.reason)
 
 
-async def suppression(session: AsyncSession, user_id: UUID) -> Suppression | None:
-    """Why this person's present address gets no mail that could be switched off; None: it does."""
-    reason = (await session.execute(_SUPPRESSION, {"user_id": user_id})).scalar_one_or_none()
-    return Suppression(reason) if reason else None
+async def suppression(reads: ReadPool, user_id: UUID) -> asyncpg.Record | None:
+    """Why (`Suppression`) and since when this person's present address gets no bulk mail; None: it does."""
+    return await reads.fetchrow(_SUPPRESSION, user_id)
 
 
-async def lift(session: AsyncSession, user_id: UUID) -> None:
-    """The person's address works again. What they complained about stays."""
-    await session.execute(_LIFT, {"user_id": user_id})
+async def lift(session: AsyncSession, user_id: UUID) -> bool:
+    """The person's address takes mail again; answers whether it had bounced. A complaint stays."""
+    return (await session.execute(_LIFT, {"user_id": user_id})).first() is not None

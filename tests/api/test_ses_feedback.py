@@ -16,13 +16,15 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from api.schemas.notifications import SuppressionOut
 from core.db import Database
 from core.ids import new_id
 from core.settings import FeedbackSettings, Settings
 from infra.local.ses_events import Feedback, event
 from infra.local.sns_signing import Signer
 from integrations.notify.feedback.sns import SnsEndpoint
-from tests.api.signing_in import OPEN, Api, Person, api_process
+from models.session import MailTokenKind
+from tests.api.signing_in import OPEN, Api, Person, api_process, audit_of
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:petfolio-ses-events"
 CERTIFICATE = "http://127.0.0.1:1/certificate.pem"
@@ -298,6 +300,53 @@ class TestSilence:
         await self.notice(db, person, reminder, channel="in_app")
         await report(api, mail, "bounce")
         assert await self.lines(db, person) == []
+
+
+class TestTheWayOut:
+    async def test_its_owner_sees_it_and_says_that_the_address_works_again(
+        self, api: Api, db: Database, person: Person
+    ) -> None:
+        assert await self.shown(person) == (None, False)
+        await report(api, await sent(db, person), "bounce")
+        assert await self.shown(person) == ("bounce", True)
+        for _ in range(2):
+            assert (await person.request("DELETE", "/notifications/suppression")).status_code == 204
+        assert await self.shown(person) == (None, False)
+        assert [action for action, _ in await audit_of(api, person.email)].count("mail.unsuppress") == 1
+        await report(api, await sent(db, person), "bounce")
+        assert await self.shown(person) == ("bounce", True)
+
+    async def test_a_complaint_is_not_theirs_to_lift(self, api: Api, db: Database, person: Person) -> None:
+        await report(api, await sent(db, person), "complaint")
+        assert await self.shown(person) == ("complaint", False)
+        answer = await person.request("DELETE", "/notifications/suppression")
+        assert (answer.status_code, answer.json()["code"]) == (409, "complaint_stands")
+        assert await suppressed(db, person) == "complaint"
+
+    async def test_nobody_lifts_it_for_others(self, api: Api, db: Database, person: Person) -> None:
+        await report(api, await sent(db, person), "bounce")
+        stranger = await api.person()
+        assert (await stranger.request("DELETE", "/notifications/suppression")).status_code == 204
+        assert await suppressed(db, person) == "bounce"
+        assert (await api.delete("/notifications/suppression")).status_code == 401
+
+    @pytest.mark.parametrize(("reason", "left"), [("bounce", None), ("complaint", "complaint")])
+    async def test_an_address_that_is_confirmed_anew_has_shown_that_it_takes_mail(
+        self, api: Api, db: Database, reason: str, left: str | None
+    ) -> None:
+        email = f"{secrets.token_hex(6)}@example.test"
+        known_by = api.identity.blind_index(email)
+        await db.reads.execute("INSERT INTO mail_suppressions VALUES ($1, $2)", known_by, reason)
+        assert (await api.register(email)).status_code == 202
+        token = await api.mailed_token(email, MailTokenKind.VERIFY)
+        assert (await api.post("/auth/verify-email", {"token": token})).status_code == 204
+        query = "SELECT reason FROM mail_suppressions WHERE address_hmac = $1"
+        assert await db.reads.fetchval(query, known_by) == left
+
+    async def shown(self, person: Person) -> tuple[str | None, bool]:
+        answer = SuppressionOut.model_validate((await person.request("GET", "/notifications/suppression")).json())
+        assert (answer.reason is None) == (answer.since is None)
+        return answer.reason, answer.may_be_lifted
 
 
 class TestRefusals:
