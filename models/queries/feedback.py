@@ -6,6 +6,7 @@ message's id, so that a message counts as handled only when everything it caused
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -21,11 +22,11 @@ from models.queries.deliveries import ACKNOWLEDGEMENT_LOST
 
 # A receipt may be quicker than our own note of the provider's id, and after a lost acknowledgement there is none: our
 # header finds the delivery all the same.
-_LOCK = text(
-    """SELECT d.id FROM deliveries d
-        WHERE d.channel = 'email' AND (d.id = :delivery_id OR d.provider_id = :provider_id)
-        ORDER BY d.id = :delivery_id DESC LIMIT 1 FOR NO KEY UPDATE"""
-)
+LOCK: Final = """
+SELECT d.id FROM deliveries d
+ WHERE d.channel = 'email' AND (d.id = :delivery_id OR d.provider_id = :provider_id)
+ ORDER BY d.id = :delivery_id DESC LIMIT 1 FOR NO KEY UPDATE"""
+_LOCK = text(LOCK)
 _WRITE = text(
     """INSERT INTO delivery_events (id, delivery_id, kind, provider_id, code)
        SELECT :id, :delivery_id, :kind, :message_id, :code

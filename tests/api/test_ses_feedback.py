@@ -23,6 +23,8 @@ from core.settings import FeedbackSettings, Settings
 from infra.local.ses_events import Feedback, event
 from infra.local.sns_signing import Signer
 from integrations.notify.feedback.sns import SnsEndpoint
+from models.notification import DeliveryState
+from models.queries import deliveries, feedback
 from models.session import MailTokenKind
 from tests.api.signing_in import OPEN, Api, Person, api_process, audit_of
 
@@ -35,8 +37,8 @@ WEBHOOK = "/api/v1/webhooks/ses"
 @pytest.fixture(scope="module")
 def settings(settings: Settings) -> Settings:
     """The topic is configured."""
-    feedback = FeedbackSettings(topic_arn=TOPIC, local_certificate=CERTIFICATE)
-    return settings.model_copy(update={"rate_limits": OPEN, "feedback": feedback})
+    configured = FeedbackSettings(topic_arn=TOPIC, local_certificate=CERTIFICATE)
+    return settings.model_copy(update={"rate_limits": OPEN, "feedback": configured})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -209,6 +211,36 @@ async def test_our_header_finds_a_mail_whose_acknowledgement_was_lost_and_ends_i
     await report(api, mail, kind, headers=[{"name": "x-petfolio-delivery", "value": str(mail.id)}])
     row = await db.reads.fetchrow("SELECT state, provider_id, claimed_until FROM deliveries WHERE id = $1", mail.id)
     assert tuple(row) == (state, mail.provider_id, None)
+
+
+@pytest.mark.parametrize("outcome", [DeliveryState.SENT, DeliveryState.FAILED])
+async def test_a_report_that_was_quicker_than_our_own_note_is_not_overwritten_by_it(
+    api: Api, db: Database, person: Person, outcome: DeliveryState
+) -> None:
+    mail = await sent(db, person, "planned")
+    await report(api, mail, "bounce", headers=[{"name": "X-Petfolio-Delivery", "value": str(mail.id)}])
+    async with db.sessions.begin() as session:
+        await deliveries.settle(session, mail.id, outcome, provider_id=mail.provider_id)
+        await deliveries.release(session, mail.id, "provider_unavailable", ambiguous=True)
+    assert await mail.state() == ("failed", "bounced")
+    assert await mail.diary() == [("bounced", "Permanent/General")]
+
+
+async def test_a_mail_is_found_by_an_index_with_and_without_our_header(db: Database, person: Person) -> None:
+    await db.reads.execute(
+        """INSERT INTO deliveries (id, event_key, user_id, channel, step, template, state, provider_id, attempt)
+           SELECT gen_random_uuid(), 'many/' || n, $1, 'email', 'due', 'x', 'withdrawn', 'p' || n, 1
+             FROM generate_series(1, 20000) n""",
+        person.user_id,
+    )
+    await db.reads.execute("ANALYZE deliveries")
+    query = feedback.LOCK.replace(":delivery_id", "$1").replace(":provider_id", "$2")
+    async with db.reads.acquire() as connection, connection.transaction():
+        for mode in ("force_custom_plan", "force_generic_plan"):
+            await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+            for header in (None, new_id()):
+                plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}", header, "p7"))
+                assert "Seq Scan" not in plan, plan
 
 
 async def test_it_is_the_address_we_wrote_to_that_is_suppressed(api: Api, db: Database, person: Person) -> None:

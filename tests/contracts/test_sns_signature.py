@@ -254,6 +254,18 @@ class TestCertificates:
                 await endpoint.read(posted(SigningCertURL=url), NOW)
         assert len(amazon.asked) == 1
 
+    async def test_nor_do_they_keep_us_from_asking_again_for_a_known_one(
+        self, endpoint: SnsEndpoint, amazon: Amazon
+    ) -> None:
+        await endpoint.read(posted(), NOW)
+        fresh = NOW + timedelta(hours=25)
+        message = SIGNER.message(TOPIC, "news", at=fresh)
+        amazon.answer = lambda: httpx.Response(404)
+        made_up = message | {"SigningCertURL": f"{HOST}/SimpleNotificationService-{0:032x}.pem"}
+        assert await why(endpoint, json.dumps(made_up).encode(), fresh) == "certificate"
+        amazon.answer = lambda: httpx.Response(200, content=SIGNER.certificate)
+        await endpoint.read(json.dumps(message).encode(), fresh)
+
 
 class TestSubscribing:
     def confirmation(self, **changes: str) -> bytes:

@@ -13,7 +13,8 @@ from core.errors import PetfolioError, Unavailable
 
 KEPT: Final = timedelta(days=1)
 PAUSE: Final = timedelta(seconds=5)
-"""After an address that gave nothing: made-up addresses must not make us ask somebody else's server all the time."""
+"""After an address that gave nothing: made-up addresses must not make us ask somebody else's server all the time. One
+that has given a certificate before is always asked again."""
 _SLOWEST: Final = 5.0
 _LARGEST: Final = 16 * 1024
 _MOST: Final = 8
@@ -64,7 +65,7 @@ class Certificates:
         return known.key
 
     async def _learn(self, url: str, now: datetime) -> _Known:
-        if self._closed_until is not None and now < self._closed_until:
+        if url not in self._known and self._closed_until is not None and now < self._closed_until:
             raise CertificateAway
         self._closed_until = now + PAUSE  # unless it works
         known = _read(await self._fetch(url), now)
