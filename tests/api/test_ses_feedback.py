@@ -3,7 +3,6 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from api.schemas.notifications import SuppressionOut
+from api.services import Services
 from core.db import Database
 from core.ids import new_id
 from core.settings import FeedbackSettings, Settings
@@ -41,14 +41,29 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"rate_limits": OPEN, "feedback": configured})
 
 
-@pytest.fixture(scope="module", autouse=True)
-async def amazon(app: FastAPI) -> AsyncIterator[None]:
+class Amazon:
     """Where the certificate lies: the network is the one part that is not real here."""
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=SIGNER.certificate))
-    async with httpx.AsyncClient(transport=transport) as http:
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.asked: list[httpx.URL] = []
+        self.status = 200
+        self.listens_anew()
+
+    def listens_anew(self) -> None:
+        """As after a start of the api, when no certificate is known."""
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
         endpoint = SnsEndpoint(TOPIC, http, local_certificate=CERTIFICATE)
-        object.__setattr__(app.state.services, "mail_feedback", endpoint)
-        yield
+        object.__setattr__(self.services, "mail_feedback", endpoint)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url)
+        return httpx.Response(self.status, content=SIGNER.certificate)
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def amazon(app: FastAPI) -> Amazon:
+    return Amazon(app.state.services)
 
 
 @pytest.fixture
@@ -425,6 +440,44 @@ class TestRefusals:
     async def test_no_signed_event_however_strange_is_an_error_of_ours(self, api: Api, strange: Any) -> None:
         whole = json.loads(event("bounce", secrets.token_hex(8), "nobody@example.test")) | strange
         assert (await post(api, json.dumps(SIGNER.message(TOPIC, json.dumps(whole))).encode())).status_code == 204
+
+    async def test_while_the_certificate_cannot_be_had_sns_is_asked_to_come_again(
+        self, api: Api, amazon: Amazon
+    ) -> None:
+        amazon.status = 503
+        amazon.listens_anew()
+        answer = await post(api, json.dumps(SIGNER.message(TOPIC, "x")).encode())
+        amazon.status = 200
+        amazon.listens_anew()
+        assert (answer.status_code, answer.json()["code"]) == (503, "certificate_unavailable")
+        assert answer.headers["Retry-After"] == "5"
+
+    @pytest.mark.parametrize("status", [200, 500])
+    async def test_a_subscription_is_confirmed_where_the_topic_lives(
+        self, api: Api, amazon: Amazon, status: int
+    ) -> None:
+        address = "https://evil.example/?Action=ConfirmSubscription"
+        message = SIGNER.message(TOPIC, "…", kind="SubscriptionConfirmation", Token="t1", SubscribeURL=address)
+        assert (await post(api, json.dumps(SIGNER.message(TOPIC, "x")).encode())).status_code == 204
+        amazon.asked.clear()
+        amazon.status = status
+        answer = await post(api, json.dumps(message).encode())
+        amazon.status = 200
+        assert answer.status_code == 204  # a refusal is told to the operator: SNS asks once
+        (asked,) = amazon.asked
+        assert (asked.host, asked.params["Action"], asked.params["Token"]) == (
+            "127.0.0.1",
+            "ConfirmSubscription",
+            "t1",
+        )
+
+    async def test_nobody_else_makes_us_ask_anybody(self, api: Api, amazon: Amazon) -> None:
+        amazon.asked.clear()
+        stranger = Signer("https://evil.example/x.pem")
+        for topic in (TOPIC, TOPIC + "x"):
+            message = stranger.message(topic, "…", kind="SubscriptionConfirmation", Token="t", SubscribeURL="https://x")
+            assert (await post(api, json.dumps(message).encode())).status_code == 400
+        assert amazon.asked == []
 
     async def test_the_end_of_a_subscription_is_taken(self, api: Api) -> None:
         message = SIGNER.message(TOPIC, "…", kind="UnsubscribeConfirmation", Token="t", SubscribeURL="https://x")
