@@ -11,12 +11,12 @@ from activities.wording import Links, Reader, line
 from core.crypto import FieldCipher
 from core.db import SessionFactory
 from domain import notification
-from domain.notification import Category, Channel, DigestFrequency
+from domain.notification import Category, Channel, DigestFrequency, Forbidden
 from domain.reminder_series import OccurrenceState, ReminderClass
 from integrations.notify.protocol import Message
 from integrations.notify.words import DigestWords, ReminderWords, digest_email
 from models.notification import Delivery
-from models.queries import digests, notification_preferences
+from models.queries import digests, notification_preferences, reminder_notices
 from models.queries.digests import Waiting
 from models.queries.reminders import occurrence_of
 from models.user import User
@@ -51,7 +51,9 @@ class DigestActivities:
             moment = notification.next_digest(waiting.oldest, standing) if standing else None
             refused = standing and notification.forbidden(Category.DIGEST, Channel.EMAIL, standing)
             if moment is None or refused:
-                await digests.drop(session, waiting.user_id, refused or "digest_off")
+                dropped = await digests.drop(session, waiting.user_id, refused or "digest_off")
+                if refused is Forbidden.SUPPRESSED:
+                    await reminder_notices.tell_unreached(session, dropped)
                 return False
             if moment > now:
                 return False

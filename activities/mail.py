@@ -16,12 +16,12 @@ from activities.wording import Links
 from core import unsubscribe
 from core.crypto import FieldCipher
 from core.db import SessionFactory
-from domain.notification import Category, Channel, forbidden
+from domain.notification import Category, Channel, Forbidden, forbidden
 from integrations.notify.protocol import Channel as EmailChannel
 from integrations.notify.protocol import Message, ProviderRefused, ProviderUnavailable
 from integrations.notify.render import render
 from models.notification import Delivery, DeliveryState, MailTemplate
-from models.queries import deliveries, digests, mails, notices, notification_preferences
+from models.queries import deliveries, digests, mails, notices, notification_preferences, reminder_notices
 from models.session import MailTokenKind
 from models.user import ErasureRequest, User, UserState
 from temporal.contracts.mail import SendMail
@@ -64,6 +64,7 @@ class MailActivities:
         except ProviderRefused as refused:
             async with self.sessions.begin() as session:
                 await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason=refused.problem_code)
+                await reminder_notices.fail_folded(session, delivery_id, refused.problem_code)
         except ProviderUnavailable as away:
             async with self.sessions.begin() as session:
                 await deliveries.release(session, delivery_id, away.problem_code, ambiguous=away.ambiguous)
@@ -88,6 +89,8 @@ class MailActivities:
                 unwanted = "superseded"
             if unwanted is not None:
                 await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason=unwanted)
+                if unwanted == Forbidden.SUPPRESSED:
+                    await reminder_notices.fail_folded(session, delivery_id, unwanted)
                 return None
             if delivery.channel != Channel.EMAIL:
                 await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason="pending_channel")

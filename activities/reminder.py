@@ -16,7 +16,7 @@ from core.crypto import CiphertextInvalid
 from core.db import SessionFactory, single_statement
 from core.logging import logger
 from domain import notification, reminder_delivery, sms
-from domain.notification import Category, Channel
+from domain.notification import Category, Channel, Forbidden
 from domain.reminder import Plan, PlanState
 from domain.reminder_delivery import QUIET_HOURS, RESEND, TOO_LATE
 from domain.reminder_series import ReminderClass
@@ -228,4 +228,7 @@ class ReminderActivities:
             if not told and (state is DeliveryState.FAILED or reason == TOO_LATE):
                 async with self.sessions.begin() as session:
                     await reminder_notices.tell_undelivered(session, each)
+            elif reason == Forbidden.SUPPRESSED:
+                async with self.sessions.begin() as session:
+                    await reminder_notices.tell_unreached(session, [each.id])
         return True

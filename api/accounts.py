@@ -17,7 +17,7 @@ from api.trail import note
 from core.crypto import Subject
 from core.errors import Conflict, Forbidden, NotFound, PetfolioError
 from core.ids import new_id
-from models.queries import erasure, households, sessions, users
+from models.queries import erasure, feedback, households, sessions, users
 from models.queries.clock import database_now
 from models.session import MailTokenKind
 from models.user import ErasureRequest, User, UserState
@@ -81,6 +81,7 @@ async def verify_email(identity: Identity, client: Client, token: str) -> None:
     async with identity.db.sessions.begin() as session:
         user = await _owner_of(session, token, MailTokenKind.VERIFY)
         user.email_verified_at = user.email_verified_at or await database_now(session)
+        await feedback.lift(session, user.id)  # the mail with the link arrived
         await note(session, identity, client, "auth.verify_email", actor=user.id, subject=user.id)
 
 

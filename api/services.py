@@ -21,6 +21,7 @@ from core.unsubscribe import Unsubscriber
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import load_secrets, public_point
 from integrations.keys.store import KeyStore
+from integrations.notify.feedback.sns import SnsEndpoint, open_endpoint
 from models.queries.keys import KeyTable
 from temporal.gateway import Gateway, open_gateway
 
@@ -38,6 +39,7 @@ class Services:
     identity: Identity
     gateway: Gateway
     unsubscriber: Unsubscriber
+    mail_feedback: SnsEndpoint | None
     vapid_key: str
     _device_key: bytes = field(repr=False)
     _chip_key: bytes = field(repr=False)
@@ -62,7 +64,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     redis_url = settings.redis_url.get_secret_value()
     redis = Redis(redis_url)
     try:
-        async with connect(settings, API_POOL) as db, publishing(redis_url, db.session_class):
+        async with (
+            connect(settings, API_POOL) as db,
+            publishing(redis_url, db.session_class),
+            open_endpoint(settings.feedback) as mail_feedback,
+        ):
             keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
             with build_identity(settings, db, redis, keys, secrets) as identity:
                 yield Services(
@@ -75,6 +81,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     identity=identity,
                     gateway=await open_gateway(settings, keys),
                     unsubscriber=Unsubscriber(secrets.derive(unsubscribe.KEY_PURPOSE)),
+                    mail_feedback=mail_feedback,
                     vapid_key=public_point(secrets.vapid),
                     _device_key=secrets.derive("device-index"),
                     _chip_key=secrets.derive("microchip-index"),

@@ -36,7 +36,8 @@ _SECRETS = re.compile(
     r"|(?<=token=)[^\s&\"']+"
 )
 _TEXT_LIMIT, _DEPTH_LIMIT, _FRAMES = 2_000, 4, 12
-_NOISY = {"uvicorn.access": logging.ERROR, "botocore": logging.WARNING, "urllib3": logging.WARNING}
+# httpx names whole addresses, and those of confirmations carry a token.
+_NOISY = {"uvicorn.access": logging.ERROR} | dict.fromkeys(("botocore", "urllib3", "httpx"), logging.WARNING)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "temporal_log"}
 
 

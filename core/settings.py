@@ -7,7 +7,7 @@ process that needs one and does not get it refuses to start with a sentence that
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -106,6 +106,24 @@ class MailSettings(BaseModel, frozen=True):
     sender: str = "Petfolio <reminders@petfolio.test>"
 
 
+class FeedbackSettings(BaseModel, frozen=True):
+    """Bounces, complaints and receipts of SES, which come through an SNS topic. Without a topic the endpoint is off.
+
+    `local_certificate`: the loopback address of the certificate that the local stack signs with, instead of SNS'.
+    """
+
+    topic_arn: str | None = Field(
+        default=None, pattern=r"^arn:aws(-us-gov)?:sns:[a-z]{2}(-[a-z]+)+-\d:\d{12}:[A-Za-z0-9_-]{1,256}$"
+    )
+    local_certificate: str | None = Field(default=None, pattern=r"^http://127\.0\.0\.1:\d{1,5}/[a-z-]+\.pem$")
+
+    @field_validator("topic_arn", "local_certificate", mode="before")
+    @classmethod
+    def blank_is_none(cls, given: object) -> object:
+        """Compose files pass on what is not set as an empty word."""
+        return given or None
+
+
 class ErasureSettings(BaseModel, frozen=True):
     """How long a requested erasure can be taken back."""
 
@@ -163,6 +181,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     keys: KeySettings = KeySettings()
     mail: MailSettings = MailSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     erasure: ErasureSettings = ErasureSettings()
     rate_limits: RateLimits = RateLimits()
 

@@ -51,6 +51,7 @@ WITHHELD: Final[Mapping[str, str]] = {
     "sms_budget": "the text messages of this month's plan are used up",
     "phone_unusable": "the phone number on record is none that a text message could go to",
     "pending_channel": "this installation does not speak that channel",
+    "bounced": "the mail came back, so the address did not take it",
     "provider_refused": "the provider refused the message",
     "unsendable": "the message could not be made; operators were told",
 }

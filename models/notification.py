@@ -89,6 +89,7 @@ class DeliveryEventKind(StrEnum):
     UNAVAILABLE = "unavailable"
     DELIVERED = "delivered"
     BOUNCED = "bounced"
+    DELAYED = "delayed"
     COMPLAINED = "complained"
     RETRACTED = "retracted"
 
@@ -189,7 +190,8 @@ class QuietWindow(SQLModel, table=True):
 
 
 class MailSuppression(SQLModel, table=True):
-    """An address that no longer gets mail, known by its keyed hash only (reliability-and-privacy.md §3)."""
+    """An address that gets no mail that could be switched off, known by its keyed hash only, which is the one of
+    `users.email_bidx` (reliability-and-privacy.md §3)."""
 
     __tablename__ = "mail_suppressions"
 

@@ -21,6 +21,7 @@ from api.routes import (
     users,
     workflows,
 )
+from api.webhooks import ses
 
 ALL = (
     auth.router,
@@ -43,6 +44,7 @@ ALL = (
     feeds.router,
     feeds.public,
     workflows.router,
+    ses.router,
     health.router,
     codec.router,
 )

@@ -7,12 +7,14 @@ import asyncpg
 import orjson
 from fastapi import Body, Request, Response
 
+from api import suppression
 from api.auth import CurrentUser
 from api.cursor import CursorText, Limit
 from api.deps import ServicesDep, UnitOfWork
+from api.identity import ClientDep
 from api.json_response import computed, listing
 from api.routing import router as make_router
-from api.schemas.notifications import NotificationOut, NotificationPage, ReadAllIn, UnreadOut
+from api.schemas.notifications import NotificationOut, NotificationPage, ReadAllIn, SuppressionOut, UnreadOut
 from core.crypto import FieldCipher
 from core.errors import NotFound
 from models.queries import notifications as queries
@@ -37,6 +39,25 @@ async def list_notifications(
 async def count_unread_notifications(caller: CurrentUser, services: ServicesDep) -> Response:
     """How many are unread."""
     return computed({"unread": await queries.unread(services.db, caller.user_id)})
+
+
+@router.get("/suppression", operation_id="get_mail_suppression", response_model=SuppressionOut)
+async def get_mail_suppression(caller: CurrentUser, services: ServicesDep) -> Response:
+    """Whether mail to my address came back or was reported as spam, so that only the most necessary is sent there."""
+    return computed(await suppression.show(services.db.reads, caller))
+
+
+@router.delete(
+    "/suppression",
+    operation_id="lift_mail_suppression",
+    status_code=204,
+    responses={409: {"description": "`complaint_stands`: mail to this address was reported as spam."}},
+)
+async def lift_mail_suppression(
+    caller: CurrentUser, client: ClientDep, session: UnitOfWork, services: ServicesDep
+) -> None:
+    """My address works again: write to it until it bounces again. Repeating it changes nothing."""
+    await suppression.lift(session, services.db.reads, services.identity, client, caller)
 
 
 @router.post("/{notification_id}/read", operation_id="read_notification", response_model=NotificationOut)

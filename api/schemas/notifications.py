@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from domain.mail_feedback import Suppression
 from domain.notification import Category
 
 
@@ -82,3 +83,17 @@ class ReadAllIn(BaseModel):
     )
 
     up_to: UUID | None = None
+
+
+class SuppressionOut(BaseModel):
+    """Why the account's address gets no mail that could be switched off; nulls: it does."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"reason": "bounce", "since": "2026-11-24T02:30:00Z", "may_be_lifted": True}],
+        }
+    )
+
+    reason: Suppression | None
+    since: datetime | None
+    may_be_lifted: bool

@@ -10,8 +10,11 @@ import email.policy
 import os
 import signal
 import threading
+import urllib.request
 from email.message import EmailMessage
 from email.utils import parseaddr
+from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +25,10 @@ from moto.sns.models import sns_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from infra.local.faults import Faults, WsgiApp
-from infra.local.inbox import Feedback, Inbox, InboxApp, Message
-from infra.local.ses_events import notification
+from infra.local.inbox import CERTIFICATE, Inbox, InboxApp, Kept, Message
+from infra.local.ses_events import ACCOUNT, EVENTS_TOPIC, Feedback, event
+from infra.local.sns_signing import Signer
 
-ACCOUNT = "123456789012"
-EVENTS_TOPIC = "petfolio-ses-events"
 _SENDER_DOMAIN = "petfolio.test"
 DELIVERY_HEADER = "X-Petfolio-Delivery"
 """The sender's idempotency key; written here again because importing the adapter would cost this process botocore."""
@@ -35,7 +37,8 @@ DELIVERY_HEADER = "X-Petfolio-Delivery"
 class Aws:
     """moto's backends of one region, and what was sent through them."""
 
-    def __init__(self, region: str, inbox: Inbox, faults: Faults) -> None:
+    def __init__(self, region: str, inbox: Inbox, faults: Faults, inbox_port: int, subscribers: list[str]) -> None:
+        self._certificate_url = f"http://127.0.0.1:{inbox_port}{CERTIFICATE}"
         self._ses, self._sns = ses_backends[ACCOUNT][region], sns_backends[ACCOUNT][region]
         self._inbox, self._faults = inbox, faults
         self._keys: set[str] = set()
@@ -44,6 +47,8 @@ class Aws:
         for domain in {_SENDER_DOMAIN, sender} - {""}:  # SES refuses senders that nobody has verified
             sesv2_backends[ACCOUNT][region].create_email_identity(domain, None, None, None)
         self._topic = self._sns.create_topic(EVENTS_TOPIC)
+        for url in subscribers:
+            self._sns.subscribe(self._topic.arn, url, "http")
 
     def drain(self) -> None:
         """Move what was sent into the inbox. moto's SES v1 and v2 share one list; popping keeps memory flat."""
@@ -65,10 +70,39 @@ class Aws:
             self._keys.add(key)
         return known and self._faults.honours_keys
 
-    def report(self, kind: Feedback, message_id: str, recipient: str) -> int:
-        """Publish SES' own notification to the events topic; answers the number of confirmed listeners."""
-        self._sns.publish(notification(kind, message_id, recipient), arn=self._topic.arn)
-        return len(self._sns.list_subscriptions_by_topic(topic_arn=self._topic.arn)[0])
+    def report(self, kind: Feedback, mail: Kept, message_id: str) -> int:
+        """Publish what SES says about a mail to the events topic; answers how many listeners took it.
+
+        Not through moto: its SNS signs nothing.
+        """
+        headers = [{"name": name, "value": value} for name, value in mail.headers.items()]
+        message = self._signer.post(self._topic.arn, event(kind, message_id, mail.to, headers=headers))
+        found = self._sns.list_subscriptions_by_topic(topic_arn=self._topic.arn)[0]
+        return sum(_took(each.endpoint, message) for each in found if each.protocol.startswith("http"))
+
+    def certificate(self) -> bytes:
+        """What the messages of the topic are verified with."""
+        return self._signer.certificate
+
+    @property
+    def _signer(self) -> Signer:
+        with self._lock:
+            return self._made_signer
+
+    @cached_property
+    def _made_signer(self) -> Signer:
+        """Made when somebody wants it first: a key takes a tenth of a second, and most stacks never report."""
+        return Signer(self._certificate_url)
+
+
+def _took(url: str, message: bytes) -> bool:
+    """One attempt, on loopback without a proxy: people who test see at once whether it arrived."""
+    request = urllib.request.Request(url, message, {"Content-Type": "text/plain; charset=UTF-8"})  # noqa: S310 - http only
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            return bool(answer.status < HTTPStatus.MULTIPLE_CHOICES)
+    except OSError:  # refused or not there; an HTTPError is one, too
+        return False
 
 
 def _mails(sent: Any) -> list[Message]:
@@ -103,15 +137,15 @@ class _QuietMoto(MotoRequestHandler, _Quiet):
     """moto's handler keeps header names that S3 needs; ours the peace."""
 
 
-def serve(port: int, inbox_port: int, store: Path, region: str) -> None:
+def serve(port: int, inbox_port: int, store: Path, region: str, subscribers: list[str]) -> None:
     """Both servers until SIGTERM. Loopback only: moto's own default is every interface."""
     os.umask(0o077)  # mails are for their reader only
     inbox, faults = Inbox(store), Faults()
-    aws = Aws(region, inbox, faults)
+    aws = Aws(region, inbox, faults, inbox_port, subscribers)
     moto: WsgiApp = DomainDispatcherApplication(create_backend_app)
     applications: tuple[tuple[int, Any, type[WSGIRequestHandler]], ...] = (
         (port, faults.around(_recorded(moto, aws)), _QuietMoto),
-        (inbox_port, InboxApp(inbox, aws.report, faults.control), _Quiet),
+        (inbox_port, InboxApp(inbox, aws.report, faults.control, aws.certificate), _Quiet),
     )
     servers: list[BaseWSGIServer] = [
         make_server("127.0.0.1", number, application, threaded=True, request_handler=handler)
@@ -137,9 +171,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--inbox-port", type=int, required=True)
     parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--subscriber", action="append", default=[], help="an address that gets what SES reports")
     arguments = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # sigwait needs them blocked everywhere
-    serve(arguments.port, arguments.inbox_port, arguments.store, os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
+    region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
+    serve(arguments.port, arguments.inbox_port, arguments.store, region, arguments.subscriber)
 
 
 if __name__ == "__main__":

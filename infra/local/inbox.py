@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from jinja2 import Environment, FileSystemLoader
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
+
+from infra.local.ses_events import Feedback
 
 Channel = Literal["email", "sms", "push"]
 _SCHEMA = """
@@ -25,6 +27,7 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 CREATE INDEX IF NOT EXISTS messages_recipient ON messages (recipient, channel);
 """
+CERTIFICATE = "/certificate.pem"
 _LOOPBACK = {"localhost", "127.0.0.1"}
 
 
@@ -100,22 +103,22 @@ class Inbox:
         return [Kept(**{**dict(zip(_FIELDS, row, strict=True)), "headers": json.loads(row[6])}) for row in rows]
 
 
+_KINDS = ", ".join(get_args(Feedback))
 _FIELDS = tuple(Kept.__dataclass_fields__)
-
-Feedback = Literal["bounce", "complaint"]
 
 
 class InboxApp:
-    """The WSGI application. `report` tells the platform about a bounce or complaint and answers the listeners told;
-    `control` handles `/_control/faults`."""
+    """The WSGI application. `report` tells the platform what became of a mail and answers how many listeners took it;
+    `control` handles `/_control/faults`; `certificate` is what the reports are verified with."""
 
     def __init__(
         self,
         inbox: Inbox,
-        report: Callable[[Feedback, str, str], int],
+        report: Callable[[Feedback, Kept, str], int],
         control: Callable[[Request], object],
+        certificate: Callable[[], bytes],
     ) -> None:
-        self.inbox, self.report, self.control = inbox, report, control
+        self.inbox, self.report, self.control, self.certificate = inbox, report, control, certificate
         self._pages = Environment(loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True)
         self._routes = Map(
             [
@@ -123,7 +126,8 @@ class InboxApp:
                 Rule("/healthz", endpoint=lambda _: Response("ok"), methods=["GET"]),
                 Rule("/messages/<message>", endpoint=self.message_page, methods=["GET"]),
                 Rule("/api/messages", endpoint=self.messages, methods=["GET"]),
-                Rule("/api/messages/<message>/<any(bounce, complaint):kind>", endpoint=self.feedback, methods=["POST"]),
+                Rule(f"/api/messages/<message>/<any({_KINDS}):kind>", endpoint=self.feedback, methods=["POST"]),
+                Rule(CERTIFICATE, endpoint=lambda _: Response(self.certificate()), methods=["GET"]),
                 Rule("/_control/faults", endpoint=self.faults, methods=["GET", "POST", "DELETE"]),
             ]
         )
@@ -146,13 +150,13 @@ class InboxApp:
         return _json([asdict(message) for message in found])
 
     def feedback(self, request: Request, message: str, kind: Feedback) -> Response:
-        """Say that this mail bounced, or that its reader complained; answers how many listeners were told."""
+        """Say what became of this mail, in SES' name; answers how many listeners took it."""
         kept = self.inbox.get(message)
         if kept is None or kept.channel != "email":
             raise NotFound("There is no such mail.")
-        told = self.report(kind, self.inbox.provider_id(message), kept.to)
+        told = self.report(kind, kept, self.inbox.provider_id(message))
         if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-            return self.message_page(request, message, f"Sent as a {kind} to {told} listeners.")
+            return self.message_page(request, message, f"Reported ({kind}); {told} listeners took it.")
         return _json({"listeners": told})
 
     def faults(self, request: Request) -> Response:

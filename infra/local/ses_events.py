@@ -1,18 +1,61 @@
-"""Bounces and complaints in SES' own words (documented: "Amazon SNS notification contents for Amazon SES")."""
+"""What SES reports, in its own words (documented: "Contents of event data that Amazon SES publishes to Amazon SNS")."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
+
+ACCOUNT: Final = "123456789012"
+EVENTS_TOPIC: Final = "petfolio-ses-events"
+Feedback = Literal["bounce", "complaint", "delivery", "delay", "reject"]
+_Object = dict[str, object]
 
 
-def notification(kind: Literal["bounce", "complaint"], message_id: str, recipient: str) -> str:
-    """The JSON that SES publishes about one mail; the message id is the one that its sender got."""
+def event(
+    kind: Feedback, message_id: str, recipient: str, *, headers: Sequence[Mapping[str, str]] = (), **more: object
+) -> str:
+    """The JSON that SES publishes about one mail; the message id is the one that its sender got. `more` changes fields
+    of the report."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    report: dict[str, object] = {"timestamp": now, "feedbackId": f"local-{message_id}"}
-    if kind == "bounce":
-        refused = {"emailAddress": recipient, "action": "failed", "status": "5.1.1"}
-        report |= {"bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": [refused]}
-    else:
-        report |= {"complainedRecipients": [{"emailAddress": recipient}], "complaintFeedbackType": "abuse"}
-    mail = {"timestamp": now, "messageId": message_id, "destination": [recipient]}
-    return json.dumps({"notificationType": kind.capitalize(), kind: report, "mail": mail})
+    name, field, make = _KINDS[kind]
+    mail = {"timestamp": now, "messageId": message_id, "destination": [recipient], "headersTruncated": False}
+    mail["headers"] = list(headers)
+    report = {"timestamp": now, **make(message_id, recipient), **more}
+    return json.dumps({"eventType": name, field: report, "mail": mail})
+
+
+def topic_arn(region: str) -> str:
+    """Where SES publishes them."""
+    return f"arn:aws:sns:{region}:{ACCOUNT}:{EVENTS_TOPIC}"
+
+
+def _bounce(message_id: str, recipient: str) -> _Object:
+    refused = {"emailAddress": recipient, "action": "failed", "status": "5.1.1", "diagnosticCode": "smtp; 550 5.1.1"}
+    of = {"bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": [refused]}
+    return {**of, "feedbackId": f"local-{message_id}"}
+
+
+def _complaint(message_id: str, recipient: str) -> _Object:
+    of = {"complainedRecipients": [{"emailAddress": recipient}], "complaintFeedbackType": "abuse"}
+    return {**of, "feedbackId": f"local-{message_id}"}
+
+
+def _delivery(_: str, recipient: str) -> _Object:
+    return {"processingTimeMillis": 500, "recipients": [recipient], "smtpResponse": "250 ok"}
+
+
+def _delay(_: str, recipient: str) -> _Object:
+    return {"delayType": "MailboxFull", "delayedRecipients": [{"emailAddress": recipient, "status": "4.2.2"}]}
+
+
+def _reject(_: str, __: str) -> _Object:
+    return {"reason": "Bad content"}
+
+
+_KINDS: Final[Mapping[str, tuple[str, str, Callable[[str, str], _Object]]]] = {
+    "bounce": ("Bounce", "bounce", _bounce),
+    "complaint": ("Complaint", "complaint", _complaint),
+    "delivery": ("Delivery", "delivery", _delivery),
+    "delay": ("DeliveryDelay", "deliveryDelay", _delay),
+    "reject": ("Reject", "reject", _reject),
+}

@@ -36,7 +36,10 @@ _CLAIM = text(
         WHERE d.user_id = :user_id AND d.created_at < :moment AND {_LINE.replace("state", "d.state", 1)}
        RETURNING digest.id"""  # noqa: S608 - our own words
 )
-_DROP = text(f"UPDATE deliveries SET state = 'withdrawn', reason = :reason WHERE user_id = :user_id AND {_LINE}")  # noqa: S608
+_DROP = text(
+    f"""UPDATE deliveries SET state = 'withdrawn', reason = :reason
+        WHERE user_id = :user_id AND {_LINE} RETURNING id"""  # noqa: S608 - our own words
+)
 # What was done meanwhile is no news any more; the same occurrence is told once, whatever its steps were.
 _LINES = text(
     f"""SELECT DISTINCT ON (o.instant, o.id) {OCCURRENCE}, r.id AS reminder_id, r.class, r.title_ct, p.id AS pet_id,
@@ -72,9 +75,9 @@ async def claim(session: AsyncSession, user_id: UUID, moment: datetime) -> UUID 
     return found
 
 
-async def drop(session: AsyncSession, user_id: UUID, reason: str) -> None:
-    """This person wants no digest: the lines are closed, and say why."""
-    await session.execute(_DROP, {"user_id": user_id, "reason": reason})
+async def drop(session: AsyncSession, user_id: UUID, reason: str) -> list[UUID]:
+    """This person wants no digest, or can get none: the lines are closed, and say why."""
+    return list((await session.execute(_DROP, {"user_id": user_id, "reason": reason})).scalars())
 
 
 async def lines(session: AsyncSession, digest_id: UUID) -> Sequence[RowMapping]:

@@ -33,7 +33,7 @@ async def is_superseded(session: AsyncSession, delivery: Delivery) -> bool:
         col(Delivery.user_id) == delivery.user_id,
         col(Delivery.template) == delivery.template,
         col(Delivery.created_at) > delivery.created_at,
-        col(Delivery.state).in_((DeliveryState.PLANNED, DeliveryState.SENT)),
+        col(Delivery.state).in_((DeliveryState.PLANNED, DeliveryState.SENT, DeliveryState.DELIVERED)),
     )
     return (await session.execute(newer.limit(1))).first() is not None
 

@@ -34,7 +34,7 @@ _CHOSEN: Final = """u.timezone,
 STANDING: Final = f"""
 SELECT u.id, u.state, u.locale, u.email_verified_at IS NOT NULL AS verified, u.phone_ct IS NOT NULL AS has_phone,
        EXISTS (SELECT {REACHABLE} AND v.user_id = u.id) AS has_device,
-       EXISTS (SELECT FROM mail_suppressions m WHERE m.address_hmac = :address_hmac) AS suppressed,
+       EXISTS (SELECT FROM mail_suppressions m WHERE m.address_hmac = u.email_bidx) AS suppressed,
        ARRAY(SELECT e.purpose
                FROM (SELECT DISTINCT ON (c.purpose) c.purpose, c.action FROM consents c
                       WHERE c.user_id = u.id ORDER BY c.purpose, c.id DESC) e
@@ -97,15 +97,12 @@ class Choices:
     critical_bypass: bool
 
 
-async def standing(session: AsyncSession, user_id: UUID, *, address_hmac: bytes | None = None) -> Standing | None:
+async def standing(session: AsyncSession, user_id: UUID) -> Standing | None:
     """Everything that decides whether and when this person may be told, as it is now: one statement, by keys.
 
-    `address_hmac` is what `mail_suppressions` would know their address by; without it nothing is suppressed, which is
-    right for every channel but e-mail. None: there is no such person.
+    Suppressed addresses are known by the blind index that finds accounts. None: there is no such person.
     """
-    row = (
-        (await session.execute(_STANDING, {"user_id": user_id, "address_hmac": address_hmac})).mappings().one_or_none()
-    )
+    row = (await session.execute(_STANDING, {"user_id": user_id})).mappings().one_or_none()
     if row is None:
         return None
     chosen = _choices(row)

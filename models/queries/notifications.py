@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core import live
 from core.db import Database, raw_connection
 from core.live import Name
-from domain.reminder_steps import LEAD
+from domain.reminder_steps import LEAD, UNDELIVERED
 
 UNREAD_SHOWN: Final = 100
 """Counting stops here: whoever left ten thousand unread learns "99+" as well."""
@@ -29,7 +29,9 @@ _SHOWN = f"""
          JOIN memberships m ON m.household_id = r.household_id AND m.user_id = n.user_id AND m.left_at IS NULL
          LEFT JOIN pets p ON p.id = r.pet_id AND p.deleted_at IS NULL
         WHERE o.id = n.occurrence_id
-          AND (o.state IN ('due', 'missed') OR (o.state = 'scheduled' AND d.step LIKE '{LEAD}%'))) task ON true
+          AND (o.state IN ('due', 'missed')
+               OR (o.state = 'scheduled' AND (d.step LIKE '{LEAD}%' OR d.step LIKE '{UNDELIVERED}:%:{LEAD}%')))
+       ) task ON true
  WHERE n.user_id = $1 AND n.withdrawn_at IS NULL AND (n.occurrence_id IS NULL OR task.id IS NOT NULL)"""  # noqa: S608
 _LINE = f"""
 SELECT n.id, n.created_at, n.read_at, n.occurrence_id, d.id AS delivery_id, d.template, d.step, d.category, d.params_ct,

@@ -119,6 +119,24 @@ _RETRACT = text(
        ON CONFLICT (event_key, user_id, channel, step) DO NOTHING"""  # noqa: S608 - our own words
 )
 
+# Whoever sees the same notice in the app already needs no word about the channel; what is done is no news.
+_UNREACHED = text(
+    f"""SELECT d.user_id, d.channel, d.step, d.category, d.event_key, d.occurrence_id, d.reminder_id FROM deliveries d
+          JOIN occurrences o ON o.id = d.occurrence_id AND o.state IN ('scheduled', 'due', 'missed')
+         WHERE d.id = ANY(CAST(:ids AS uuid[])) AND d.step NOT LIKE '{WITHDRAWN}%'
+           AND NOT EXISTS (SELECT FROM deliveries a
+                            WHERE a.event_key = d.event_key AND a.user_id = d.user_id AND a.channel = 'in_app'
+                              AND a.step = d.step AND a.state = 'sent')
+         ORDER BY d.id"""  # noqa: S608 - our own words
+)
+# A digest, or late ones in one message: what it carried is found among the person's own rows.
+_FAIL_FOLDED = text(
+    """UPDATE deliveries d SET state = 'failed', reason = :reason, at = clock_timestamp()
+        WHERE d.user_id = (SELECT f.user_id FROM deliveries f WHERE f.id = :id) AND d.folded_into = :id
+          AND d.state = 'folded'
+       RETURNING d.id"""
+)
+
 
 _Rows = Mapping[tuple[UUID, str], tuple[str, str | None]]
 """(person, channel) → (state, reason)."""
@@ -209,6 +227,28 @@ async def tell_undelivered(session: AsyncSession, leased: Leased) -> None:
         occurrence_id=leased.occurrence_id,
         reminder_id=leased.reminder_id,
     )
+
+
+async def tell_unreached(session: AsyncSession, delivery_ids: Sequence[UUID]) -> None:
+    """Lines in the app about notices that came back or may not be sent, so that silence is never the result."""
+    if not delivery_ids:
+        return
+    for row in (await session.execute(_UNREACHED, {"ids": list(delivery_ids)})).mappings().all():
+        await _insert(
+            session,
+            {(row["user_id"], Channel.IN_APP): (DeliveryState.SENT, None)},
+            event_key=row["event_key"],
+            step=f"{UNDELIVERED}:{row['channel']}:{row['step']}",
+            category=row["category"],
+            occurrence_id=row["occurrence_id"],
+            reminder_id=row["reminder_id"],
+        )
+
+
+async def fail_folded(session: AsyncSession, delivery_id: UUID, reason: str | None) -> None:
+    """What this message should have said too did not arrive either: the app says it instead."""
+    folded = (await session.execute(_FAIL_FOLDED, {"id": delivery_id, "reason": reason})).scalars()
+    await tell_unreached(session, list(folded))
 
 
 async def _insert(session: AsyncSession, rows: _Rows, **what: object) -> Sequence[Row[Any]]:

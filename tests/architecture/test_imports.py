@@ -34,6 +34,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "models",
         "integrations.identity",
         "integrations.keys",
+        "integrations.notify.feedback",
         "integrations.payments",
         "integrations.storage",
         "temporal.contracts",

@@ -9,6 +9,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 import activities.metrics
+import api.mail_feedback
 import workers.relay
 import workers.watch
 
@@ -18,7 +19,7 @@ RULES: list[dict[str, Any]] = [
     for group in yaml.safe_load((ROOT / "infra/observability/alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 ]
-OWNERS = (activities.metrics, workers.relay, workers.watch)
+OWNERS = (activities.metrics, api.mail_feedback, workers.relay, workers.watch)
 """Imported for the metrics they register."""
 
 
