@@ -10,6 +10,9 @@ from typing import Literal
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+WEB_PUSH_SERVICES = ("fcm.googleapis.com", "push.services.mozilla.com", "notify.windows.com", "push.apple.com")
+"""Of Chrome, Firefox, Edge and Safari."""
+
 
 class RateLimit(BaseModel, frozen=True):
     """A GCRA policy: `quota` requests per `window` seconds on average, `burst` at once."""
@@ -159,13 +162,8 @@ class Settings(BaseSettings):
     fcm_endpoint: str = "https://fcm.googleapis.com"
     fcm_credentials: SecretStr | None = None
     """The service account of the Firebase project, as JSON; unset: phones are not pushed to."""
-    web_push_services: tuple[str, ...] = (
-        "fcm.googleapis.com",
-        "push.services.mozilla.com",
-        "notify.windows.com",
-        "push.apple.com",
-    )
-    """Hosts that browsers' subscriptions may name (`domain/push.py`): Chrome, Firefox, Edge and Safari use these."""
+    web_push_services: tuple[str, ...] = WEB_PUSH_SERVICES
+    """Hosts that browsers' subscriptions may name (`domain/push.py`)."""
 
     codec_token: SecretStr | None = None
     """Bearer token of the codec server; unset and not exempt = the codec server is off."""

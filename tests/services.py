@@ -278,11 +278,50 @@ def s3(servers: Servers) -> S3Server:
 
 
 @dataclass(frozen=True, slots=True)
+class PushServer:
+    """FCM and a browsers' push service at `origin`, for the service account `account` (JSON)."""
+
+    origin: str
+    account: str
+
+    def subscription(self) -> str:
+        """Of a browser that has just subscribed, as JSON."""
+        return json.dumps(_asked("POST", f"{self.origin}/_control/subscriptions"))
+
+    def leaves(self, target: str) -> None:
+        """This registration token, or subscription's endpoint, has ended."""
+        _asked("POST", f"{self.origin}/_control/gone", {"target": target})
+
+    def revokes_tokens(self) -> None:
+        """Every access token is refused from now on."""
+        _asked("POST", f"{self.origin}/_control/revoke")
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The ledger of the services, oldest first."""
+        return list(_asked("GET", f"{self.origin}/_control/calls"))
+
+    def fault(self, **fault: Any) -> None:
+        """As `AwsServer.fault`; services `fcm`, `webpush`, `token`."""
+        _asked("POST", f"{self.origin}/_control/faults", fault)
+
+    def clear_faults(self) -> None:
+        """Everything works again."""
+        _asked("DELETE", f"{self.origin}/_control/faults")
+
+
+def _asked(method: str, url: str, body: object = None) -> Any:
+    data = json.dumps(body).encode() if body is not None else None
+    with urlopen(Request(url, data, method=method), timeout=10) as answer:
+        return json.load(answer)
+
+
+@dataclass(frozen=True, slots=True)
 class AwsServer:
     """SES and SNS, and the inbox of what they sent. `endpoint` is for boto3; credentials are any non-empty words."""
 
     endpoint: str
     inbox_url: str
+    push: "PushServer"
     region: str = aws_launcher.REGION
 
     def messages(self, to: str, channel: str = "email") -> list[dict[str, Any]]:
@@ -298,13 +337,13 @@ class AwsServer:
         self._call("DELETE", "/_control/faults")
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
-        data = json.dumps(body).encode() if body is not None else None
-        with urlopen(Request(self.inbox_url + path, data, method=method), timeout=10) as answer:
-            return json.load(answer)
+        return _asked(method, self.inbox_url + path, body)
 
 
 @pytest.fixture(scope="session")
 def aws(servers: Servers) -> AwsServer:
     """moto's SES and SNS, with the inbox."""
     site = servers.start(aws_launcher.SERVICE)
-    return AwsServer(f"http://{site.address('aws')}", f"http://{site.address('inbox')}")
+    settings = aws_launcher.SERVICE.settings(site)
+    push = PushServer(settings["PETFOLIO_FCM_ENDPOINT"], settings["PETFOLIO_FCM_CREDENTIALS"])
+    return AwsServer(f"http://{site.address('aws')}", f"http://{site.address('inbox')}", push)

@@ -7,10 +7,12 @@ its answer. `python -m infra.local.aws --port 8040 --inbox-port 8002 --store inb
 import argparse
 import email
 import email.policy
+import json
 import os
 import signal
 import threading
 import urllib.request
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import parseaddr
 from functools import cached_property
@@ -24,6 +26,7 @@ from moto.sesv2.models import sesv2_backends
 from moto.sns.models import sns_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from infra.local.emulators.push import PushApp
 from infra.local.faults import Faults, WsgiApp
 from infra.local.inbox import CERTIFICATE, Inbox, InboxApp, Kept, Message
 from infra.local.ses_events import ACCOUNT, EVENTS_TOPIC, Feedback, event
@@ -137,8 +140,22 @@ class _QuietMoto(MotoRequestHandler, _Quiet):
     """moto's handler keeps header names that S3 needs; ours the peace."""
 
 
-def serve(port: int, inbox_port: int, store: Path, region: str, subscribers: list[str]) -> None:
-    """Both servers until SIGTERM. Loopback only: moto's own default is every interface."""
+@dataclass(frozen=True, slots=True)
+class PushPlace:
+    """Where the push services listen, whom they know, and where they keep their ledger."""
+
+    port: int
+    account: Path
+    ledger: Path
+
+    def app(self, inbox: Inbox) -> PushApp:
+        """The application."""
+        account = json.loads(self.account.read_text())
+        return PushApp(f"http://127.0.0.1:{self.port}", account, inbox, self.ledger)
+
+
+def serve(port: int, inbox_port: int, store: Path, region: str, subscribers: list[str], push: PushPlace) -> None:
+    """All servers until SIGTERM. Loopback only: moto's own default is every interface."""
     os.umask(0o077)  # mails are for their reader only
     inbox, faults = Inbox(store), Faults()
     aws = Aws(region, inbox, faults, inbox_port, subscribers)
@@ -146,6 +163,7 @@ def serve(port: int, inbox_port: int, store: Path, region: str, subscribers: lis
     applications: tuple[tuple[int, Any, type[WSGIRequestHandler]], ...] = (
         (port, faults.around(_recorded(moto, aws)), _QuietMoto),
         (inbox_port, InboxApp(inbox, aws.report, faults.control, aws.certificate), _Quiet),
+        (push.port, push.app(inbox), _Quiet),
     )
     servers: list[BaseWSGIServer] = [
         make_server("127.0.0.1", number, application, threaded=True, request_handler=handler)
@@ -167,15 +185,19 @@ def _recorded(application: WsgiApp, aws: Aws) -> WsgiApp:
 
 def main() -> None:
     """Entry point of the process."""
-    parser = argparse.ArgumentParser(description="SES, SNS and the inbox of the local stack")
+    parser = argparse.ArgumentParser(description="SES, SNS, push services and the inbox of the local stack")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--inbox-port", type=int, required=True)
     parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--push-port", type=int, required=True)
+    parser.add_argument("--push-account", type=Path, required=True, help="the service account, as JSON")
+    parser.add_argument("--push-ledger", type=Path, required=True)
     parser.add_argument("--subscriber", action="append", default=[], help="an address that gets what SES reports")
     arguments = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # sigwait needs them blocked everywhere
     region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
-    serve(arguments.port, arguments.inbox_port, arguments.store, region, arguments.subscriber)
+    push = PushPlace(arguments.push_port, arguments.push_account, arguments.push_ledger)
+    serve(arguments.port, arguments.inbox_port, arguments.store, region, arguments.subscriber, push)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ WsgiApp = Callable[[Any, Any], Iterable[bytes]]
 
 @dataclass(slots=True)
 class Fault:
-    """What to get wrong for the next `count` calls of `service` (`ses`, `sns`; None: any).
+    """What to get wrong for the next `count` calls of `service` (`ses`, `sns`, `fcm`, `webpush`; None: any).
 
     `before`: nothing is sent. `after`: it is sent, and the caller learns nothing of it. `delay` is in seconds;
     without a `status` the call is only slow.
@@ -60,20 +60,27 @@ class Faults:
                 self._pending.clear()
             return [asdict(fault) for fault in self._pending]
 
-    def around(self, application: WsgiApp) -> WsgiApp:
-        """The application with the faults in front of it, or behind it."""
+    def around(
+        self,
+        application: WsgiApp,
+        service_of: Callable[[Any], str] | None = None,
+        refusal_of: Callable[[Fault, str], Response | None] | None = None,
+    ) -> WsgiApp:
+        """The application with the faults in front of it, or behind it. `service_of` names the service of a request,
+        `refusal_of` makes its refusals: those of AWS unless others are given. `control` is spared."""
+        name, refuse = service_of or _service, refusal_of or _refusal
 
         def call(environ: Any, start_response: Any) -> Iterable[bytes]:
-            service = _service(environ)
-            fault = self._take(service)
+            service = name(environ)
+            fault = self._take(service) if service != "control" else None
             if fault is None:
                 return application(environ, start_response)
             if fault.when == "after":
                 answer = Response.from_app(application, environ, buffered=True)  # it acts here
                 time.sleep(fault.delay)
-                return (_refusal(fault, service) or answer)(environ, start_response)
+                return (refuse(fault, service) or answer)(environ, start_response)
             time.sleep(fault.delay)
-            refusal = _refusal(fault, service)
+            refusal = refuse(fault, service)
             return refusal(environ, start_response) if refusal else application(environ, start_response)
 
         return call

@@ -59,7 +59,8 @@ class FcmChannel:
 
     async def push(self, push: Push, target: str, *, idempotency_key: UUID) -> Receipt:
         """As the protocol says."""
-        content = json.dumps({"message": _message(push, target, idempotency_key)}).encode()
+        message = {"message": _message(push, target, idempotency_key)}
+        content = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
         response = await self._send(content)
         if response.status_code == httpx.codes.UNAUTHORIZED:  # revoked, or a clock of ours that is wrong
             self._access = _Access()
