@@ -343,7 +343,11 @@ class AwsServer:
 @pytest.fixture(scope="session")
 def aws(servers: Servers) -> AwsServer:
     """moto's SES and SNS, with the inbox."""
-    site = servers.start(aws_launcher.SERVICE)
+    return aws_server(servers.start(aws_launcher.SERVICE))
+
+
+def aws_server(site: Site) -> AwsServer:
+    """What the launcher's process at this site offers."""
     settings = aws_launcher.SERVICE.settings(site)
     push = PushServer(settings["PETFOLIO_FCM_ENDPOINT"], settings["PETFOLIO_FCM_CREDENTIALS"])
     return AwsServer(f"http://{site.address('aws')}", f"http://{site.address('inbox')}", push)

@@ -18,7 +18,7 @@ from temporalio.client import Client
 from infra.local.launchers import aws as aws_process
 from temporal import search_attributes
 from temporal.search_attribute_types import CLI_TYPES
-from tests.services import AwsServer, PostgresServer, S3Server, TemporalServer, open_servers
+from tests.services import AwsServer, PostgresServer, S3Server, TemporalServer, aws_server, open_servers
 
 
 async def test_the_application_role_may_not_create_tables(postgres_server: PostgresServer) -> None:
@@ -124,7 +124,7 @@ def test_a_mail_whose_acknowledgement_is_lost_was_sent_all_the_same(aws: AwsServ
 def test_a_mail_survives_the_sudden_end_of_the_process_that_took_it() -> None:
     with open_servers() as servers:
         site = servers.start(aws_process.SERVICE)
-        server = AwsServer(f"http://{site.address('aws')}", f"http://{site.address('inbox')}")
+        server = aws_server(site)
         message_id = send_once(server, mail("kept@example.test"))
         servers.kill(aws_process.SERVICE)
         servers.start(aws_process.SERVICE)
