@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Caller
 from api.reminders import invalid
-from api.schemas.devices import BrowserIn, PhoneIn
+from api.schemas.devices import DeviceIn
 from api.services import Services
 from core.crypto import Subject
 from core.ids import new_id
@@ -25,9 +25,7 @@ async def show(services: Services, caller: Caller) -> list[dict[str, Any]]:
     return [await _present(services, caller, row) for row in await queries.of_user(services.db, caller.user_id)]
 
 
-async def register(
-    session: AsyncSession, services: Services, caller: Caller, body: PhoneIn | BrowserIn
-) -> dict[str, Any]:
+async def register(session: AsyncSession, services: Services, caller: Caller, body: DeviceIn) -> dict[str, Any]:
     """Take the device; one that is known is kept, under the session that asks now. Raises `Invalid`."""
     token, identity = _target(services, body)
     owner, index = Subject.user(caller.user_id), services.device_index(identity)
@@ -45,10 +43,15 @@ async def register(
     return await _present(services, caller, row)
 
 
-def _target(services: Services, body: PhoneIn | BrowserIn) -> tuple[str, str]:
-    """(what its push service is asked with, what makes it this device)."""
-    if isinstance(body, PhoneIn):
+def _target(services: Services, body: DeviceIn) -> tuple[str, str]:
+    """(what its push service is asked with, what makes it this device). Raises `Invalid`."""
+    wanted, other = ("token", "subscription") if body.kind == "fcm" else ("subscription", "token")
+    if getattr(body, other) is not None:
+        raise invalid(other, "not_of_this_kind", f"a device of kind {body.kind} has a {wanted}")
+    if body.token is not None:
         return body.token, f"fcm {body.token}"
+    if body.subscription is None:
+        raise invalid(wanted, "missing", f"a device of kind {body.kind} has a {wanted}")
     endpoint = body.subscription.endpoint
     if not is_push_service(endpoint, services.settings.web_push_services):
         raise invalid("subscription/endpoint", "not_a_push_service", "this is not the address of a push service")

@@ -18,7 +18,7 @@ _DEVICE: JsonDict = {
     "last_used_at": "2026-11-23T08:00:00Z",
     "created_at": "2026-11-20T17:12:09Z",
 }
-_PHONE: JsonDict = {"kind": "fcm", "token": "fGx3…registration token of the app", "label": "Anna's phone"}
+_PHONE: JsonDict = {"kind": "fcm", "token": "fGx3Q0h:APA91bHun4MxP5egoKMwt2KZFBaFUH", "label": "Anna's phone"}
 _BROWSER: JsonDict = {
     "kind": "webpush",
     "subscription": {
@@ -50,27 +50,16 @@ class Subscription(BaseModel):
     expiration_time: float | None = Field(default=None, alias="expirationTime")
 
 
-class PhoneIn(BaseModel):
-    """An app, by its registration token of Firebase Cloud Messaging."""
+class DeviceIn(BaseModel):
+    """An app (`fcm`) by its registration token of Firebase Cloud Messaging, or a browser (`webpush`) by its push
+    subscription."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_PHONE]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_BROWSER, _PHONE]})
 
-    kind: Literal["fcm"]
-    token: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", min_length=8, max_length=4096)]
+    kind: Literal["fcm", "webpush"]
+    token: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", min_length=8, max_length=4096)] | None = None
+    subscription: Subscription | None = None
     label: Label | None = None
-
-
-class BrowserIn(BaseModel):
-    """A browser, by its push subscription."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_BROWSER]})
-
-    kind: Literal["webpush"]
-    subscription: Subscription
-    label: Label | None = None
-
-
-DeviceIn = Annotated[PhoneIn | BrowserIn, Field(discriminator="kind")]
 
 
 class DeviceOut(BaseModel):

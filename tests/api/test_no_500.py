@@ -2,7 +2,6 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -139,15 +138,13 @@ async def test_strange_bodies(person: Person, own: dict[str, str], operation: Op
     path = operation.path.format_map(defaultdict(lambda: str(uuid4()), own))
     for body in BODIES:
         await send(person, operation, path, body)
-    for example, fields in _examples(operation):
-        for field in fields:
-            for value in VALUES:
-                await send(person, operation, path, json.dumps(example | {field: value}).encode())
+    example, fields = _example(operation)
+    for field in fields:
+        for value in VALUES:
+            await send(person, operation, path, json.dumps(example | {field: value}).encode())
 
 
-def _examples(operation: Operation) -> Iterator[tuple[dict[str, Json], list[str]]]:
-    """An example of each kind of body, with the names of its fields."""
+def _example(operation: Operation) -> tuple[dict[str, Json], list[str]]:
     schema = operation.body["requestBody"]["content"]["application/json"]["schema"]
-    for kind in schema.get("oneOf", [schema]):
-        body = DOCUMENT["components"]["schemas"][kind["$ref"].rpartition("/")[2]]
-        yield dict(body["examples"][0]), list(body.get("properties", {}))
+    body = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return dict(body["examples"][0]), list(body.get("properties", {}))

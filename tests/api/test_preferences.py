@@ -255,7 +255,8 @@ class TestStanding:
     async def test_a_device_counts_while_it_is_not_disabled(self, person: Person, db: Database) -> None:
         device = new_id()
         await db.reads.execute(
-            "INSERT INTO devices (id, user_id, kind, token_ct, token_bidx) VALUES ($1, $2, 'fcm', 'x', $3)",
+            """INSERT INTO devices (id, user_id, session_id, kind, token_ct, token_bidx)
+               SELECT $1, user_id, id, 'fcm', 'x', $3 FROM sessions WHERE user_id = $2""",
             device,
             person.user_id,
             device.bytes,
@@ -305,8 +306,11 @@ _MANY = [
          FROM users u, unnest(ARRAY['grooming', 'feeding', 'other']) c ON CONFLICT DO NOTHING""",
     """INSERT INTO quiet_hours SELECT u.id, t::time, '07:00' FROM users u, unnest(ARRAY['22:00', '13:00']) t
          ON CONFLICT DO NOTHING""",
-    """INSERT INTO devices (id, user_id, kind, token_ct, token_bidx)
-       SELECT gen_random_uuid(), u.id, 'fcm', 'x', decode(md5(random()::text), 'hex') FROM users u""",
+    """INSERT INTO sessions SELECT (jsonb_populate_record(s, jsonb_build_object(
+           'id', gen_random_uuid(), 'user_id', u.id, 'rt_hash', '\\x' || md5(random()::text)))).*
+         FROM (SELECT * FROM sessions WHERE user_id = :user_id LIMIT 1) s, users u""",
+    """INSERT INTO devices (id, user_id, session_id, kind, token_ct, token_bidx)
+         SELECT gen_random_uuid(), s.user_id, s.id, 'fcm', 'x', decode(md5(random()::text), 'hex') FROM sessions s""",
     """INSERT INTO mail_suppressions SELECT decode(md5(n::text), 'hex'), 'bounce' FROM generate_series(1, 5000) n
          ON CONFLICT DO NOTHING""",
     """INSERT INTO consents (id, user_id, purpose, wording, text_hash, action, source)
