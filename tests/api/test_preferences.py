@@ -308,7 +308,7 @@ _MANY = [
          ON CONFLICT DO NOTHING""",
     """INSERT INTO sessions SELECT (jsonb_populate_record(s, jsonb_build_object(
            'id', gen_random_uuid(), 'user_id', u.id, 'rt_hash', '\\x' || md5(random()::text)))).*
-         FROM (SELECT * FROM sessions WHERE user_id = :user_id LIMIT 1) s, users u""",
+         FROM sessions s, users u WHERE s.user_id = :user_id AND u.id <> :user_id""",
     """INSERT INTO devices (id, user_id, session_id, kind, token_ct, token_bidx)
          SELECT gen_random_uuid(), s.user_id, s.id, 'fcm', 'x', decode(md5(random()::text), 'hex') FROM sessions s""",
     """INSERT INTO mail_suppressions SELECT decode(md5(n::text), 'hex'), 'bounce' FROM generate_series(1, 5000) n
