@@ -56,12 +56,12 @@ class Ledger:
         return [key for (key,) in self.db.execute("SELECT key FROM intents WHERE status BETWEEN 200 AND 299")]
 
     def verdict(self, messages: list[dict[str, Any]]) -> Verdict:
-        """Compare with what the provider has recorded. A message belongs to the intent whose key its subject holds."""
+        """Compare with what the provider has recorded. A message belongs to the intent whose key its words hold."""
         fired: dict[str, list[str]] = {key: [] for (key,) in self.db.execute("SELECT key FROM intents")}
         for message in messages:
             for key in fired:
-                if key in (message["subject"] or ""):
-                    fired[key].append(message["headers"]["X-Petfolio-Delivery"])
+                if key in f"{message['subject']} {message['text']}":
+                    fired[key].append(delivery_of(message))
         rows = list(self.db.execute("SELECT key, status FROM intents"))
         accepted = [key for key, status in rows if status is not None and 200 <= status < 300]
         return Verdict(
@@ -72,3 +72,9 @@ class Ledger:
             duplicates=[key for key, ids in fired.items() if len(set(ids)) > 1],
             ambiguous=sum(len(ids) - len(set(ids)) for ids in fired.values()),
         )
+
+
+def delivery_of(message: dict[str, Any]) -> str:
+    """The delivery id of a mail or a push message. A text message carries none: its words stand for it."""
+    headers = message["headers"]
+    return str(headers.get("X-Petfolio-Delivery") or headers.get("delivery") or message["text"])
