@@ -1,5 +1,7 @@
 """Must hold: what a worker dies over reaches the phone all the same, by text message and by push (F1, F2)."""
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 
