@@ -10,13 +10,13 @@ import math
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from statistics import quantiles
+from statistics import mean, quantiles
 
 import asyncpg
 from temporalio.api.enums.v1 import EventType
@@ -31,8 +31,10 @@ from tests.person import soon
 from tests.stack import until
 
 _IN_FLIGHT = 40
-_REQUESTS = 10
+REQUESTS = 10
 """At once over HTTP: within the write pool of one api process, so that nobody waits for a connection."""
+LOGIN_EVERY = 2_000
+"""A token lasts ten minutes."""
 _SETTLE, _IDLE = 8.0, 0.7
 _ACTIONS = {
     EventType.EVENT_TYPE_TIMER_STARTED,
@@ -56,6 +58,7 @@ class Burst:
     worker_ms: float
     postgres_ms: float
     actions: float
+    history_bytes: float
 
     @property
     def cpu_ms(self) -> float:
@@ -68,20 +71,18 @@ async def reminders(on: Platform, count: int) -> Burst:
     due, made = soon(_lead(count)), []
 
     async def create(number: int) -> None:
+        if number % LOGIN_EVERY == 0:
+            await on.owner.login()
         answer = await on.owner.remind(due=due, title=f"Tablet {number}", notification_methods=["in_app"])
         answer.raise_for_status()
         made.append((answer.json()["household_id"], answer.json()["id"]))
 
-    await _all(create, count, _REQUESTS)
+    await at_once(create, count, REQUESTS)
     database = await asyncpg.connect(on.env["PETFOLIO_DATABASE_URL"], ssl=False)
     wanted = [uuid.UUID(reminder_id) for _, reminder_id in made]
-    query = (
-        "SELECT extract(epoch FROM d.at)::float8 FROM deliveries d JOIN occurrences o ON o.id = d.occurrence_id"
-        " WHERE o.reminder_id = ANY($1::uuid[]) AND d.channel = 'in_app'"
-    )
 
     async def effects() -> list[float]:
-        return [at for (at,) in await database.fetch(query, wanted)]
+        return await fired_at(database, wanted)
 
     server, worker, postgres = await on.pids("temporal", "worker-core", "postgres")
     try:
@@ -90,35 +91,65 @@ async def reminders(on: Platform, count: int) -> Burst:
         await database.close()
     client = await noop.connect(on.settings)
     sample = [ids.reminder(uuid.UUID(household), uuid.UUID(reminder)) for household, reminder in made[:20]]
-    return _burst(at, due, cpu, await _actions(client, sample, due))
+    return _burst(at, due, cpu, await _history(client, sample, due))
+
+
+async def fired_at(database: "asyncpg.Connection[asyncpg.Record]", reminder_ids: list[uuid.UUID]) -> list[float]:
+    """When the in-app notices of these reminders were recorded."""
+    query = (
+        "SELECT extract(epoch FROM d.at)::float8 FROM deliveries d JOIN occurrences o ON o.id = d.occurrence_id"
+        " WHERE o.reminder_id = ANY($1::uuid[]) AND d.channel = 'in_app'"
+    )
+    return [at for (at,) in await database.fetch(query, reminder_ids)]
 
 
 async def no_ops(on: Platform, count: int) -> Burst:
     """The same number of entities that do nothing, on a queue and in a worker of their own."""
-    client, prefix = await noop.connect(on.settings), uuid.uuid4().hex
+    client = await noop.connect(on.settings)
+    with noop_worker(on) as (worker, notes):
+        due = soon(_lead(count))
+        names = await start_no_ops(client, due, count)
+
+        async def effects() -> list[float]:
+            return noop.read(notes)
+
+        (server,) = await on.pids("temporal")
+        at, cpu = await _watch(effects, due, count, {"server": [server], "worker": [worker], "postgres": []})
+        history = await _history(client, names[:20], due)
+        await end_no_ops(client, names)
+    return _burst(at, due, cpu, history)
+
+
+@contextmanager
+def noop_worker(on: Platform) -> Iterator[tuple[int, Path]]:
+    """Its pid, and the file with a line for each effect. It polls already."""
     with tempfile.TemporaryDirectory() as folder:
         notes = Path(folder, "effects")
         worker = start(python("bench.noop_worker", str(notes)), None, on.env)
         try:
-            await asyncio.to_thread(worker.stdout.readline)  # type: ignore[union-attr]
-            due = soon(_lead(count))
-
-            async def create(number: int) -> None:
-                argument, name = noop.Due(due, number), f"{prefix}-{number}"
-                await client.start_workflow(noop.NoopEntity.run, argument, id=name, task_queue=noop.QUEUE)
-
-            async def effects() -> list[float]:
-                return noop.read(notes)
-
-            await _all(create, count)
-            (server,) = await on.pids("temporal")
-            at, cpu = await _watch(effects, due, count, {"server": [server], "worker": [worker.pid], "postgres": []})
-            actions = await _actions(client, [f"{prefix}-{n}" for n in range(20)], due)
-            await _all(lambda n: client.get_workflow_handle(f"{prefix}-{n}").terminate(), count)
+            assert worker.stdout is not None
+            worker.stdout.readline()
+            yield worker.pid, notes
         finally:
             worker.terminate()
             worker.wait(30)
-    return _burst(at, due, cpu, actions)
+
+
+async def start_no_ops(client: Client, due: datetime, count: int) -> list[str]:
+    """Start so many entities; their ids."""
+    prefix = uuid.uuid4().hex
+
+    async def create(number: int) -> None:
+        argument, name = noop.Due(due, number), f"{prefix}-{number}"
+        await client.start_workflow(noop.NoopEntity.run, argument, id=name, task_queue=noop.QUEUE)
+
+    await at_once(create, count)
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+async def end_no_ops(client: Client, names: Sequence[str]) -> None:
+    """Away with them."""
+    await at_once(lambda number: client.get_workflow_handle(names[number]).terminate(), len(names))
 
 
 async def starts(on: Platform, count: int) -> tuple[list[float], list[float]]:
@@ -149,14 +180,15 @@ async def _first_task_done(client: Client, workflow_id: str) -> float | None:
 
 def _lead(count: int) -> float:
     """Long enough to create them all on a busy machine, and to be quiet for a while before they are due."""
-    return 15 + count / 10
+    return 45 + count / 20
 
 
-async def _all(work: Callable[[int], Awaitable[object]], count: int, at_once: int = _IN_FLIGHT) -> None:
-    slots = asyncio.Semaphore(at_once)
+async def at_once(work: Callable[[int], Awaitable[object]], count: int, slots: int = _IN_FLIGHT) -> None:
+    """Do it for 0 to `count` - 1, so many at a time."""
+    free = asyncio.Semaphore(slots)
 
     async def one(number: int) -> None:
-        async with slots:
+        async with free:
             await work(number)
 
     await asyncio.gather(*(one(number) for number in range(count)))
@@ -177,7 +209,7 @@ async def _watch(
         at = await effects()
         return at if len(at) >= count else None
 
-    at = await until(all_done, within=180, what=f"{count} effects")
+    at = await until(all_done, within=600, what=f"{count} effects")
     everybody = [pid for of in pids.values() for pid in of]
     used = cpu_seconds(everybody)
     for _ in range(60):
@@ -188,22 +220,23 @@ async def _watch(
     return at, {role: cpu_seconds(of) - before[role] for role, of in pids.items()}
 
 
-async def _actions(client: Client, workflow_ids: Iterable[str], due: datetime) -> float:
-    """Actions from the fire on, until the next timer is set; the mean over some workflows."""
-    counts = []
+async def _history(client: Client, workflow_ids: Iterable[str], due: datetime) -> tuple[float, float]:
+    """Actions and bytes of history from the fire on, until the next timer is set; means over some workflows."""
+    actions, sizes = [], []
     for workflow_id in workflow_ids:
         events = [event async for event in client.get_workflow_handle(workflow_id).fetch_history_events()]
         after = [event for event in events if event.event_time.ToDatetime(UTC) >= due - timedelta(milliseconds=50)]
-        counts.append(sum(event.event_type in _ACTIONS for event in after))
-    return sum(counts) / len(counts)
+        actions.append(sum(event.event_type in _ACTIONS for event in after))
+        sizes.append(sum(event.ByteSize() for event in after))
+    return mean(actions), mean(sizes)
 
 
-def _burst(at: list[float], due: datetime, cpu: dict[str, float], actions: float) -> Burst:
+def _burst(at: list[float], due: datetime, cpu: dict[str, float], history: tuple[float, float]) -> Burst:
     lateness = sorted(each - due.timestamp() for each in at)
     count, took = len(lateness), max(lateness[-1], 0.001)
     ms = {role: seconds / count * 1000 for role, seconds in cpu.items()}
     p50, p95 = percentiles(lateness)
-    return Burst(count, count / took, p50, p95, ms["server"], ms["worker"], ms["postgres"], actions)
+    return Burst(count, count / took, p50, p95, ms["server"], ms["worker"], ms["postgres"], *history)
 
 
 def percentiles(values: list[float]) -> tuple[float, float]:

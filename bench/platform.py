@@ -1,10 +1,12 @@
 """A whole platform of the bench's own, with one signed-in owner: every bench runs on the real parts."""
 
+import os
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
@@ -26,11 +28,9 @@ class Platform:
 
     @property
     def settings(self) -> Settings:
-        """Of the stack, without touching this process' environment."""
-        names = {name.removeprefix("PETFOLIO_").lower(): value for name, value in self.env.items()}
-        flat = {name: value for name, value in names.items() if "__" not in name}
-        keys = {"provider": self.env["PETFOLIO_KEYS__PROVIDER"], "directory": self.env["PETFOLIO_KEYS__DIRECTORY"]}
-        return Settings(**{**flat, "keys": keys})  # type: ignore[arg-type]
+        """Of the stack, read as its own processes read them."""
+        with patch.dict(os.environ, self.env):
+            return Settings()
 
     async def pids(self, *services: str) -> list[int]:
         """The process ids of these services of the stack."""

@@ -65,3 +65,9 @@ def cpu_seconds(pids: Iterable[int]) -> float:
                     used = process.cpu_times()
                     total += used.user + used.system
     return total
+
+
+def memory_bytes(pid: int) -> int:
+    """Resident memory of a process and everything below it."""
+    root = psutil.Process(pid)
+    return sum(process.memory_info().rss for process in (root, *root.children(recursive=True)))

@@ -81,7 +81,6 @@ class ReminderWorkflow:
             plan = await workflow.execute_activity_method(
                 ReminderActivities.deliver_occurrence,
                 DeliverOccurrence(self.state.reminder_id, workflow.now(), plan.occurrence, plan.step),
-                summary=f"{plan.occurrence} {plan.step}",
                 **PROVIDER_CALL,
             )
         except ActivityError as error:
@@ -99,7 +98,6 @@ class ReminderWorkflow:
             await workflow.wait_condition(
                 lambda: self.state is not before,
                 timeout=until - workflow.now() if until else None,
-                timeout_summary=f"until {until:%Y-%m-%dT%H:%M:%SZ}" if until else None,
             )
 
     def follow(self, plan: Plan, heard: int) -> None:
