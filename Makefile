@@ -28,8 +28,14 @@ up: env ## The whole platform; ARGS="--detach --base-port 9000" passes options
 demo: env ## The main job on the running stack, narrated
 	@$(BIN)/petfolio demo $(ARGS)
 
-test: env ## Every test; starts what they need and stops it
+# The tests that break a whole stack come last and alone: they would slow the others down, and be slowed down.
+test: env ## Every test; starts what they need and stops it. ARGS="tests/api -k pets" runs some
+ifeq ($(ARGS),)
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e --ignore=tests/faults
+	@$(BIN)/python -m pytest tests/e2e tests/faults
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: env check-locks ## Lint, format, types, architecture
 	@$(BIN)/ruff check .

@@ -21,7 +21,7 @@ from domain.reminder import Plan, PlanState
 from domain.reminder_delivery import QUIET_HOURS, RESEND, TOO_LATE
 from domain.reminder_series import ReminderClass
 from domain.reminder_steps import MISSED, WITHDRAWN
-from integrations.notify.protocol import ProviderRefused, ProviderUnavailable
+from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
 from integrations.notify.words import ReminderWords
 from models.notification import DeliveryState
 from models.queries import deliveries, notification_preferences, reminder_notices, reminders, sms_usage
@@ -165,8 +165,26 @@ class ReminderActivities:
             return False
         except POISON as error:
             return await self._give_up(together, error)
-        await self._settle(together[1:], DeliveryState.FOLDED, reason="said_together", folded_into=first.id)
+        if len(together) > 1:
+            return await self._settle_together(together, receipt)
         return await self._settle((first,), DeliveryState.SENT, provider_id=receipt.provider_id)
+
+    async def _settle_together(self, together: Sequence[Leased], receipt: Receipt) -> bool:
+        """One message for several: all settled or none. A bounce that was quicker than this note failed them all."""
+        first, *others = together
+        async with self.sessions.begin() as session:
+            failed = await deliveries.failure(session, first.id)
+            for each in others:
+                await deliveries.settle(
+                    session, each.id, DeliveryState.FOLDED, reason="said_together", folded_into=first.id
+                )
+            await deliveries.settle(session, first.id, DeliveryState.SENT, provider_id=receipt.provider_id)
+            if failed is not None:
+                await reminder_notices.fail_folded(session, first.id, failed)
+        metrics.settled(first.channel, DeliveryState.SENT, None)
+        for each in others:
+            metrics.settled(each.channel, DeliveryState.FOLDED, "said_together")
+        return True
 
     async def _worded(self, leased: Leased) -> ReminderWords | None:
         """What it says; None for one that cannot be said, which is no reason to keep quiet about the others."""

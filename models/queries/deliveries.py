@@ -29,6 +29,7 @@ TAKE_LEASE: Final = f"""claimed_until = clock_timestamp() + make_interval(secs =
 """SQL of an UPDATE of `deliveries d`, which each sender joins with what it says."""
 
 _STATE = text("SELECT state FROM deliveries WHERE id = :id")
+_FAILURE = text("SELECT state, reason FROM deliveries WHERE id = :id FOR NO KEY UPDATE")
 # The row's last word and the line in its diary are one statement: an explanation never lacks the attempt that worked.
 _SETTLE = text(
     f"""WITH settled AS (
@@ -77,6 +78,12 @@ async def is_settled(session: AsyncSession, delivery_id: UUID) -> bool:
         DeliveryState.PLANNED,
         DeliveryState.DEFERRED,
     )
+
+
+async def failure(session: AsyncSession, delivery_id: UUID) -> str | None:
+    """Why it has failed by now; None when it has not. Holds the row until the end of the transaction."""
+    row = (await session.execute(_FAILURE, {"id": delivery_id})).one_or_none()
+    return str(row.reason) if row is not None and row.state == DeliveryState.FAILED else None
 
 
 async def settle(

@@ -2,16 +2,21 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from activities.courier import Address
 from core.crypto import FieldCipher
 from core.db import Database
 from domain.escalation import Step, Who
+from domain.mail_feedback import Verdict
 from domain.reminder_actions import Acknowledge, AlreadyGiven, Complete, Snooze, TooEarly, TooSoon, Undo
 from integrations.keys.store import KeyStore
-from integrations.notify.protocol import ProviderUnavailable
+from integrations.notify.protocol import ProviderUnavailable, Receipt
+from integrations.notify.words import ReminderWords
+from models.queries import feedback
+from models.queries.feedback import Known, Report
 from tests.activities.reminder_home import Home, move_in
 
 DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "UTC"}
@@ -263,3 +268,35 @@ async def test_a_snoozed_one_is_asked_again_from_the_first_step(home: Home) -> N
     await home.deliver(reminder, again + 10 * MINUTE)
     steps = [step for step, _, _ in await home.ledger(reminder)]
     assert steps == ["due", "snooze-1", "snooze-1+10"]
+
+
+async def test_a_bounce_quicker_than_our_note_of_the_mail_fails_all_that_it_said(home: Home) -> None:
+    late = DUE + 20 * MINUTE
+    series = [await home.remind(DAILY, title=title, methods=("email",)) for title in ("Tablet", "Drops")]
+    for reminder in series:
+        await home.deliver(reminder, late)
+    bouncing = Bouncing(home)
+    home.activities.notifier = bouncing
+    for reminder in series:
+        await home.deliver(reminder, late + MINUTE)
+    assert bouncing.calls == 1
+    for reminder in series:
+        assert await home.ledger(reminder) == [
+            ("due", "email", "failed"),
+            ("undelivered:email:due", "in_app", "sent"),
+        ]
+
+
+class Bouncing:
+    """A provider that takes a mail, and has told of its bounce before it answers."""
+
+    def __init__(self, home: Home) -> None:
+        self.home, self.calls = home, 0
+
+    async def send_reminder(self, notice: ReminderWords, address: Address, *, idempotency_key: UUID) -> Receipt:
+        """See `Notifier`."""
+        self.calls += 1
+        report = Report(Verdict.BOUNCED, str(uuid4()), "ses-1", idempotency_key, None, "Permanent/General")
+        async with self.home.db.sessions.begin() as session:
+            assert await feedback.record(session, report) is Known.NEW
+        return Receipt("ses-1")
