@@ -132,7 +132,9 @@ class Realtime:
         for transport in tuple(self._server.eio.sockets):
             await self._end(transport)
 
-    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
+    async def _connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
+        # engineio makes a class per connection for the body of its first request, which has none, and keeps both.
+        environ.pop("wsgi.input", None)
         services = self._services
         if services is None or self.draining:
             raise Refused("unavailable", {"code": "unavailable"})

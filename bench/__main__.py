@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import os
 import platform as machine
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -15,13 +15,17 @@ from statistics import median
 from bench import agenda, fires, reads, sleepers, sockets
 from bench.agenda import Agenda
 from bench.fires import Burst, percentiles
-from bench.platform import platform
+from bench.platform import Platform, platform
 from bench.reads import BARE, EXPRESS, PETFOLIO, Rounds, ratio, typical
 from bench.sleepers import Sleepers
 from bench.sockets import Listening
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("reads", "fires", "starts", "sockets", "agenda", "crowd", "sleepers")
+HEAD = """# Results
+
+Written by `make bench`; `make bench ARGS="--only sockets agenda"` measures some parts anew. Ratios compare what ran in
+the same run of a part; absolute figures are of one machine at that moment.
+"""
 NUMBERS = {
     "rounds": 9,
     "seconds": 3.0,
@@ -38,50 +42,89 @@ NUMBERS = {
 WARM_UP = 50
 
 
-async def measure(options: argparse.Namespace) -> str:
+async def measure(options: argparse.Namespace) -> list[str]:
     """The report, a section per part, printed as it grows."""
-    sections = [head(options)]
-
-    def add(section: str) -> None:
-        print(section, flush=True)
-        sections.append(section)
-
+    sections = []
     async with platform() as on:
-        if "reads" in options.only:
-            reads.install_peer()
-            add(show_reads(await reads.run(on, options.rounds, options.seconds, options.connections)))
-        if "starts" in options.only:
-            await on.owner.login()  # a token lasts ten minutes, a run may last longer
-            add(show_starts(*await fires.starts(on, options.starts)))
-        if "fires" in options.only:
-            await fires.no_ops(on, WARM_UP)
-            await fires.reminders(on, WARM_UP)
-            bursts = [
-                (await fires.reminders(on, options.fires), await fires.no_ops(on, options.fires))
-                for _ in range(options.bursts)
-            ]
-            add(show_fires(bursts))
-        if "sockets" in options.only:
-            add(show_sockets(await sockets.run(on, options.listeners)))
-        if "agenda" in options.only:
-            add(show_agenda(await agenda.run(on, options.agenda)))
-        if "crowd" in options.only:
-            add(show_fires([(await fires.reminders(on, options.crowd), await fires.no_ops(on, options.crowd))], "2b"))
-        if "sleepers" in options.only:
-            add(show_sleepers(await sleepers.run(on, options.sleepers, options.sleepers // 4)))
-    return "\n".join(sections)
+        for name in options.only:
+            began = moment()
+            sections.append(f"{await PARTS[name](on, options)}\nMeasured {began}\n")
+            print(sections[-1], flush=True)
+    return sections
 
 
-def head(options: argparse.Namespace) -> str:
-    """What was run, where, and how busy the machine was."""
+async def measure_reads(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 1."""
+    reads.install_peer()
+    return show_reads(await reads.run(on, options.rounds, options.seconds, options.connections))
+
+
+async def measure_fires(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 2."""
+    await fires.no_ops(on, WARM_UP)
+    await fires.reminders(on, WARM_UP)
+    return show_fires([await _pair(on, options.fires) for _ in range(options.bursts)], "2")
+
+
+async def measure_crowd(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 2 with many more."""
+    return show_fires([await _pair(on, options.crowd)], "2b")
+
+
+async def measure_starts(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 3."""
+    await on.owner.login()  # a token lasts ten minutes, a run may last longer
+    return show_starts(*await fires.starts(on, options.starts))
+
+
+async def measure_sockets(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 4."""
+    return show_sockets(await sockets.run(on, options.listeners))
+
+
+async def measure_agenda(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 5."""
+    return show_agenda(await agenda.run(on, options.agenda))
+
+
+async def measure_sleepers(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 6."""
+    return show_sleepers(await sleepers.run(on, options.sleepers, options.sleepers // 4))
+
+
+async def _pair(on: Platform, count: int) -> tuple[Burst, Burst]:
+    return await fires.reminders(on, count), await fires.no_ops(on, count)
+
+
+PARTS: dict[str, Callable[[Platform, argparse.Namespace], Awaitable[str]]] = {
+    "reads": measure_reads,
+    "starts": measure_starts,
+    "fires": measure_fires,
+    "sockets": measure_sockets,
+    "agenda": measure_agenda,
+    "crowd": measure_crowd,
+    "sleepers": measure_sleepers,
+}
+"""In the order of a whole run: what leaves much behind comes last."""
+
+
+def merged(results: str, sections: Sequence[str]) -> str:
+    """The results with these sections in place of those with their number."""
+    known = {_number(section): section for section in results.split("\n## ")[1:]}
+    known |= {_number(section): section for section in (each.removeprefix("## ") for each in sections)}
+    return "\n## ".join((HEAD, *(known[number].rstrip() + "\n" for number in sorted(known))))
+
+
+def _number(section: str) -> str:
+    return section.partition(".")[0]
+
+
+def moment() -> str:
+    """When and where a part was measured, and how busy the machine was when it began."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    busy = f" The machine had {load:.1f} runnable processes for {cores} cores when the run began."
-    given = " ".join(f"--{name} {getattr(options, name):g}" for name in NUMBERS)
-    command = f'make bench ARGS="{given}"'
     return (
-        f"# Results\n\nMeasured {datetime.now(UTC):%Y-%m-%d} on {machine.system()} {machine.machine()}, Python "
-        f"{machine.python_version()}, by `{command}`.{busy}\nRatios compare what ran in the same run; absolute figures "
-        "are of this machine at that moment.\n"
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine.system()} {machine.machine()}, Python {machine.python_version()}; "
+        f"{load:.1f} runnable processes for {cores} cores when it began."
     )
 
 
@@ -111,7 +154,7 @@ but reads one flat row in clear: the cheapest shape for it. The bare floor does 
 """
 
 
-def show_fires(bursts: Sequence[tuple[Burst, Burst]], number: str = "2") -> str:
+def show_fires(bursts: Sequence[tuple[Burst, Burst]], number: str) -> str:
     """Bench 2. Each burst of reminders has its burst of no-ops right after it."""
     rows = "\n".join(
         f"| {name} | {each.per_second:.0f} | {each.lateness_p50:.2f} / {each.lateness_p95:.2f} | "
@@ -218,15 +261,13 @@ Made over HTTP at {asleep.per_second:.0f}/s, workflows included. The worker keep
 
 
 def main() -> None:
-    """Measure, print, and write RESULTS.md when everything was measured."""
+    """Measure, print, and write the parts into RESULTS.md."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     for name, usual in NUMBERS.items():
         parser.add_argument(f"--{name}", type=type(usual), default=usual)
     options = parser.parse_args()
-    report = asyncio.run(measure(options))
-    if set(options.only) == set(PARTS):
-        RESULTS.write_text(report)
+    RESULTS.write_text(merged(RESULTS.read_text(), asyncio.run(measure(options))))
 
 
 if __name__ == "__main__":

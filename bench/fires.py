@@ -69,9 +69,10 @@ class Burst:
 async def reminders(on: Platform, count: int) -> Burst:
     """`count` daily reminders of one household, made over HTTP."""
     due, made = soon(_lead(count)), []
+    await on.owner.login()
 
     async def create(number: int) -> None:
-        if number % LOGIN_EVERY == 0:
+        if number % LOGIN_EVERY == LOGIN_EVERY - 1:
             await on.owner.login()
         answer = await on.owner.remind(due=due, title=f"Tablet {number}", notification_methods=["in_app"])
         answer.raise_for_status()

@@ -66,9 +66,10 @@ async def _no_ops(on: Platform, server: int, count: int) -> tuple[float, float]:
 
 async def _create(on: Platform, count: int) -> None:
     due = soon(_DAYS_AHEAD * 86_400)
+    await on.owner.login()
 
     async def create(number: int) -> None:
-        if number % LOGIN_EVERY == 0:
+        if number % LOGIN_EVERY == LOGIN_EVERY - 1:
             await on.owner.login()
         (await on.owner.remind(due=due, title=f"Sleeper {number}")).raise_for_status()
 
