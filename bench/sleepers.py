@@ -42,26 +42,31 @@ class Sleepers:
 async def run(on: Platform, count: int, noops: int) -> Sleepers:
     """`count` reminders over HTTP, due in a month, then the worker's end while one falls due."""
     server, worker = await on.pids("temporal", "worker-core")
-    before = (await _quiet_memory(server), memory_bytes(worker))
-    started = time.perf_counter()
+    before, started = await _quiet_memory(server, worker), time.perf_counter()
     await _create(on, count)
     per_second = count / (time.perf_counter() - started)
-    grown = (await _quiet_memory(server) - before[0], memory_bytes(worker) - before[1])
+    asleep = await _quiet_memory(server, worker)
+    server_kb, worker_kb = _each(before, asleep, count)
     restarts = [await _restart(on, how) for how in (signal.SIGTERM, signal.SIGKILL)]
     floor = await _no_ops(on, server, noops)
-    server_kb, worker_kb = (each / count / 1000 for each in grown)
-    return Sleepers(count, per_second, server_kb, worker_kb, (before[1] + grown[1]) / 1e6, noops, *floor, restarts)
+    return Sleepers(count, per_second, server_kb, worker_kb, asleep[1] / 1e6, noops, *floor, restarts)
 
 
 async def _no_ops(on: Platform, server: int, count: int) -> tuple[float, float]:
     """Memory in kB of a sleeping entity: the server's and its worker's."""
     client = await noop.connect(on.settings)
     with noop_worker(on) as (worker, _):
-        before = (await _quiet_memory(server), memory_bytes(worker))
+        before = await _quiet_memory(server, worker)
         names = await start_no_ops(client, soon(_DAYS_AHEAD * 86_400), count)
-        grown = (await _quiet_memory(server) - before[0], memory_bytes(worker) - before[1])
+        server_kb, worker_kb = _each(before, await _quiet_memory(server, worker), count)
         await end_no_ops(client, names)
-    return grown[0] / count / 1000, grown[1] / count / 1000
+    return server_kb, worker_kb
+
+
+def _each(before: list[int], after: list[int], count: int) -> tuple[float, float]:
+    """kB that one of them cost each of two processes."""
+    server, worker = ((now - then) / count / 1000 for then, now in zip(before, after, strict=True))
+    return server, worker
 
 
 async def _create(on: Platform, count: int) -> None:
@@ -85,15 +90,19 @@ async def _create(on: Platform, count: int) -> None:
         await database.close()
 
 
-async def _quiet_memory(server: int) -> int:
-    """Once it has nothing to do."""
-    used = cpu_seconds([server])
-    for _ in range(60):
+async def _quiet_memory(*pids: int) -> list[int]:
+    """Once they have nothing left to do: what was accepted is a backlog for a while."""
+    used = cpu_seconds(pids)
+
+    async def quiet() -> bool:
+        nonlocal used
+        before = used
         await asyncio.sleep(_IDLE_SECONDS)
-        if (now := cpu_seconds([server])) - used < 0.1 * _IDLE_SECONDS:
-            break
-        used = now
-    return memory_bytes(server)
+        used = cpu_seconds(pids)
+        return used - before < 0.1 * _IDLE_SECONDS * len(pids)
+
+    await until(quiet, within=900, what="everything is asleep")
+    return [memory_bytes(pid) for pid in pids]
 
 
 async def _restart(on: Platform, how: signal.Signals) -> tuple[str, float]:

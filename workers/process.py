@@ -55,7 +55,7 @@ async def _poll(
     workers = [_worker(client, parts.settings, queue, bound) for queue in ROLES[role]]
     polling = [asyncio.create_task(worker.run(), name=f"worker-{worker.task_queue}") for worker in workers]
     readiness.polling = True
-    spare_what_lives_on()
+    spare_what_lives_on(seldom=5)  # what leaves the workflow cache is held together by cycles: 35 kB each until a look
     log.info("polling", role=role, queues=ROLES[role])
     clean = await first_to_end([*polling, relaying], stop)
     readiness.polling = False
