@@ -33,7 +33,8 @@ async def test_a_year_fires_at_exactly_the_previewed_instants(zone: str, kind: s
 
         fired = [moment for _, moment, _ in world.postgres.delivered]
         assert [_second(moment) for moment in fired] == [_second(found.instant) for found in previewed]
-        assert len(fired) == (12 if kind.startswith("monthly") else 366)
+        # A year and a day sees the end of a month twice when it begins just before one.
+        assert len(fired) in ((12, 13) if kind.startswith("monthly") else (366,))
         assert len(_offsets(fired, zone)) == 2, "the year has a clock change each way"
         assert all(later > earlier for earlier, later in pairwise(fired))
         runs = await reminder.histories()
