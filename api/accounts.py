@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import mark_revoked
+from api.auth import mark_revoked, require_fresh
 from api.identity import Client, Identity
 from api.mail import MailTemplate, send_mail
-from api.sessions import password_matches
+from api.sign_in import password_matches
 from api.tokens import Caller
 from api.trail import note
 from core.crypto import Subject
@@ -24,7 +24,6 @@ from models.user import ErasureRequest, User, UserState
 
 REGISTRATION_SECONDS = 0.25
 """No registration answers sooner, so that its time does not tell a new address from a known one."""
-STEP_UP_AGE = timedelta(minutes=5)
 
 
 class LinkRefused(PetfolioError):
@@ -32,12 +31,6 @@ class LinkRefused(PetfolioError):
 
     code = "invalid_mail_token"
     http_status = 400
-
-
-class StepUpRequired(Forbidden):
-    """403: signed in too long ago for this, and the password that would prove it was not sent."""
-
-    code = "step_up_required"
 
 
 class PasswordWrong(Forbidden):
@@ -174,10 +167,7 @@ async def _fill_in(identity: Identity, user: User, form: Registration, password_
 async def _step_up(identity: Identity, client: Client, caller: Caller, password: str | None) -> None:
     """Proof that it is them, now: the password, or a login of the last five minutes (ASVS 7.5.1)."""
     if password is None:
-        async with identity.db.sessions.begin() as session:
-            if await database_now(session) - caller.auth_time > STEP_UP_AGE:
-                raise StepUpRequired("Send the password, or sign in again first.")
-        return
+        return require_fresh(caller)
     account = await users.credentials_by_id(identity.db.reads, caller.user_id)
     if account is None or not await password_matches(identity, account.email_bidx, account, password):
         async with identity.db.sessions.begin() as session:

@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core import live
-from core.errors import Forbidden, NotFound
+from core.errors import NotFound
 from core.live import Name
 from domain import reminder_machine
+from domain.access import Right
 from domain.reminder_actions import Action, End, Move
 from domain.reminder_series import Change, Series
 from models.queries import doses, reminder_notices, reminders
@@ -33,14 +34,19 @@ async def act(
     user_id: UUID,
     reminder_id: UUID,
     asked: Asked,
+    needed: Right,
     *,
     occurrence_id: UUID | None = None,
     reason_ct: str | None = None,
 ) -> Acted:
-    """Run an action of this person. Raises `NotFound` for what is not theirs, and the refusals of the machine."""
+    """Run an action of this person, who needs the right `needed` on the reminder.
+
+    Raises `NotFound` for what they may not see, `NotPermitted`, and the refusals of the machine.
+    """
     locked = await reminders.lock_for(session, user_id, reminder_id, occurrence_id)
     if locked is None:
         raise NotFound("no such reminder")
+    require(locked, user_id, needed)
     return await run(session, locked, asked, reason_ct=reason_ct)
 
 
@@ -83,11 +89,14 @@ def closed(before: Series, after: Series) -> Mapping[str, list[str]]:
     return states
 
 
-def may_manage(locked: Locked, user_id: UUID) -> Locked:
-    """The rows, for whoever made the reminder and the owners of its household; carers complete and snooze only."""
-    if user_id != locked.series.user_id and not locked.by_owner:
-        raise Forbidden("owners of the household change reminders")
-    return locked
+def require(locked: Locked, user_id: UUID, needed: Right) -> None:
+    """Raises `NotPermitted` unless this person, who locked the rows, has the right; who made a reminder manages it."""
+    access = locked.access
+    if access is None:
+        raise NotFound("no such reminder")
+    made_it = user_id == locked.series.user_id and access.may(Right.ADD_REMINDER)
+    if not (needed == Right.MANAGE_REMINDER and made_it):
+        access.require(needed)
 
 
 async def zone_changed(session: AsyncSession, user_id: UUID) -> None:

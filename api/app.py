@@ -9,6 +9,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from api import errors, openapi
+from api.access import check_rules
 from api.dispatch import mount
 from api.middleware.envelope import Envelope
 from api.middleware.limits import Limits
@@ -57,6 +58,7 @@ def create_app(settings: Settings, *, access_log: bool = False) -> FastAPI:
     if settings.api.docs:
         routers.append(docs.docs_router())
     mount(app, routers)
+    check_rules(app.state.api_routes)
     errors.install(app)
     openapi.install(app)
     codec.install(app, settings)

@@ -6,6 +6,7 @@ an error or a slow answer asks Postgres, so losing Redis neither logs anybody ou
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -14,16 +15,25 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
+from api.access import rule_of
 from api.identity import ClientDep, Identity, IdentityDep
 from api.rate_limit import Policy, RateLimitState
 from api.tokens import LEEWAY, Caller, TokenRefused
+from core.errors import Forbidden
 from core.redis import Redis, RedisAway
 from models.queries import sessions
 
 __all__ = ["Caller", "CurrentUser", "current_user", "limited", "mark_revoked"]
 
+STEP_UP_AGE = timedelta(minutes=5)
 _KNOWN_SECONDS = 10
 _REVOKED, _OK = b"revoked", b"ok"
+
+
+class StepUpRequired(Forbidden):
+    """403: the caller proved too long ago who they are for something this sensitive."""
+
+    code = "step_up_required"
 
 
 class _CurrentUser(SecurityBase):
@@ -33,11 +43,19 @@ class _CurrentUser(SecurityBase):
     model = HTTPBearer(bearerFormat="JWT", description="The `access_token` of `POST /api/v1/auth/login`.")
 
     async def __call__(self, request: Request) -> Caller:
-        """The caller. Raises `TokenRefused` (401), `TooManyRequests` (429)."""
+        """The caller. Raises `TokenRefused` (401), `TooManyRequests` (429), `StepUpRequired` (403)."""
         caller, request.state.rate_limit = await admit(request.app.state.services.identity, _bearer(request.scope))
         if not request.state.rate_limit.allowed:
             raise request.state.rate_limit.refusal()
+        if rule_of(request).fresh:
+            require_fresh(caller)
         return caller
+
+
+def require_fresh(caller: Caller) -> None:
+    """Raises `StepUpRequired` unless the caller proved who they are within the last five minutes (ASVS 7.5.1)."""
+    if datetime.now(UTC) - caller.auth_time > STEP_UP_AGE:
+        raise StepUpRequired("Prove again that it is you: `POST /auth/step-up`, or sign in anew.")
 
 
 async def admit(identity: Identity, token: str) -> tuple[Caller, RateLimitState]:

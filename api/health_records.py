@@ -9,40 +9,40 @@ import orjson
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.access import Needed, require
 from api.auth import Caller, CurrentUser
 from api.deps import UnitOfWork
 from api.read_only import refuse_changes
 from api.schemas.health_records import READ_ONLY, RecordIn, RecordUpdate
 from api.services import Services, services_of
 from core.crypto import FieldCipher, Subject
-from core.errors import FieldProblem, Forbidden, Invalid, NotFound
+from core.errors import FieldProblem, Invalid, NotFound
 from core.ids import new_id
 from domain import health
 from domain.money import Money, from_minor
 from models.health import HealthRecord
-from models.household import Role
 from models.queries import health_records, pets
 from models.queries.clock import database_now
 
 SEALED = ("title", "description", "veterinarian")
 
 
-async def readable_record(request: Request, record_id: UUID, caller: CurrentUser) -> asyncpg.Record:
-    """The record, if the caller's household has it. 404 otherwise."""
+async def readable_record(request: Request, record_id: UUID, caller: CurrentUser, needed: Needed) -> asyncpg.Record:
+    """The record, for who may do this with it. 404 for who may not know of it, 403 for who may only see it."""
     found = await health_records.find(services_of(request).db, caller.user_id, record_id)
     if found is None:
         raise NotFound("no such record")
+    require(found["role"], found["actions"], needed)
     return found
 
 
-async def writable_record(record_id: UUID, caller: CurrentUser, session: UnitOfWork) -> HealthRecord:
-    """The record's locked row. 404 for strangers, 403 for caretakers, who may add but not rewrite."""
+async def writable_record(record_id: UUID, caller: CurrentUser, session: UnitOfWork, needed: Needed) -> HealthRecord:
+    """The record's locked row, for who may do this with it; else as `readable_record`."""
     found = await health_records.lock(session, caller.user_id, record_id)
     if found is None:
         raise NotFound("no such record")
-    record, membership = found
-    if membership.role != Role.OWNER:
-        raise Forbidden("owners of the household change records")
+    record, access = found
+    access.require(needed)
     return record
 
 

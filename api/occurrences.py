@@ -15,6 +15,7 @@ from api.services import Services
 from core.crypto import FieldCipher, Subject
 from core.errors import FieldProblem, Invalid, NotFound
 from domain import recurrence
+from domain.access import Right
 from domain.reminder_actions import Action, AlreadyClosed, Complete, Snooze
 from models.queries import reminder_views, reminders
 from models.queries.reminders import Locked
@@ -71,6 +72,7 @@ async def act(
             caller.user_id,
             reminder_id,
             lambda locked: make(locked.key_of(occurrence_id), locked),
+            Right.ACT,
             occurrence_id=occurrence_id,
             reason_ct=reason_ct,
         )

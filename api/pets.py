@@ -11,18 +11,18 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import actions
+from api.access import Needed, require
 from api.auth import Caller, CurrentUser
 from api.deps import UnitOfWork
 from api.read_only import refuse_changes
 from api.schemas.pets import READ_ONLY, PetIn, PetUpdate
 from api.services import Services, services_of
 from core.crypto import FieldCipher, Subject
-from core.errors import FieldProblem, Forbidden, Invalid, NotFound
+from core.errors import FieldProblem, Invalid, NotFound
 from core.ids import new_id
 from domain import microchip, weight
 from domain.pet import check_birth_date
 from domain.recurrence import ZONES
-from models.household import Role
 from models.pet import Pet
 from models.queries import audit, households, pets
 from models.queries.clock import database_now
@@ -30,22 +30,22 @@ from models.queries.clock import database_now
 PLAIN = ("species", "breed", "is_mixed", "sex", "neutered", "date_of_birth", "dob_precision", "home_tzid")
 
 
-async def readable_pet(request: Request, pet_id: UUID, caller: CurrentUser) -> asyncpg.Record:
-    """The pet, if the caller's household has it. 404 otherwise."""
+async def readable_pet(request: Request, pet_id: UUID, caller: CurrentUser, needed: Needed) -> asyncpg.Record:
+    """The pet, for who may do this with it. 404 for who may not know of it, 403 for who may only see it."""
     found = await pets.find(services_of(request).db, caller.user_id, pet_id)
     if found is None:
         raise NotFound("no such pet")
+    require(found["role"], found["actions"], needed)
     return found
 
 
-async def writable_pet(pet_id: UUID, caller: CurrentUser, session: UnitOfWork) -> Pet:
-    """The pet's locked row, for its owners. 404 for strangers, 403 for caretakers."""
+async def writable_pet(pet_id: UUID, caller: CurrentUser, session: UnitOfWork, needed: Needed) -> Pet:
+    """The pet's locked row, for who may do this with it; else as `readable_pet`."""
     found = await pets.lock(session, caller.user_id, pet_id)
     if found is None:
         raise NotFound("no such pet")
-    pet, membership = found
-    if membership.role != Role.OWNER:
-        raise Forbidden("owners of the household change pets")
+    pet, access = found
+    access.require(needed)
     return pet
 
 

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import actions, telling
+from api.access import Needed, require
 from api.auth import Caller, CurrentUser
 from api.etag import Precondition
 from api.read_only import refuse_changes
@@ -20,6 +21,7 @@ from core.crypto import FieldCipher, Subject
 from core.errors import Conflict, FieldProblem, Invalid, NotFound
 from core.ids import new_id
 from domain import recurrence, reminder_machine
+from domain.access import Right
 from domain.recurrence import TZDATA_VERSION, Fixed, Schedule, TzMode
 from domain.reminder_actions import Complete, End, Move, Pause, Reschedule, Resume, SeriesEnded, Undo
 from domain.reminder_series import Change, ReminderState, Series, Warned
@@ -36,11 +38,12 @@ _DOCUMENTS = ("notification_methods", "lead_minutes", "steps")
 _SHORTHAND = {"reminder_date", "repeat_interval"}
 
 
-async def readable_reminder(request: Request, reminder_id: UUID, caller: CurrentUser) -> asyncpg.Record:
-    """The reminder, if a household of the caller has it. 404 otherwise."""
+async def readable_reminder(request: Request, reminder_id: UUID, caller: CurrentUser, needed: Needed) -> asyncpg.Record:
+    """The reminder, for who may do this with it. 404 for who may not know of it, 403 for who may only see it."""
     found = await reminder_views.find(services_of(request).db, caller.user_id, reminder_id)
     if found is None:
         raise NotFound("no such reminder")
+    require(found["role"], found["actions"], needed)
     return found
 
 
@@ -84,6 +87,7 @@ def document_of(value: Any) -> Any:
 async def create(session: AsyncSession, services: Services, caller: Caller, body: ReminderIn) -> dict[str, Any]:
     """A new reminder with its first occurrence, and the bell that starts its workflow."""
     where = await place(session, caller.user_id, body.pet_id)
+    where.access.require(Right.ADD_REMINDER)
     refuse_changes(body, {"user_id": caller.user_id, "household_id": where.household_id}, READ_ONLY)
     if body.is_completed:
         raise invalid("is_completed", "read_only", "a new reminder is still to be done")
@@ -121,7 +125,8 @@ async def change(
     locked = await reminders.lock_for(session, caller.user_id, reminder_id, undone)
     if locked is None:
         raise NotFound("no such reminder")
-    if_match.check(actions.may_manage(locked, caller.user_id).version)
+    actions.require(locked, caller.user_id, Right.MANAGE_REMINDER)
+    if_match.check(locked.version)
     row = await reminder_views.find_in(session, caller.user_id, reminder_id)
     current = await present(services.cipher, row)
     refuse_changes(body, current, READ_ONLY)
@@ -141,12 +146,7 @@ async def steer(
     session: AsyncSession, services: Services, caller: Caller, reminder_id: UUID, action: Pause | Resume
 ) -> dict[str, Any]:
     """Pause or resume; repeating it changes nothing."""
-
-    def managed(locked: Locked) -> Pause | Resume:
-        actions.may_manage(locked, caller.user_id)
-        return action
-
-    acted = await actions.act(session, caller.user_id, reminder_id, managed)
+    acted = await actions.act(session, caller.user_id, reminder_id, action, Right.MANAGE_REMINDER)
     row = await reminder_views.find_in(session, caller.user_id, reminder_id)
     return await present(services.cipher, row, acted.change.warnings)
 
@@ -155,10 +155,10 @@ async def remove(session: AsyncSession, caller: Caller, reminder_id: UUID, if_ma
     """End the series, cancel what is open, and take it out of every list."""
 
     def end(locked: Locked) -> End:
-        if_match.check(actions.may_manage(locked, caller.user_id).version)
+        if_match.check(locked.version)
         return End("deleted")
 
-    await actions.act(session, caller.user_id, reminder_id, end)
+    await actions.act(session, caller.user_id, reminder_id, end, Right.MANAGE_REMINDER)
     await reminders.remove(session, reminder_id)
 
 
@@ -195,6 +195,7 @@ async def _changed_series(
     series, zones = locked.series, locked.zones
     if "pet_id" in body.model_fields_set and body.pet_id != series.pet_id:
         where = await place(session, caller.user_id, body.pet_id)
+        where.access.require(Right.ADD_REMINDER)
         if where.household_id != series.household_id:
             raise invalid("pet_id", "other_household", "a reminder stays in its household")
         series, zones = _moved(series, body.pet_id, where.zones), where.zones

@@ -1,12 +1,12 @@
-"""Signing in, staying signed in, signing out (identity-and-security.md §4.1, §4.3).
+"""Device sessions: opened, kept open, ended (identity-and-security.md §4.1). The ways in are in `api/sign_in.py`.
 
-These flows own their transactions: a failure is counted before the password is looked at, and a stolen refresh token
-ends its session although the answer is an error.
+These flows own their transactions: a stolen refresh token ends its session although the answer is an error.
 """
 
 import hashlib
 import os
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,68 +21,21 @@ from api.mail import MailTemplate, Notice, notify
 from api.tokens import Caller
 from api.trail import note
 from core.crypto import derive
-from core.errors import NotFound, TooManyRequests, Unauthorized
+from core.errors import NotFound, Unauthorized
 from core.ids import new_id
-from domain.auth import Refresh, RefreshChain, is_hashable_password, judge_refresh, normalize_password, truncated_ip
+from domain.auth import Refresh, RefreshChain, judge_refresh, truncated_ip
 from domain.notification import Category, Channel
-from models.queries import sessions, throttle, users
+from models.queries import sessions
 from models.queries.clock import database_now
 from models.queries.sessions import Standing
 from models.queries.users import Credentials
 from models.session import Session
 
 
-class CredentialsRefused(Unauthorized):
-    """401, the same for an unknown address, a wrong password, an unverified and a blocked account."""
-
-    code = "invalid_credentials"
-
-
 class GrantRefused(Unauthorized):
     """401: the refresh token is not the live one of a live session."""
 
     code = "invalid_grant"
-
-
-async def sign_in(identity: Identity, client: Client, canonical: str, password: str) -> bytes:
-    """Open a device session; the body of the answer. Raises `CredentialsRefused`, `TooManyRequests`, `HashingBusy`."""
-    network = identity.trace(client.network).hex()
-    account_key = identity.blind_index(canonical)
-    await identity.limiter.require("login_hourly", network)
-    await identity.limiter.require("login_account", f"{network}:{account_key.hex()}")
-    account = await users.credentials_by_address(identity.db.reads, account_key)
-    if not await password_matches(identity, account_key, account, password) or account is None:
-        subject = account.user_id if account else None
-        async with identity.db.sessions.begin() as session:
-            await note(session, identity, client, "auth.login", outcome="refused", actor=None, subject=subject)
-        raise CredentialsRefused("The address or the password is wrong, or the address was not confirmed yet.")
-    return await _open_session(identity, client, account)
-
-
-async def password_matches(identity: Identity, account_key: bytes, account: Credentials | None, password: str) -> bool:
-    """Whether this is the account's password. Counted against the account first, hashed in any case.
-
-    `account_key` is the blind index of the address, also when there is no account. Raises `TooManyRequests` and
-    `HashingBusy`.
-    """
-    identity.passwords.require_capacity()
-    key = identity.throttle_key(account_key)
-    async with identity.db.sessions.begin() as session:
-        wait = await throttle.charge_attempt(session, key)
-    if wait is not None:
-        raise TooManyRequests("Too many attempts on this account.", retry_after=wait.seconds)
-    normalized = normalize_password(password)
-    if not is_hashable_password(normalized):
-        return False
-    verdict = await identity.passwords.verify(account.password_hash if account else None, normalized)
-    if not verdict.matches or account is None or not account.may_sign_in:
-        return False
-    fresh = await identity.passwords.hash(normalized) if verdict.outdated else None
-    async with identity.db.sessions.begin() as session:
-        await throttle.forgive(session, key)
-        if fresh is not None:
-            await users.set_password_hash(session, account.user_id, fresh)
-    return True
 
 
 async def refresh(identity: Identity, client: Client, raw: str) -> bytes:
@@ -151,7 +104,8 @@ async def end_other_sessions(identity: Identity, client: Client, caller: Caller)
     await mark_revoked(identity, caller.user_id, ended)
 
 
-async def _open_session(identity: Identity, client: Client, account: Credentials) -> bytes:
+async def open_session(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> bytes:
+    """A new device session; the body of the answer. `amr` are the proofs given (RFC 8176: `pwd`, `otp`, `hwk` …)."""
     raw, session_id = _new_token(), new_id()
     settings = identity.settings.auth
     async with identity.db.sessions.begin() as session:
@@ -164,7 +118,7 @@ async def _open_session(identity: Identity, client: Client, account: Credentials
             epoch=account.epoch,
             rt_hash=_hash(raw),
             auth_time=now,
-            amr=["pwd"],
+            amr=list(amr),
             ip_trunc=truncated_ip(client.address),
             user_agent=client.user_agent,
             last_seen=now,

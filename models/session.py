@@ -31,6 +31,8 @@ class Session(Identified, table=True):
     amr: list[str] = Field(sa_type=JSONB)
     ip_trunc: str | None = words(default=None)
     user_agent: str | None = words(default=None)
+    in_cookie: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """A browser's: the refresh token travels in a cookie, and the session ends earlier."""
     last_seen: datetime = timestamptz()
     idle_expires_at: datetime = timestamptz()
     absolute_expires_at: datetime = timestamptz()
@@ -62,11 +64,25 @@ class LoginThrottle(SQLModel, table=True):
     last_fail_at: datetime = timestamptz()
 
 
+class DeviceCookie(SQLModel, table=True):
+    """A device on which the account was fully signed in to: strangers' failures do not delay it (§2.5)."""
+
+    __tablename__ = "device_cookies"
+
+    id_hash: bytes = Field(primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", index=True)
+    fails: int = Field(default=0)
+    created_at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
+    expires_at: datetime = timestamptz()
+
+
 class MailTokenKind(StrEnum):
     """What the bearer of a mailed token may do, once."""
 
     VERIFY = "verify"
     CANCEL_ERASURE = "cancel_erasure"
+    RESET = "reset"
+    CHANGE = "change"
 
 
 class MailToken(SQLModel, table=True):

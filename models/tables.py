@@ -2,7 +2,22 @@
 
 from sqlmodel import SQLModel
 
-from models import audit, feed, health, household, idempotency, notification, outbox, pet, reminder, session, user
+from models import (
+    audit,
+    feed,
+    health,
+    household,
+    idempotency,
+    lost,
+    mfa,
+    notification,
+    outbox,
+    pet,
+    reminder,
+    session,
+    user,
+    webhook,
+)
 
 metadata = SQLModel.metadata
 
@@ -12,11 +27,14 @@ __all__ = [
     "health",
     "household",
     "idempotency",
+    "lost",
     "metadata",
+    "mfa",
     "notification",
     "outbox",
     "pet",
     "reminder",
     "session",
     "user",
+    "webhook",
 ]

@@ -37,6 +37,8 @@ class User(Versioned, table=True):
     token_epoch: int = Field(default=1)
     password_hash: str | None = words(default=None)
     password_single_factor_ok: bool = Field(default=False)
+    is_staff: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """An operator of the platform: may ask for break-glass access (`BreakGlass`), and has none without it."""
 
 
 class UserKey(SQLModel, table=True):
@@ -67,6 +69,47 @@ class UserKey(SQLModel, table=True):
             postgresql_nulls_not_distinct=True,
         ),
     )
+
+
+class EmailChange(Identified, table=True):
+    """An address that an account wants to move to. It counts once its owner has confirmed it from there."""
+
+    __tablename__ = "email_changes"
+
+    user_id: UUID = Field(foreign_key="users.id")
+    address_ct: str = words()
+    address_bidx: bytes
+    confirmed_at: datetime | None = timestamptz(default=None)
+    dropped_at: datetime | None = timestamptz(default=None)
+
+    __table_args__ = (
+        Index(
+            "uq_email_changes_open",
+            "user_id",
+            unique=True,
+            postgresql_where=text("confirmed_at IS NULL AND dropped_at IS NULL"),
+        ),
+    )
+
+
+class AuthIdentity(Identified, table=True):
+    """An account elsewhere that opens this one. It is `(issuer, subject)`, never an address (I6).
+
+    `refresh_token_ct` is what Apple wants back when the account goes.
+    """
+
+    __tablename__ = "auth_identities"
+
+    user_id: UUID = Field(foreign_key="users.id", index=True)
+    provider: str = words()
+    issuer: str = words()
+    subject: str = words()
+    email_ct: str | None = words(default=None)
+    email_verified: bool = Field(default=False)
+    refresh_token_ct: str | None = words(default=None)
+    last_used_at: datetime | None = timestamptz(default=None)
+
+    __table_args__ = (Index("uq_auth_identities_subject", "issuer", "subject", unique=True),)
 
 
 class ErasureState(StrEnum):

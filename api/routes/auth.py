@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import Depends, Response, status
 
-from api import accounts, sessions
+from api import accounts, sessions, sign_in
 from api.auth import CurrentUser, limited
 from api.identity import ClientDep, IdentityDep
 from api.routing import router as make_router
@@ -48,8 +48,8 @@ async def verify_email(body: TokenIn, identity: IdentityDep, client: ClientDep) 
 )
 async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Response:
     """Open a session. 401 `invalid_credentials` whatever is wrong, 429 when it is tried too often."""
-    answer = await sessions.sign_in(identity, client, body.email.canonical, body.password)
-    return Response(answer, media_type=_JSON)
+    answer = await sign_in.with_password(identity, client, body.email.canonical, body.password)
+    return Response(answer.body, answer.status, media_type=_JSON)
 
 
 @router.post(

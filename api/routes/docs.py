@@ -28,17 +28,17 @@ def docs_router() -> APIRouter:
     folder = Path(spec.origin).parent / "static"
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/docs")
+    @router.get("/docs", operation_id="docs_page")
     async def page() -> HTMLResponse:
         """The page."""
         return HTMLResponse(PAGE, headers=DOCS_CSP)
 
-    @router.get("/docs/start.js")
+    @router.get("/docs/start.js", operation_id="docs_script")
     async def start() -> Response:
         """The one line of script; in a file because the policy allows no inline scripts."""
         return Response(START, media_type="text/javascript")
 
-    @router.get("/docs/{asset}")
+    @router.get("/docs/{asset}", operation_id="docs_asset")
     async def asset(asset: str) -> FileResponse:
         """Swagger UI's own files."""
         if asset not in ASSETS:

@@ -149,7 +149,7 @@ HOME_TEXT: Final = {
 AcceptLanguage = Annotated[str, Header()]
 
 
-@router.get("/")
+@router.get("/", operation_id="home_page")
 async def home(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the address at the foot of every mail leads."""
     language = language_of(accept_language)
@@ -157,13 +157,13 @@ async def home(accept_language: AcceptLanguage = "") -> HTMLResponse:
     return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY, "Content-Language": language})
 
 
-@router.get("/verify-email")
+@router.get("/verify-email", operation_id="verify_email_page")
 async def verify_email(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the link of the verification mail leads."""
     return VERIFY[language_of(accept_language)].page("/api/v1/auth/verify-email")
 
 
-@router.get("/cancel-erasure")
+@router.get("/cancel-erasure", operation_id="cancel_erasure_page")
 async def cancel_erasure(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the link of the erasure notice leads."""
     return CANCEL_ERASURE[language_of(accept_language)].page("/api/v1/users/erasure/cancel")

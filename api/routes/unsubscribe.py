@@ -159,7 +159,7 @@ NAMES: Final[dict[str, dict[str, str]]] = {
 _POLICY: Final = policy(SCRIPT)
 
 
-@page.get(unsubscribe.PAGE)
+@page.get(unsubscribe.PAGE, operation_id="unsubscribe_page")
 async def unsubscribe_page(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the foot of a mail leads. Opening it changes nothing: the button does."""
     language = language_of(accept_language)

@@ -15,6 +15,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
+from models.queries.access import reached
 from models.queries.reminders import OCCURRENCE
 
 TEMPLATE: Final = "digest"
@@ -47,7 +48,7 @@ _LINES = text(
           FROM deliveries d
           JOIN occurrences o ON o.id = d.occurrence_id AND o.state IN ('due', 'missed')
           JOIN reminders r ON r.id = o.reminder_id AND r.deleted_at IS NULL AND r.state <> 'paused'
-          JOIN memberships m ON m.household_id = r.household_id AND m.user_id = d.user_id AND m.left_at IS NULL
+          {reached("r.household_id", "r.pet_id", by="d.user_id")}
           LEFT JOIN pets p ON p.id = r.pet_id
          WHERE d.folded_into = :id
          ORDER BY o.instant, o.id"""  # noqa: S608 - our own words

@@ -7,16 +7,17 @@ from uuid import UUID
 import asyncpg
 
 from core.db import Database
+from models.queries.access import reached
 
-_OCCURRENCE = """
+_OCCURRENCE = f"""
 SELECT o.*, o.id AS occurrence_id, o.state AS occurrence_state, o.schedule_version AS of_version, r.schedule, r.class,
        r.category, r.notification_methods, r.lead_minutes, r.steps, r.early_window_minutes, r.min_gap_minutes,
        r.state AS reminder_state, u.timezone
   FROM occurrences o
   JOIN reminders r ON r.id = o.reminder_id
-  JOIN memberships m ON m.household_id = r.household_id AND m.user_id = $1 AND m.left_at IS NULL
-  JOIN users u ON u.id = m.user_id
- WHERE o.id = $2 AND r.deleted_at IS NULL"""
+  {reached("r.household_id", "r.pet_id")}
+  JOIN users u ON u.id = a.user_id
+ WHERE o.id = $2 AND r.deleted_at IS NULL"""  # noqa: S608 - our own words
 _DELIVERIES = """
 SELECT d.id, d.user_id, d.channel, d.step, d.state, d.reason, d.provider_id, d.attempt, d.not_before, d.folded_into,
        d.created_at, d.at

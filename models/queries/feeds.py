@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from core.db import Database
 from models.feed import IcsFeed
+from models.queries.access import reached
 from models.user import User
 
 READ_AT_STEP: Final = timedelta(hours=1)
@@ -21,22 +22,22 @@ _OF_USER = """
 SELECT id, pet_id, token_ct, last_read_at, created_at FROM ics_feeds
  WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id"""
 # A feed ends with its account, its pet and its reader's membership, whoever knows the address.
-FIND = """
+FIND = f"""
 SELECT f.id, f.user_id, f.pet_id, f.last_read_at, p.name_ct AS pet_name_ct
   FROM ics_feeds f JOIN users u ON u.id = f.user_id AND u.state = 'active'
-  LEFT JOIN (pets p JOIN memberships m ON m.household_id = p.household_id AND m.left_at IS NULL)
-         ON p.id = f.pet_id AND m.user_id = f.user_id AND p.deleted_at IS NULL
- WHERE f.token_hash = $1 AND f.revoked_at IS NULL AND (f.pet_id IS NULL OR p.id IS NOT NULL)"""
-REMINDERS = """
+  LEFT JOIN LATERAL (SELECT p.id, p.name_ct FROM pets p {reached("p.household_id", "p.id", by="f.user_id")}
+                      WHERE p.id = f.pet_id AND p.deleted_at IS NULL) p ON true
+ WHERE f.token_hash = $1 AND f.revoked_at IS NULL AND (f.pet_id IS NULL OR p.id IS NOT NULL)"""  # noqa: S608 - our own words
+REMINDERS = f"""
 SELECT r.id, r.pet_id, r.title_ct, r.description_ct, r.schedule, r.next_at, r.updated_at, p.name_ct AS pet_name_ct,
        array(SELECT o.nominal FROM occurrences o
               WHERE o.reminder_id = r.id AND o.schedule_version = r.schedule_version
                 AND o.state IN ('skipped', 'cancelled')) AS left_out
   FROM reminders r
-  JOIN memberships m ON m.household_id = r.household_id AND m.user_id = $1 AND m.left_at IS NULL
+  {reached("r.household_id", "r.pet_id")}
   LEFT JOIN pets p ON p.id = r.pet_id
  WHERE r.deleted_at IS NULL AND r.state = 'active' AND ($2::uuid IS NULL OR r.pet_id = $2)
- ORDER BY r.id"""
+ ORDER BY r.id"""  # noqa: S608 - our own words
 _READ = text(
     """UPDATE ics_feeds SET last_read_at = clock_timestamp()
         WHERE id = :id AND (last_read_at IS NULL OR last_read_at < clock_timestamp() - CAST(:step AS interval))"""

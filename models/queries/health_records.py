@@ -9,18 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from core.db import Database, raw_connection
+from domain.access import Access
 from models.health import HealthRecord, HealthRecordId
-from models.household import Membership
 from models.pet import Pet
+from models.queries.access import pet_access, reached, reaches
 
 _COLUMNS = """
 SELECT r.id, r.pet_id, r.household_id, r.record_type, r.title_ct, r.description_ct, r.date_administered,
        r.veterinarian_ct, r.state, r.cost_minor, r.currency, r.attachments::text AS attachments, r.created_at,
-       r.updated_at, r.version
+       r.updated_at, r.version, a.role, a.actions
 """
-_MINE = """
+_MINE = f"""
 JOIN pets p ON p.id = r.pet_id AND p.deleted_at IS NULL
-JOIN memberships m ON m.household_id = p.household_id AND m.user_id = $1 AND m.left_at IS NULL
+{reached("p.household_id", "p.id")}
 """
 # By id alone the way leads through the unpartitioned table, so that one partition is read.
 _ONE = f"""{_COLUMNS} FROM health_record_ids i JOIN health_records r ON r.pet_id = i.pet_id AND r.id = i.id {_MINE}
@@ -46,28 +47,26 @@ async def page(db: Database, user_id: UUID, pet_id: UUID, before: UUID | None, l
     return await db.reads.fetch(_PAGE, user_id, pet_id, before, limit)
 
 
-async def lock(session: AsyncSession, user_id: UUID, record_id: UUID) -> tuple[HealthRecord, Membership] | None:
-    """The record's row for a write, with the membership that gives access to it."""
+async def lock(session: AsyncSession, user_id: UUID, record_id: UUID) -> tuple[HealthRecord, Access] | None:
+    """The record's row for a write, with the access this person has to it."""
     statement = (
-        select(HealthRecord, Membership)
+        select(HealthRecord, pet_access.c.role, pet_access.c.actions)
         .select_from(HealthRecordId)
         .join(
             HealthRecord,
             (col(HealthRecord.pet_id) == col(HealthRecordId.pet_id)) & (col(HealthRecord.id) == col(HealthRecordId.id)),
         )
         .join(Pet, col(Pet.id) == col(HealthRecord.pet_id))
-        .join(Membership, col(Membership.household_id) == col(Pet.household_id))
+        .join(pet_access, reaches(col(Pet.household_id), col(Pet.id), user_id))
         .where(
             col(HealthRecordId.id) == record_id,
             col(HealthRecord.deleted_at).is_(None),
             col(Pet.deleted_at).is_(None),
-            col(Membership.user_id) == user_id,
-            col(Membership.left_at).is_(None),
         )
         .with_for_update(of=HealthRecord)
     )
     found = (await session.execute(statement)).first()
-    return None if found is None else (found[0], found[1])
+    return None if found is None else (found[0], Access.of(found[1], found[2]))
 
 
 async def add(session: AsyncSession, record: HealthRecord) -> None:

@@ -5,7 +5,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.read_pool import ReadPool
-from models.household import Household, Membership, Role
+from domain.access import Role
+from models.household import Household, Membership
 
 _PERSONAL = """
     SELECT household_id FROM memberships

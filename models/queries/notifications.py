@@ -12,6 +12,7 @@ from core import live
 from core.db import Database, raw_connection
 from core.live import Name
 from domain.reminder_steps import LEAD, UNDELIVERED
+from models.queries.access import reached
 
 UNREAD_SHOWN: Final = 100
 """Counting stops here: whoever left ten thousand unread learns "99+" as well."""
@@ -26,7 +27,7 @@ _SHOWN = f"""
               p.name_ct AS pet_name_ct
          FROM occurrences o
          JOIN reminders r ON r.id = o.reminder_id AND r.deleted_at IS NULL
-         JOIN memberships m ON m.household_id = r.household_id AND m.user_id = n.user_id AND m.left_at IS NULL
+         {reached("r.household_id", "r.pet_id", by="n.user_id")}
          LEFT JOIN pets p ON p.id = r.pet_id AND p.deleted_at IS NULL
         WHERE o.id = n.occurrence_id
           AND (o.state IN ('due', 'missed')

@@ -13,17 +13,18 @@ from sqlmodel import col
 from core.crypto import FieldCipher, Subject
 from core.db import Database, raw_connection
 from core.ids import new_id
+from domain.access import Access
 from domain.microchip import Microchip as ChipNumber
 from domain.weight import Weight as Weighing
-from models.household import Membership
 from models.pet import Microchip, Pet, Weight
+from models.queries.access import pet_access, reached, reaches
 from models.queries.clock import database_now
 
 # Access is part of the query: a foreign id finds nothing. One statement, because this is the hottest read there is.
-_PET = """
+_PET = f"""
 SELECT p.id, p.version, p.household_id, p.name_ct, p.species, p.breed, p.is_mixed, p.sex, p.neutered, p.date_of_birth,
        p.dob_precision, p.home_tzid, p.external_photo_url, p.status, p.created_at, p.updated_at,
-       w.grams, w.entered_value, w.entered_unit, w.measured_at,
+       w.grams, w.entered_value, w.entered_unit, w.measured_at, a.role, a.actions,
        array(SELECT o.user_id FROM memberships o
              WHERE o.household_id = p.household_id AND o.role = 'owner' AND o.left_at IS NULL
              ORDER BY o.id) AS owners,
@@ -31,10 +32,10 @@ SELECT p.id, p.version, p.household_id, p.name_ct, p.species, p.breed, p.is_mixe
                         c.implanted_on, c.site)
              FROM microchips c WHERE c.pet_id = p.id AND c.removed_at IS NULL ORDER BY c.id) AS chips
 FROM pets p
-JOIN memberships m ON m.household_id = p.household_id AND m.user_id = $1 AND m.left_at IS NULL
+{reached("p.household_id", "p.id")}
 LEFT JOIN LATERAL (SELECT grams, entered_value, entered_unit, measured_at FROM weights
                    WHERE pet_id = p.id ORDER BY measured_at DESC, id DESC LIMIT 1) w ON true
-WHERE p.deleted_at IS NULL AND """
+WHERE p.deleted_at IS NULL AND """  # noqa: S608 - our own words
 _ONE = _PET + "p.id = $2"
 _PAGE = _PET + "($2::uuid IS NULL OR p.id > $2) ORDER BY p.id LIMIT $3"
 
@@ -55,21 +56,16 @@ async def page(db: Database, user_id: UUID, after: UUID | None, limit: int) -> S
     return await db.reads.fetch(_PAGE, user_id, after, limit)
 
 
-async def lock(session: AsyncSession, user_id: UUID, pet_id: UUID) -> tuple[Pet, Membership] | None:
-    """The pet's row for a write, with the membership that gives access to it."""
+async def lock(session: AsyncSession, user_id: UUID, pet_id: UUID) -> tuple[Pet, Access] | None:
+    """The pet's row for a write, with the access this person has to it."""
     statement = (
-        select(Pet, Membership)
-        .join(Membership, col(Membership.household_id) == col(Pet.household_id))
-        .where(
-            col(Pet.id) == pet_id,
-            col(Pet.deleted_at).is_(None),
-            col(Membership.user_id) == user_id,
-            col(Membership.left_at).is_(None),
-        )
+        select(Pet, pet_access.c.role, pet_access.c.actions)
+        .join(pet_access, reaches(col(Pet.household_id), col(Pet.id), user_id))
+        .where(col(Pet.id) == pet_id, col(Pet.deleted_at).is_(None))
         .with_for_update(of=Pet)
     )
     found = (await session.execute(statement)).first()
-    return None if found is None else (found[0], found[1])
+    return None if found is None else (found[0], Access.of(found[1], found[2]))
 
 
 async def add_weight(session: AsyncSession, pet_id: UUID, weight: Weighing, at: datetime, user_id: UUID) -> None:

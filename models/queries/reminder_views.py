@@ -10,14 +10,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Database, raw_connection
+from domain.access import Access
 from domain.schedule_json import Zones
+from models.queries.access import reached
 
-_MINE = "JOIN memberships m ON m.household_id = r.household_id AND m.user_id = $1 AND m.left_at IS NULL"
+_MINE = reached("r.household_id", "r.pet_id")
 _REMINDER = f"""
 SELECT r.id, r.version, r.household_id, r.user_id, r.pet_id, r.title_ct, r.description_ct, r.class, r.category,
        r.schedule, r.notification_methods,
        r.lead_minutes, r.steps, r.early_window_minutes, r.min_gap_minutes, r.state, r.ended_reason, r.next_at,
-       r.created_at, r.updated_at
+       r.created_at, r.updated_at, a.role, a.actions
   FROM reminders r {_MINE}
  WHERE r.deleted_at IS NULL AND """  # noqa: S608 - our own words
 _ONE = _REMINDER + "r.id = $2"
@@ -59,23 +61,26 @@ SELECT o.reminder_id, o.key FROM occurrences o JOIN reminders r ON r.id = o.remi
  WHERE r.deleted_at IS NULL AND o.instant >= $2 AND o.schedule_version = r.schedule_version"""  # noqa: S608
 _PERSON = text("SELECT timezone, first_name_ct FROM users WHERE id = :id")
 _PLACE = text(
-    """SELECT h.id AS household_id, h.home_tzid, u.timezone, p.home_tzid AS pet_tzid, p.status AS pet_status
+    """SELECT h.id AS household_id, h.home_tzid, u.timezone, p.home_tzid AS pet_tzid, p.status AS pet_status,
+              a.role, a.actions
          FROM users u
-         JOIN memberships m ON m.user_id = u.id AND m.left_at IS NULL
-         JOIN households h ON h.id = m.household_id
+         JOIN pet_access a ON a.user_id = u.id AND (a.pet_id IS NULL OR a.pet_id = :pet_id)
+         JOIN households h ON h.id = a.household_id
          LEFT JOIN pets p ON p.household_id = h.id AND p.id = :pet_id AND p.deleted_at IS NULL
-        WHERE u.id = :user_id AND (CAST(:pet_id AS uuid) IS NULL AND m.role = 'owner' OR p.id IS NOT NULL)
-        ORDER BY m.id LIMIT 1"""
+        WHERE u.id = :user_id AND (CAST(:pet_id AS uuid) IS NULL AND a.role = 'owner' OR p.id IS NOT NULL)
+        ORDER BY h.id LIMIT 1"""
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a reminder lives: its household, the zones its schedule may follow, the state of its pet."""
+    """Where a reminder lives: its household, the zones its schedule may follow, the state of its pet, and what the
+    person who asks may do there."""
 
     household_id: UUID
     zones: Zones
     pet_status: str | None
+    access: Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ async def place(session: AsyncSession, user_id: UUID, pet_id: UUID | None) -> Pl
     if row is None:
         return None
     zones = Zones(home=row["pet_tzid"] or row["home_tzid"], user=row["timezone"])
-    return Place(row["household_id"], zones, row["pet_status"])
+    return Place(row["household_id"], zones, row["pet_status"], Access.of(row["role"], row["actions"]))
 
 
 async def find(db: Database, user_id: UUID, reminder_id: UUID) -> asyncpg.Record | None:

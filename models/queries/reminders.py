@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core import live
 from core.ids import new_id
 from core.live import Name
+from domain.access import Access
 from domain.escalation import Who
 from domain.recurrence import Schedule, TzMode
 from domain.reminder_series import (
@@ -30,15 +31,15 @@ from domain.reminder_series import (
     Series,
 )
 from domain.schedule_json import Zones, from_stored, to_json
-from models.household import Role
+from models.queries.access import reached
 from models.queries.reminder_words import Telling, Words
 
 _LOCK = text("SELECT id FROM reminders WHERE id = :id AND deleted_at IS NULL FOR UPDATE")
-_LOCK_OF_MEMBER = text(
-    """SELECT m.role FROM reminders r
-         JOIN memberships m ON m.household_id = r.household_id AND m.user_id = :user_id AND m.left_at IS NULL
+_LOCK_BY_PERSON = text(
+    f"""SELECT a.role, a.actions FROM reminders r
+         {reached("r.household_id", "r.pet_id", by=":user_id")}
         WHERE r.id = :id AND r.deleted_at IS NULL
-          FOR UPDATE OF r"""
+          FOR UPDATE OF r"""  # noqa: S608 - our own words
 )
 _FOLLOWING_USER = text(
     """SELECT id FROM reminders WHERE user_id = :user_id AND schedule->>'tz_mode' = 'follow_user'
@@ -147,7 +148,7 @@ class Locked:
     """A series under its row lock: the domain's view, and what saving needs.
 
     `read_at` is the database's clock after the lock; `assignees` are those a notice goes to first, `others` the rest of
-    the household; `by_owner`: whoever locked it owns the household.
+    the household; `access` is that of the person who locked it, None where nobody did.
     """
 
     series: Series
@@ -158,7 +159,7 @@ class Locked:
     category: str
     version: int
     ids: Mapping[str, UUID]
-    by_owner: bool = False
+    access: Access | None = None
 
     @property
     def members(self) -> tuple[UUID, ...]:
@@ -184,12 +185,12 @@ async def lock(session: AsyncSession, reminder_id: UUID) -> Locked | None:
 async def lock_for(
     session: AsyncSession, user_id: UUID, reminder_id: UUID, occurrence_id: UUID | None = None
 ) -> Locked | None:
-    """The reminder of a household this person belongs to, with the occurrence they name. None when there is none."""
-    role = (await session.execute(_LOCK_OF_MEMBER, {"id": reminder_id, "user_id": user_id})).scalar_one_or_none()
-    if role is None:
+    """The reminder, for a person who may see it, with the occurrence they name. None when there is none."""
+    found = (await session.execute(_LOCK_BY_PERSON, {"id": reminder_id, "user_id": user_id})).one_or_none()
+    if found is None:
         return None
     locked = await _load(session, reminder_id, occurrence_id)
-    return replace(locked, by_owner=role == Role.OWNER) if locked else None
+    return replace(locked, access=Access.of(found.role, found.actions)) if locked else None
 
 
 async def home_of(session: AsyncSession, occurrence_id: UUID) -> tuple[UUID, UUID] | None:

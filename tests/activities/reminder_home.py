@@ -17,6 +17,7 @@ from core.db import Database
 from core.ids import new_id
 from core.unsubscribe import Unsubscriber
 from domain import reminder_machine
+from domain.access import Role
 from domain.reminder import Plan
 from domain.reminder_actions import Action
 from domain.reminder_series import ReminderClass, ReminderState, Series
@@ -24,7 +25,7 @@ from domain.schedule_json import Zones, parse_schedule
 from integrations.keys.store import KeyStore
 from integrations.notify.protocol import Receipt
 from integrations.notify.words import ReminderWords
-from models.household import Household, Membership, Role
+from models.household import Household, Membership
 from models.notification import DeviceKind
 from models.pet import Pet
 from models.queries import devices, reminders

@@ -18,7 +18,7 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress
 
-from api import accounts, sessions
+from api import accounts, sign_in
 from api.accounts import Registration
 from api.identity import Client, Identity
 from api.services import open_services
@@ -86,7 +86,7 @@ class Seeder:
         form = Registration(self._email, self._email, PASSWORD, *names, phone=None, timezone=who.timezone)
         await accounts.register(self._identity, self._client, form)
         await accounts.verify_email(self._identity, self._client, await self._mailed_token())
-        tokens = json.loads(await sessions.sign_in(self._identity, self._client, self._email, PASSWORD))
+        tokens = json.loads((await sign_in.with_password(self._identity, self._client, self._email, PASSWORD)).body)
         self._headers = {"Authorization": f"Bearer {tokens['access_token']}"}
         for pet in who.pets:
             pet_id = (await self._post("/pets", pet.pet))["id"]

@@ -1,0 +1,76 @@
+"""The ways in, and the one door behind them (identity-and-security.md §4.3).
+
+Whoever has proven who they are (by password, passkey, or an identity elsewhere) comes to `enter`, which alone decides
+what they get. A failure is counted before the password is looked at.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api import sessions
+from api.identity import Client, Identity
+from api.trail import note
+from core.errors import TooManyRequests, Unauthorized
+from domain.auth import is_hashable_password, normalize_password
+from models.queries import throttle, users
+from models.queries.users import Credentials
+
+
+class CredentialsRefused(Unauthorized):
+    """401, the same for an unknown address, a wrong password, an unverified and a blocked account."""
+
+    code = "invalid_credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What signing in answers: 200 with tokens."""
+
+    body: bytes
+    status: int = 200
+
+
+async def enter(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> Answer:
+    """The door. `account` may sign in and was read before the proof; `amr` are the proofs given (RFC 8176)."""
+    return Answer(await sessions.open_session(identity, client, account, amr))
+
+
+async def with_password(identity: Identity, client: Client, canonical: str, password: str) -> Answer:
+    """An address and its password. Raises `CredentialsRefused`, `TooManyRequests`, `HashingBusy`."""
+    network = identity.trace(client.network).hex()
+    account_key = identity.blind_index(canonical)
+    await identity.limiter.require("login_hourly", network)
+    await identity.limiter.require("login_account", f"{network}:{account_key.hex()}")
+    account = await users.credentials_by_address(identity.db.reads, account_key)
+    if not await password_matches(identity, account_key, account, password) or account is None:
+        subject = account.user_id if account else None
+        async with identity.db.sessions.begin() as session:
+            await note(session, identity, client, "auth.login", outcome="refused", actor=None, subject=subject)
+        raise CredentialsRefused("The address or the password is wrong, or the address was not confirmed yet.")
+    return await enter(identity, client, account, ("pwd",))
+
+
+async def password_matches(identity: Identity, account_key: bytes, account: Credentials | None, password: str) -> bool:
+    """Whether this is the account's password. Counted against the account first, hashed in any case.
+
+    `account_key` is the blind index of the address, also when there is no account. Raises `TooManyRequests` and
+    `HashingBusy`.
+    """
+    identity.passwords.require_capacity()
+    key = identity.throttle_key(account_key)
+    async with identity.db.sessions.begin() as session:
+        wait = await throttle.charge_attempt(session, key)
+    if wait is not None:
+        raise TooManyRequests("Too many attempts on this account.", retry_after=wait.seconds)
+    normalized = normalize_password(password)
+    if not is_hashable_password(normalized):
+        return False
+    verdict = await identity.passwords.verify(account.password_hash if account else None, normalized)
+    if not verdict.matches or account is None or not account.may_sign_in:
+        return False
+    fresh = await identity.passwords.hash(normalized) if verdict.outdated else None
+    async with identity.db.sessions.begin() as session:
+        await throttle.forgive(session, key)
+        if fresh is not None:
+            await users.set_password_hash(session, account.user_id, fresh)
+    return True

@@ -1,0 +1,173 @@
+"""Who may do what on whose things: roles, rights, and the right that each operation of the API needs.
+
+This is the only place where that is decided (identity-and-security.md §4.6). How somebody comes to a role is a row
+(membership, grant, break-glass), read by the query that loads the thing; a route says nothing but its operation id.
+An operation without a row here keeps the api from starting.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from core.errors import Forbidden
+
+
+class Role(StrEnum):
+    """By which somebody reaches a household's things. Several owners of one household are co-owners of equal rank."""
+
+    OWNER = "owner"
+    CARETAKER = "caretaker"
+    SITTER = "sitter"
+    """For some pets, some rights and some days: a grant."""
+    VET = "vet"
+    """Whoever holds a read-only link; never signed in."""
+    ADMIN = "admin"
+    """An operator who broke the glass: reads, for minutes, with a reason that the owners are told."""
+
+
+class Right(StrEnum):
+    """What can be done with a household's things."""
+
+    READ = "read"
+    ACT = "act"
+    """Complete, skip, snooze, undo, acknowledge what is due."""
+    ADD_RECORD = "add_record"
+    EDIT_RECORD = "edit_record"
+    ADD_REMINDER = "add_reminder"
+    MANAGE_REMINDER = "manage_reminder"
+    """Also whoever made the reminder has it, as long as they may add any."""
+    ADD_PET = "add_pet"
+    EDIT_PET = "edit_pet"
+    DELETE_PET = "delete_pet"
+    SEE_MEMBERS = "see_members"
+    MANAGE_MEMBERS = "manage_members"
+    EDIT_HOUSEHOLD = "edit_household"
+
+
+ALL_RIGHTS: Final = frozenset(Right)
+RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
+    Role.OWNER: ALL_RIGHTS,
+    Role.CARETAKER: frozenset({Right.READ, Right.ACT, Right.ADD_RECORD, Right.ADD_REMINDER, Right.SEE_MEMBERS}),
+    Role.SITTER: frozenset({Right.READ, Right.ACT, Right.ADD_RECORD}),
+    Role.VET: frozenset({Right.READ}),
+    Role.ADMIN: frozenset({Right.READ, Right.SEE_MEMBERS}),
+}
+GRANTABLE: Final = frozenset({Right.ACT, Right.ADD_RECORD})
+"""What a sitter has only where the grant says so; reading comes with every grant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A role on a thing; `granted` are the rights a grant names, None where the role alone decides."""
+
+    role: Role
+    granted: frozenset[Right] | None = None
+
+    @classmethod
+    def of(cls, role: str, actions: Iterable[str] | None) -> "Access":
+        """From the columns `role` and `actions` of the view `pet_access`."""
+        return cls(Role(role), None if actions is None else frozenset(map(Right, actions)))
+
+    def may(self, right: Right) -> bool:
+        """Whether the role has the right, and the grant (if it is one) names it."""
+        if right not in RIGHTS[self.role]:
+            return False
+        return self.granted is None or right not in GRANTABLE or right in self.granted
+
+    def require(self, right: Right) -> None:
+        """Raises `NotPermitted`."""
+        if not self.may(right):
+            raise NotPermitted(f"As {self.role} of this household you may not do this.", extra={"needs": right.value})
+
+
+class NotPermitted(Forbidden):
+    """403: the caller may see it, and their role does not allow this. `needs` names the right."""
+
+    code = "not_permitted"
+
+
+class Reach(StrEnum):
+    """Who may call an operation at all."""
+
+    ANYONE = "anyone"
+    """Without being known; what they hold (a password, a mailed token, a secret link) decides."""
+    SIGNED_IN = "signed_in"
+    """For what is the caller's own."""
+    HOUSEHOLD = "household"
+    """For whoever has the rule's right on the thing it names; 404 for those who may not know of it."""
+    STAFF = "staff"
+    """Operators of the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`fresh`: only within five minutes of proving who one is (`auth_time`, ASVS 7.5.1)."""
+
+    reach: Reach
+    right: Right | None = None
+    fresh: bool = False
+
+
+def household(right: Right) -> Rule:
+    """For whoever has the right on the thing."""
+    return Rule(Reach.HOUSEHOLD, right)
+
+
+ANYONE: Final = Rule(Reach.ANYONE)
+SIGNED_IN: Final = Rule(Reach.SIGNED_IN)
+FRESH: Final = Rule(Reach.SIGNED_IN, fresh=True)
+STAFF: Final = Rule(Reach.STAFF)
+
+OPERATIONS: Final[Mapping[str, Rule]] = {
+    # the process and its documents
+    **dict.fromkeys(("healthz", "readyz", "metrics", "jwks"), ANYONE),
+    **dict.fromkeys(("docs_page", "docs_script", "docs_asset"), ANYONE),
+    "decode_payloads": ANYONE,
+    # pages that mails lead to, and what their buttons send
+    **dict.fromkeys(("home_page", "verify_email_page", "cancel_erasure_page", "unsubscribe_page"), ANYONE),
+    **dict.fromkeys(("verify_email", "cancel_erasure", "unsubscribe", "resubscribe"), ANYONE),
+    # getting in and out
+    **dict.fromkeys(("register", "login", "refresh_token"), ANYONE),
+    **dict.fromkeys(("logout", "logout_all", "list_sessions", "end_session", "end_other_sessions"), SIGNED_IN),
+    # oneself
+    **dict.fromkeys(("get_profile", "change_profile", "replace_profile"), SIGNED_IN),
+    **dict.fromkeys(("list_consents", "record_consent"), SIGNED_IN),
+    **dict.fromkeys(("list_devices", "register_device", "delete_device", "get_vapid_key"), SIGNED_IN),
+    **dict.fromkeys(("get_notification_preferences", "change_notification_preferences"), SIGNED_IN),
+    **dict.fromkeys(("replace_notification_preferences", "get_quiet_hours", "replace_quiet_hours"), SIGNED_IN),
+    **dict.fromkeys(("get_notification_settings", "replace_notification_settings"), SIGNED_IN),
+    **dict.fromkeys(("get_mail_suppression", "lift_mail_suppression"), SIGNED_IN),
+    **dict.fromkeys(("list_notifications", "count_unread_notifications", "read_notification"), SIGNED_IN),
+    "read_all_notifications": SIGNED_IN,
+    # The password may be sent along instead of a login of the last minutes; the handler asks for one of them.
+    "request_erasure": SIGNED_IN,
+    "get_erasure": SIGNED_IN,
+    # pets and their diary
+    "list_pets": household(Right.READ),
+    "create_pet": household(Right.ADD_PET),
+    "get_pet": household(Right.READ),
+    "change_pet": household(Right.EDIT_PET),
+    "replace_pet": household(Right.EDIT_PET),
+    "delete_pet": household(Right.DELETE_PET),
+    **dict.fromkeys(("list_records", "list_pet_records", "get_record"), household(Right.READ)),
+    **dict.fromkeys(("create_record", "create_pet_record"), household(Right.ADD_RECORD)),
+    **dict.fromkeys(("change_record", "replace_record", "delete_record"), household(Right.EDIT_RECORD)),
+    # reminders and what is due
+    **dict.fromkeys(("list_reminders", "get_reminder", "preview_reminder", "list_occurrences"), household(Right.READ)),
+    "preview_schedule": household(Right.READ),
+    "create_reminder": household(Right.ADD_REMINDER),
+    **dict.fromkeys(("change_reminder", "replace_reminder", "delete_reminder"), household(Right.MANAGE_REMINDER)),
+    **dict.fromkeys(("pause_reminder", "resume_reminder"), household(Right.MANAGE_REMINDER)),
+    **dict.fromkeys(("find_occurrences", "get_occurrence", "explain_occurrence"), household(Right.READ)),
+    **dict.fromkeys(("complete_occurrence", "skip_occurrence", "snooze_occurrence"), household(Right.ACT)),
+    **dict.fromkeys(("undo_occurrence", "acknowledge_occurrence"), household(Right.ACT)),
+    "get_agenda": household(Right.READ),
+    **dict.fromkeys(("list_workflows", "get_workflow"), household(Right.READ)),
+    # calendars
+    **dict.fromkeys(("list_calendar_events", "sync_calendar"), household(Right.READ)),
+    **dict.fromkeys(("create_calendar_feed", "list_calendar_feeds", "delete_calendar_feed"), SIGNED_IN),
+    "read_calendar_feed": ANYONE,
+    # what providers call: a signature decides
+    "receive_ses_feedback": ANYONE,
+}

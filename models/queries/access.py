@@ -1,0 +1,41 @@
+"""How a person comes to a household's things: the view `pet_access`, joined by every query that reads or locks them.
+
+A row of the view is one way in: `role`, the rights a grant names (`actions`, NULL: the role decides), and `pet_id`
+(NULL: every pet of the household, and what belongs to none). Grants end by the clock of the statement, so nobody has
+to be told that one is over.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, and_, column, or_, table
+from sqlalchemy.orm import Mapped
+
+pet_access = table(
+    "pet_access",
+    column("user_id", Uuid),
+    column("household_id", Uuid),
+    column("pet_id", Uuid),
+    column("role", Text),
+    column("actions", ARRAY(Text)),
+)
+
+
+def reached(household: str, pet: str, *, by: str = "$1", alias: str = "a") -> str:
+    """The JOIN that leaves what the person `by` may see: columns `role` and `actions` under `alias`.
+
+    `household` and `pet` are the columns of the thing; a thing of no pet has NULL there and is for members only.
+    """
+    return (
+        f"JOIN pet_access {alias} ON {alias}.user_id = {by} AND {alias}.household_id = {household}"
+        f" AND ({alias}.pet_id IS NULL OR {alias}.pet_id = {pet})"
+    )
+
+
+def reaches(household: Mapped[UUID], pet: Mapped[UUID], user_id: UUID) -> ColumnElement[bool]:
+    """`reached` as the condition of a join with `pet_access`."""
+    mine = pet_access.c.user_id == user_id
+    return and_(
+        mine,
+        pet_access.c.household_id == household,
+        or_(pet_access.c.pet_id.is_(None), pet_access.c.pet_id == pet),
+    )
