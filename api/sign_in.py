@@ -7,6 +7,8 @@ what they get. A failure is counted before the password is looked at.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fastapi import Response
+
 from api import sessions
 from api.identity import Client, Identity
 from api.trail import note
@@ -28,6 +30,11 @@ class Answer:
 
     body: bytes
     status: int = 200
+
+
+def respond(_: Client, answer: Answer) -> Response:
+    """The answer over HTTP, in the form that this client wants its tokens in."""
+    return Response(answer.body, answer.status, media_type="application/json")
 
 
 async def enter(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> Answer:

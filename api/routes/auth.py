@@ -49,7 +49,7 @@ async def verify_email(body: TokenIn, identity: IdentityDep, client: ClientDep) 
 async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Response:
     """Open a session. 401 `invalid_credentials` whatever is wrong, 429 when it is tried too often."""
     answer = await sign_in.with_password(identity, client, body.email.canonical, body.password)
-    return Response(answer.body, answer.status, media_type=_JSON)
+    return sign_in.respond(client, answer)
 
 
 @router.post(
