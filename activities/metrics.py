@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from domain.reminder_series import ReminderClass
 
@@ -21,6 +21,12 @@ DELIVERIES: Final = Counter(
 ATTEMPTS: Final = Counter(
     "petfolio_delivery_attempts_put_off", "Attempts that a provider did not take, to be made again.", ["channel"]
 )
+AUDIT_BROKEN: Final = Gauge(
+    "petfolio_audit_chain_broken", "1 when the last verification found the audit log other than it was sealed."
+)
+AUDIT_VERIFIED: Final = Gauge(
+    "petfolio_audit_verified_timestamp_seconds", "When the whole chain over the audit log was last compared with it."
+)
 
 
 def fired(lateness: timedelta, klass: ReminderClass) -> None:
@@ -36,3 +42,9 @@ def settled(channel: str, state: str, reason: str | None) -> None:
 def put_off(channel: str) -> None:
     """A provider did not take it this time."""
     ATTEMPTS.labels(channel).inc()
+
+
+def audit_verified(intact: bool) -> None:
+    """The chain was compared with the log."""
+    AUDIT_BROKEN.set(0 if intact else 1)
+    AUDIT_VERIFIED.set_to_current_time()

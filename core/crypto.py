@@ -7,7 +7,10 @@ is `table|column|row id|kid|v1`: a ciphertext moved to another row or column doe
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from uuid import UUID
@@ -106,6 +109,14 @@ class CiphertextInvalid(PetfolioError):
 def derive(secret: bytes, purpose: str) -> bytes:
     """A 32-byte key of its own for each purpose (HKDF-SHA-256, RFC 5869), so that no key serves two."""
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)
+
+
+def chain_hash(key: bytes, prev_hash: bytes, lines: Iterable[bytes]) -> bytes:
+    """HMAC-SHA-256 over the hash before and every line, each with its length: no two stretches read the same."""
+    chain = hmac.new(key, prev_hash, hashlib.sha256)
+    for line in lines:
+        chain.update(len(line).to_bytes(4, "big") + line)
+    return chain.digest()
 
 
 def _encode(raw: bytes) -> str:

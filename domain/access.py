@@ -132,7 +132,7 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("logout", "logout_all", "list_sessions", "end_session", "end_other_sessions"), SIGNED_IN),
     # oneself
     **dict.fromkeys(("get_profile", "change_profile", "replace_profile"), SIGNED_IN),
-    **dict.fromkeys(("list_consents", "record_consent"), SIGNED_IN),
+    **dict.fromkeys(("list_consents", "record_consent", "list_audit_entries"), SIGNED_IN),
     **dict.fromkeys(("list_devices", "register_device", "delete_device", "get_vapid_key"), SIGNED_IN),
     **dict.fromkeys(("get_notification_preferences", "change_notification_preferences"), SIGNED_IN),
     **dict.fromkeys(("replace_notification_preferences", "get_quiet_hours", "replace_quiet_hours"), SIGNED_IN),

@@ -36,16 +36,18 @@ class AuditEntry(SQLModel, table=True):
 
 
 class AuditSeal(SQLModel, table=True):
-    """The chain over one stretch of the log: `hash` covers its entries and the hash before, so that no entry of a
-    sealed stretch can be changed, taken out or slipped in unseen. Append-only as the log itself."""
+    """The chain over one stretch of the log (`domain/audit.py`): `hash` covers its entries and the hash before, so that
+    no entry of a sealed stretch can be changed, taken out or slipped in unseen. Append-only as the log itself."""
 
     __tablename__ = "audit_seals"
 
     seq: int = Field(primary_key=True)
     day: date
     sealed_at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
-    from_ts: datetime = timestamptz()
-    to_ts: datetime = timestamptz()
+    after_ts: datetime | None = timestamptz(default=None)
+    after_id: UUID | None = Field(default=None)
+    last_ts: datetime = timestamptz()
+    last_id: UUID
     entries: int
     prev_hash: bytes
     hash: bytes

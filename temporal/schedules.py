@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 
 from temporal import ids, queues
-from temporal.contracts import digest, reconcile
+from temporal.contracts import audit, digest, reconcile
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class Job:
 JOBS: Final = (
     Job("reconcile", reconcile.WORKFLOW, reconcile.Reconcile(), cron="17 3 * * *", jitter=timedelta(minutes=20)),
     # Zones differ by quarters of an hour, and so do the times at which people read their mail.
+    Job("audit-seal", audit.WORKFLOW, audit.Audit(), cron="*/15 * * * *", jitter=timedelta(minutes=2)),
+    Job("audit-verify", audit.WORKFLOW, audit.Audit(verify=True), cron="41 2 * * *", jitter=timedelta(minutes=20)),
     Job("digest", digest.WORKFLOW, digest.Digests(), cron="*/15 * * * *", jitter=timedelta(seconds=30)),
 )
 

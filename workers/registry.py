@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from activities.audit import AuditActivities
 from activities.courier import Courier
 from activities.digest import DigestActivities
 from activities.mail import MailActivities
@@ -26,6 +27,7 @@ from temporal.contracts.mail import SendMail
 from temporal.contracts.reminder import Bell
 from workers.composition import Parts
 from workers.sender import OutboxKind
+from workflows.audit import AuditWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -33,7 +35,7 @@ from workflows.reminder import ReminderWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
-    queues.CORE: (DigestWorkflow, MailWorkflow, ReconcileWorkflow, ReminderWorkflow, ZoneDataWorkflow),
+    queues.CORE: (AuditWorkflow, DigestWorkflow, MailWorkflow, ReconcileWorkflow, ReminderWorkflow, ZoneDataWorkflow),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
@@ -52,6 +54,7 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
 
 def activities(parts: Parts) -> Bound:
     """Every activity, bound to what it needs, by queue."""
+    audit = AuditActivities(parts.db.sessions, parts.secrets.derive("audit-chain"))
     reconcile = ReconcileActivities(parts.db.sessions, parts.temporal, parts.keys)
     links = Links(parts.settings.public_url, Unsubscriber(parts.secrets.derive(unsubscribe.KEY_PURPOSE)))
     grace = timedelta(days=parts.settings.erasure.grace_days)
@@ -66,6 +69,8 @@ def activities(parts: Parts) -> Bound:
     )
     return {
         queues.CORE: (
+            audit.seal_entries,
+            audit.verify_chain,
             DigestActivities(parts.db.sessions).enqueue_digests,
             mails.send_mail,
             reconcile.ring_missing,

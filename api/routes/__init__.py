@@ -2,6 +2,7 @@
 
 from api.routes import (
     agenda,
+    audit,
     auth,
     calendar,
     codec,
@@ -28,6 +29,7 @@ ALL = (
     users.router,
     preferences.router,
     consents.router,
+    audit.router,
     unsubscribe.router,
     unsubscribe.page,
     jwks.router,

@@ -18,6 +18,7 @@ from core.clock import pin_zone_data
 from core.ids import new_id
 from domain.escalation import Step
 from integrations.notify.protocol import ProviderUnavailable
+from temporal.contracts.audit import Audit
 from temporal.contracts.digest import Digests
 from temporal.contracts.mail import SendMail
 from temporal.contracts.zone_data import RollOver
@@ -25,6 +26,7 @@ from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
 from tests.workflows.test_jobs import Jobs
+from workflows.audit import AuditWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
@@ -112,9 +114,9 @@ async def escalated_and_snoozed(world: ReminderWorld) -> None:
     await reminder.ended()
 
 
-async def job(workflow: type, activity: Callable[..., Any], request: object) -> list[WorkflowHistory]:
+async def job(workflow: type, request: object, *activities: Callable[..., Any]) -> list[WorkflowHistory]:
     """One run of an operators' job."""
-    async with job_world(workflow, activity) as world:
+    async with job_world(workflow, *activities) as world:
         handle = await world.start(request)
         await handle.result()
         return [await handle.fetch_history()]
@@ -200,9 +202,13 @@ async def main() -> None:
     for name, failures in MAIL.items():
         await record_mail(name, failures)
     if not is_recorded("digest", "enqueued"):
-        write("digest", "enqueued", await job(DigestWorkflow, Jobs().enqueue_digests, Digests(page_size=50)))
+        write("digest", "enqueued", await job(DigestWorkflow, Digests(page_size=50), Jobs().enqueue_digests))
+    if not is_recorded("audit", "sealed_and_verified"):
+        jobs = Jobs()
+        request = Audit(verify=True)
+        write("audit", "sealed_and_verified", await job(AuditWorkflow, request, jobs.seal_entries, jobs.verify_chain))
     if not is_recorded("zone_data", "rolled_over"):
-        write("zone_data", "rolled_over", await job(ZoneDataWorkflow, Jobs().move_occurrences, RollOver("2026f")))
+        write("zone_data", "rolled_over", await job(ZoneDataWorkflow, RollOver("2026f"), Jobs().move_occurrences))
 
 
 if __name__ == "__main__":

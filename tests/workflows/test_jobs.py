@@ -6,12 +6,15 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from temporal.contracts.audit import Audit, Audited, ChainVerified, EntriesSealed, SealEntries, VerifyChain
 from temporal.contracts.digest import Digests, DigestsEnqueued, EnqueueDigests
 from temporal.contracts.zone_data import Moved, MoveOccurrences, RolledOver, RollOver
 from tests.workflows.job_world import job_world
+from workflows.audit import AuditWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
+SEALED, VERIFIED = EntriesSealed(seals=1, entries=7), ChainVerified(seals=4, entries=99, broken_seq=None)
 DIGESTS = DigestsEnqueued(people=3, digests=2)
 MOVED = Moved(
     UUID(int=1), "America/Vancouver", datetime(2036, 11, 10, 17, tzinfo=UTC), datetime(2036, 11, 10, 16, tzinfo=UTC)
@@ -35,6 +38,18 @@ class Jobs:
         """See `DigestActivities`."""
         self._note(request)
         return DIGESTS
+
+    @activity.defn(name="seal_entries")
+    async def seal_entries(self, request: SealEntries) -> EntriesSealed:
+        """See `AuditActivities`."""
+        self._note(request)
+        return SEALED
+
+    @activity.defn(name="verify_chain")
+    async def verify_chain(self, request: VerifyChain) -> ChainVerified:
+        """See `AuditActivities`."""
+        self._note(request)
+        return VERIFIED
 
     @activity.defn(name="move_occurrences")
     async def move_occurrences(self, request: MoveOccurrences) -> RolledOver:
@@ -68,3 +83,17 @@ async def test_a_roll_over_reports_what_it_moved() -> None:
         done = await (await world.start(RollOver("2026f"))).result()
         assert done == RolledOver(checked=5, moved=1, examples=(MOVED,))
         assert jobs.asked == [MoveOccurrences("2026f", 200)]
+
+
+async def test_the_log_is_sealed_before_the_chain_is_compared_with_it() -> None:
+    jobs = Jobs(failures=1)
+    async with job_world(AuditWorkflow, jobs.seal_entries, jobs.verify_chain) as world:
+        assert await (await world.start(Audit(verify=True))).result() == Audited(SEALED, VERIFIED)
+        assert jobs.asked == [SealEntries(), SealEntries(), VerifyChain()]
+
+
+async def test_most_runs_only_seal() -> None:
+    jobs = Jobs()
+    async with job_world(AuditWorkflow, jobs.seal_entries, jobs.verify_chain) as world:
+        assert await (await world.start(Audit())).result() == Audited(SEALED, None)
+        assert jobs.asked == [SealEntries()]
