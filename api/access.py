@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable
 from typing import Annotated, Final
+from uuid import UUID
 
+import asyncpg
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.access import OPERATIONS, Access, Right, Rule
+from api.auth import CurrentUser, rule_of
+from api.identity import Client, Identity, get_client, get_identity
+from api.tokens import Caller
+from api.trail import note
+from domain.access import OPERATIONS, Access, NotPermitted, Right, Role
+from models.queries import households, users
 
 NO_RULE: Final = "has no row in domain/access.py"
-
-
-def rule_of(request: Request) -> Rule:
-    """The rule of the operation that this request is for."""
-    return OPERATIONS[request.scope["route"].operation_id]
 
 
 # Asynchronous although nothing is awaited: FastAPI runs plain functions in a thread, at 150 µs a call.
@@ -25,14 +28,58 @@ async def needed_right(request: Request) -> Right:
     return right
 
 
+async def current_staff(caller: CurrentUser, request: Request) -> Caller:
+    """The caller, an operator of the platform. Raises `NotPermitted`."""
+    identity = await get_identity(request)
+    if not await users.is_staff(identity.db.reads, caller.user_id):
+        raise NotPermitted("This is for operators of the platform.", extra={"needs": "staff"})
+    return caller
+
+
 Needed = Annotated[Right, Depends(needed_right)]
+CurrentStaff = Annotated[Caller, Depends(current_staff)]
 
 
-def require(role: str, actions: Iterable[str] | None, right: Right) -> Access:
-    """The access of a row that selected `role` and `actions`. Raises `NotPermitted` unless it has the right."""
-    access = Access.of(role, actions)
+async def require(request: Request, caller: Caller, row: asyncpg.Record, right: Right) -> None:
+    """Raises `NotPermitted` unless the caller's access to this row (it selected `role`, `actions`, `id` and
+    `household_id`) has the right. An operator's look is written down before they see anything."""
+    access = Access.of(row["role"], row["actions"])
     access.require(right)
-    return access
+    if access.role == Role.ADMIN:
+        looked_at = f"{request.scope['route'].operation_id}/{row['id']}"
+        await _note_look(request, caller, row["household_id"], looked_at)
+
+
+async def _note_look(request: Request, caller: Caller, household_id: UUID, looked_at: str) -> None:
+    identity, client = await get_identity(request), await get_client(request)
+    async with identity.db.sessions.begin() as session:
+        await note_for_owners(session, identity, client, caller, household_id, "staff.look", looked_at)
+
+
+async def note_for_owners(
+    session: AsyncSession,
+    identity: Identity,
+    client: Client,
+    caller: Caller,
+    household_id: UUID,
+    action: str,
+    object: str | None = None,
+) -> tuple[UUID, ...]:
+    """One entry in the log of every owner of the household; answers who they are."""
+    owners = await households.owners(session, household_id)
+    for owner in owners or (None,):
+        await note(
+            session,
+            identity,
+            client,
+            action,
+            actor=caller.user_id,
+            subject=owner,
+            sid=caller.session_id,
+            object=object,
+            household=household_id,
+        )
+    return owners
 
 
 def check_rules(routes: Iterable[APIRoute]) -> None:

@@ -15,12 +15,12 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
-from api.access import rule_of
 from api.identity import ClientDep, Identity, IdentityDep
 from api.rate_limit import Policy, RateLimitState
 from api.tokens import LEEWAY, Caller, TokenRefused
 from core.errors import Forbidden
 from core.redis import Redis, RedisAway
+from domain.access import OPERATIONS, Rule
 from models.queries import sessions
 
 __all__ = ["Caller", "CurrentUser", "current_user", "limited", "mark_revoked"]
@@ -50,6 +50,11 @@ class _CurrentUser(SecurityBase):
         if rule_of(request).fresh:
             require_fresh(caller)
         return caller
+
+
+def rule_of(request: Request) -> Rule:
+    """The rule of the operation that this request is for."""
+    return OPERATIONS[request.scope["route"].operation_id]
 
 
 def require_fresh(caller: Caller) -> None:

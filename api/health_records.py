@@ -32,7 +32,7 @@ async def readable_record(request: Request, record_id: UUID, caller: CurrentUser
     found = await health_records.find(services_of(request).db, caller.user_id, record_id)
     if found is None:
         raise NotFound("no such record")
-    require(found["role"], found["actions"], needed)
+    await require(request, caller, found, needed)
     return found
 
 

@@ -35,7 +35,7 @@ async def readable_pet(request: Request, pet_id: UUID, caller: CurrentUser, need
     found = await pets.find(services_of(request).db, caller.user_id, pet_id)
     if found is None:
         raise NotFound("no such pet")
-    require(found["role"], found["actions"], needed)
+    await require(request, caller, found, needed)
     return found
 
 

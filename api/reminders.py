@@ -43,7 +43,7 @@ async def readable_reminder(request: Request, reminder_id: UUID, caller: Current
     found = await reminder_views.find(services_of(request).db, caller.user_id, reminder_id)
     if found is None:
         raise NotFound("no such reminder")
-    require(found["role"], found["actions"], needed)
+    await require(request, caller, found, needed)
     return found
 
 

@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     """Hosts that browsers' subscriptions may name (`domain/push.py`)."""
 
     codec_token: SecretStr | None = None
-    """Bearer token of the codec server; unset and not exempt = the codec server is off."""
+    """Bearer token of the codec server, beside operators who are signed in; unset: for these alone."""
     codec_open_on_loopback: bool = False
     """The Temporal UI of the local stack sends no credentials. Refused unless the api listens on loopback."""
 

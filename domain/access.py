@@ -168,6 +168,9 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("list_calendar_events", "sync_calendar"), household(Right.READ)),
     **dict.fromkeys(("create_calendar_feed", "list_calendar_feeds", "delete_calendar_feed"), SIGNED_IN),
     "read_calendar_feed": ANYONE,
+    # operators
+    **dict.fromkeys(("find_households", "list_looks", "end_look", "get_household_content"), STAFF),
+    "break_glass": Rule(Reach.STAFF, fresh=True),
     # what providers call: a signature decides
     "receive_ses_feedback": ANYONE,
 }

@@ -17,6 +17,7 @@ class MailTemplate(StrEnum):
     VERIFY_EMAIL = "verify_email"
     ALREADY_REGISTERED = "already_registered"
     SESSION_REUSE = "session_reuse"
+    BREAK_GLASS = "break_glass"
     ERASURE_REQUESTED = "erasure_requested"
 
 

@@ -1,7 +1,8 @@
 """The codec server of the Temporal UI: opens payloads for operators. Decode only, and every call is audited.
 
-Off unless `PETFOLIO_CODEC_TOKEN` is set (sent as a bearer token), or the local stack opens it: the development
-server's UI sends no credentials, so there it is exempt, on loopback only (temporal.md §4.3).
+For operators who are signed in, and for the token `PETFOLIO_CODEC_TOKEN` if there is one; both come as a bearer token.
+The local stack opens it: the development server's UI sends no credentials, so there it is exempt, on loopback only
+(temporal.md §4.3).
 """
 
 import hmac
@@ -12,13 +13,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payload
 
+from api.auth import admit
 from api.deps import ServicesDep, UnitOfWork
 from api.routing import Route
 from api.schemas.codec import PayloadJson, PayloadsJson
 from core.crypto import CiphertextInvalid
-from core.errors import Invalid, NotFound, Unauthorized
+from core.errors import Invalid, Unauthorized
 from core.settings import Settings
-from models.queries import audit
+from models.queries import audit, users
 from temporal.codec import SubjectCodec, owner
 
 PATH = "/temporal/codec/decode"
@@ -58,19 +60,20 @@ class UiOrigin:
         await (self._shared if shared else self._app)(scope, receive, send)
 
 
-def operator(request: Request, services: ServicesDep) -> str:
-    """Who asks, in the words of the audit log. Raises `NotFound` while the codec server is off, and `Unauthorized`."""
+async def operator(request: Request, services: ServicesDep) -> str:
+    """Who asks, in the words of the audit log. Raises `Unauthorized`."""
     settings = services.settings
     # A page that had its own name resolve to 127.0.0.1 would send that name as the host.
     if settings.codec_open_on_loopback and request.url.hostname in _LOOPBACK:
         return "operator:loopback"
-    if settings.codec_token is None:
-        raise NotFound("the codec server is off")
     sent = request.headers.get("authorization", "")
-    wanted = f"Bearer {settings.codec_token.get_secret_value()}"
-    if not hmac.compare_digest(sent.encode(), wanted.encode()):
-        raise Unauthorized("a codec token is needed")
-    return "operator:token"
+    wanted = f"Bearer {settings.codec_token.get_secret_value()}" if settings.codec_token else None
+    if wanted is not None and hmac.compare_digest(sent.encode(), wanted.encode()):
+        return "operator:token"
+    caller, _ = await admit(services.identity, sent.removeprefix("Bearer "))
+    if not await users.is_staff(services.db.reads, caller.user_id):
+        raise Unauthorized("the codec server is for operators")
+    return f"user:{caller.user_id}"
 
 
 Operator = Annotated[str, Depends(operator)]

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Body, Request, Response
 
 from api import agenda, explain, occurrences
+from api.access import Needed, require
 from api.auth import CurrentUser
 from api.cursor import CursorText, Limit
 from api.deps import ServicesDep, UnitOfWork
@@ -48,20 +49,26 @@ async def find_occurrences(
 
 
 @router.get("/{occurrence_id}", operation_id="get_occurrence", response_model=OccurrenceOut)
-async def get_occurrence(request: Request, occurrence_id: UUID, caller: CurrentUser, services: ServicesDep) -> Response:
+async def get_occurrence(
+    request: Request, occurrence_id: UUID, caller: CurrentUser, services: ServicesDep, needed: Needed
+) -> Response:
     """One occurrence."""
     row = await views.occurrence(services.db, caller.user_id, occurrence_id)
     if row is None:
         raise NotFound("no such occurrence")
+    await require(request, caller, row, needed)
     return document(request, occurrences.present(row), row["version"])
 
 
 @router.get("/{occurrence_id}/explain", operation_id="explain_occurrence", response_model=ExplanationOut)
-async def explain_occurrence(occurrence_id: UUID, caller: CurrentUser, services: ServicesDep) -> Response:
+async def explain_occurrence(
+    request: Request, occurrence_id: UUID, caller: CurrentUser, services: ServicesDep, needed: Needed
+) -> Response:
     """Why it did, or did not, reach the caller: rule, zone, shifts, every step with its attempts and receipts."""
     record = await explanations.record(services.db, caller.user_id, occurrence_id)
     if record is None:
         raise NotFound("no such occurrence")
+    await require(request, caller, record.occurrence, needed)
     return computed(await explain.present(services.cipher, record, caller.user_id))
 
 

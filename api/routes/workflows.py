@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
+from api.access import Needed, require
 from api.auth import CurrentUser
 from api.cursor import CursorText, Limit
 from api.deps import ServicesDep
@@ -19,7 +20,9 @@ from temporal import ids
 router = make_router("/workflows", "workflows")
 
 
-async def readable_workflow(workflow_id: str, caller: CurrentUser, services: ServicesDep) -> WorkflowOut:
+async def readable_workflow(
+    request: Request, workflow_id: str, caller: CurrentUser, services: ServicesDep, needed: Needed
+) -> WorkflowOut:
     """What the id names, if it is the caller's own or of a household of theirs. Raises `NotFound` for all else."""
     try:
         parsed = ids.parse(workflow_id)
@@ -28,6 +31,8 @@ async def readable_workflow(workflow_id: str, caller: CurrentUser, services: Ser
     match parsed:
         case ids.WorkflowId(Subject("household", UUID() as household_id), "reminder", UUID() as reminder_id):
             row = await queries.reminder(services.db, caller.user_id, household_id, reminder_id)
+            if row is not None:
+                await require(request, caller, row, needed)
             found = row and WorkflowOut.of_reminder(row)
         case ids.WorkflowId(Subject("user", caller.user_id), "mail", UUID() as delivery_id):
             row = await queries.mail(services.db, caller.user_id, delivery_id)

@@ -5,6 +5,7 @@ A row of the view is one way in: `role`, the rights a grant names (`actions`, NU
 to be told that one is over.
 """
 
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, and_, column, or_, table
@@ -18,6 +19,10 @@ pet_access = table(
     column("role", Text),
     column("actions", ARRAY(Text)),
 )
+
+
+OWN: Final = "a.role <> 'admin'"
+"""For lists: an operator names what they look at, so that each look is a line of the audit log."""
 
 
 def reached(household: str, pet: str, *, by: str = "$1", alias: str = "a") -> str:

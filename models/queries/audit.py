@@ -33,9 +33,11 @@ async def record(
     ip_hmac: bytes | None = None,
     request_id: str | None = None,
     sid: UUID | None = None,
+    household: UUID | None = None,
 ) -> None:
     """Add an entry. `action` is `auth.login`, `outcome` a word like `ok` or `refused`; `actor` is the person who acted
-    (None: nobody we know), `subject` whose account or data it was. Ids only: no address, no name, no secret."""
+    (None: nobody we know), `subject` whose account or data it was, `household` whose home it was about. Ids only: no
+    address, no name, no secret."""
     session.add(
         AuditEntry(
             actor=f"user:{actor}" if actor else "anonymous",
@@ -46,6 +48,7 @@ async def record(
             ip_hmac=ip_hmac,
             request_id=request_id,
             sid=sid,
+            household=f"household:{household}" if household else None,
         )
     )
 

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from core.db import Database
 from models.feed import IcsFeed
-from models.queries.access import reached
+from models.queries.access import OWN, reached
 from models.user import User
 
 READ_AT_STEP: Final = timedelta(hours=1)
@@ -26,7 +26,7 @@ FIND = f"""
 SELECT f.id, f.user_id, f.pet_id, f.last_read_at, p.name_ct AS pet_name_ct
   FROM ics_feeds f JOIN users u ON u.id = f.user_id AND u.state = 'active'
   LEFT JOIN LATERAL (SELECT p.id, p.name_ct FROM pets p {reached("p.household_id", "p.id", by="f.user_id")}
-                      WHERE p.id = f.pet_id AND p.deleted_at IS NULL) p ON true
+                      WHERE p.id = f.pet_id AND p.deleted_at IS NULL AND {OWN}) p ON true
  WHERE f.token_hash = $1 AND f.revoked_at IS NULL AND (f.pet_id IS NULL OR p.id IS NOT NULL)"""  # noqa: S608 - our own words
 REMINDERS = f"""
 SELECT r.id, r.pet_id, r.title_ct, r.description_ct, r.schedule, r.next_at, r.updated_at, p.name_ct AS pet_name_ct,
@@ -36,7 +36,7 @@ SELECT r.id, r.pet_id, r.title_ct, r.description_ct, r.schedule, r.next_at, r.up
   FROM reminders r
   {reached("r.household_id", "r.pet_id")}
   LEFT JOIN pets p ON p.id = r.pet_id
- WHERE r.deleted_at IS NULL AND r.state = 'active' AND ($2::uuid IS NULL OR r.pet_id = $2)
+ WHERE {OWN} AND r.deleted_at IS NULL AND r.state = 'active' AND ($2::uuid IS NULL OR r.pet_id = $2)
  ORDER BY r.id"""  # noqa: S608 - our own words
 _READ = text(
     """UPDATE ics_feeds SET last_read_at = clock_timestamp()

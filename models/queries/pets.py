@@ -17,7 +17,7 @@ from domain.access import Access
 from domain.microchip import Microchip as ChipNumber
 from domain.weight import Weight as Weighing
 from models.pet import Microchip, Pet, Weight
-from models.queries.access import pet_access, reached, reaches
+from models.queries.access import OWN, pet_access, reached, reaches
 from models.queries.clock import database_now
 
 # Access is part of the query: a foreign id finds nothing. One statement, because this is the hottest read there is.
@@ -37,7 +37,7 @@ LEFT JOIN LATERAL (SELECT grams, entered_value, entered_unit, measured_at FROM w
                    WHERE pet_id = p.id ORDER BY measured_at DESC, id DESC LIMIT 1) w ON true
 WHERE p.deleted_at IS NULL AND """  # noqa: S608 - our own words
 _ONE = _PET + "p.id = $2"
-_PAGE = _PET + "($2::uuid IS NULL OR p.id > $2) ORDER BY p.id LIMIT $3"
+_PAGE = _PET + OWN + " AND ($2::uuid IS NULL OR p.id > $2) ORDER BY p.id LIMIT $3"
 
 
 async def find(db: Database, user_id: UUID, pet_id: UUID) -> asyncpg.Record | None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import Database, raw_connection
 from domain.access import Access
 from domain.schedule_json import Zones
-from models.queries.access import reached
+from models.queries.access import OWN, reached
 
 _MINE = reached("r.household_id", "r.pet_id")
 _REMINDER = f"""
@@ -25,13 +25,16 @@ SELECT r.id, r.version, r.household_id, r.user_id, r.pet_id, r.title_ct, r.descr
 _ONE = _REMINDER + "r.id = $2"
 _PAGE = (
     _REMINDER
-    + """($2::uuid IS NULL OR r.id > $2) AND ($4::uuid IS NULL OR r.pet_id = $4) AND ($5::text IS NULL OR r.state = $5)
+    + OWN
+    + """ AND ($2::uuid IS NULL OR r.id > $2) AND ($4::uuid IS NULL OR r.pet_id = $4)
+   AND ($5::text IS NULL OR r.state = $5)
  ORDER BY r.id LIMIT $3"""
 )
 _OCCURRENCE = f"""
 SELECT o.id, o.version, o.reminder_id, o.schedule_version, o.key, o.nominal, o.instant, o.tzid, o.tzdata_version,
        o.state, o.late, o.notice_at, o.notified_at, o.lead_at, o.snooze_count, o.closed_at, o.closed_by, o.completed_at,
-       o.acknowledged_at, o.acknowledged_by, o.reason, o.created_at, o.updated_at, r.title_ct, r.pet_id
+       o.acknowledged_at, o.acknowledged_by, o.reason, o.created_at, o.updated_at, r.title_ct, r.pet_id, r.household_id,
+       a.role, a.actions
   FROM occurrences o JOIN reminders r ON r.id = o.reminder_id {_MINE}
  WHERE r.deleted_at IS NULL AND """  # noqa: S608 - our own words
 _ONE_OCCURRENCE = _OCCURRENCE + "o.id = $2"
@@ -43,7 +46,7 @@ _OCCURRENCE_PAGE = (
 _COMING = f"""
 SELECT r.id, r.pet_id, r.title_ct, r.class, r.category, r.schedule, r.next_at, p.name_ct AS pet_name_ct
   FROM reminders r {_MINE} LEFT JOIN pets p ON p.id = r.pet_id
- WHERE r.deleted_at IS NULL AND r.state = 'active' AND ($2::uuid IS NULL OR r.pet_id = $2)
+ WHERE {OWN} AND r.deleted_at IS NULL AND r.state = 'active' AND ($2::uuid IS NULL OR r.pet_id = $2)
  ORDER BY r.id"""  # noqa: S608 - our own words
 # What is to come of a paused series is not listed: nothing will be said.
 TIMELINE = f"""
@@ -52,13 +55,13 @@ SELECT o.id, o.version, o.reminder_id, o.schedule_version, o.key, o.nominal, o.i
        o.acknowledged_at, o.acknowledged_by, o.reason, o.created_at, o.updated_at, r.title_ct, r.pet_id, r.class,
        r.category, r.schedule, p.name_ct AS pet_name_ct
   FROM occurrences o JOIN reminders r ON r.id = o.reminder_id {_MINE} LEFT JOIN pets p ON p.id = r.pet_id
- WHERE r.deleted_at IS NULL AND o.instant >= $2 AND o.instant < $3 AND o.state = ANY($4::text[])
+ WHERE {OWN} AND r.deleted_at IS NULL AND o.instant >= $2 AND o.instant < $3 AND o.state = ANY($4::text[])
    AND (o.state <> 'scheduled' OR r.state = 'active') AND ($5::uuid IS NULL OR r.pet_id = $5)
    AND ($7::timestamptz IS NULL OR (o.instant, o.reminder_id, o.key) > ($7, $8::uuid, $9::text))
  ORDER BY o.instant, o.reminder_id, o.key LIMIT $6"""  # noqa: S608 - our own words
 _WITH_ROW = f"""
 SELECT o.reminder_id, o.key FROM occurrences o JOIN reminders r ON r.id = o.reminder_id {_MINE}
- WHERE r.deleted_at IS NULL AND o.instant >= $2 AND o.schedule_version = r.schedule_version"""  # noqa: S608
+ WHERE {OWN} AND r.deleted_at IS NULL AND o.instant >= $2 AND o.schedule_version = r.schedule_version"""  # noqa: S608
 _PERSON = text("SELECT timezone, first_name_ct FROM users WHERE id = :id")
 _PLACE = text(
     """SELECT h.id AS household_id, h.home_tzid, u.timezone, p.home_tzid AS pet_tzid, p.status AS pet_status,

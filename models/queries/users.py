@@ -49,6 +49,11 @@ async def credentials_by_id(reads: ReadPool, user_id: UUID) -> Credentials | Non
     return _credentials(await reads.fetchrow(_BY_ID, user_id))
 
 
+async def is_staff(reads: ReadPool, user_id: UUID) -> bool:
+    """Whether this person operates the platform."""
+    return await reads.fetchval("SELECT is_staff FROM users WHERE id = $1 AND state = 'active'", user_id) is True
+
+
 async def add(session: AsyncSession, user: User) -> bool:
     """Insert a new account; False when another request was quicker with the same address."""
     values = user.model_dump(exclude={"created_at", "updated_at"})

@@ -6,15 +6,15 @@ from uuid import UUID
 import asyncpg
 
 from core.db import Database
-from models.queries.access import reached
+from models.queries.access import OWN, reached
 
 # Access is part of the query, as for pets: a foreign id finds nothing.
 _REMINDER = f"""
-SELECT r.id, r.household_id, r.state, r.next_at, r.created_at, r.updated_at
+SELECT r.id, r.household_id, r.state, r.next_at, r.created_at, r.updated_at, a.role, a.actions
   FROM reminders r
   {reached("r.household_id", "r.pet_id")}
  WHERE r.deleted_at IS NULL AND """  # noqa: S608 - our own words
-_REMINDERS = _REMINDER + "($2::uuid IS NULL OR r.id > $2) ORDER BY r.id LIMIT $3"
+_REMINDERS = _REMINDER + OWN + " AND ($2::uuid IS NULL OR r.id > $2) ORDER BY r.id LIMIT $3"
 _ONE_REMINDER = _REMINDER + "r.household_id = $2 AND r.id = $3"
 _ONE_MAIL = """
 SELECT id, user_id, state, template, created_at, at AS updated_at

@@ -18,7 +18,7 @@ from core.settings import ApiSettings, Settings
 from integrations.keys.store import KeyStore
 from temporal import ids
 from temporal.codec import SubjectCodec
-from tests.api.signing_in import Api, api_process
+from tests.api.signing_in import Api, api_process, bearer
 
 TOKEN = {"Authorization": "Bearer the-codec-token"}
 UI = "http://localhost:8080"
@@ -84,14 +84,19 @@ async def test_without_the_token_nothing_is_opened(guarded: Settings, keys: KeyS
         assert (await decode(api, await sealed(keys), headers=headers)).status_code == 401
 
 
-async def test_unset_it_is_off(api: Api, keys: KeyStore) -> None:
-    assert (await decode(api, await sealed(keys), headers=TOKEN, host="127.0.0.1")).status_code == 404
+async def test_without_a_token_of_its_own_it_is_for_operators_alone(api: Api, keys: KeyStore) -> None:
+    assert (await decode(api, await sealed(keys), headers=TOKEN, host="127.0.0.1")).status_code == 401
+    person = await api.person()
+    signed_in = bearer(person.access_token)
+    assert (await decode(api, await sealed(keys), headers=signed_in)).status_code == 401
+    await api.identity.db.reads.execute("UPDATE users SET is_staff = true WHERE id = $1", person.user_id)
+    assert texts(await decode(api, await sealed(keys), headers=signed_in)) == [b'{"seq": 7}']
 
 
 async def test_the_local_stack_opens_it_for_loopback_names_only(opened: Settings, keys: KeyStore) -> None:
     async with api_process(opened) as api:
         assert texts(await decode(api, await sealed(keys), host="localhost:8000")) == [b'{"seq": 7}']
-        assert (await decode(api, await sealed(keys), host="rebound.example:8000")).status_code == 404
+        assert (await decode(api, await sealed(keys), host="rebound.example:8000")).status_code == 401
 
 
 async def test_an_api_that_others_reach_does_not_start_with_an_open_codec(opened: Settings) -> None:
