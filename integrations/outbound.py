@@ -1,0 +1,193 @@
+"""The one way to call an address that a person gave us (identity-and-security.md §4.9).
+
+The name is resolved once, every address it has must be public, and the connection goes to one of exactly these, under
+the name's certificate: a name that resolves to something else a moment later changes nothing. Redirects are followed
+only where the caller says so, each through all of this again, without credentials once the origin changes.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from core.errors import Invalid, PetfolioError, Unavailable
+from domain.address import is_public
+
+CONNECT_SECONDS: Final = 2.0
+TOTAL_SECONDS: Final = 10.0
+MAX_BYTES: Final = 5 * 2**20
+_CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""The IP addresses of a name, as text. Raises OSError."""
+
+
+class AddressRefused(Invalid):
+    """422: not an address that we call."""
+
+    code = "address_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a call goes, taken from its URL once: whoever connects uses these and never parses again."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """What credentials belong to."""
+        return self.scheme, self.host, self.port
+
+
+def read_target(url: str, *, plain_http: bool = False) -> Target:
+    """The target of a URL that somebody gave us. `plain_http` is for development. Raises `AddressRefused`."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        raise AddressRefused("this is no URL") from None
+    allowed = {"https": 443} | ({"http": 80} if plain_http else {})
+    if parts.scheme not in allowed:
+        raise AddressRefused("an address begins with https://")
+    if parts.username is not None or parts.password is not None:
+        raise AddressRefused("an address holds no user name and no password")
+    if not host or any(character.isspace() or ord(character) < 33 for character in url):
+        raise AddressRefused("this is no URL")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(parts.scheme, host, port or allowed[parts.scheme], path)
+
+
+class AddressUnreachable(Unavailable):
+    """The address did not answer in time, or not in HTTP; trying again may help."""
+
+    code = "address_unreachable"
+
+
+class AnswerTooLarge(PetfolioError):
+    """The answer is larger than we take from a stranger."""
+
+    code = "answer_too_large"
+    http_status = 502
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the other side answered; `url` is where, after redirects."""
+
+    url: str
+    status: int
+    headers: httpx.Headers
+    body: bytes = field(repr=False)
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Every address of the system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+class Outbound:
+    """Calls addresses of strangers. `plain_http` and `private` are for the local stack and for tests, where the other
+    side is on this machine."""
+
+    def __init__(
+        self,
+        *,
+        plain_http: bool = False,
+        private: bool = False,
+        resolve: Resolve = resolve,
+        verify: ssl.SSLContext | bool = True,
+        total_seconds: float = TOTAL_SECONDS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._plain_http, self._private, self._resolve = plain_http, private, resolve
+        self._total_seconds, self._max_bytes = total_seconds, max_bytes
+        timeout = httpx.Timeout(total_seconds, connect=CONNECT_SECONDS)
+        # Without the environment's proxies: they would resolve the name themselves.
+        self._http = httpx.AsyncClient(timeout=timeout, verify=verify, trust_env=False, follow_redirects=False)
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        await self._http.aclose()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        redirects: int = 0,
+    ) -> Reply:
+        """One call, with all its redirects, within `total_seconds`.
+
+        Raises `AddressRefused`, `AddressUnreachable`, `AnswerTooLarge`.
+        """
+        sent = dict(headers or {})
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                target = read_target(url, plain_http=self._plain_http)
+                for left in range(redirects, -1, -1):
+                    reply = await self._call(method, target, sent, content)
+                    location = reply.headers.get("location")
+                    if reply.status not in _REDIRECTS or location is None or left == 0:
+                        return reply
+                    following = read_target(str(httpx.URL(reply.url).join(location)), plain_http=self._plain_http)
+                    if following.origin != target.origin:
+                        sent = {name: value for name, value in sent.items() if name.lower() not in _CREDENTIALS}
+                    target = following
+        except (TimeoutError, OSError, httpx.HTTPError) as error:
+            raise AddressUnreachable("the address does not answer") from error
+        raise AssertionError("the last round returns")
+
+    async def check(self, url: str) -> Target:
+        """The target of an address, now, without calling it: for the moment it is entered. Raises `AddressRefused`."""
+        target = read_target(url, plain_http=self._plain_http)
+        await self._address_of(target)
+        return target
+
+    async def _call(self, method: str, target: Target, headers: Mapping[str, str], content: bytes) -> Reply:
+        address = await self._address_of(target)
+        host = f"[{address}]" if ":" in address else address
+        usual = {"https": 443, "http": 80}[target.scheme]
+        name = target.host if target.port == usual else f"{target.host}:{target.port}"
+        request = self._http.build_request(
+            method,
+            f"{target.scheme}://{host}:{target.port}{target.path}",
+            headers={"Accept-Encoding": "identity", **headers, "Host": name},
+            content=content,
+            extensions={"sni_hostname": target.host},
+        )
+        answer = await self._http.send(request, stream=True)
+        try:
+            body = await self._body(answer)
+        finally:
+            await answer.aclose()
+        return Reply(f"{target.scheme}://{name}{target.path}", answer.status_code, answer.headers, body)
+
+    async def _address_of(self, target: Target) -> str:
+        try:
+            found = await self._resolve(target.host, target.port)
+        except OSError as error:
+            raise AddressRefused("this name has no address") from error
+        if not found or not (self._private or all(map(is_public, found))):
+            raise AddressRefused("this address is not on the public internet")
+        return found[0]
+
+    async def _body(self, answer: httpx.Response) -> bytes:
+        body = bytearray()
+        async for piece in answer.aiter_raw():  # never unpacked: a small bomb would be a large answer
+            body += piece
+            if len(body) > self._max_bytes:
+                raise AnswerTooLarge("the answer is too large")
+        return bytes(body)
