@@ -16,7 +16,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "infra" / "docker" / "Dockerfile"
-FRONT = {"api"}
+FRONT = {"proxy"}
+PROXY = ROOT / "infra" / "proxy" / "haproxy.cfg"
 DRAIN_SECONDS = {"api": 23, "worker-core": 30}
 """What each process may take to end on SIGTERM; its grace must be longer."""
 
@@ -80,15 +81,27 @@ def dockerfile() -> Iterator[str]:
         yield "the image runs as root or has no HEALTHCHECK"
 
 
-CHECKS: dict[str, Callable[[], Iterator[str]]] = {"compose": compose, "dockerfile": dockerfile}
+def proxy() -> Iterator[str]:
+    """The proxy's own parser takes its configuration."""
+    run = _run("haproxy", "-c", "-q", "-f", str(PROXY), PETFOLIO_API_HOST="127.0.0.1")
+    if run.returncode:
+        yield run.stderr.strip()[-500:]
 
 
-def _run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+CHECKS: dict[str, Callable[[], Iterator[str]]] = {
+    "compose": compose,
+    "dockerfile": dockerfile,
+    "proxy": proxy,
+}
+
+
+def _run(program: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     beside = Path(sys.executable).with_name(program)
     found = str(beside) if beside.exists() else shutil.which(program)
     if found is None:
         raise Skipped(f"{program} is not installed for this platform")
-    return subprocess.run([found, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    whole = os.environ | env
+    return subprocess.run([found, *arguments], cwd=ROOT, env=whole, capture_output=True, text=True, check=False)  # noqa: S603
 
 
 def _seconds(period: str) -> int:

@@ -57,7 +57,7 @@ def test_a_service_without_a_healthcheck_is_found() -> None:
 def test_a_missing_tool_is_skipped_with_its_reason_unless_it_is_required(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def missing(program: str, *_: str) -> None:
+    def missing(program: str, *_: str, **__: str) -> None:
         raise check_infra.Skipped(f"{program} is not installed for this platform")
 
     monkeypatch.setattr(check_infra, "_run", missing)
