@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+CODE := api activities core domain infra integrations models temporal workers workflows
 export PYTHONTZPATH :=
 
 .PHONY: help env up demo test check lock check-locks check-infra bench clean
@@ -37,10 +38,12 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-check: env check-locks ## Lint, format, types, architecture
+check: env check-locks ## Lint, format, types, security, licences, architecture
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/bandit --quiet --severity-level medium --configfile pyproject.toml --recursive $(CODE)
+	@$(BIN)/python infra/check_dependencies.py
 	@$(BIN)/python -m pytest -q tests/architecture
 
 lock: ## Both locks anew from pyproject.toml

@@ -105,7 +105,7 @@ def clock(at: datetime) -> str:
 
 
 def _environment(*, autoescape: bool) -> Environment:
-    environment = Environment(
+    environment = Environment(  # nosec B701
         loader=PackageLoader("integrations.notify", "mails"),
         autoescape=autoescape,  # noqa: S701 - off for the text part only
         undefined=StrictUndefined,

@@ -97,7 +97,7 @@ def _clean_up(site: Site) -> None:
     for name in _SOCKETS:
         (site.run / name).unlink(missing_ok=True)
     for name in _PORTS.values():
-        for socket in Path("/tmp").glob(f"seaweedfs-*-grpc-{site.ports[name]}.sock"):  # noqa: S108
+        for socket in Path("/tmp").glob(f"seaweedfs-*-grpc-{site.ports[name]}.sock"):  # noqa: S108  # nosec B108
             socket.unlink(missing_ok=True)
 
 
