@@ -18,6 +18,10 @@ class MailTemplate(StrEnum):
     ALREADY_REGISTERED = "already_registered"
     SESSION_REUSE = "session_reuse"
     ERASURE_REQUESTED = "erasure_requested"
+    FACTOR_ADDED = "factor_added"
+    FACTOR_REMOVED = "factor_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    RECOVERY_CODE_USED = "recovery_code_used"
 
 
 class DeliveryState(StrEnum):

@@ -11,9 +11,11 @@ from api.routes import (
     health,
     health_records,
     jwks,
+    mfa,
     notifications,
     occurrences,
     pages,
+    passkeys,
     pets,
     preferences,
     reminders,
@@ -25,6 +27,8 @@ from api.webhooks import ses
 
 ALL = (
     auth.router,
+    mfa.router,
+    passkeys.router,
     users.router,
     preferences.router,
     consents.router,
