@@ -151,15 +151,14 @@ async def changed(
     """What follows from every change: it is on record, its owner is told, and nobody stays signed in elsewhere. The
     caller's row is locked; answers the sessions to be marked revoked after the commit."""
     who, sid = caller.user_id, caller.session_id
-    ended = await sessions.keep_only(session, who, sid, "factors_changed")
     await note(session, identity, client, f"auth.{template}", actor=who, subject=who, sid=sid, object=method)
     notice = Notice(
         user_id=who,
         category=Category.SECURITY,
         template=template,
-        event_key=f"user/{who}/{template}/{new_id()}",
+        event_key=f"factors/{new_id()}",
         channels=(Channel.EMAIL, Channel.IN_APP),
         params={"method": method},
     )
     await notify(session, identity.cipher, notice)
-    return ended
+    return await sessions.keep_only(session, who, sid, "factors_changed")

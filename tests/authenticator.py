@@ -1,7 +1,7 @@
 """A WebAuthn authenticator and the browser around it, in software: ES256, attestation `none`, counting signatures.
 
-Takes the options that our api answers and gives what `PublicKeyCredential.toJSON()` would. What a test wants to be wrong
-(the origin, the relying party, the verification of the user) it says.
+Takes the options that our api answers and gives what `PublicKeyCredential.toJSON()` would. What a test wants to be
+wrong (the origin, the relying party, the verification of the user) it says.
 """
 
 import base64

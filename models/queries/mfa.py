@@ -73,8 +73,8 @@ class TotpSecret:
 
 async def overview(reads: ReadPool, user_id: UUID) -> Overview:
     """For the person's own eyes."""
-    row = await reads.fetchrow(_OVERVIEW, user_id)
-    return Overview(**row)  # type: ignore[arg-type]  # a SELECT without FROM has a row
+    (row,) = await reads.fetch(_OVERVIEW, user_id)
+    return Overview(**dict(row))
 
 
 async def methods(session: AsyncSession, user_id: UUID) -> list[Method]:

@@ -1,7 +1,7 @@
 """Passkeys: as a second factor, as a way in of their own, and what a forged or borrowed one is worth."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -276,41 +276,22 @@ class TestSigningInWithoutAPassword:
     async def test_apps_come_from_origins_that_are_set_beside_our_own(self, settings: Settings) -> None:
         app = "android:apk-key-hash:pNiP5iKyQ8JwgGOaKA1zGPUPJIS4H1xbkjlxvd2_ETc"
         webauthn = WebAuthnSettings(rp_id="petfolio.example", origins=(app,))
-        changed = {"rate_limits": OPEN, "webauthn": webauthn, "public_url": "https://app.petfolio.example:443"}
+        changed = {"rate_limits": OPEN, "webauthn": webauthn, "public_url": "http://app.petfolio.example:80"}
         async with api_process(settings.model_copy(update=changed)) as elsewhere:
             person = await elsewhere.person()
             phone = await with_passkey(person, origin=app, rp_id="petfolio.example")
-            web = replace(phone, origin="https://app.petfolio.example", count=100)
+            web = replace(phone, origin="http://app.petfolio.example", count=100)
             assert (await sign_in(elsewhere, phone)).status_code == 200
             assert (await sign_in(elsewhere, web)).status_code == 200
-            assert (await sign_in(elsewhere, replace(web, origin="https://petfolio.example"))).status_code == 401
+            assert (await sign_in(elsewhere, replace(web, origin="http://petfolio.example"))).status_code == 401
 
 
-def without(name: str) -> Callable[[Json], None]:
-    return lambda response: response.pop(name)  # type: ignore[no-any-return]
+GARBAGE = ["", "A", "AAAA", "_" * 16_384, *map(encode, (b"null", b"[]", b"{}", b"\xa1\x01", b"\xff" * 200))]
+MEMBERS = ("clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle")
 
 
-def with_value(name: str, value: object) -> Callable[[Json], None]:
-    return lambda response: response.update({name: value})
-
-
-GARBAGE = [
-    "",
-    "A",
-    "AAAA",
-    "_" * 16_384,
-    encode(b"null"),
-    encode(b"[]"),
-    encode(b"{}"),
-    encode(b"\xa1\x01"),
-    encode(b"\xff" * 200),
-]
-
-
-@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
-@pytest.mark.parametrize(
-    "member", ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]
-)
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda garbage: garbage[:8])
+@pytest.mark.parametrize("member", MEMBERS)
 async def test_garbage_of_a_browser_is_refused_and_breaks_nothing(api: Api, member: str, garbage: str) -> None:
     person = await api.person()
     authenticator = Authenticator()
@@ -326,24 +307,14 @@ async def test_garbage_of_a_browser_is_refused_and_breaks_nothing(api: Api, memb
         assert (await api.post("/auth/passkeys/sign-in", {"credential": assertion})).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        without("signature"),
-        without("clientDataJSON"),
-        with_value("signature", 7),
-        with_value("signature", "+/="),
-        with_value("signature", "A" * 16_385),
-    ],
-    ids=range(5),
-)
-async def test_what_is_no_assertion_at_all_is_named(api: Api, spoil: Callable[[Json], None]) -> None:
+@pytest.mark.parametrize("signature", [None, 7, "+/=", "A" * 16_385], ids=["none", "number", "not-base64url", "long"])
+async def test_what_is_no_assertion_at_all_is_named(api: Api, signature: object) -> None:
     authenticator = await with_passkey(await api.person())
     assertion = authenticator.get(await sign_in_options(api))
-    spoil(assertion["response"])
+    assertion["response"]["signature"] = signature
     answer = await api.post("/auth/passkeys/sign-in", {"credential": assertion})
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"].startswith("/credential/response/")
+    assert answer.json()["errors"][0]["pointer"] == "/credential/response/signature"
 
 
 async def test_stepping_up_takes_an_assertion_of_this_session_once(api: Api) -> None:
