@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
 
@@ -36,6 +37,7 @@ class Identity:
     _index_key: bytes = field(repr=False)
     _throttle_key: bytes = field(repr=False)
     _trace_key: bytes = field(repr=False)
+    _recovery_key: bytes = field(repr=False)
 
     def blind_index(self, canonical: str) -> bytes:
         """What `users.email_bidx` holds: lookup without the address (§3)."""
@@ -44,6 +46,10 @@ class Identity:
     def throttle_key(self, email_bidx: bytes) -> bytes:
         """Whose failures are counted, the same whether or not the account exists."""
         return _mac(self._throttle_key, email_bidx)
+
+    def recovery_mac(self, user_id: UUID, code: str) -> bytes:
+        """What `mfa_recovery_codes.code_hmac` holds of a person's code."""
+        return _mac(self._recovery_key, user_id.bytes + code.encode())
 
     def trace(self, address: str) -> bytes:
         """An IP address as the audit log keeps it: comparable, not readable."""
@@ -85,6 +91,7 @@ def build_identity(
             _index_key=secrets.derive("email-index"),
             _throttle_key=secrets.derive("login-throttle"),
             _trace_key=secrets.derive("audit-address"),
+            _recovery_key=secrets.derive("recovery-codes"),
         )
     finally:
         passwords.close()

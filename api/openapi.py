@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from api.auth import current_user
 from api.etag import precondition
 from api.idempotency import idempotent
+from domain.access import OPERATIONS
 
 Need = Callable[..., Any] | None
 PROBLEM_SCHEMA: dict[str, Any] = {
@@ -146,6 +147,8 @@ def _refusals(operation: dict[str, Any], route: APIRoute, method: str, needs: se
     # A route may name refusals of its own, or say better why it gives a usual one.
     own = {status: found["description"] for status, found in operation["responses"].items() if status in REASONS}
     own.pop("422", None)
+    if OPERATIONS[str(route.operation_id)].fresh:
+        own.setdefault("403", "`step_up_required`: prove first that it is you, now.")
     for status in sorted(own.keys() | _statuses(operation, route, method, needs)):
         refusal: dict[str, Any] = {
             "description": own.get(status, REASONS[status]),

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from fastapi import Response
 
-from api import sessions
+from api import challenges, sessions
+from api.ceremonies import SIGN_IN, Credential, credential_id
 from api.identity import Client, Identity
+from api.proofs import Proof, Words, prove, prove_passkey
 from api.trail import note
 from core.errors import TooManyRequests, Unauthorized
 from domain.auth import is_hashable_password, normalize_password
+from domain.mfa import MULTIPLE
 from models.queries import throttle, users
 from models.queries.users import Credentials
 
@@ -24,9 +27,15 @@ class CredentialsRefused(Unauthorized):
     code = "invalid_credentials"
 
 
+class FactorRefused(Unauthorized):
+    """401, the same for a wrong code, a used one, and a passkey that does not answer this challenge."""
+
+    code = "second_factor_refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What signing in answers: 200 with tokens."""
+    """What signing in answers: 200 with tokens, or 202 with a challenge for the second factor."""
 
     body: bytes
     status: int = 200
@@ -38,7 +47,10 @@ def respond(_: Client, answer: Answer) -> Response:
 
 
 async def enter(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> Answer:
-    """The door. `account` may sign in and was read before the proof; `amr` are the proofs given (RFC 8176)."""
+    """The door. `account` may sign in and was read before the proof; `amr` are the proofs given (RFC 8176). Who has a
+    second factor gets a challenge, unless `mfa` says that both are among the proofs."""
+    if account.has_second_factor and MULTIPLE not in amr:
+        return Answer(await challenges.open_challenge(identity, client, account, amr), status=202)
     return Answer(await sessions.open_session(identity, client, account, amr))
 
 
@@ -55,6 +67,33 @@ async def with_password(identity: Identity, client: Client, canonical: str, pass
             await note(session, identity, client, "auth.login", outcome="refused", actor=None, subject=subject)
         raise CredentialsRefused("The address or the password is wrong, or the address was not confirmed yet.")
     return await enter(identity, client, account, ("pwd",))
+
+
+async def with_second_factor(identity: Identity, client: Client, challenge: str, proof: Proof) -> Answer:
+    """What `enter` waits for. The attempt is counted first, at the challenge and (a code) at the account.
+
+    Raises `ChallengeRefused`, `ChallengeExhausted`, `FactorRefused`, `TooManyRequests`.
+    """
+    waiting = await challenges.attempt(identity, challenge)
+    account = await users.credentials_by_id(identity.db.reads, waiting.user_id)
+    if account is None or not account.may_sign_in or account.epoch != waiting.epoch:
+        raise challenges.refused()
+    words = await prove(identity, client, account, proof)
+    if not words:
+        raise FactorRefused("That is wrong, or was used before.")
+    await challenges.finish(identity, challenge)
+    return await enter(identity, client, account, (*waiting.amr, *words, MULTIPLE))
+
+
+async def with_passkey(identity: Identity, client: Client, credential: Credential) -> Answer:
+    """A passkey alone: what one has, unlocked by what one knows or is, so both factors. Raises `CredentialsRefused`."""
+    account = await users.credentials_by_passkey(identity.db.reads, credential_id(credential))
+    words: Words = ()
+    if account is not None and account.may_sign_in:
+        words = await prove_passkey(identity, client, account, credential, SIGN_IN, user_verified=True)
+    if account is None or not words:
+        raise CredentialsRefused("The passkey was not accepted.")
+    return await enter(identity, client, account, (*words, MULTIPLE))
 
 
 async def password_matches(identity: Identity, account_key: bytes, account: Credentials | None, password: str) -> bool:
@@ -77,7 +116,8 @@ async def password_matches(identity: Identity, account_key: bytes, account: Cred
         return False
     fresh = await identity.passwords.hash(normalized) if verdict.outdated else None
     async with identity.db.sessions.begin() as session:
-        await throttle.forgive(session, key)
+        settle = throttle.undo if account.has_second_factor else throttle.forgive
+        await settle(session, key)
         if fresh is not None:
             await users.set_password_hash(session, account.user_id, fresh)
     return True

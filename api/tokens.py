@@ -17,6 +17,7 @@ from joserfc.jwt import Claims, JWTClaimsRegistry
 
 from core.errors import Unauthorized
 from core.settings import AuthSettings
+from domain.mfa import MULTIPLE
 from integrations.keys.secrets import SigningKey
 
 LEEWAY = 30
@@ -80,7 +81,7 @@ class Tokens:
             "exp": now + self.lifetime,
             "auth_time": int(auth_time.timestamp()),
             "amr": amr,
-            "acr": "aal1",
+            "acr": "aal2" if MULTIPLE in amr else "aal1",
             "scope": "petfolio",
         }
         header = {"typ": "at+jwt", "alg": "ES256", "kid": signer.kid}

@@ -6,6 +6,7 @@ process that needs one and does not get it refuses to start with a sentence that
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -93,6 +94,16 @@ class AuthSettings(BaseModel, frozen=True):
     hash_queue: int = 60
 
 
+class WebAuthnSettings(BaseModel, frozen=True):
+    """Whom passkeys belong to (WebAuthn L3 §5.1.2). `rp_id`: a domain, by default the host of `public_url`; passkeys
+    made for one are worth nothing to another. `origins`: exact ones beside that of `public_url`, like
+    `https://app.petfolio.example` or `android:apk-key-hash:…`.
+    """
+
+    rp_id: str | None = None
+    origins: tuple[str, ...] = ()
+
+
 class KeySettings(BaseModel, frozen=True):
     """Where master keys live: AWS KMS and Secrets Manager, or files of mode 0600 below `directory`."""
 
@@ -177,6 +188,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     worker: WorkerSettings = WorkerSettings()
     auth: AuthSettings = AuthSettings()
+    webauthn: WebAuthnSettings = WebAuthnSettings()
     keys: KeySettings = KeySettings()
     mail: MailSettings = MailSettings()
     feedback: FeedbackSettings = FeedbackSettings()
@@ -187,6 +199,18 @@ class Settings(BaseSettings):
     def direct_url(self) -> str:
         """The DSN that reaches Postgres itself (LISTEN, Alembic)."""
         return (self.database_direct_url or self.database_url).get_secret_value()
+
+    @property
+    def rp_id(self) -> str:
+        """The domain that passkeys are made for."""
+        return self.webauthn.rp_id or urlsplit(self.public_url).hostname or "localhost"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where passkeys may be used: that of `public_url` (RFC 6454 §6.2, without a default port), and those set."""
+        url = urlsplit(self.public_url)
+        port = "" if url.port in (None, {"http": 80, "https": 443}.get(url.scheme)) else f":{url.port}"
+        return f"{url.scheme}://{url.hostname}{port}", *self.webauthn.origins
 
 
 def read_settings() -> Settings:

@@ -130,6 +130,12 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     # getting in and out
     **dict.fromkeys(("register", "login", "refresh_token"), ANYONE),
     **dict.fromkeys(("logout", "logout_all", "list_sessions", "end_session", "end_other_sessions"), SIGNED_IN),
+    # second factors and passkeys
+    **dict.fromkeys(("answer_mfa_challenge", "passkey_options_for_challenge"), ANYONE),
+    **dict.fromkeys(("passkey_sign_in_options", "passkey_sign_in"), ANYONE),
+    **dict.fromkeys(("get_second_factors", "list_passkeys", "passkey_options_for_step_up"), SIGNED_IN),
+    **dict.fromkeys(("enrol_totp", "confirm_totp", "remove_totp", "make_recovery_codes"), FRESH),
+    **dict.fromkeys(("begin_passkey", "register_passkey", "rename_passkey", "remove_passkey"), FRESH),
     # oneself
     **dict.fromkeys(("get_profile", "change_profile", "replace_profile"), SIGNED_IN),
     **dict.fromkeys(("list_consents", "record_consent", "list_audit_entries"), SIGNED_IN),

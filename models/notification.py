@@ -19,6 +19,10 @@ class MailTemplate(StrEnum):
     SESSION_REUSE = "session_reuse"
     BREAK_GLASS = "break_glass"
     ERASURE_REQUESTED = "erasure_requested"
+    FACTOR_ADDED = "factor_added"
+    FACTOR_REMOVED = "factor_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    RECOVERY_CODE_USED = "recovery_code_used"
 
 
 class DeliveryState(StrEnum):

@@ -12,9 +12,11 @@ from api.routes import (
     health,
     health_records,
     jwks,
+    mfa,
     notifications,
     occurrences,
     pages,
+    passkeys,
     pets,
     preferences,
     reminders,
@@ -27,6 +29,8 @@ from api.webhooks import ses
 
 ALL = (
     auth.router,
+    mfa.router,
+    passkeys.router,
     users.router,
     preferences.router,
     consents.router,

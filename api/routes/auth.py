@@ -9,6 +9,7 @@ from api.auth import CurrentUser, limited
 from api.identity import ClientDep, IdentityDep
 from api.routing import router as make_router
 from api.schemas.auth import LoginIn, RefreshIn, RegisterIn, RegisterOut, SessionOut, SessionsOut, TokenIn, TokensOut
+from api.schemas.mfa import ChallengeOut
 
 router = make_router("/auth", "auth")
 
@@ -44,10 +45,17 @@ async def verify_email(body: TokenIn, identity: IdentityDep, client: ClientDep) 
     operation_id="login",
     response_model=TokensOut,
     dependencies=[Depends(limited("login"))],
-    responses={401: {"description": "`invalid_credentials`: whatever was wrong with them."}},
+    responses={
+        202: {
+            "model": ChallengeOut,
+            "description": "Right, and not enough: answer it at `/auth/mfa/challenge`.",
+        },
+        401: {"description": "`invalid_credentials`: whatever was wrong with them."},
+    },
 )
 async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Response:
-    """Open a session. 401 `invalid_credentials` whatever is wrong, 429 when it is tried too often."""
+    """Open a session, or 202 with a challenge for the second factor. 401 `invalid_credentials` whatever is wrong, 429
+    when it is tried too often."""
     answer = await sign_in.with_password(identity, client, body.email.canonical, body.password)
     return sign_in.respond(client, answer)
 

@@ -85,6 +85,17 @@ async def revoke_others(session: AsyncSession, user_id: UUID, keep: UUID, reason
     return list((await session.execute(_revoke(reason).where(mine).returning(col(Session.id)))).scalars())
 
 
+async def keep_only(session: AsyncSession, user_id: UUID, keep: UUID, reason: str) -> list[UUID]:
+    """`revoke_others`, and with the epoch those that a sign-in racing with this is about to insert. For changes of what
+    it takes to sign in: whoever was let in by the former rules is out. The user's row is locked by the caller."""
+    epoch = col(User.token_epoch) + 1
+    moved = update(User).where(col(User.id) == user_id).values(token_epoch=epoch).returning(col(User.token_epoch))
+    current = (await session.execute(moved, execution_options={"synchronize_session": False})).scalar_one()
+    kept = update(Session).where(col(Session.id) == keep).values(epoch=current)
+    await session.execute(kept, execution_options={"synchronize_session": False})
+    return await revoke_others(session, user_id, keep, reason)
+
+
 async def revoke_all(session: AsyncSession, user_id: UUID, reason: str) -> list[UUID]:
     """End every session of a user, and with the epoch those a login racing with this is about to insert."""
     await session.execute(

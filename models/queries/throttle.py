@@ -28,11 +28,26 @@ async def charge_attempt(session: AsyncSession, key: bytes) -> Wait | None:
 
 
 async def forgive(session: AsyncSession, key: bytes) -> None:
-    """The password was right: nothing is held against the account any more."""
+    """All that was asked for was right: nothing is held against the account any more."""
     await session.execute(
         update(LoginThrottle)
         .where(col(LoginThrottle.key) == key)
         .values(fails=0, consecutive=0, next_allowed_at=func.clock_timestamp())
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def undo(session: AsyncSession, key: bytes) -> None:
+    """Take back the charge of one attempt that was right and is not all that is asked for: what failed before stays
+    counted. Else whoever knows the password would wipe out, by sending it again, what their guesses at codes cost."""
+    await session.execute(
+        update(LoginThrottle)
+        .where(col(LoginThrottle.key) == key)
+        .values(
+            fails=func.greatest(col(LoginThrottle.fails) - 1, 0),
+            consecutive=func.greatest(col(LoginThrottle.consecutive) - 1, 0),
+            next_allowed_at=func.clock_timestamp(),
+        )
         .execution_options(synchronize_session=False)
     )
 

@@ -12,14 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from core.read_pool import ReadPool
+from domain.mfa import Method, has_second_factor
+from models.queries.mfa import METHODS
 from models.session import MailToken, MailTokenKind
 from models.user import User, UserState
 
-_CREDENTIALS = """
-    SELECT id, email_bidx, state, email_verified_at IS NOT NULL AS verified, token_epoch, password_hash
-      FROM users WHERE """
-_BY_ADDRESS = _CREDENTIALS + "email_bidx = $1"
-_BY_ID = _CREDENTIALS + "id = $1"
+_CREDENTIALS = f"""
+    SELECT u.id, u.email_bidx, u.state, u.email_verified_at IS NOT NULL AS verified, u.token_epoch, u.password_hash,
+           {METHODS} AS methods
+      FROM users u WHERE """  # noqa: S608 - our own words
+_BY_ADDRESS = f"{_CREDENTIALS} u.email_bidx = $1"
+_BY_ID = f"{_CREDENTIALS} u.id = $1"
+_BY_PASSKEY = f"{_CREDENTIALS} u.id = (SELECT w.user_id FROM webauthn_credentials w WHERE w.credential_id = $1)"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,13 @@ class Credentials:
     verified: bool
     epoch: int
     password_hash: str | None
+    methods: tuple[Method, ...]
+    """What a second factor can be proven with; confirmed ones only."""
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether the password, or another account elsewhere, is only half of signing in."""
+        return has_second_factor(self.methods)
 
     @property
     def may_sign_in(self) -> bool:
@@ -52,6 +63,11 @@ async def credentials_by_id(reads: ReadPool, user_id: UUID) -> Credentials | Non
 async def is_staff(reads: ReadPool, user_id: UUID) -> bool:
     """Whether this person operates the platform."""
     return await reads.fetchval("SELECT is_staff FROM users WHERE id = $1 AND state = 'active'", user_id) is True
+
+
+async def credentials_by_passkey(reads: ReadPool, credential_id: bytes) -> Credentials | None:
+    """The account that a passkey opens."""
+    return _credentials(await reads.fetchrow(_BY_PASSKEY, credential_id))
 
 
 async def add(session: AsyncSession, user: User) -> bool:
@@ -125,4 +141,5 @@ def _credentials(row: asyncpg.Record | None) -> Credentials | None:
         verified=row["verified"],
         epoch=row["token_epoch"],
         password_hash=row["password_hash"],
+        methods=tuple(map(Method, row["methods"])),
     )

@@ -18,6 +18,8 @@ VALUES = {
     "execute_at": datetime(2026, 12, 7, 9, 30, tzinfo=BERLIN),
     "reason": "You asked us why the reminder of Monday did not come.",
     "minutes": 30,
+    "method": "totp",
+    "left": 9,
 }
 
 
