@@ -66,6 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true", help="do not ask")
 
     commands.add_parser("demo", parents=[data], help="the main job, narrated, on the running stack")
+    dump = commands.add_parser("dump", parents=[data], help="a copy of the database, for elsewhere")
+    dump.add_argument("--masked", action="store_true", required=True, help="everything personal is made up")
+    dump.add_argument("--database-url", metavar="URL", help="another database than the running stack's")
+    dump.add_argument("--output", type=Path, default=Path("petfolio-masked"), metavar="D", help="a folder to make")
     seed = commands.add_parser("seed", parents=[data], help="realistic test data")
     seed.add_argument("--users", type=int, default=10, metavar="N", help="how many people (default: 10)")
     return parser

@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 _ZONES = ("Europe/Berlin", "Europe/London", "America/New_York", "America/Vancouver", "Asia/Tokyo", "Australia/Sydney")
-_FIRST = ("Alex", "Amara", "Björn", "Chiara", "Dmitri", "Elif", "Fatima", "Jonas", "Keiko", "Lucía", "Noor", "Zoë")
-_LAST = ("Andersen", "Becker", "Costa", "Dubois", "Evans", "García", "Haddad", "Ivanova", "Kowalski", "Müller", "Sato")
+FIRST = ("Alex", "Amara", "Björn", "Chiara", "Dmitri", "Elif", "Fatima", "Jonas", "Keiko", "Lucía", "Noor", "Zoë")
+LAST = ("Andersen", "Becker", "Costa", "Dubois", "Evans", "García", "Haddad", "Ivanova", "Kowalski", "Müller", "Sato")
 _VETS = ("Dr. Weber", "Dr. Okafor", "Dr. Lindqvist", "Dr. Patel")
 
 
@@ -74,6 +74,7 @@ _SPECIES: tuple[tuple[Species, int], ...] = (
         5,
     ),
 )
+PETS: tuple[str, ...] = tuple(name for kind, _ in _SPECIES for name in kind.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def person(number: int, today: date) -> SeedPerson:
     draw = random.Random(number)  # noqa: S311 (sample data)
     timezone = draw.choice(_ZONES)
     pets = [_pet(draw, today, timezone) for _ in range(draw.choice((1, 1, 1, 2, 2, 3)))]
-    return SeedPerson(draw.choice(_FIRST), draw.choice(_LAST), timezone, pets)
+    return SeedPerson(draw.choice(FIRST), draw.choice(LAST), timezone, pets)
 
 
 def _pet(draw: random.Random, today: date, timezone: str) -> SeedPet:

