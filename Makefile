@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CODE := api activities core domain infra integrations models temporal workers workflows
 export PYTHONTZPATH :=
 
-.PHONY: help env up demo test check lock check-locks check-infra bench clean
+.PHONY: help env up demo test fuzz check lock check-locks check-infra bench clean
 
 help: ## What can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ ifeq ($(ARGS),)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+fuzz: env ## Ten minutes of strange requests against the OpenAPI document, with two people
+	@PETFOLIO_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz --timeout 1500
 
 check: env check-locks ## Lint, format, types, security, licences, architecture
 	@$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from api.auth import current_user
 from api.etag import precondition
 from api.idempotency import idempotent
-from domain.access import OPERATIONS
+from domain.access import OPERATIONS, Reach, Right
 
 Need = Callable[..., Any] | None
 PROBLEM_SCHEMA: dict[str, Any] = {
@@ -166,11 +166,13 @@ def _statuses(operation: dict[str, Any], route: APIRoute, method: str, needs: se
         return set()
     has_body = "requestBody" in operation
     acts = method == "POST" and (path.rpartition("/")[0].endswith("}") or "/integrations/" in path)
+    rule = OPERATIONS[str(route.operation_id)]
+    guarded = rule.reach == Reach.HOUSEHOLD and rule.right != Right.READ
     possible = {
         **dict.fromkeys(("400", "405", "414", "429", "431", "503"), True),
         "401": current_user in needs,
-        "403": "{" in path and precondition in needs,
-        "404": "{" in path,
+        "403": rule.fresh or guarded or rule.reach == Reach.STAFF,
+        "404": "{" in path or (has_body and rule.reach in (Reach.HOUSEHOLD, Reach.STAFF)),
         "409": idempotent in needs or acts,
         "412": precondition in needs,
         "413": has_body,

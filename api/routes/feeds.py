@@ -34,7 +34,10 @@ async def list_calendar_feeds(caller: CurrentUser, services: ServicesDep) -> Res
     operation_id="create_calendar_feed",
     status_code=201,
     response_model=FeedOut,
-    responses={409: {"description": "`too_many_feeds`: delete one that is not in use."}},
+    responses={
+        404: {"description": "There is no such pet, or it is not yours."},
+        409: {"description": "`too_many_feeds`: delete one that is not in use."},
+    },
 )
 async def create_calendar_feed(
     body: FeedIn, caller: CurrentUser, session: UnitOfWork, services: ServicesDep, _: Idempotent
