@@ -50,14 +50,15 @@ class DigestActivities:
             standing = await notification_preferences.standing(session, waiting.user_id)
             moment = notification.next_digest(waiting.oldest, standing) if standing else None
             refused = standing and notification.forbidden(Category.DIGEST, Channel.EMAIL, standing)
-            if moment is None or refused:
+            if standing is None or moment is None or refused:
                 dropped = await digests.drop(session, waiting.user_id, refused or "digest_off")
                 if refused is Forbidden.SUPPRESSED:
                     await reminder_notices.tell_unreached(session, dropped)
                 return False
-            if moment > now:
+            free = notification.free_at(moment, standing, critical=False)
+            if free > now:
                 return False
-            digest_id = await digests.claim(session, waiting.user_id, moment)
+            digest_id = await digests.claim(session, waiting.user_id, free)
             if digest_id is None:
                 return False
             await outbox.send(session, waiting.user_id, [digest_id])
