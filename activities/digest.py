@@ -1,5 +1,6 @@
 """Digests: who is due one, and what it says. May run twice: each is claimed by its row, one a person and moment."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,12 +12,13 @@ from activities.wording import Links, Reader, line
 from core.crypto import FieldCipher
 from core.db import SessionFactory
 from domain import notification
-from domain.notification import Category, Channel, DigestFrequency, Forbidden
+from domain.notification import Category, Channel, DigestFrequency, Forbidden, Standing
 from domain.reminder_series import OccurrenceState, ReminderClass
 from integrations.notify.protocol import Message
 from integrations.notify.words import DigestWords, ReminderWords, digest_email
 from models.notification import Delivery
 from models.queries import digests, notification_preferences, reminder_notices
+from models.queries.clock import database_now
 from models.queries.digests import Waiting
 from models.queries.reminders import occurrence_of
 from models.user import User
@@ -72,16 +74,17 @@ class DigestWording:
         self.cipher, self.links = cipher, links
 
     async def message(self, session: AsyncSession, delivery: Delivery, user: User) -> Message | None:
-        """The mail; None when nothing is left to tell."""
+        """The mail; None when nothing is left to tell: what is coming alone is no reason for one."""
         rows = await digests.lines(session, delivery.id)
-        if not rows:
+        standing = await notification_preferences.standing(session, user.id)
+        if not rows or standing is None:
             return None
         reader = Reader(user.locale, user.timezone)
         lines = [(OccurrenceState(row["occurrence_state"]), await self._line(row, reader)) for row in rows]
-        choices = await notification_preferences.standing(session, user.id)
         words = DigestWords(
             locale=user.locale,
-            weekly=choices is not None and choices.digest.frequency is DigestFrequency.WEEKLY,
+            weekly=standing.digest.frequency is DigestFrequency.WEEKLY,
+            coming=[await self._line(row, reader) for row in await self._coming(session, standing)],
             still_open=[line for state, line in lines if state is OccurrenceState.DUE],
             missed=[line for state, line in lines if state is OccurrenceState.MISSED],
             public_url=self.links.public_url,
@@ -89,6 +92,11 @@ class DigestWording:
             unsubscribe_token=self.links.token(user.id, Category.DIGEST, Channel.EMAIL, delivery.created_at),
         )
         return digest_email(words, await self.cipher.open("users.email_ct", user.id, user.email_ct))
+
+    async def _coming(self, session: AsyncSession, standing: Standing) -> Sequence[RowMapping]:
+        """What is due before the next digest."""
+        until = notification.next_digest(await database_now(session), standing)
+        return await digests.coming(session, standing.user_id, until) if until else ()
 
     async def _line(self, row: RowMapping, reader: Reader) -> ReminderWords:
         pet_name = None

@@ -128,7 +128,9 @@ async def test_whoever_switched_digests_off_gets_none_and_the_line_says_why(home
 async def test_a_digest_waits_for_the_end_of_quiet_hours_and_takes_along_what_came_meanwhile(
     home: Home, mails: MailActivities, channel: MemoryChannel
 ) -> None:
-    await home.execute("INSERT INTO quiet_hours (user_id, starts, ends) VALUES (:id, '06:00', '11:00')", id=home.user_id)
+    await home.execute(
+        "INSERT INTO quiet_hours (user_id, starts, ends) VALUES (:id, '06:00', '11:00')", id=home.user_id
+    )
     await missed(home, "Walk")
     eight = notification.digest_after(datetime.now(UTC), Digest(), "Europe/Berlin")
     assert eight is not None
@@ -143,6 +145,27 @@ async def test_a_digest_waits_for_the_end_of_quiet_hours_and_takes_along_what_ca
     (mail,) = channel.sent.values()
     assert "Walk" in mail.text
     assert "Brush Milo" in mail.text
+
+
+async def test_a_digest_names_what_is_due_before_the_next_one(
+    home: Home, mails: MailActivities, channel: MemoryChannel
+) -> None:
+    now = datetime.now(UTC)
+    await home.execute(
+        "INSERT INTO notification_settings (user_id, digest_frequency, digest_weekday) VALUES (:id, 'weekly', :day)",
+        id=home.user_id,
+        day=(now + timedelta(days=4)).weekday(),
+    )
+    await missed(home, "Walk")
+    for title, days in (("Claws", 1), ("Vet", 30)):
+        at = f"{now + timedelta(days=days):%Y-%m-%dT%H:%M}"
+        await home.remind({"mode": "once", "dtstart_local": at, "tzid": "UTC"}, title=title)
+    assert (await enqueue(home, now + timedelta(days=7))).digests == 1
+    await send(home, mails)
+    (mail,) = channel.sent.values()
+    assert mail.subject == "Your week with Petfolio: 1 coming up, 1 missed"
+    assert "Claws" in mail.text
+    assert "Vet" not in mail.text
 
 
 async def test_a_weekly_digest_waits_for_its_day(home: Home) -> None:
