@@ -16,7 +16,7 @@ from temporalio.client import WorkflowHistory
 
 from core.clock import pin_zone_data
 from core.ids import new_id
-from domain.escalation import Step
+from domain.escalation import Lead, Step
 from integrations.notify.protocol import ProviderUnavailable
 from temporal.contracts.digest import Digests
 from temporal.contracts.mail import SendMail
@@ -92,7 +92,7 @@ LADDER: Final = (Step(minutes(0), ("email",)), Step(minutes(10), ("push",)), Ste
 async def escalated_until_seen(world: ReminderWorld) -> None:
     """Announced a day ahead, due, asked again twice; the next day seen after the first step."""
     reminder = await world.start_with(
-        policy=LADDER, leads=(days(1),), mode="fixed", freq="DAILY", dtstart_local=world.wall(days(2))
+        policy=LADDER, leads=(Lead(days(1)),), mode="fixed", freq="DAILY", dtstart_local=world.wall(days(2))
     )
     await world.passes(days(2) + hours(1))
     await world.passes(days(3) + minutes(5))

@@ -25,7 +25,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from domain import reminder_delivery, reminder_machine
-from domain.escalation import NOTICE_ONLY, Policy
+from domain.escalation import NOTICE_ONLY, Lead, Policy
 from domain.reminder import Plan, State
 from domain.reminder_actions import Acknowledge, Action, Complete, End, Pause, Reschedule, Resume, Snooze, Undo
 from domain.reminder_series import Change, Occurrence, ReminderClass, ReminderState, Series
@@ -282,7 +282,7 @@ class ReminderWorld:
         return await self.start_with(**mode, dtstart_local=self.wall(due))
 
     async def start_with(
-        self, *, policy: Policy = NOTICE_ONLY, leads: tuple[timedelta, ...] = (), **schedule: object
+        self, *, policy: Policy = NOTICE_ONLY, leads: tuple[Lead, ...] = (), **schedule: object
     ) -> LiveReminder:
         """A reminder with this schedule: its rows, and the first bell."""
         series = Series(
