@@ -7,7 +7,8 @@ scenario that changed gets a new name.
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +21,14 @@ from domain.escalation import Lead, Step
 from integrations.notify.protocol import ProviderUnavailable
 from temporal.contracts.digest import Digests
 from temporal.contracts.mail import SendMail
+from temporal.contracts.reconcile import Reconcile
 from temporal.contracts.zone_data import RollOver
 from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
 from tests.workflows.test_jobs import Jobs
 from workflows.digest import DigestWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 FOLDER: Final = Path(__file__).parent
@@ -112,9 +115,30 @@ async def escalated_and_snoozed(world: ReminderWorld) -> None:
     await reminder.ended()
 
 
-async def job(workflow: type, activity: Callable[..., Any], request: object) -> list[WorkflowHistory]:
+async def announced_ahead(world: ReminderWorld) -> None:
+    """A single date with two notices ahead of it, moved once between them; then due, then done."""
+    reminder = await world.start_with(
+        leads=(Lead(days(2)), Lead(hours(2))), mode="once", dtstart_local=world.wall(days(3))
+    )
+    await world.passes(days(1) + hours(1))
+    await reminder.reschedule(mode="once", dtstart_local=world.wall(days(4)))
+    await world.passes(days(4) + hours(1))
+    await reminder.complete()
+    await reminder.ended()
+
+
+async def sent_again(world: ReminderWorld) -> None:
+    """A provider is away at three attempts: woken for what is left, with a bell between; the next day as usual."""
+    world.postgres.left_behind = [timedelta(seconds=2), timedelta(seconds=4), hours(1)]
+    reminder = await world.start(due=hours(1), freq="DAILY")
+    await world.passes(hours(1) + minutes(5))
+    await reminder.snooze(until=hours(1) + minutes(30))
+    await world.passes(days(1) + hours(2))
+
+
+async def job(workflow: type, request: object) -> list[WorkflowHistory]:
     """One run of an operators' job."""
-    async with job_world(workflow, activity) as world:
+    async with job_world(workflow, *Jobs().activities) as world:
         handle = await world.start(request)
         await handle.result()
         return [await handle.fetch_history()]
@@ -153,7 +177,15 @@ REMINDER: Final[tuple[Scenario, ...]] = (
     failed_and_planned_again,
     escalated_until_seen,
     escalated_and_snoozed,
+    announced_ahead,
+    sent_again,
 )
+JOBS: Final[Mapping[tuple[str, str], tuple[type, object]]] = {
+    ("digest", "enqueued"): (DigestWorkflow, Digests(page_size=50)),
+    ("zone_data", "rolled_over"): (ZoneDataWorkflow, RollOver("2026f")),
+    ("reconcile", "compared"): (ReconcileWorkflow, Reconcile(page_size=50)),
+}
+"""Of each job's scenario: its workflow, and what it is started with."""
 
 
 async def record_reminder(scenario: Scenario) -> None:
@@ -199,10 +231,9 @@ async def main() -> None:
         await record_reminder(scenario)
     for name, failures in MAIL.items():
         await record_mail(name, failures)
-    if not is_recorded("digest", "enqueued"):
-        write("digest", "enqueued", await job(DigestWorkflow, Jobs().enqueue_digests, Digests(page_size=50)))
-    if not is_recorded("zone_data", "rolled_over"):
-        write("zone_data", "rolled_over", await job(ZoneDataWorkflow, Jobs().move_occurrences, RollOver("2026f")))
+    for (feature, scenario), (workflow, request) in JOBS.items():
+        if not is_recorded(feature, scenario):
+            write(feature, scenario, await job(workflow, request))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A world for a job of the operators: time that can be skipped, its workflow, and the activity of one's choice."""
+"""A world for a job of the operators: time that can be skipped, its workflow, and the activities of one's choice."""
 
 import shutil
 import sys
@@ -36,7 +36,7 @@ class JobWorld:
 
 
 @asynccontextmanager
-async def job_world(workflow: type, activity: Callable[..., Any]) -> AsyncIterator[JobWorld]:
+async def job_world(workflow: type, *activities: Callable[..., Any]) -> AsyncIterator[JobWorld]:
     """A world of its own."""
     server = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
     async with await WorkflowEnvironment.start_time_skipping(
@@ -48,7 +48,7 @@ async def job_world(workflow: type, activity: Callable[..., Any]) -> AsyncIterat
             task_queue=world.queue,
             identity=IDENTITY,
             workflows=[workflow],
-            activities=[activity],
+            activities=activities,
             workflow_runner=workflow_runner(strict=True),
         ):
             yield world

@@ -28,6 +28,7 @@ from domain import reminder_delivery, reminder_machine
 from domain.escalation import NOTICE_ONLY, Lead, Policy
 from domain.reminder import Plan, State
 from domain.reminder_actions import Acknowledge, Action, Complete, End, Pause, Reschedule, Resume, Snooze, Undo
+from domain.reminder_delivery import RESEND
 from domain.reminder_series import Change, Occurrence, ReminderClass, ReminderState, Series
 from domain.schedule_json import Zones, parse_schedule
 from temporal import ids, search_attributes
@@ -90,6 +91,8 @@ class FakePostgres:
         self.rows: dict[UUID, Rows] = {}
         self.delivered: list[tuple[UUID, datetime, str]] = []
         self.failures: list[Exception] = []
+        self.left_behind: list[timedelta] = []
+        """After how long what a provider did not take is sent again, one per delivery."""
         self.during: list[Hook] = []
         """Called once each while an activity is running, after it has read its rows."""
         self.plans = 0
@@ -115,6 +118,8 @@ class FakePostgres:
         rows.save(change)
         self.delivered += [(request.reminder_id, request.now, notice.step) for notice in change.notices]
         plan = reminder_delivery.plan(rows.series)
+        if self.left_behind:
+            plan = replace(plan, at=request.now + self.left_behind.pop(0), occurrence=None, step=RESEND)
         await self._meanwhile()
         return plan
 

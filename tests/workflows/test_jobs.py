@@ -1,15 +1,19 @@
 """The jobs of operators: what each asks of its activity, and that an outage is outlasted."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from temporal.contracts.digest import Digests, DigestsEnqueued, EnqueueDigests
+from temporal.contracts.reconcile import EndOrphans, MissingRung, OrphansEnded, Reconcile, Reconciled, RingMissing
 from temporal.contracts.zone_data import Moved, MoveOccurrences, RolledOver, RollOver
 from tests.workflows.job_world import job_world
 from workflows.digest import DigestWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 DIGESTS = DigestsEnqueued(people=3, digests=2)
@@ -25,6 +29,11 @@ class Jobs:
         self.asked: list[object] = []
         self.failures = failures
 
+    @property
+    def activities(self) -> tuple[Callable[..., Any], ...]:
+        """All of them."""
+        return self.enqueue_digests, self.move_occurrences, self.ring_missing, self.end_orphans
+
     def _note(self, request: object) -> None:
         self.asked.append(request)
         if len(self.asked) <= self.failures:
@@ -36,6 +45,18 @@ class Jobs:
         self._note(request)
         return DIGESTS
 
+    @activity.defn(name="ring_missing")
+    async def ring_missing(self, request: RingMissing) -> MissingRung:
+        """See `ReconcileActivities`."""
+        self._note(request)
+        return MissingRung(rows=7, rung=2)
+
+    @activity.defn(name="end_orphans")
+    async def end_orphans(self, request: EndOrphans) -> OrphansEnded:
+        """See `ReconcileActivities`."""
+        self._note(request)
+        return OrphansEnded(workflows=6, rung=1, terminated=0)
+
     @activity.defn(name="move_occurrences")
     async def move_occurrences(self, request: MoveOccurrences) -> RolledOver:
         """See `ZoneDataActivities`."""
@@ -45,7 +66,7 @@ class Jobs:
 
 async def test_a_run_of_digests_asks_for_everything_that_is_due_by_now() -> None:
     jobs = Jobs()
-    async with job_world(DigestWorkflow, jobs.enqueue_digests) as world:
+    async with job_world(DigestWorkflow, *jobs.activities) as world:
         began = await world.env.get_current_time()
         assert await (await world.start(Digests(page_size=50))).result() == DIGESTS
         (request,) = jobs.asked
@@ -56,15 +77,23 @@ async def test_a_run_of_digests_asks_for_everything_that_is_due_by_now() -> None
 
 async def test_an_outage_of_the_database_is_outlasted_with_the_same_clock() -> None:
     jobs = Jobs(failures=3)
-    async with job_world(DigestWorkflow, jobs.enqueue_digests) as world:
+    async with job_world(DigestWorkflow, *jobs.activities) as world:
         assert await (await world.start(Digests())).result() == DIGESTS
         assert len(jobs.asked) == 4
         assert len(set(map(str, jobs.asked))) == 1
 
 
+async def test_a_comparison_rings_what_is_missing_before_it_ends_what_is_left_over() -> None:
+    jobs = Jobs(failures=1)
+    async with job_world(ReconcileWorkflow, *jobs.activities) as world:
+        found = await (await world.start(Reconcile(page_size=50))).result()
+    assert found == Reconciled(rows=7, workflows=6, missing_rung=2, orphans_rung=1, orphans_terminated=0)
+    assert jobs.asked == [RingMissing(50), RingMissing(50), EndOrphans(50)]
+
+
 async def test_a_roll_over_reports_what_it_moved() -> None:
     jobs = Jobs()
-    async with job_world(ZoneDataWorkflow, jobs.move_occurrences) as world:
+    async with job_world(ZoneDataWorkflow, *jobs.activities) as world:
         done = await (await world.start(RollOver("2026f"))).result()
         assert done == RolledOver(checked=5, moved=1, examples=(MOVED,))
         assert jobs.asked == [MoveOccurrences("2026f", 200)]
