@@ -45,8 +45,11 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         lambda row: reminder.first_state(row.args),
         signal=reminder.CHANGED,
         message=lambda row: Bell(row.seq),
+        summary="One reminder: waits until it is due, tells, asks again until somebody has acted",
     ),
-    mail.KIND: OutboxKind(mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"])))),
+    mail.KIND: OutboxKind(
+        mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"]))), summary="One message to one person"
+    ),
 }
 
 
