@@ -40,14 +40,16 @@ _CLAIM = text(
            INSERT INTO deliveries
                   (id, event_key, user_id, channel, step, template, category, occurrence_id, reminder_id, state, reason,
                    not_before, attempt)
-           SELECT t.id, :event_key, t.user_id, said.channel, :step, '{TEMPLATE}', :category, :occurrence_id,
-                  :reminder_id, CASE WHEN unwanted THEN 'withdrawn' ELSE t.state END,
-                  CASE WHEN unwanted THEN 'preference' ELSE t.reason END,
-                  CASE WHEN t.state = 'deferred' THEN clock_timestamp() + interval '{GATHER_SECONDS} s' END, 0
+           SELECT t.id, :event_key, t.user_id, CASE WHEN mailed THEN 'email' ELSE t.channel END, :step, '{TEMPLATE}',
+                  :category, :occurrence_id, :reminder_id,
+                  CASE WHEN unwanted THEN 'withdrawn' WHEN gathers THEN 'deferred' ELSE t.state END,
+                  CASE WHEN unwanted THEN 'preference' WHEN gathers THEN '{GATHERING}' ELSE t.reason END,
+                  CASE WHEN gathers THEN clock_timestamp() + interval '{GATHER_SECONDS} s' END, 0
              FROM unnest(CAST(:ids AS uuid[]), CAST(:people AS uuid[]), CAST(:channels AS text[]),
                          CAST(:states AS text[]), CAST(:reasons AS text[])) AS t (id, user_id, channel, state, reason),
-                  LATERAL (SELECT CASE WHEN t.channel = 'push' AND NOT EXISTS (
-                      SELECT {REACHABLE} AND v.user_id = t.user_id) THEN 'email' ELSE t.channel END) AS said (channel),
+                  LATERAL (SELECT t.channel = 'push' AND NOT EXISTS (
+                      SELECT {REACHABLE} AND v.user_id = t.user_id)) AS without_device (mailed),
+                  LATERAL (SELECT t.state = 'deferred' OR mailed AND :late) AS late (gathers),
                   LATERAL (SELECT t.channel = 'in_app' AND EXISTS (
                       SELECT FROM notification_preferences p
                        WHERE p.user_id = t.user_id AND p.category = :category AND p.channel = t.channel
@@ -220,6 +222,7 @@ async def claim(session: AsyncSession, locked: Locked, notice: Notice, occurrenc
         category=locked.category,
         occurrence_id=occurrence_id,
         reminder_id=locked.series.reminder_id,
+        late=late,
     )
     return Claimed(
         pending=tuple(row.id for row in found if row.state == DeliveryState.PLANNED),
@@ -279,6 +282,7 @@ async def _insert(session: AsyncSession, rows: _Rows, **what: object) -> Sequenc
         "channels": [channel for _, channel in rows],
         "states": [state for state, _ in rows.values()],
         "reasons": [reason for _, reason in rows.values()],
+        "late": False,
     }
     found = (await session.execute(_CLAIM, values | what)).all()
     for row in found:

@@ -152,6 +152,15 @@ async def test_who_has_no_device_gets_one_mail_where_both_were_asked_for(home: H
     assert await home.ledger(reminder) == [("due", "email", "sent")]
 
 
+async def test_who_has_no_device_gets_one_mail_of_all_that_is_late(home: Home) -> None:
+    reminders = [await home.remind(DAILY, title=title, methods=("push",)) for title in ("Tablet", "Drops")]
+    for at in (DUE + 20 * MINUTE, DUE + 21 * MINUTE):
+        for reminder in reminders:
+            await home.deliver(reminder, at)
+    told = [await home.ledger(reminder) for reminder in reminders]
+    assert sorted(told) == [[("due", "email", "folded")], [("due", "email", "sent")]]
+
+
 @pytest.mark.parametrize("methods", [("push",), ("push", "email")])
 async def test_a_push_whose_last_device_left_while_it_waited_is_mailed(home: Home, methods: tuple[str, ...]) -> None:
     await home.execute(
