@@ -21,7 +21,6 @@ from models.queries import digests, notification_preferences, reminder_notices
 from models.queries.clock import database_now
 from models.queries.digests import Waiting
 from models.queries.reminders import occurrence_of
-from models.user import User
 from temporal import outbox
 from temporal.contracts.digest import DigestsEnqueued, EnqueueDigests
 
@@ -73,25 +72,24 @@ class DigestWording:
     def __init__(self, cipher: FieldCipher, links: Links) -> None:
         self.cipher, self.links = cipher, links
 
-    async def message(self, session: AsyncSession, delivery: Delivery, user: User) -> Message | None:
-        """The mail; None when nothing is left to tell: what is coming alone is no reason for one."""
+    async def message(self, session: AsyncSession, delivery: Delivery, standing: Standing) -> Message | None:
+        """The mail, without an address; None when nothing is left to tell, of which what is coming is no part."""
         rows = await digests.lines(session, delivery.id)
-        standing = await notification_preferences.standing(session, user.id)
-        if not rows or standing is None:
+        if not rows:
             return None
-        reader = Reader(user.locale, user.timezone)
+        reader = Reader(standing.locale, standing.timezone)
         lines = [(OccurrenceState(row["occurrence_state"]), await self._line(row, reader)) for row in rows]
         words = DigestWords(
-            locale=user.locale,
+            locale=standing.locale,
             weekly=standing.digest.frequency is DigestFrequency.WEEKLY,
             coming=[await self._line(row, reader) for row in await self._coming(session, standing)],
             still_open=[line for state, line in lines if state is OccurrenceState.DUE],
             missed=[line for state, line in lines if state is OccurrenceState.MISSED],
             public_url=self.links.public_url,
             link=self.links.public_url,
-            unsubscribe_token=self.links.token(user.id, Category.DIGEST, Channel.EMAIL, delivery.created_at),
+            unsubscribe_token=self.links.token(standing.user_id, Category.DIGEST, Channel.EMAIL, delivery.created_at),
         )
-        return digest_email(words, await self.cipher.open("users.email_ct", user.id, user.email_ct))
+        return digest_email(words, to="")
 
     async def _coming(self, session: AsyncSession, standing: Standing) -> Sequence[RowMapping]:
         """What is due before the next digest."""

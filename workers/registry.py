@@ -58,15 +58,11 @@ def activities(parts: Parts) -> Bound:
     reconcile = ReconcileActivities(parts.db.sessions, parts.temporal, parts.keys)
     links = Links(parts.settings.public_url, Unsubscriber(parts.secrets.derive(unsubscribe.KEY_PURPOSE)))
     grace = timedelta(days=parts.settings.erasure.grace_days)
-    mails = MailActivities(parts.db.sessions, parts.cipher, parts.email, links=links, grace=grace)
-    reminders = ReminderActivities(
-        parts.db.sessions,
-        ReminderWording(parts.cipher, links),
-        Courier(
-            {Channel.EMAIL: parts.email, Channel.SMS: parts.sms},
-            Pusher(parts.db.sessions, parts.cipher, parts.push),
-        ),
+    courier = Courier(
+        {Channel.EMAIL: parts.email, Channel.SMS: parts.sms}, Pusher(parts.db.sessions, parts.cipher, parts.push)
     )
+    mails = MailActivities(parts.db.sessions, parts.cipher, courier, links=links, grace=grace)
+    reminders = ReminderActivities(parts.db.sessions, ReminderWording(parts.cipher, links), courier)
     return {
         queues.CORE: (
             DigestActivities(parts.db.sessions).enqueue_digests,

@@ -20,7 +20,7 @@ from integrations.keys.store import KeyStore
 from integrations.notify.memory import MemoryChannel
 from temporal.contracts.digest import DigestsEnqueued, EnqueueDigests
 from temporal.contracts.mail import SendMail
-from tests.activities.reminder_home import Home, move_in
+from tests.activities.reminder_home import Home, courier, move_in
 
 DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "UTC"}
 DUE = datetime.fromisoformat("2036-06-01T08:00+00:00")
@@ -42,7 +42,7 @@ def channel() -> MemoryChannel:
 @pytest.fixture
 def mails(db: Database, cipher: FieldCipher, channel: MemoryChannel) -> MailActivities:
     links = Links("https://petfolio.test", Unsubscriber(b"u" * 32))
-    return MailActivities(db.sessions, cipher, channel, links=links, grace=timedelta(days=14))
+    return MailActivities(db.sessions, cipher, courier(db, cipher, channel), links=links, grace=timedelta(days=14))
 
 
 async def missed(home: Home, title: str) -> UUID:

@@ -30,7 +30,7 @@ from temporal.contracts.digest import EnqueueDigests
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reconcile import RingMissing
 from temporal.contracts.reminder import DeliverOccurrence
-from tests.activities.reminder_home import MemoryNotifier, wording
+from tests.activities.reminder_home import MemoryNotifier, courier, wording
 from tests.activities.test_reconcile import temporal_server
 from tests.api.conftest import api, app
 from tests.api.signing_in import Person
@@ -331,7 +331,7 @@ async def test_19_thirty_five_mails_in_one_morning(
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     await ActivityEnvironment().run(DigestActivities(db.sessions).enqueue_digests, EnqueueDigests(tomorrow, 200))
     mailbox = MemoryChannel()
-    mails = MailActivities(db.sessions, cipher, mailbox, links=LINKS, grace=timedelta(days=14))
+    mails = MailActivities(db.sessions, cipher, courier(db, cipher, mailbox), links=LINKS, grace=timedelta(days=14))
     for row in await db.reads.fetch("SELECT args FROM outbox WHERE user_id = $1 AND kind = 'mail'", person.user_id):
         await ActivityEnvironment().run(mails.send_mail, SendMail(UUID(document_of(row["args"])["delivery_id"])))
     (mail,) = [mail for mail in mailbox.sent.values() if "Chore" in mail.text]
