@@ -1,17 +1,19 @@
 """What the activities know as notifier: one notice in words, handed to the channel it is meant for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 from uuid import UUID
 
 from activities.pusher import ChannelPending, Pusher
 from domain import sms
-from integrations.notify import words
+from integrations.notify import gist, words
 from integrations.notify.protocol import Channel as MessageChannel
-from integrations.notify.protocol import Message, Receipt
-from integrations.notify.words import ReminderWords
+from integrations.notify.protocol import Message, Push, Receipt
+from integrations.notify.words import Kind, ReminderWords
 from models.notification import Channel
+
+_HOUR: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,16 @@ class Address:
 
     channel: Channel
     to: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeWords:
+    """A notice that is about no occurrence: its mail, in clear, of which other channels tell the gist. `urgent`: worth
+    waking a phone for."""
+
+    mail: Message = field(repr=False)
+    link: str = field(repr=False)
+    urgent: bool = False
 
 
 class Notifier(Protocol):
@@ -40,12 +52,25 @@ class Courier:
     async def send_reminder(self, notice: ReminderWords, address: Address, *, idempotency_key: UUID) -> Receipt:
         """See `Notifier`."""
         if address.channel is Channel.PUSH:
-            return await self._pusher.push(notice, idempotency_key)
+            return await self._pusher.push(_push(notice), idempotency_key)
+        return await self._send(_MESSAGES[address.channel](notice, address.to), address, idempotency_key)
+
+    async def send_notice(self, notice: NoticeWords, address: Address, *, idempotency_key: UUID) -> Receipt:
+        """The same for a notice that is about no occurrence."""
+        match address.channel:
+            case Channel.PUSH:
+                return await self._pusher.push(_push_of_notice(notice), idempotency_key)
+            case Channel.SMS:
+                message = Message(to=address.to, subject="", text=notice_text(notice))
+            case _:
+                message = replace(notice.mail, to=address.to)
+        return await self._send(message, address, idempotency_key)
+
+    async def _send(self, message: Message, address: Address, key: UUID) -> Receipt:
         channel = self._channels.get(address.channel)
         if channel is None:
             raise ChannelPending(f"{address.channel} is not spoken here")
-        message = _MESSAGES[address.channel](notice, address.to)
-        return await channel.send(message, idempotency_key=idempotency_key)
+        return await channel.send(message, idempotency_key=key)
 
 
 def text_message(notice: ReminderWords) -> str:
@@ -53,8 +78,30 @@ def text_message(notice: ReminderWords) -> str:
     return words.sms(notice, sms.fits)
 
 
+def notice_text(notice: NoticeWords) -> str:
+    """`text_message` of a notice that is about no occurrence."""
+    return gist.sms(notice.mail, notice.link, sms.fits)
+
+
 def _text_message(notice: ReminderWords, to: str) -> Message:
     return Message(to=to, subject="", text=text_message(notice))
+
+
+def _push(notice: ReminderWords) -> Push:
+    shown = words.push(notice)
+    return Push(
+        title=shown.title,
+        body=shown.body,
+        link=notice.link,
+        ttl_seconds=4 * _HOUR if notice.dose else 24 * _HOUR,
+        urgent=notice.dose,
+        withdrawn=notice.kind is Kind.WITHDRAWN,
+    )
+
+
+def _push_of_notice(notice: NoticeWords) -> Push:
+    shown = gist.push(notice.mail)
+    return Push(title=shown.title, body=shown.body, link=notice.link, ttl_seconds=24 * _HOUR, urgent=notice.urgent)
 
 
 _MESSAGES: Final = {Channel.EMAIL: words.email, Channel.SMS: _text_message}

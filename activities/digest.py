@@ -1,5 +1,6 @@
 """Digests: who is due one, and what it says. May run twice: each is claimed by its row, one a person and moment."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,15 +12,15 @@ from activities.wording import Links, Reader, line
 from core.crypto import FieldCipher
 from core.db import SessionFactory
 from domain import notification
-from domain.notification import Category, Channel, DigestFrequency, Forbidden
+from domain.notification import Category, Channel, DigestFrequency, Forbidden, Standing
 from domain.reminder_series import OccurrenceState, ReminderClass
 from integrations.notify.protocol import Message
 from integrations.notify.words import DigestWords, ReminderWords, digest_email
 from models.notification import Delivery
 from models.queries import digests, notification_preferences, reminder_notices
+from models.queries.clock import database_now
 from models.queries.digests import Waiting
 from models.queries.reminders import occurrence_of
-from models.user import User
 from temporal import outbox
 from temporal.contracts.digest import DigestsEnqueued, EnqueueDigests
 
@@ -50,14 +51,15 @@ class DigestActivities:
             standing = await notification_preferences.standing(session, waiting.user_id)
             moment = notification.next_digest(waiting.oldest, standing) if standing else None
             refused = standing and notification.forbidden(Category.DIGEST, Channel.EMAIL, standing)
-            if moment is None or refused:
+            if standing is None or moment is None or refused:
                 dropped = await digests.drop(session, waiting.user_id, refused or "digest_off")
                 if refused is Forbidden.SUPPRESSED:
                     await reminder_notices.tell_unreached(session, dropped)
                 return False
-            if moment > now:
+            free = notification.free_at(moment, standing, critical=False)
+            if free > now:
                 return False
-            digest_id = await digests.claim(session, waiting.user_id, moment)
+            digest_id = await digests.claim(session, waiting.user_id, free)
             if digest_id is None:
                 return False
             await outbox.send(session, waiting.user_id, [digest_id])
@@ -70,24 +72,29 @@ class DigestWording:
     def __init__(self, cipher: FieldCipher, links: Links) -> None:
         self.cipher, self.links = cipher, links
 
-    async def message(self, session: AsyncSession, delivery: Delivery, user: User) -> Message | None:
-        """The mail; None when nothing is left to tell."""
+    async def message(self, session: AsyncSession, delivery: Delivery, standing: Standing) -> Message | None:
+        """The mail, without an address; None when nothing is left to tell, of which what is coming is no part."""
         rows = await digests.lines(session, delivery.id)
         if not rows:
             return None
-        reader = Reader(user.locale, user.timezone)
+        reader = Reader(standing.locale, standing.timezone)
         lines = [(OccurrenceState(row["occurrence_state"]), await self._line(row, reader)) for row in rows]
-        choices = await notification_preferences.standing(session, user.id)
         words = DigestWords(
-            locale=user.locale,
-            weekly=choices is not None and choices.digest.frequency is DigestFrequency.WEEKLY,
+            locale=standing.locale,
+            weekly=standing.digest.frequency is DigestFrequency.WEEKLY,
+            coming=[await self._line(row, reader) for row in await self._coming(session, standing)],
             still_open=[line for state, line in lines if state is OccurrenceState.DUE],
             missed=[line for state, line in lines if state is OccurrenceState.MISSED],
             public_url=self.links.public_url,
             link=self.links.public_url,
-            unsubscribe_token=self.links.token(user.id, Category.DIGEST, Channel.EMAIL, delivery.created_at),
+            unsubscribe_token=self.links.token(standing.user_id, Category.DIGEST, Channel.EMAIL, delivery.created_at),
         )
-        return digest_email(words, await self.cipher.open("users.email_ct", user.id, user.email_ct))
+        return digest_email(words, to="")
+
+    async def _coming(self, session: AsyncSession, standing: Standing) -> Sequence[RowMapping]:
+        """What is due before the next digest."""
+        until = notification.next_digest(await database_now(session), standing)
+        return await digests.coming(session, standing.user_id, until) if until else ()
 
     async def _line(self, row: RowMapping, reader: Reader) -> ReminderWords:
         pet_name = None

@@ -1,9 +1,11 @@
-"""Sending one mail. May run twice: the ledger lets one run ask the provider at a time, always with the same key."""
+"""Sending one message that is about no occurrence. May run twice: the ledger lets one run ask the provider at a time,
+always with the same key."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,17 +13,30 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities import metrics
+from activities.courier import Address, Courier, NoticeWords, notice_text
 from activities.digest import DigestWording
-from activities.wording import Links
+from activities.wording import Links, e164
 from core import unsubscribe
 from core.crypto import FieldCipher
 from core.db import SessionFactory
-from domain.notification import Category, Channel, Forbidden, forbidden
-from integrations.notify.protocol import Channel as EmailChannel
-from integrations.notify.protocol import Message, ProviderRefused, ProviderUnavailable
+from core.errors import PetfolioError
+from domain import notification, sms
+from domain.notification import Category, Channel, Forbidden, Standing
+from domain.reminder_delivery import QUIET_HOURS
+from integrations.notify.protocol import ProviderRefused, ProviderUnavailable
 from integrations.notify.render import render
 from models.notification import Delivery, DeliveryState, MailTemplate
-from models.queries import deliveries, digests, mails, notices, notification_preferences, reminder_notices
+from models.queries import (
+    deliveries,
+    digests,
+    mails,
+    notices,
+    notification_preferences,
+    reminder_notices,
+    sms_usage,
+)
+from models.queries.clock import database_now
 from models.session import MailTokenKind
 from models.user import ErasureRequest, User, UserState
 from temporal.contracts.mail import SendMail
@@ -39,13 +54,37 @@ class Page:
 VERIFICATION: Final = Page("/verify-email", MailTokenKind.VERIFY, timedelta(hours=24))
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A leased row that may be sent, and what is to be known about its person."""
+
+    delivery: Delivery
+    user: User
+    standing: Standing
+    erasure: ErasureRequest | None
+
+
+class HeldBack(PetfolioError):
+    """The person's quiet hours last: it leaves at their end."""
+
+    code = "quiet_hours"
+    http_status = 409
+    retryable = True
+
+
+class BudgetSpent(ProviderRefused):
+    """The text messages of the month's plan are used up."""
+
+    code = "sms_budget"
+
+
 class MailActivities:
     """`grace` is how long an erasure can be taken back."""
 
     def __init__(
-        self, sessions: SessionFactory, cipher: FieldCipher, email: EmailChannel, *, links: Links, grace: timedelta
+        self, sessions: SessionFactory, cipher: FieldCipher, courier: Courier, *, links: Links, grace: timedelta
     ) -> None:
-        self.sessions, self.cipher, self.email, self.links = sessions, cipher, email, links
+        self.sessions, self.cipher, self.courier, self.links = sessions, cipher, courier, links
         self.digest = DigestWording(cipher, links)
         self.pages: Mapping[str, Page] = {
             MailTemplate.VERIFY_EMAIL: VERIFICATION,
@@ -54,27 +93,33 @@ class MailActivities:
 
     @activity.defn
     async def send_mail(self, request: SendMail) -> None:
-        """Mint what the mail's link needs, render, send, settle. A mail that has become pointless is withdrawn."""
+        """Mint what its link needs, render, send, settle. What has become pointless is withdrawn.
+
+        Raises `HeldBack` while it must not disturb, and `ProviderUnavailable`.
+        """
         delivery_id = request.delivery_id
-        message = await self._prepare(delivery_id)
-        if message is None:
+        prepared = await self._prepare(delivery_id)
+        if prepared is None:
             return
+        notice, address = prepared
         try:
-            receipt = await self.email.send(message, idempotency_key=delivery_id)
+            receipt = await self.courier.send_notice(notice, address, idempotency_key=delivery_id)
         except ProviderRefused as refused:
             async with self.sessions.begin() as session:
-                await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason=refused.problem_code)
+                await _settle(session, delivery_id, address.channel, DeliveryState.FAILED, reason=refused.problem_code)
                 await reminder_notices.fail_folded(session, delivery_id, refused.problem_code)
         except ProviderUnavailable as away:
+            metrics.put_off(address.channel)
             async with self.sessions.begin() as session:
                 await deliveries.release(session, delivery_id, away.problem_code, ambiguous=away.ambiguous)
             raise
         else:
             async with self.sessions.begin() as session:
-                await deliveries.settle(session, delivery_id, DeliveryState.SENT, provider_id=receipt.provider_id)
+                sent = DeliveryState.SENT
+                await _settle(session, delivery_id, address.channel, sent, provider_id=receipt.provider_id)
 
-    async def _prepare(self, delivery_id: UUID) -> Message | None:
-        """The message, its token committed before it is sent; None when there is nothing to send (any more)."""
+    async def _prepare(self, delivery_id: UUID) -> tuple[NoticeWords, Address] | None:
+        """What to say and where, its token committed before it is sent; None when nothing is to be sent (any more)."""
         async with self.sessions.begin() as session:
             leased = await mails.lease(session, delivery_id)
             if leased is None:
@@ -82,36 +127,57 @@ class MailActivities:
                     return None
                 raise deliveries.DeliveryBusy
             delivery, user = leased
+            standing = await notification_preferences.standing(session, user.id)
             erasure = await mails.open_erasure(session, user.id)
-            unwanted = _unwanted(delivery, user, erasure)
-            unwanted = unwanted or await self._refused(session, delivery)
+            unwanted = _unwanted(delivery, user, erasure) or _refused(delivery, standing)
             if delivery.template in self.pages and await mails.is_superseded(session, delivery):
                 unwanted = "superseded"
-            if unwanted is not None:
-                await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason=unwanted)
+            if unwanted is not None or standing is None:
+                await _settle(session, delivery_id, delivery.channel, DeliveryState.WITHDRAWN, reason=unwanted)
                 if unwanted == Forbidden.SUPPRESSED:
                     await reminder_notices.fail_folded(session, delivery_id, unwanted)
                 return None
-            if delivery.channel != Channel.EMAIL:
-                await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason="pending_channel")
-                return None
-            message = await self._words(session, delivery, user, erasure)
-            if message is None:
-                await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason="nothing_left")
-            return message
+            now = await database_now(session)
+            free_at = _free_at(delivery, standing, now)
+            if free_at <= now:
+                return await self._made(session, Wanted(delivery, user, standing, erasure))
+            await deliveries.defer(session, delivery_id, free_at, QUIET_HOURS)
+        raise HeldBack("quiet hours", retry_after=ceil((free_at - now).total_seconds()))
 
-    async def _refused(self, session: AsyncSession, delivery: Delivery) -> str | None:
-        """What the person's own standing says about it now."""
-        standing = await notification_preferences.standing(session, delivery.user_id)
-        if standing is None:
-            return "account_erased"
-        return forbidden(Category(delivery.category), Channel(delivery.channel), standing)
+    async def _made(self, session: AsyncSession, wanted: Wanted) -> tuple[NoticeWords, Address] | None:
+        """What to say and where; None, and the row settled, where that cannot be."""
+        delivery = wanted.delivery
+        try:
+            address = await self._address(delivery, wanted.user)
+            notice = await self._words(session, wanted)
+            if notice is not None and address.channel is Channel.SMS:
+                await _charge(session, delivery, notice)
+        except ProviderRefused as refused:
+            reason = refused.problem_code
+            await _settle(session, delivery.id, delivery.channel, DeliveryState.FAILED, reason=reason)
+            return None
+        if notice is None:
+            await _settle(session, delivery.id, delivery.channel, DeliveryState.WITHDRAWN, reason="nothing_left")
+            return None
+        return notice, address
 
-    async def _words(
-        self, session: AsyncSession, delivery: Delivery, user: User, erasure: ErasureRequest | None
-    ) -> Message | None:
-        if delivery.step == digests.STEP:
-            return await self.digest.message(session, delivery, user)
+    async def _address(self, delivery: Delivery, user: User) -> Address:
+        """Raises `PhoneUnusable`."""
+        match Channel(delivery.channel):
+            case Channel.SMS:
+                to = e164(await self.cipher.open_optional("users.phone_ct", user.id, user.phone_ct) or "")
+            case Channel.EMAIL:
+                to = await self.cipher.open("users.email_ct", user.id, user.email_ct)
+            case _:
+                to = str(user.id)
+        return Address(Channel(delivery.channel), to)
+
+    async def _words(self, session: AsyncSession, wanted: Wanted) -> NoticeWords | None:
+        """Without an address; None: nothing is left to tell."""
+        if wanted.delivery.step == digests.STEP:
+            digest = await self.digest.message(session, wanted.delivery, wanted.standing)
+            return NoticeWords(mail=digest, link=self.links.public_url) if digest else None
+        delivery, user, category = wanted.delivery, wanted.user, Category(wanted.delivery.category)
         values: dict[str, object] = {"public_url": self.links.public_url}
         params = await self.cipher.open_optional(notices.PARAMS, delivery.id, delivery.params_ct)
         values |= json.loads(params) if params else {}
@@ -119,15 +185,54 @@ class MailActivities:
         if page is not None:
             token = await mails.mint_token(session, user, page.kind, page.lifetime, asked_at=delivery.created_at)
             values["link"] = f"{self.links.public_url}{page.path}?token={token}"
-        if erasure is not None:
-            values["execute_at"] = erasure.execute_at.astimezone(ZoneInfo(user.timezone))
-        address = await self.cipher.open("users.email_ct", user.id, user.email_ct)
-        stop = self.links.token(user.id, Category(delivery.category), Channel.EMAIL, delivery.created_at)
-        if stop is None:
-            return render(delivery.template, user.locale, address, values)
-        values["unsubscribe_link"] = unsubscribe.page_link(self.links.public_url, stop)
-        message = render(delivery.template, user.locale, address, values)
-        return replace(message, headers=unsubscribe.headers(self.links.public_url, stop))
+        if wanted.erasure is not None:
+            values["execute_at"] = wanted.erasure.execute_at.astimezone(ZoneInfo(user.timezone))
+        stop = self.links.token(user.id, category, Channel.EMAIL, delivery.created_at)
+        if stop is not None:
+            values["unsubscribe_link"] = unsubscribe.page_link(self.links.public_url, stop)
+        mail = render(delivery.template, user.locale, "", values)
+        if stop is not None:
+            mail = replace(mail, headers=unsubscribe.headers(self.links.public_url, stop))
+        link = str(values.get("link", self.links.public_url))
+        return NoticeWords(mail=mail, link=link, urgent=category is Category.SECURITY)
+
+
+async def _settle(
+    session: AsyncSession,
+    delivery_id: UUID,
+    channel: str,
+    state: DeliveryState,
+    *,
+    provider_id: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """The row's last word, for the ledger and for the operators."""
+    await deliveries.settle(session, delivery_id, state, provider_id=provider_id, reason=reason)
+    metrics.settled(channel, state, reason)
+
+
+def _refused(delivery: Delivery, standing: Standing | None) -> str | None:
+    """What the person's own standing says about it now."""
+    if standing is None:
+        return "account_erased"
+    return notification.forbidden(Category(delivery.category), Channel(delivery.channel), standing)
+
+
+def _free_at(delivery: Delivery, standing: Standing, now: datetime) -> datetime:
+    """When it may leave: a mail that cannot be switched off at once, anything else outside quiet hours."""
+    category, channel = Category(delivery.category), Channel(delivery.channel)
+    if not notification.may_be_stopped(category, channel):
+        return now
+    return notification.free_at(now, standing, critical=category is Category.SECURITY)
+
+
+async def _charge(session: AsyncSession, delivery: Delivery, notice: NoticeWords) -> None:
+    """Take the segments from the month's budget, in the transaction of the first lease. Raises `BudgetSpent`."""
+    if delivery.attempt > 1:
+        return
+    allowed = sms.included(await sms_usage.plan(session, delivery.user_id))
+    if not await sms_usage.take(session, delivery.user_id, sms.segments(notice_text(notice)), allowed):
+        raise BudgetSpent("no text messages are left this month")
 
 
 def _unwanted(delivery: Delivery, user: User, erasure: ErasureRequest | None) -> str | None:

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import replace
 from uuid import UUID
 
 from core.crypto import CiphertextInvalid, FieldCipher
 from core.db import SessionFactory, single_statement
-from integrations.notify import words
 from integrations.notify.protocol import (
     ProviderRefused,
     ProviderUnavailable,
@@ -16,12 +15,9 @@ from integrations.notify.protocol import (
     Receipt,
     TargetGone,
 )
-from integrations.notify.words import Kind, ReminderWords
 from models.notification import DeliveryEventKind, DeviceKind
 from models.queries import devices
 from models.queries.devices import Target
-
-_HOUR: Final = 3600
 
 
 class NoDevice(ProviderRefused):
@@ -44,7 +40,7 @@ class Pusher:
     ) -> None:
         self._sessions, self._cipher, self._services = sessions, cipher, services
 
-    async def push(self, notice: ReminderWords, delivery_id: UUID) -> Receipt:
+    async def push(self, push: Push, delivery_id: UUID) -> Receipt:
         """Hand it to the devices that have not taken it yet, all at once.
 
         Raises `NoDevice`, and `ProviderUnavailable` while no device took it. What is taken back is tried until every
@@ -52,19 +48,19 @@ class Pusher:
         """
         async with single_statement(self._sessions) as session:
             targets = await devices.targets(session, delivery_id)
-        outcomes = await asyncio.gather(*(self._one(target, notice, delivery_id) for target in targets))
+        outcomes = await asyncio.gather(*(self._one(target, push, delivery_id) for target in targets))
         async with single_statement(self._sessions) as session:
             reached = await devices.has_reached_one(session, delivery_id)
         away = [outcome for outcome in outcomes if isinstance(outcome, ProviderUnavailable)]
-        if away and (not reached or notice.kind is Kind.WITHDRAWN):
+        if away and (not reached or push.withdrawn):
             raise _together(away)
-        if not reached and notice.kind is not Kind.WITHDRAWN:
+        if not reached and not push.withdrawn:
             raise NoDevice("no device took it")
         receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
         return receipts[0] if receipts else Receipt("")
 
     async def _one(
-        self, target: Target, notice: ReminderWords, delivery_id: UUID
+        self, target: Target, push: Push, delivery_id: UUID
     ) -> Receipt | ProviderRefused | ProviderUnavailable:
         """Exceptions are answers here: what happens on one device is no reason to leave out another."""
         outcome: Receipt | ProviderRefused | ProviderUnavailable
@@ -73,9 +69,8 @@ class Pusher:
             service = self._services.get(target.kind)
             if service is None:
                 raise ChannelPending(f"{target.kind} is not spoken here")
-            outcome = await service.push(
-                _message(notice, target.occurrence_id or delivery_id), token, idempotency_key=delivery_id
-            )
+            shown = replace(push, collapse_key=str(target.occurrence_id or delivery_id))
+            outcome = await service.push(shown, token, idempotency_key=delivery_id)
         except CiphertextInvalid:
             outcome = TargetGone("the token does not open")
         except (ProviderRefused, ProviderUnavailable) as error:
@@ -99,19 +94,6 @@ class Pusher:
                     await devices.record(session, delivery_id, target.id, kind, code=code)
             if isinstance(outcome, TargetGone):
                 await devices.disable(session, target.id, outcome.problem_code)
-
-
-def _message(notice: ReminderWords, about: UUID) -> Push:
-    shown = words.push(notice)
-    return Push(
-        title=shown.title,
-        body=shown.body,
-        link=notice.link,
-        collapse_key=str(about),
-        ttl_seconds=4 * _HOUR if notice.dose else 24 * _HOUR,
-        urgent=notice.dose,
-        withdrawn=notice.kind is Kind.WITHDRAWN,
-    )
 
 
 def _together(away: Sequence[ProviderUnavailable]) -> ProviderUnavailable:

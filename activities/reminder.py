@@ -130,6 +130,8 @@ class ReminderActivities:
         if standing is None:
             return await self._settle((leased,), DeliveryState.WITHDRAWN, reason="not_a_member")
         refused = notification.forbidden(Category(leased.category), leased.channel, standing)
+        if refused is Forbidden.NO_DEVICE and await self._becomes_a_mail(leased):
+            return await self._send(leased.id, now)
         if refused is not None:
             return await self._settle((leased,), DeliveryState.WITHDRAWN, reason=refused)
         free_at = notification.free_at(now, standing, critical=leased.klass is not ReminderClass.ROUTINE)
@@ -140,6 +142,10 @@ class ReminderActivities:
         async with single_statement(self.sessions) as session:
             await deliveries.defer(session, leased.id, free_at, QUIET_HOURS)
         return False
+
+    async def _becomes_a_mail(self, leased: Leased) -> bool:
+        async with single_statement(self.sessions) as session:
+            return await reminder_notices.mail_instead(session, leased.id)
 
     async def _hand_over(self, leased: Leased) -> bool:
         """Send it, with the late ones that are said in the same message (recurrence.md §4.9)."""

@@ -28,11 +28,11 @@ async def present(cipher: FieldCipher, record: Record, caller: UUID) -> dict[str
     """The document of `ExplanationOut`."""
     row, occurrence = record.occurrence, occurrence_of(record.occurrence)
     schedule = document_of(row["schedule"])
-    ledger = [_told(delivery) for delivery in record.deliveries]
+    ledger, zone = [_told(delivery) for delivery in record.deliveries], occurrence.tzid or row["timezone"]
     return {
         "occurrence_id": row["id"],
         "reminder_id": row["reminder_id"],
-        "sentence": explanation.sentence(occurrence, ledger, caller, occurrence.tzid or row["timezone"]),
+        "sentence": explanation.sentence(occurrence, ledger, caller, zone),
         "state": occurrence.state,
         "late": occurrence.late,
         "class": row["class"],
@@ -44,7 +44,7 @@ async def present(cipher: FieldCipher, record: Record, caller: UUID) -> dict[str
         "instant": occurrence.instant,
         "shifts": _shifts(occurrence, from_stored(schedule), record),
         "deliveries": _deliveries(record),
-        "planned": _planned(occurrence, told_of(row)) if row["reminder_state"] == "active" else [],
+        "planned": _planned(occurrence, told_of(row), zone) if row["reminder_state"] == "active" else [],
         "doses": [await _dose(cipher, dose, row["id"]) for dose in record.doses],
     }
 
@@ -78,7 +78,7 @@ def _shifts(occurrence: Occurrence, schedule: Schedule, record: Record) -> list[
         schedule, occurrence.key, occurrence.nominal, occurrence.instant, occurrence.tzid
     )
     kinds: list[dict[str, Any]] = [{"kind": kind, "at": occurrence.instant} for kind in shifted]
-    kinds += [{"kind": "zone_data", "at": move["now"]} for move in record.moves]
+    kinds += [{"kind": "zone_data", "at": move["now"], "was": move["was"]} for move in record.moves]
     if occurrence.snooze_count and occurrence.round_at is not None:
         kinds.append({"kind": "snoozed", "at": occurrence.round_at})
     kinds += [
@@ -89,18 +89,16 @@ def _shifts(occurrence: Occurrence, schedule: Schedule, record: Record) -> list[
     return kinds
 
 
-def _planned(occurrence: Occurrence, told: Telling) -> list[dict[str, Any]]:
+def _planned(occurrence: Occurrence, told: Telling, zone: str) -> list[dict[str, Any]]:
     """The notices that are still to come if nobody acts."""
     if not occurrence.is_open:
         return []
     began = reminder_steps.round_began(occurrence)
     first = told.policy[0]
     ahead = [
-        (reminder_steps.lead_name(occurrence, occurrence.instant - lead), occurrence.instant - lead, first)
-        for lead in told.leads
-        if occurrence.state is OccurrenceState.SCHEDULED
-        and occurrence.lead_at is not None
-        and occurrence.instant - lead >= occurrence.lead_at
+        (reminder_steps.lead_name(occurrence, at), at, first)
+        for at in (reminder_steps.lead_time(lead, occurrence, zone) for lead in told.leads)
+        if occurrence.state is OccurrenceState.SCHEDULED and occurrence.lead_at is not None and at >= occurrence.lead_at
     ]
     steps = reminder_steps.remaining(told.policy, occurrence)
     ahead += [(reminder_steps.named(occurrence, step), began + step.after, step) for step in steps]

@@ -33,8 +33,8 @@ from models.queries import sessions
 log = logger(__name__)
 
 PATH: Final = "/socket.io/"
-REVOKED_SECONDS: Final = 0.4
-"""Between two looks at who was signed out: with the look itself, a connection outlives its session by less than 1 s."""
+REVOKED_SECONDS: Final = 0.25
+"""Between two looks at who was signed out: what is left of the promised second is for a busy machine."""
 OVERLAP_SECONDS: Final = 30
 """A revocation is stamped before it is committed, at most a request's deadline earlier."""
 SWEEP_SECONDS: Final = 5.0

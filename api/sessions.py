@@ -139,7 +139,7 @@ def _reuse_of(row: Session) -> Notice:
         category=Category.SECURITY,
         template=MailTemplate.SESSION_REUSE,
         event_key=f"session/{row.id}/reuse",
-        channels=(Channel.EMAIL, Channel.IN_APP),
+        channels=tuple(Channel),
     )
 
 

@@ -9,12 +9,10 @@ from core.errors import FieldProblem, Invalid
 from domain import escalation
 from domain.reminder_actions import Configure
 from domain.reminder_series import ReminderClass
-from models.notification import Channel
 from models.queries.reminder_words import Telling
 
-DEFAULT_METHODS = (Channel.EMAIL, Channel.IN_APP)
-NEW: Final = Telling("other", DEFAULT_METHODS)
-"""A reminder of which nothing is said yet."""
+NEW: Final = Telling("other", ())
+"""A reminder of which nothing is said yet, not even on which channels."""
 
 
 def present(told: Telling) -> dict[str, Any]:
@@ -23,7 +21,7 @@ def present(told: Telling) -> dict[str, Any]:
     return {
         "notification_methods": list(told.methods),
         "pending_channel": [],
-        "lead_minutes": [int(lead.total_seconds() // 60) for lead in told.leads],
+        "lead_minutes": [lead.minutes for lead in told.leads],
         "steps": escalation.to_json(told.policy[1:]),
         "dose_guard": {
             "early_window_minutes": int(guard.early_window.total_seconds() // 60),
@@ -41,15 +39,23 @@ def asked(body: ReminderIn | ReminderUpdate, told: Telling) -> Telling:
     back to the default. Raises `Invalid`."""
     shown = present(told)
     given = body.model_dump(include=set(_CHANGES), exclude_unset=True)
-    for field, value in given.items():
-        if value != shown[field]:
-            told = _CHANGES[field](told, value)
+    for field, change in _CHANGES.items():
+        if field in given and given[field] != shown[field]:
+            told = change(told, given[field])
+    if not told.methods:
+        told = replace(told, methods=escalation.DEFAULT_METHODS[told.category])
     if told.klass is ReminderClass.DOSE:
         return told
     if given.get("dose_guard") is not None:
         problem = FieldProblem("/dose_guard", "not_a_dose", "only reminders of the category medication give doses")
         raise Invalid("There is no dose to guard.", errors=(problem,))
     return replace(told, early_window_minutes=None, min_gap_minutes=None)
+
+
+def _category(told: Telling, category: str | None) -> Telling:
+    """Channels that are those of the former category become those of the new one, as steps and leads do."""
+    usual = told.methods == escalation.DEFAULT_METHODS[told.category]
+    return replace(told, category=category or NEW.category, methods=() if usual else told.methods)
 
 
 def _leads(told: Telling, minutes: list[int] | None) -> Telling:
@@ -66,8 +72,8 @@ def _guard(told: Telling, guard: dict[str, int | None] | None) -> Telling:
 
 
 _CHANGES: Final[Mapping[str, Callable[[Telling, Any], Telling]]] = {
-    "category": lambda told, category: replace(told, category=category or "other"),
-    "notification_methods": lambda told, methods: replace(told, methods=tuple(methods or DEFAULT_METHODS)),
+    "category": _category,
+    "notification_methods": lambda told, methods: replace(told, methods=tuple(methods or ())),
     "lead_minutes": _leads,
     "steps": lambda told, steps: replace(told, steps=escalation.parse_steps(steps)),
     "dose_guard": _guard,

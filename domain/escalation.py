@@ -29,6 +29,26 @@ MAX_STEPS: Final = 8
 LONGEST: Final = timedelta(days=31)
 MAX_LEADS: Final = 5
 LONGEST_LEAD: Final = timedelta(days=60)
+_AT_ONCE: Final = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """One pre-due notice: so long before, on a Monday perhaps longer; where `known_for` is given only if it is at least
+    so long from when it was set until it is due."""
+
+    before: timedelta
+    before_monday: timedelta | None = None
+    known_for: timedelta = _AT_ONCE
+
+    @property
+    def minutes(self) -> int:
+        """How it is written in JSON."""
+        return int(self.before.total_seconds() // 60)
+
+    def ahead(self, *, monday: bool) -> timedelta:
+        """How long before something due on such a day."""
+        return self.before_monday if monday and self.before_monday is not None else self.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +67,6 @@ class Step:
 
 Policy = tuple[Step, ...]
 
-_AT_ONCE: Final = timedelta(0)
 NOTICE_ONLY: Final[Policy] = (Step(_AT_ONCE, ("email",)),)
 _TOMORROW: Final = Step(timedelta(days=1), (DIGEST,))
 
@@ -65,11 +84,28 @@ DEFAULT_STEPS: Final[Mapping[str, Policy]] = {
     "feeding": (Step(timedelta(minutes=30), ("push",)), Step(timedelta(minutes=60), ("push",), Who.OTHERS)),
     "other": (_TOMORROW,),
 }
-DEFAULT_LEADS: Final[Mapping[str, tuple[timedelta, ...]]] = {
+_PUSHED: Final = ("push", "in_app")
+_WRITTEN: Final = ("email", "in_app")
+DEFAULT_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
+    # What is to be done now belongs on the phone, what is to be arranged into the mailbox.
+    "medication": _PUSHED,
+    "vaccination": _WRITTEN,
+    "appointment": _WRITTEN,
+    "grooming": _PUSHED,
+    "feeding": _PUSHED,
+    "other": _PUSHED,
+}
+"""Nobody needs a device for them: a push to somebody who has none is mailed instead."""
+DEFAULT_LEADS: Final[Mapping[str, tuple[Lead, ...]]] = {
     # Time to book the vet, and not to forget the date.
-    "vaccination": (timedelta(days=14), timedelta(days=2)),
-    "appointment": (timedelta(days=2), timedelta(hours=2)),
-    "grooming": (timedelta(days=1),),
+    "vaccination": (Lead(timedelta(days=14)), Lead(timedelta(days=2))),
+    # PetDesk's, so that a practice closed at the weekend can still be called (product.md §4.2); and time to leave.
+    "appointment": (
+        Lead(timedelta(days=7), known_for=timedelta(weeks=6)),
+        Lead(timedelta(days=2), before_monday=timedelta(days=3)),
+        Lead(timedelta(hours=2)),
+    ),
+    "grooming": (Lead(timedelta(days=1)),),
 }
 
 
@@ -79,11 +115,11 @@ def policy(category: str, methods: Iterable[str], steps: Policy | None) -> Polic
     return (Step(_AT_ONCE, tuple(methods)), *later)
 
 
-def leads(category: str, given: Sequence[int] | None) -> tuple[timedelta, ...]:
-    """How long before it is due each pre-due notice goes out, longest first."""
+def leads(category: str, given: Sequence[int] | None) -> tuple[Lead, ...]:
+    """The pre-due notices, earliest first: its own, or those of its category."""
     if given is None:
         return DEFAULT_LEADS.get(category, ())
-    return tuple(timedelta(minutes=minutes) for minutes in sorted(given, reverse=True))
+    return tuple(Lead(timedelta(minutes=minutes)) for minutes in sorted(given, reverse=True))
 
 
 def parse_steps(raw: Sequence[Mapping[str, Any]] | None) -> Policy | None:

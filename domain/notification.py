@@ -222,7 +222,7 @@ def free_at(instant: datetime, standing: Standing, *, critical: bool) -> datetim
 def next_digest(after: datetime, standing: Standing) -> datetime | None:
     """The next digest strictly later than `after` (aware), at the same wall time whatever the clocks do; None: never.
 
-    Quiet hours are not in it: whoever sends it asks `free_at`.
+    Quiet hours are not in it: `free_at` says until when they hold it back.
     """
     return digest_after(after, standing.digest, standing.timezone)
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.errors import Conflict
-from domain.escalation import Policy
+from domain.escalation import Lead, Policy
 from domain.recurrence import Schedule
 from domain.reminder_series import DoseGuard, ReminderClass
 
@@ -119,7 +119,7 @@ class Configure:
 
     klass: ReminderClass
     policy: Policy
-    leads: tuple[timedelta, ...]
+    leads: tuple[Lead, ...]
     guard: DoseGuard
 
 

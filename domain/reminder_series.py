@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from domain.escalation import NOTICE_ONLY, Policy, Who
+from domain.escalation import NOTICE_ONLY, Lead, Policy, Who
 from domain.recurrence import Elapsed, Fixed, Schedule
 
 
@@ -137,7 +137,7 @@ class Series:
     handled: frozenset[str] = frozenset()
     unsent_at: datetime | None = None
     policy: Policy = NOTICE_ONLY
-    leads: tuple[timedelta, ...] = ()
+    leads: tuple[Lead, ...] = ()
     guard: DoseGuard = DoseGuard()
     last_given: Given | None = None
 

@@ -7,8 +7,9 @@ there; `rung` of them were taken. What has passed while nobody was awake is take
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from domain.escalation import Policy, Step, Who
+from domain.escalation import Lead, Policy, Step, Who
 from domain.reminder_series import OVERDUE_MARKS, Occurrence, Series
 
 ESCALATION: Final = "+"
@@ -93,7 +94,15 @@ def targets(steps: tuple[Step, ...]) -> Targets:
 
 def next_lead(series: Series, pending: Occurrence, now: datetime) -> datetime | None:
     """When the next pre-due notice of the coming occurrence goes out. What has passed is not made up for."""
-    return next((pending.instant - lead for lead in series.leads if pending.instant - lead > now), None)
+    known = (lead for lead in series.leads if pending.instant - now > lead.known_for)
+    times = (lead_time(lead, pending, series.zone) for lead in known)
+    return next((at for at in times if at > now), None)
+
+
+def lead_time(lead: Lead, occurrence: Occurrence, zone: str) -> datetime:
+    """When this pre-due notice of the occurrence goes out; `zone` counts where the occurrence has none."""
+    monday = occurrence.instant.astimezone(ZoneInfo(occurrence.tzid or zone)).weekday() == 0
+    return occurrence.instant - lead.ahead(monday=monday)
 
 
 def lead_name(pending: Occurrence, lead_at: datetime) -> str:

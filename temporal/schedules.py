@@ -28,6 +28,7 @@ class Job:
     """A workflow run by the clock. `cron` is in UTC; `jitter` spreads the starts of several installations."""
 
     name: str
+    summary: str
     workflow: str
     argument: object
     cron: str
@@ -40,7 +41,11 @@ class Job:
         """What Temporal is told. A run that overlaps the former one is skipped: both would do the same."""
         return Schedule(
             action=ScheduleActionStartWorkflow(
-                self.workflow, self.argument, id=ids.job(self.name), task_queue=self.queue
+                self.workflow,
+                self.argument,
+                id=ids.job(self.name),
+                task_queue=self.queue,
+                static_summary=self.summary,
             ),
             spec=ScheduleSpec(cron_expressions=[self.cron], jitter=self.jitter),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=self.catchup_window),
@@ -48,11 +53,39 @@ class Job:
 
 
 JOBS: Final = (
-    Job("reconcile", reconcile.WORKFLOW, reconcile.Reconcile(), cron="17 3 * * *", jitter=timedelta(minutes=20)),
+    Job(
+        "reconcile",
+        "Compares reminders with their workflows",
+        reconcile.WORKFLOW,
+        reconcile.Reconcile(),
+        cron="17 3 * * *",
+        jitter=timedelta(minutes=20),
+    ),
     # Zones differ by quarters of an hour, and so do the times at which people read their mail.
-    Job("audit-seal", audit.WORKFLOW, audit.Audit(), cron="*/15 * * * *", jitter=timedelta(minutes=2)),
-    Job("audit-verify", audit.WORKFLOW, audit.Audit(verify=True), cron="41 2 * * *", jitter=timedelta(minutes=20)),
-    Job("digest", digest.WORKFLOW, digest.Digests(), cron="*/15 * * * *", jitter=timedelta(seconds=30)),
+    Job(
+        "digest",
+        "Sends the digests that are due",
+        digest.WORKFLOW,
+        digest.Digests(),
+        cron="*/15 * * * *",
+        jitter=timedelta(seconds=30),
+    ),
+    Job(
+        "audit-seal",
+        "Seals new entries of the audit log",
+        audit.WORKFLOW,
+        audit.Audit(),
+        cron="*/15 * * * *",
+        jitter=timedelta(minutes=2),
+    ),
+    Job(
+        "audit-verify",
+        "Compares the audit log with its seals",
+        audit.WORKFLOW,
+        audit.Audit(verify=True),
+        cron="41 2 * * *",
+        jitter=timedelta(minutes=20),
+    ),
 )
 
 

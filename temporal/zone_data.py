@@ -17,6 +17,7 @@ async def roll_over(client: Client, version: str) -> bool:
             RollOver(version),
             id=ids.zone_data(version),
             task_queue=queues.CORE,
+            static_summary=f"Moves what is pending to zone data {version}",
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         )

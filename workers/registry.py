@@ -47,8 +47,11 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         lambda row: reminder.first_state(row.args),
         signal=reminder.CHANGED,
         message=lambda row: Bell(row.seq),
+        summary="One reminder: waits until it is due, tells, asks again until somebody has acted",
     ),
-    mail.KIND: OutboxKind(mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"])))),
+    mail.KIND: OutboxKind(
+        mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"]))), summary="One message to one person"
+    ),
 }
 
 
@@ -58,15 +61,11 @@ def activities(parts: Parts) -> Bound:
     reconcile = ReconcileActivities(parts.db.sessions, parts.temporal, parts.keys)
     links = Links(parts.settings.public_url, Unsubscriber(parts.secrets.derive(unsubscribe.KEY_PURPOSE)))
     grace = timedelta(days=parts.settings.erasure.grace_days)
-    mails = MailActivities(parts.db.sessions, parts.cipher, parts.email, links=links, grace=grace)
-    reminders = ReminderActivities(
-        parts.db.sessions,
-        ReminderWording(parts.cipher, links),
-        Courier(
-            {Channel.EMAIL: parts.email, Channel.SMS: parts.sms},
-            Pusher(parts.db.sessions, parts.cipher, parts.push),
-        ),
+    courier = Courier(
+        {Channel.EMAIL: parts.email, Channel.SMS: parts.sms}, Pusher(parts.db.sessions, parts.cipher, parts.push)
     )
+    mails = MailActivities(parts.db.sessions, parts.cipher, courier, links=links, grace=grace)
+    reminders = ReminderActivities(parts.db.sessions, ReminderWording(parts.cipher, links), courier)
     return {
         queues.CORE: (
             audit.seal_entries,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from temporalio.client import Client
@@ -44,7 +44,7 @@ class OutboxKind:
     """How rows of one kind reach Temporal.
 
     With a `signal`: signal-with-start of an entity, which may be started again after it ended. Without: started once
-    per id for ever, and a second row of the same id is as good as sent.
+    per id for ever, and a second row of the same id is as good as sent. `summary` tells operators what it is for.
     """
 
     workflow: str
@@ -52,6 +52,7 @@ class OutboxKind:
     signal: str | None = None
     message: Callable[[OutboxRow], object] | None = None
     queue: str = queues.CORE
+    summary: str = field(kw_only=True)
 
 
 class Sender:
@@ -76,6 +77,7 @@ class Sender:
                     else WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     search_attributes=TypedSearchAttributes([owner]),
+                    static_summary=kind.summary,
                     start_signal=kind.signal,
                     start_signal_args=[] if kind.message is None else [kind.message(row)],
                 )

@@ -8,10 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ShiftOut(BaseModel):
-    """Why a notice came at another time than the nominal one. `at` is when it comes, or came, instead."""
+    """Why a notice came at another time than the nominal one. `at` is when it comes, or came, instead; `was`: when it
+    would have come with the zone data before."""
 
     kind: Literal["gap", "overlap_first", "clamped", "snoozed", "quiet_hours", "zone_data"]
     at: datetime
+    was: datetime | None = None
 
 
 class AttemptOut(BaseModel):

@@ -59,14 +59,15 @@ class Channel(Protocol):
 class Push:
     """A message to the devices of one person: two lines and where they lead.
 
-    Of messages with the same `collapse_key` a device shows the newest only; `withdrawn` ones take the place of what is
-    shown without a sound. After `ttl_seconds` without a connection it is not delivered any more.
+    Of messages with the same `collapse_key` (given by whoever knows the devices) a device shows the newest only;
+    `withdrawn` ones take the place of what is shown without a sound. After `ttl_seconds` without a connection it is not
+    delivered any more.
     """
 
     title: str = field(repr=False)
     body: str = field(repr=False)
     link: str
-    collapse_key: str
+    collapse_key: str = ""
     ttl_seconds: int
     urgent: bool = False
     withdrawn: bool = False

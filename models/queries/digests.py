@@ -41,16 +41,25 @@ _DROP = text(
     f"""UPDATE deliveries SET state = 'withdrawn', reason = :reason
         WHERE user_id = :user_id AND {_LINE} RETURNING id"""  # noqa: S608 - our own words
 )
+_WORDS: Final = f"{OCCURRENCE}, r.id AS reminder_id, r.class, r.title_ct, p.id AS pet_id, p.name_ct AS pet_name_ct"
 # What was done meanwhile is no news any more; the same occurrence is told once, whatever its steps were.
 _LINES = text(
-    f"""SELECT DISTINCT ON (o.instant, o.id) {OCCURRENCE}, r.id AS reminder_id, r.class, r.title_ct, p.id AS pet_id,
-               p.name_ct AS pet_name_ct
+    f"""SELECT DISTINCT ON (o.instant, o.id) {_WORDS}
           FROM deliveries d
           JOIN occurrences o ON o.id = d.occurrence_id AND o.state IN ('due', 'missed')
           JOIN reminders r ON r.id = o.reminder_id AND r.deleted_at IS NULL AND r.state <> 'paused'
           {reached("r.household_id", "r.pet_id", by="d.user_id")}
           LEFT JOIN pets p ON p.id = r.pet_id
          WHERE d.folded_into = :id
+         ORDER BY o.instant, o.id"""  # noqa: S608 - our own words
+)
+_COMING = text(
+    f"""SELECT {_WORDS}
+          FROM reminders r
+          JOIN occurrences o ON o.reminder_id = r.id AND o.state = 'scheduled' AND o.instant < :until
+          JOIN memberships m ON m.household_id = r.household_id AND m.user_id = r.user_id AND m.left_at IS NULL
+          LEFT JOIN pets p ON p.id = r.pet_id
+         WHERE r.user_id = :user_id AND r.deleted_at IS NULL AND r.state = 'active'
          ORDER BY o.instant, o.id"""  # noqa: S608 - our own words
 )
 
@@ -84,3 +93,8 @@ async def drop(session: AsyncSession, user_id: UUID, reason: str) -> list[UUID]:
 async def lines(session: AsyncSession, digest_id: UUID) -> Sequence[RowMapping]:
     """What the digest tells, as it stands now: still open, or missed."""
     return (await session.execute(_LINES, {"id": digest_id})).mappings().all()
+
+
+async def coming(session: AsyncSession, user_id: UUID, until: datetime) -> Sequence[RowMapping]:
+    """The next one of each of this person's own reminders, if it is due before `until`."""
+    return (await session.execute(_COMING, {"user_id": user_id, "until": until})).mappings().all()

@@ -25,6 +25,7 @@ from domain.reminder_steps import UNDELIVERED, WITHDRAWN
 from domain.schedule_json import from_stored
 from models.notification import Channel, DeliveryState
 from models.queries.deliveries import MAY_LEASE, TAKE_LEASE, WAITING
+from models.queries.devices import REACHABLE
 from models.queries.reminders import OCCURRENCE, Locked, occurrence_of
 from models.user import UserState
 
@@ -39,12 +40,16 @@ _CLAIM = text(
            INSERT INTO deliveries
                   (id, event_key, user_id, channel, step, template, category, occurrence_id, reminder_id, state, reason,
                    not_before, attempt)
-           SELECT t.id, :event_key, t.user_id, t.channel, :step, '{TEMPLATE}', :category, :occurrence_id, :reminder_id,
-                  CASE WHEN unwanted THEN 'withdrawn' ELSE t.state END,
-                  CASE WHEN unwanted THEN 'preference' ELSE t.reason END,
-                  CASE WHEN t.state = 'deferred' THEN clock_timestamp() + interval '{GATHER_SECONDS} s' END, 0
+           SELECT t.id, :event_key, t.user_id, CASE WHEN mailed THEN 'email' ELSE t.channel END, :step, '{TEMPLATE}',
+                  :category, :occurrence_id, :reminder_id,
+                  CASE WHEN unwanted THEN 'withdrawn' WHEN gathers THEN 'deferred' ELSE t.state END,
+                  CASE WHEN unwanted THEN 'preference' WHEN gathers THEN '{GATHERING}' ELSE t.reason END,
+                  CASE WHEN gathers THEN clock_timestamp() + interval '{GATHER_SECONDS} s' END, 0
              FROM unnest(CAST(:ids AS uuid[]), CAST(:people AS uuid[]), CAST(:channels AS text[]),
                          CAST(:states AS text[]), CAST(:reasons AS text[])) AS t (id, user_id, channel, state, reason),
+                  LATERAL (SELECT t.channel = 'push' AND NOT EXISTS (
+                      SELECT {REACHABLE} AND v.user_id = t.user_id)) AS without_device (mailed),
+                  LATERAL (SELECT t.state = 'deferred' OR mailed AND :late) AS late (gathers),
                   LATERAL (SELECT t.channel = 'in_app' AND EXISTS (
                       SELECT FROM notification_preferences p
                        WHERE p.user_id = t.user_id AND p.category = :category AND p.channel = t.channel
@@ -58,6 +63,14 @@ _CLAIM = text(
              JOIN unnest(CAST(:ids AS uuid[]), CAST(:notifications AS uuid[])) AS t (id, notification_id) ON t.id = c.id
             WHERE c.channel = 'in_app' AND c.state = 'sent')
        SELECT id, user_id, channel, state FROM claimed"""  # noqa: S608 - our own words
+)
+_MAIL_INSTEAD = text(
+    f"""UPDATE deliveries d SET channel = 'email', claimed_until = NULL, attempt = attempt - 1
+         WHERE d.id = :id AND d.channel = 'push' AND {WAITING}
+           AND NOT EXISTS (SELECT FROM deliveries m
+                            WHERE m.event_key = d.event_key AND m.user_id = d.user_id AND m.channel = 'email'
+                              AND m.step = d.step)
+        RETURNING d.id"""  # noqa: S608 - our own words
 )
 _UNSENT = text(
     f"""SELECT d.id FROM deliveries d
@@ -200,7 +213,7 @@ def event_key(reminder_id: UUID, occurrence_key: str) -> str:
 
 async def claim(session: AsyncSession, locked: Locked, notice: Notice, occurrence_id: UUID, *, late: bool) -> Claimed:
     """One row per person and channel, the in-app line with it. Claimed ones stay as they are: repeating it claims
-    nothing. `late` ones wait a moment for others of the same person."""
+    nothing. `late` ones wait a moment for others of the same person. Who has no device gets a mail for a push."""
     found = await _insert(
         session,
         _rows(locked, notice, late=late),
@@ -209,11 +222,18 @@ async def claim(session: AsyncSession, locked: Locked, notice: Notice, occurrenc
         category=locked.category,
         occurrence_id=occurrence_id,
         reminder_id=locked.series.reminder_id,
+        late=late,
     )
     return Claimed(
         pending=tuple(row.id for row in found if row.state == DeliveryState.PLANNED),
         waiting=any(row.state == DeliveryState.DEFERRED for row in found),
     )
+
+
+async def mail_instead(session: AsyncSession, delivery_id: UUID) -> bool:
+    """A leased push becomes a mail that is to be leased anew: its last device left after it was claimed. False: a mail
+    of this step is there already."""
+    return (await session.execute(_MAIL_INSTEAD, {"id": delivery_id})).first() is not None
 
 
 async def tell_undelivered(session: AsyncSession, leased: Leased) -> None:
@@ -262,6 +282,7 @@ async def _insert(session: AsyncSession, rows: _Rows, **what: object) -> Sequenc
         "channels": [channel for _, channel in rows],
         "states": [state for state, _ in rows.values()],
         "reasons": [reason for _, reason in rows.values()],
+        "late": False,
     }
     found = (await session.execute(_CLAIM, values | what)).all()
     for row in found:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain import escalation
-from domain.escalation import Policy
+from domain.escalation import Lead, Policy
 from domain.reminder_series import EARLY_WINDOW, DoseGuard, ReminderClass, class_of
 
 
@@ -32,7 +32,7 @@ class Telling:
         return escalation.policy(self.category, self.methods, self.steps)
 
     @property
-    def leads(self) -> tuple[timedelta, ...]:
+    def leads(self) -> tuple[Lead, ...]:
         """How long ahead each pre-due notice goes out."""
         return escalation.leads(self.category, self.lead_minutes)
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from activities.courier import Address
+from activities.courier import Address, Courier
+from activities.pusher import Pusher
 from activities.reminder import ReminderActivities
 from activities.wording import Links, ReminderWording
 from api import actions
@@ -23,10 +24,11 @@ from domain.reminder_actions import Action
 from domain.reminder_series import ReminderClass, ReminderState, Series
 from domain.schedule_json import Zones, parse_schedule
 from integrations.keys.store import KeyStore
+from integrations.notify.protocol import Channel as MessageChannel
 from integrations.notify.protocol import Receipt
 from integrations.notify.words import ReminderWords
 from models.household import Household, Membership
-from models.notification import DeviceKind
+from models.notification import Channel, DeviceKind
 from models.pet import Pet
 from models.queries import devices, reminders
 from models.queries.clock import database_now
@@ -85,6 +87,11 @@ class MemoryNotifier:
     def addresses(self) -> list[str]:
         """Where they went, in order."""
         return [taken.address.to for taken in self.taken.values()]
+
+
+def courier(db: Database, cipher: FieldCipher, email: MessageChannel) -> Courier:
+    """Somebody who speaks mail alone."""
+    return Courier({Channel.EMAIL: email}, Pusher(db.sessions, cipher, {}))
 
 
 def wording(cipher: FieldCipher) -> ReminderWording:

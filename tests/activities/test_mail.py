@@ -31,6 +31,7 @@ from models.session import MailToken, MailTokenKind
 from models.user import ErasureRequest, User, UserState
 from temporal import outbox
 from temporal.contracts.mail import SendMail
+from tests.activities.reminder_home import courier
 
 UNSUBSCRIBER = Unsubscriber(b"u" * 32)
 
@@ -44,7 +45,7 @@ class World:
         self.activities = MailActivities(
             db.sessions,
             cipher,
-            self.channel,
+            courier(db, cipher, self.channel),
             links=Links("https://petfolio.test", UNSUBSCRIBER),
             grace=timedelta(days=14),
         )
@@ -179,7 +180,7 @@ async def test_a_provider_that_was_away_leaves_no_doubt(world: World) -> None:
 
 async def test_a_message_the_provider_refuses_is_given_up_on_record(world: World) -> None:
     delivery_id = await world.ask(await world.person(), MailTemplate.ALREADY_REGISTERED)
-    world.activities.email = _Refusing()
+    world.activities.courier = courier(world.db, world.cipher, _Refusing())
     await world.run(delivery_id)
     delivery = await world.delivery(delivery_id)
     assert (delivery.state, delivery.reason) == (DeliveryState.FAILED, "provider_refused")

@@ -14,8 +14,8 @@ from core.crypto import FieldCipher
 from core.db import Database
 from domain.reminder_actions import Complete
 from integrations.keys.store import KeyStore
-from integrations.notify.memory import MemoryPushChannel
-from models.notification import DeviceKind
+from integrations.notify.memory import MemoryChannel, MemoryPushChannel
+from models.notification import Channel, DeviceKind
 from models.queries import deliveries
 from tests.activities.reminder_home import Home, move_in, wording
 
@@ -33,7 +33,7 @@ def service() -> MemoryPushChannel:
 async def home(db: Database, keys: KeyStore, cipher: FieldCipher, service: MemoryPushChannel) -> Home:
     """Somebody whose devices are asked through the real courier."""
     plain = await move_in(db, keys, cipher)
-    courier = Courier({}, Pusher(db.sessions, cipher, {DeviceKind.WEBPUSH: service}))
+    courier = Courier({Channel.EMAIL: MemoryChannel()}, Pusher(db.sessions, cipher, {DeviceKind.WEBPUSH: service}))
     return replace(plain, activities=ReminderActivities(db.sessions, wording(cipher), courier))
 
 
@@ -136,16 +136,43 @@ async def test_who_signed_out_of_a_phone_is_not_told_there(home: Home, service: 
     assert [target for target, _ in service.pushes] == ["phone"]
     await home.execute("UPDATE sessions SET revoked_at = now() WHERE id = :id", id=lasting)
     await home.deliver(reminder, DUE + timedelta(days=1))
-    assert await home.ledger(reminder) == [("due", "push", "sent"), ("due", "push", "withdrawn")]
+    assert await home.ledger(reminder) == [("due", "email", "sent"), ("due", "push", "sent")]
 
 
-async def test_without_a_device_nothing_is_sent_and_the_reason_is_on_record(
-    home: Home, service: MemoryPushChannel
-) -> None:
-    reminder = await home.remind(DAILY, methods=("push",))
+async def test_who_has_no_device_is_told_by_mail(home: Home, service: MemoryPushChannel) -> None:
+    reminder = await home.remind(DAILY, methods=("push", "in_app"))
     await home.deliver(reminder, DUE)
-    assert await reason(home, reminder) == ("withdrawn", "no_device")
+    assert await home.ledger(reminder) == [("due", "email", "sent"), ("due", "in_app", "sent")]
     assert service.pushes == []
+
+
+async def test_who_has_no_device_gets_one_mail_where_both_were_asked_for(home: Home) -> None:
+    reminder = await home.remind(DAILY, methods=("push", "email"))
+    await home.deliver(reminder, DUE)
+    assert await home.ledger(reminder) == [("due", "email", "sent")]
+
+
+async def test_who_has_no_device_gets_one_mail_of_all_that_is_late(home: Home) -> None:
+    reminders = [await home.remind(DAILY, title=title, methods=("push",)) for title in ("Tablet", "Drops")]
+    for at in (DUE + 20 * MINUTE, DUE + 21 * MINUTE):
+        for reminder in reminders:
+            await home.deliver(reminder, at)
+    told = [await home.ledger(reminder) for reminder in reminders]
+    assert sorted(told) == [[("due", "email", "folded")], [("due", "email", "sent")]]
+
+
+@pytest.mark.parametrize("methods", [("push",), ("push", "email")])
+async def test_a_push_whose_last_device_left_while_it_waited_is_mailed(home: Home, methods: tuple[str, ...]) -> None:
+    await home.execute(
+        "INSERT INTO quiet_hours (user_id, starts, ends) VALUES (:id, '09:00', '11:00')", id=home.user_id
+    )
+    signed_in = await home.add_device("phone")
+    reminder = await home.remind(DAILY, methods=methods)
+    await home.deliver(reminder, DUE)
+    await home.execute("UPDATE sessions SET revoked_at = now() WHERE id = :id", id=signed_in)
+    await home.deliver(reminder, DUE + timedelta(hours=2))
+    told = [row for row in await home.ledger(reminder) if row[2] != "withdrawn"]
+    assert told == [("due", "email", "sent")]
 
 
 async def test_when_all_devices_have_left_the_app_says_so(home: Home, service: MemoryPushChannel) -> None:

@@ -20,7 +20,7 @@ from integrations.notify.memory import MemoryChannel
 from integrations.notify.protocol import Message, ProviderRefused, ProviderUnavailable, Receipt
 from temporal.contracts.digest import EnqueueDigests
 from temporal.contracts.mail import SendMail
-from tests.activities.reminder_home import Home, move_in
+from tests.activities.reminder_home import Home, courier, move_in
 
 DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "UTC"}
 DUE = datetime.fromisoformat("2036-06-01T08:00+00:00")
@@ -42,7 +42,7 @@ def channel() -> MemoryChannel:
 @pytest.fixture
 def mails(db: Database, cipher: FieldCipher, channel: MemoryChannel) -> MailActivities:
     links = Links("https://petfolio.test", Unsubscriber(b"u" * 32))
-    return MailActivities(db.sessions, cipher, channel, links=links, grace=timedelta(days=14))
+    return MailActivities(db.sessions, cipher, courier(db, cipher, channel), links=links, grace=timedelta(days=14))
 
 
 class Refusing:
@@ -141,7 +141,7 @@ async def test_a_digest_that_cannot_leave_any_more_is_told_in_the_app(
     await home.execute("DELETE FROM deliveries WHERE user_id = :id AND channel = 'in_app'", id=home.user_id)
     assert await enqueue(home) == 1
     if refused:
-        mails.email = Refusing()
+        mails.courier = courier(home.db, home.cipher, Refusing())
     else:
         await suppress(home)
     (digest,) = await home.rows(

@@ -6,10 +6,12 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.zone_data import ZoneDataActivities
+from api.explain import present
 from core.crypto import FieldCipher
 from core.db import Database
 from domain.recurrence import TZDATA_VERSION
 from integrations.keys.store import KeyStore
+from models.queries import explanations
 from temporal.contracts.zone_data import MoveOccurrences, RolledOver
 from tests.activities.reminder_home import Home, move_in
 
@@ -66,6 +68,17 @@ async def test_what_the_law_moved_is_moved_rung_and_listed(home: Home) -> None:
     assert (row.instant, row.nominal, row.tzdata_version) == (NEW_LAW, "2036-11-10T09:00", TZDATA_VERSION)
     assert row.lead_at == NEW_LAW - timedelta(hours=1)
     assert await bells(home) == 1
+
+
+async def test_explain_shows_when_it_would_have_been_and_when_it_is(home: Home) -> None:
+    reminder = await home.remind(VANCOUVER)
+    await computed_with_old_data(home, reminder)
+    await roll_over(home)
+    (row,) = await home.rows("SELECT id FROM occurrences WHERE reminder_id = :id", id=reminder)
+    record = await explanations.record(home.db, home.user_id, row.id)
+    assert record is not None
+    shifts = (await present(home.cipher, record, home.user_id))["shifts"]
+    assert shifts == [{"kind": "zone_data", "was": OLD_LAW, "at": NEW_LAW}]
 
 
 async def test_a_second_run_finds_nothing_and_rings_nobody(home: Home) -> None:

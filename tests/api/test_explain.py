@@ -1,15 +1,19 @@
 """`explain`: what happened to one occurrence, told from what was recorded."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
 
 from activities.reminder import ReminderActivities
+from activities.wording import Links, ReminderWording
 from api.schemas.explain import ExplanationOut
 from core.crypto import FieldCipher
 from core.db import Database
+from integrations.notify import words
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable
 from temporal.contracts.reminder import DeliverOccurrence
 from tests.activities.reminder_home import MemoryNotifier, wording
@@ -51,7 +55,7 @@ async def test_before_it_is_due_the_steps_to_come_are_shown(person: Person) -> N
 async def test_what_was_sent_names_channel_provider_and_attempts(
     person: Person, activities: ReminderActivities, notifier: MemoryNotifier
 ) -> None:
-    made = await remind(person)
+    made = await remind(person, notification_methods=["email", "in_app"])
     notifier.faults = [ProviderUnavailable("away", retry_after=0)]
     await activities.deliver_occurrence(DeliverOccurrence(UUID(made["id"]), DUE))
     waiting = await explained(person, made["id"])
@@ -67,18 +71,38 @@ async def test_what_was_sent_names_channel_provider_and_attempts(
     assert mail["events"][-1]["provider_id"] == mail["provider_id"]
 
 
-async def test_a_category_that_was_switched_off_is_named_as_the_reason(
-    person: Person, db: Database, activities: ReminderActivities
+@pytest.mark.parametrize(
+    ("channel", "switched_off", "sentence"),
+    [
+        ("email", True, "e-mail: this category is switched off on that channel in the preferences"),
+        ("sms", False, "text message: there is no consent to text messages"),
+    ],
+)
+async def test_what_the_person_did_not_allow_is_named_as_the_reason(
+    person: Person, activities: ReminderActivities, channel: str, switched_off: bool, sentence: str
 ) -> None:
-    made = await remind(person, category="feeding", notification_methods=["email"], steps=[])
-    await db.reads.execute(
-        "INSERT INTO notification_preferences (user_id, category, channel, enabled)"
-        " VALUES ($1, 'feeding', 'email', false)",
-        UUID(made["user_id"]),
-    )
+    if switched_off:
+        cell = {"cells": [{"category": "feeding", "channel": channel, "enabled": False}]}
+        answer = await person.request("PATCH", "/users/notification-preferences", cell)
+        assert answer.status_code == 200, answer.text
+    made = await remind(person, category="feeding", notification_methods=[channel], steps=[])
     await activities.deliver_occurrence(DeliverOccurrence(UUID(made["id"]), DUE))
-    told = await explained(person, made["id"])
-    assert told["sentence"] == (
+    assert (await explained(person, made["id"]))["sentence"] == f"Nothing was sent: {sentence}."
+
+
+async def test_one_click_in_the_first_mail_withholds_the_next_and_explains_it(
+    api: Api, app: FastAPI, person: Person, db: Database, cipher: FieldCipher, notifier: MemoryNotifier
+) -> None:
+    links = Links("http://test", app.state.services.unsubscriber)
+    activities = ReminderActivities(db.sessions, ReminderWording(cipher, links), notifier)
+    made = await remind(person, category="feeding", notification_methods=["email"], steps=[])
+    await activities.deliver_occurrence(DeliverOccurrence(UUID(made["id"]), DUE))
+    (taken,) = notifier.taken.values()
+    (address,) = re.findall("<(.+)>", words.email(taken.notice, person.email).headers["List-Unsubscribe"])
+    assert (await api.http.post(address, data={"List-Unsubscribe": "One-Click"})).status_code == 200
+    await activities.deliver_occurrence(DeliverOccurrence(UUID(made["id"]), DUE + timedelta(days=1)))
+    assert len(notifier.calls) == 1
+    assert (await explained(person, made["id"], 1))["sentence"] == (
         "Nothing was sent: e-mail: this category is switched off on that channel in the preferences."
     )
 

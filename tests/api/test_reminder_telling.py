@@ -11,6 +11,8 @@ from tests.api.test_reminders import DAILY, bells, diary, heard, person, put, re
 
 __all__ = ["person", "settings"]
 
+SENT_BACK = ("title", "notification_methods", "lead_minutes", "steps")
+
 
 async def act(person: Person, occurrence_id: str, what: str, status: int = 200, **body: Any) -> dict[str, Any]:
     answer = await person.request("POST", f"/occurrences/{occurrence_id}/{what}", body or None)
@@ -19,21 +21,22 @@ async def act(person: Person, occurrence_id: str, what: str, status: int = 200, 
 
 
 @pytest.mark.parametrize(
-    ("category", "klass", "leads", "steps"),
+    ("category", "klass", "first", "leads", "steps"),
     [
-        ("medication", "dose", [], [10, 30, 60]),
-        ("vaccination", "routine", [20_160, 2_880], [10_080, 43_200]),
-        ("appointment", "routine", [2_880, 120], []),
-        ("grooming", "routine", [1_440], [1_440]),
-        ("feeding", "routine", [], [30, 60]),
-        ("other", "routine", [], [1_440]),
+        ("medication", "dose", "push", [], [10, 30, 60]),
+        ("vaccination", "routine", "email", [20_160, 2_880], [10_080, 43_200]),
+        ("appointment", "routine", "email", [10_080, 2_880, 120], []),
+        ("grooming", "routine", "push", [1_440], [1_440]),
+        ("feeding", "routine", "push", [], [30, 60]),
+        ("other", "routine", "push", [], [1_440]),
     ],
 )
 async def test_each_category_has_sensible_defaults(
-    person: Person, category: str, klass: str, leads: list[int], steps: list[int]
+    person: Person, category: str, klass: str, first: str, leads: list[int], steps: list[int]
 ) -> None:
     made = await remind(person, category=category)
     assert made["class"] == klass
+    assert made["notification_methods"] == [first, "in_app"]
     assert made["lead_minutes"] == leads
     assert [step["after_minutes"] for step in made["steps"]] == steps
     assert (made["dose_guard"] is not None) is (klass == "dose")
@@ -47,6 +50,16 @@ async def test_steps_of_ones_own_are_kept_and_null_brings_the_default_back(perso
     assert unchanged["version"] == made["version"]
     back = await put(person, made["id"], steps=None, lead_minutes=None)
     assert ([step["after_minutes"] for step in back["steps"]], back["lead_minutes"]) == ([1_440], [])
+
+
+async def test_channels_that_were_not_chosen_are_those_of_the_category_and_chosen_ones_stay(person: Person) -> None:
+    made = await remind(person)
+    made = await put(person, made["id"], **{name: made[name] for name in SENT_BACK} | {"category": "appointment"})
+    assert made["notification_methods"] == ["email", "in_app"]
+    chosen = await remind(person, category="vaccination", notification_methods=["push", "in_app"])
+    assert chosen["notification_methods"] == ["push", "in_app"]
+    back = await put(person, chosen["id"], notification_methods=None)
+    assert back["notification_methods"] == ["email", "in_app"]
 
 
 async def test_what_was_shown_can_be_sent_back_and_changes_nothing(person: Person, db: Database) -> None:

@@ -97,7 +97,7 @@ async def test_a_new_reminder_is_answered_whole_with_its_first_occurrence_and_a_
     assert made["repeat_interval"] == "daily"
     assert (made["user_id"], made["is_completed"], made["state"]) == (str(person.user_id), False, "active")
     assert made["schedule"]["tzid"] == "Europe/Berlin"
-    assert made["notification_methods"] == ["email", "in_app"]
+    assert made["notification_methods"] == ["push", "in_app"]
     (first,) = await diary(person, made["id"])
     OccurrenceOut.model_validate(first)
     assert (first["state"], first["key"]) == ("scheduled", "f:1:2036-06-01T08:00")

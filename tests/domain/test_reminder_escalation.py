@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from core.errors import Invalid, PetfolioError
 from domain import escalation
-from domain.escalation import DEFAULT_STEPS, Policy, Step, Who
-from domain.reminder_actions import Acknowledge, AlreadyGiven, Complete, Configure, TooEarly, TooSoon
+from domain.escalation import DEFAULT_LEADS, DEFAULT_STEPS, Lead, Policy, Step, Who
+from domain.reminder_actions import Acknowledge, AlreadyGiven, Complete, Configure, Reschedule, TooEarly, TooSoon
 from domain.reminder_series import DoseGuard, OccurrenceState, ReminderClass, Series
 from domain.reminder_steps import ESCALATION, LEAD, MISSED, round_began
 from tests.domain.reminders import ANNA, BEN, Diary, after_done, blank, daily, once, utc
@@ -26,7 +26,7 @@ LADDER: Policy = (
 )
 
 
-def laddered(policy: Policy = LADDER, leads: tuple[timedelta, ...] = (), **schedule: object) -> Series:
+def laddered(policy: Policy = LADDER, leads: tuple[Lead, ...] = (), **schedule: object) -> Series:
     return replace(blank(**schedule), policy=policy, leads=leads)
 
 
@@ -100,7 +100,8 @@ def test_undone_after_a_while_the_steps_go_on_where_they_were() -> None:
 
 def test_two_days_and_two_hours_ahead() -> None:
     vet = Diary(
-        laddered(leads=(timedelta(days=2), timedelta(hours=2)), **once("2026-03-10T10:00")), utc("2026-03-01T00:00")
+        laddered(leads=(Lead(timedelta(days=2)), Lead(timedelta(hours=2))), **once("2026-03-10T10:00")),
+        utc("2026-03-01T00:00"),
     )
     vet.until(utc("2026-03-10T09:00"))
     due = utc("2026-03-10T09:00")
@@ -111,21 +112,46 @@ def test_two_days_and_two_hours_ahead() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("due", "booked", "days"),
+    [
+        ("2026-03-10T10:00", "2026-03-01T00:00", [2]),  # a Tuesday, booked nine days ahead
+        ("2026-03-09T10:00", "2026-03-01T00:00", [3]),  # a Monday: the Saturday before, nobody answers the phone
+        ("2026-03-10T10:00", "2026-01-20T00:00", [7, 2]),  # seven weeks ahead
+        ("2026-03-09T10:00", "2026-01-20T00:00", [7, 3]),
+        ("2026-03-10T10:00", "2026-02-01T00:00", [2]),  # five weeks ahead
+    ],
+)
+def test_an_appointment_is_announced_as_practices_do(due: str, booked: str, days: list[int]) -> None:
+    vet = Diary(laddered(leads=DEFAULT_LEADS["appointment"], **once(due)), utc(booked))
+    vet.until(utc("2026-03-10T09:00"))
+    ahead = [step for step in said(vet) if step.startswith(LEAD)]
+    assert ahead == [f"lead-{day * 24 * 60}" for day in days] + ["lead-120"]
+
+
+def test_an_appointment_that_is_moved_close_is_not_announced_a_week_ahead() -> None:
+    vet = Diary(laddered(leads=DEFAULT_LEADS["appointment"], **once("2026-05-12T10:00")), utc("2026-01-20T00:00"))
+    assert vet.pending.lead_at == vet.pending.instant - timedelta(days=7)
+    vet.until(utc("2026-02-20T00:00"))
+    vet.act(Reschedule(blank(**once("2026-03-10T10:00")).schedule))
+    assert vet.pending.lead_at == vet.pending.instant - timedelta(days=2)
+
+
 def test_a_pre_due_notice_follows_the_series_to_its_next_occurrence() -> None:
-    walk = Diary(laddered(leads=(timedelta(hours=1),), **daily()), utc("2026-03-01T00:00"))
+    walk = Diary(laddered(leads=(Lead(timedelta(hours=1)),), **daily()), utc("2026-03-01T00:00"))
     walk.until(utc("2026-03-02T07:00"))
     assert [step for step in said(walk) if not step.startswith("due+")] == ["lead-60", "due", "lead-60", "due"]
 
 
 def test_a_pre_due_notice_that_comes_far_too_late_is_not_sent() -> None:
-    walk = Diary(laddered(leads=(timedelta(hours=1),), **daily()), utc("2026-03-01T00:00"))
+    walk = Diary(laddered(leads=(Lead(timedelta(hours=1)),), **daily()), utc("2026-03-01T00:00"))
     walk.until(utc("2026-03-01T06:50"), awake=False)
     walk.until(utc("2026-03-01T07:00"))
     assert said(walk) == ["due"]
 
 
 def test_a_journey_moves_the_pre_due_notice_along() -> None:
-    walk = Diary(laddered(leads=(timedelta(hours=1),), **daily()), utc("2026-03-01T00:00"))
+    walk = Diary(laddered(leads=(Lead(timedelta(hours=1)),), **daily()), utc("2026-03-01T00:00"))
     walk.travel("America/New_York")
     assert walk.pending.lead_at == utc("2026-03-01T12:00")
 
@@ -211,14 +237,14 @@ policies = st.lists(st.integers(1, 60 * 40), max_size=4, unique=True).map(
     lambda minutes: (LADDER[0], *(Step(m * MINUTE, ("push",)) for m in sorted(minutes)))
 )
 leads = st.lists(st.sampled_from([5, 60, 600, 1_440, 4_000]), max_size=3, unique=True).map(
-    lambda minutes: tuple(timedelta(minutes=m) for m in sorted(minutes, reverse=True))
+    lambda minutes: tuple(Lead(timedelta(minutes=m)) for m in sorted(minutes, reverse=True))
 )
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedule=schedules, zone=zones, start=starts, script=steps, policy=policies, ahead=leads)
 def test_whatever_happens_a_step_is_said_once_in_its_time_and_never_to_the_deaf(
-    schedule: dict[str, object], zone: str, start, script, policy: Policy, ahead: tuple[timedelta, ...]
+    schedule: dict[str, object], zone: str, start, script, policy: Policy, ahead: tuple[Lead, ...]
 ) -> None:  # type: ignore[no-untyped-def]
     diary = Diary(replace(blank(zone, **schedule), policy=policy, leads=ahead), start)
     for what, which, how_long, elsewhere in script:
@@ -241,7 +267,7 @@ def test_whatever_happens_a_step_is_said_once_in_its_time_and_never_to_the_deaf(
 @settings(max_examples=200, deadline=None)
 @given(schedule=schedules, zone=zones, start=starts, outage=pauses, policy=policies, ahead=leads)
 def test_any_outage_brings_each_person_one_notice_per_occurrence_at_most(
-    schedule: dict[str, object], zone: str, start, outage: timedelta, policy: Policy, ahead: tuple[timedelta, ...]
+    schedule: dict[str, object], zone: str, start, outage: timedelta, policy: Policy, ahead: tuple[Lead, ...]
 ) -> None:  # type: ignore[no-untyped-def]
     diary = Diary(replace(blank(zone, **schedule), policy=policy, leads=ahead), start)
     diary.until(start + outage, awake=False)
@@ -252,7 +278,7 @@ def test_any_outage_brings_each_person_one_notice_per_occurrence_at_most(
 
 
 def test_a_task_that_is_due_again_after_it_was_done_is_announced_ahead_as_well() -> None:
-    flea = Diary(laddered(leads=(timedelta(days=1),), **after_done("2026-03-10T08:00")), utc("2026-03-01T00:00"))
+    flea = Diary(laddered(leads=(Lead(timedelta(days=1)),), **after_done("2026-03-10T08:00")), utc("2026-03-01T00:00"))
     flea.until(utc("2026-03-10T07:00"))
     with suppress(PetfolioError):
         flea.complete(flea.due.key)

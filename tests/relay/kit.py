@@ -42,9 +42,9 @@ def _refused(row: OutboxRow) -> object:
 
 
 KINDS = {
-    "bell": OutboxKind("Bells", lambda _: Start(), "rung", lambda row: Bell(row.seq), queue="nobody"),
-    "once": OutboxKind("Once", lambda _: Start(), queue="nobody"),
-    "poison": OutboxKind("Bells", _refused, queue="nobody"),
+    "bell": OutboxKind("Bells", lambda _: Start(), "rung", lambda row: Bell(row.seq), queue="nobody", summary="Rung"),
+    "once": OutboxKind("Once", lambda _: Start(), queue="nobody", summary="Once"),
+    "poison": OutboxKind("Bells", _refused, queue="nobody", summary="Refused"),
 }
 
 

@@ -39,6 +39,7 @@ async def test_a_committed_bell_starts_the_workflow_and_rings_it(db: Database, r
     assert await signals(client, workflow_id) == 1
     described = await client.get_workflow_handle(workflow_id).describe()
     assert described.typed_search_attributes.search_attributes[0].value == ids.owner_attribute(workflow_id)
+    assert await described.static_summary() == "Rung"
 
 
 async def test_what_no_notification_announced_is_found_by_the_poll(db: Database, relay: Relay) -> None:

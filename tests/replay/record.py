@@ -7,7 +7,8 @@ scenario that changed gets a new name.
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +17,12 @@ from temporalio.client import WorkflowHistory
 
 from core.clock import pin_zone_data
 from core.ids import new_id
-from domain.escalation import Step
+from domain.escalation import Lead, Step
 from integrations.notify.protocol import ProviderUnavailable
 from temporal.contracts.audit import Audit
 from temporal.contracts.digest import Digests
 from temporal.contracts.mail import SendMail
+from temporal.contracts.reconcile import Reconcile
 from temporal.contracts.zone_data import RollOver
 from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
@@ -28,6 +30,7 @@ from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, 
 from tests.workflows.test_jobs import Jobs
 from workflows.audit import AuditWorkflow
 from workflows.digest import DigestWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 FOLDER: Final = Path(__file__).parent
@@ -94,7 +97,7 @@ LADDER: Final = (Step(minutes(0), ("email",)), Step(minutes(10), ("push",)), Ste
 async def escalated_until_seen(world: ReminderWorld) -> None:
     """Announced a day ahead, due, asked again twice; the next day seen after the first step."""
     reminder = await world.start_with(
-        policy=LADDER, leads=(days(1),), mode="fixed", freq="DAILY", dtstart_local=world.wall(days(2))
+        policy=LADDER, leads=(Lead(days(1)),), mode="fixed", freq="DAILY", dtstart_local=world.wall(days(2))
     )
     await world.passes(days(2) + hours(1))
     await world.passes(days(3) + minutes(5))
@@ -114,9 +117,30 @@ async def escalated_and_snoozed(world: ReminderWorld) -> None:
     await reminder.ended()
 
 
-async def job(workflow: type, request: object, *activities: Callable[..., Any]) -> list[WorkflowHistory]:
+async def announced_ahead(world: ReminderWorld) -> None:
+    """A single date with two notices ahead of it, moved once between them; then due, then done."""
+    reminder = await world.start_with(
+        leads=(Lead(days(2)), Lead(hours(2))), mode="once", dtstart_local=world.wall(days(3))
+    )
+    await world.passes(days(1) + hours(1))
+    await reminder.reschedule(mode="once", dtstart_local=world.wall(days(4)))
+    await world.passes(days(4) + hours(1))
+    await reminder.complete()
+    await reminder.ended()
+
+
+async def sent_again(world: ReminderWorld) -> None:
+    """A provider is away at three attempts: woken for what is left, with a bell between; the next day as usual."""
+    world.postgres.left_behind = [timedelta(seconds=2), timedelta(seconds=4), hours(1)]
+    reminder = await world.start(due=hours(1), freq="DAILY")
+    await world.passes(hours(1) + minutes(5))
+    await reminder.snooze(until=hours(1) + minutes(30))
+    await world.passes(days(1) + hours(2))
+
+
+async def job(workflow: type, request: object) -> list[WorkflowHistory]:
     """One run of an operators' job."""
-    async with job_world(workflow, *activities) as world:
+    async with job_world(workflow, *Jobs().activities) as world:
         handle = await world.start(request)
         await handle.result()
         return [await handle.fetch_history()]
@@ -155,7 +179,16 @@ REMINDER: Final[tuple[Scenario, ...]] = (
     failed_and_planned_again,
     escalated_until_seen,
     escalated_and_snoozed,
+    announced_ahead,
+    sent_again,
 )
+JOBS: Final[Mapping[tuple[str, str], tuple[type, object]]] = {
+    ("digest", "enqueued"): (DigestWorkflow, Digests(page_size=50)),
+    ("zone_data", "rolled_over"): (ZoneDataWorkflow, RollOver("2026f")),
+    ("audit", "sealed_and_verified"): (AuditWorkflow, Audit(verify=True)),
+    ("reconcile", "compared"): (ReconcileWorkflow, Reconcile(page_size=50)),
+}
+"""Of each job's scenario: its workflow, and what it is started with."""
 
 
 async def record_reminder(scenario: Scenario) -> None:
@@ -201,14 +234,9 @@ async def main() -> None:
         await record_reminder(scenario)
     for name, failures in MAIL.items():
         await record_mail(name, failures)
-    if not is_recorded("digest", "enqueued"):
-        write("digest", "enqueued", await job(DigestWorkflow, Digests(page_size=50), Jobs().enqueue_digests))
-    if not is_recorded("audit", "sealed_and_verified"):
-        jobs = Jobs()
-        request = Audit(verify=True)
-        write("audit", "sealed_and_verified", await job(AuditWorkflow, request, jobs.seal_entries, jobs.verify_chain))
-    if not is_recorded("zone_data", "rolled_over"):
-        write("zone_data", "rolled_over", await job(ZoneDataWorkflow, RollOver("2026f"), Jobs().move_occurrences))
+    for (feature, scenario), (workflow, request) in JOBS.items():
+        if not is_recorded(feature, scenario):
+            write(feature, scenario, await job(workflow, request))
 
 
 if __name__ == "__main__":

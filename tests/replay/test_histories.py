@@ -4,6 +4,7 @@ A failure here means: the change needs `workflow.patched("…")` (temporal.md §
 make this pass.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -36,7 +37,28 @@ def test_the_kinds_of_life_a_reminder_has_are_on_record() -> None:
         "failed_and_planned_again",
         "escalated_until_seen",
         "escalated_and_snoozed",
+        "announced_ahead",
+        "sent_again",
     }
+
+
+@pytest.mark.parametrize("workflow", ALL, ids=lambda workflow: workflow.__name__)
+def test_every_workflow_has_a_past_on_record(workflow: type) -> None:
+    began = [_history(path).events[0].workflow_execution_started_event_attributes for path in HISTORIES]
+    assert workflow.__name__ in {each.workflow_type.name for each in began}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "steps"),
+    [
+        ("announced_ahead", ["lead-2880", "lead-2880", "lead-120", "due"]),
+        ("sent_again", ["due", "resend", "resend", "snooze-1", "due"]),
+    ],
+)
+def test_what_woke_a_reminder_is_in_its_past(scenario: str, steps: list[str]) -> None:
+    (path,) = (path for path in HISTORIES if path.stem == f"{scenario}-1")
+    asked = (event.activity_task_scheduled_event_attributes.input.payloads for event in _history(path).events)
+    assert [json.loads(payload.data)["step"] for payloads in asked for payload in payloads] == steps
 
 
 async def test_another_order_of_commands_does_not_replay() -> None:

@@ -25,9 +25,10 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from domain import reminder_delivery, reminder_machine
-from domain.escalation import NOTICE_ONLY, Policy
+from domain.escalation import NOTICE_ONLY, Lead, Policy
 from domain.reminder import Plan, State
 from domain.reminder_actions import Acknowledge, Action, Complete, End, Pause, Reschedule, Resume, Snooze, Undo
+from domain.reminder_delivery import RESEND
 from domain.reminder_series import Change, Occurrence, ReminderClass, ReminderState, Series
 from domain.schedule_json import Zones, parse_schedule
 from temporal import ids, search_attributes
@@ -90,6 +91,8 @@ class FakePostgres:
         self.rows: dict[UUID, Rows] = {}
         self.delivered: list[tuple[UUID, datetime, str]] = []
         self.failures: list[Exception] = []
+        self.left_behind: list[timedelta] = []
+        """After how long what a provider did not take is sent again, one per delivery."""
         self.during: list[Hook] = []
         """Called once each while an activity is running, after it has read its rows."""
         self.plans = 0
@@ -115,6 +118,8 @@ class FakePostgres:
         rows.save(change)
         self.delivered += [(request.reminder_id, request.now, notice.step) for notice in change.notices]
         plan = reminder_delivery.plan(rows.series)
+        if self.left_behind:
+            plan = replace(plan, at=request.now + self.left_behind.pop(0), occurrence=None, step=RESEND)
         await self._meanwhile()
         return plan
 
@@ -282,7 +287,7 @@ class ReminderWorld:
         return await self.start_with(**mode, dtstart_local=self.wall(due))
 
     async def start_with(
-        self, *, policy: Policy = NOTICE_ONLY, leads: tuple[timedelta, ...] = (), **schedule: object
+        self, *, policy: Policy = NOTICE_ONLY, leads: tuple[Lead, ...] = (), **schedule: object
     ) -> LiveReminder:
         """A reminder with this schedule: its rows, and the first bell."""
         series = Series(

@@ -1,6 +1,8 @@
 """The jobs of operators: what each asks of its activity, and that an outage is outlasted."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from temporalio import activity
@@ -8,10 +10,12 @@ from temporalio.exceptions import ApplicationError
 
 from temporal.contracts.audit import Audit, Audited, ChainVerified, EntriesSealed, SealEntries, VerifyChain
 from temporal.contracts.digest import Digests, DigestsEnqueued, EnqueueDigests
+from temporal.contracts.reconcile import EndOrphans, MissingRung, OrphansEnded, Reconcile, Reconciled, RingMissing
 from temporal.contracts.zone_data import Moved, MoveOccurrences, RolledOver, RollOver
 from tests.workflows.job_world import job_world
 from workflows.audit import AuditWorkflow
 from workflows.digest import DigestWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 SEALED, VERIFIED = EntriesSealed(seals=1, entries=7), ChainVerified(seals=4, entries=99, broken_seq=None)
@@ -27,6 +31,18 @@ class Jobs:
     def __init__(self, failures: int = 0) -> None:
         self.asked: list[object] = []
         self.failures = failures
+
+    @property
+    def activities(self) -> tuple[Callable[..., Any], ...]:
+        """All of them."""
+        return (
+            self.enqueue_digests,
+            self.move_occurrences,
+            self.ring_missing,
+            self.end_orphans,
+            self.seal_entries,
+            self.verify_chain,
+        )
 
     def _note(self, request: object) -> None:
         self.asked.append(request)
@@ -51,6 +67,18 @@ class Jobs:
         self._note(request)
         return VERIFIED
 
+    @activity.defn(name="ring_missing")
+    async def ring_missing(self, request: RingMissing) -> MissingRung:
+        """See `ReconcileActivities`."""
+        self._note(request)
+        return MissingRung(rows=7, rung=2)
+
+    @activity.defn(name="end_orphans")
+    async def end_orphans(self, request: EndOrphans) -> OrphansEnded:
+        """See `ReconcileActivities`."""
+        self._note(request)
+        return OrphansEnded(workflows=6, rung=1, terminated=0)
+
     @activity.defn(name="move_occurrences")
     async def move_occurrences(self, request: MoveOccurrences) -> RolledOver:
         """See `ZoneDataActivities`."""
@@ -60,7 +88,7 @@ class Jobs:
 
 async def test_a_run_of_digests_asks_for_everything_that_is_due_by_now() -> None:
     jobs = Jobs()
-    async with job_world(DigestWorkflow, jobs.enqueue_digests) as world:
+    async with job_world(DigestWorkflow, *jobs.activities) as world:
         began = await world.env.get_current_time()
         assert await (await world.start(Digests(page_size=50))).result() == DIGESTS
         (request,) = jobs.asked
@@ -71,15 +99,23 @@ async def test_a_run_of_digests_asks_for_everything_that_is_due_by_now() -> None
 
 async def test_an_outage_of_the_database_is_outlasted_with_the_same_clock() -> None:
     jobs = Jobs(failures=3)
-    async with job_world(DigestWorkflow, jobs.enqueue_digests) as world:
+    async with job_world(DigestWorkflow, *jobs.activities) as world:
         assert await (await world.start(Digests())).result() == DIGESTS
         assert len(jobs.asked) == 4
         assert len(set(map(str, jobs.asked))) == 1
 
 
+async def test_a_comparison_rings_what_is_missing_before_it_ends_what_is_left_over() -> None:
+    jobs = Jobs(failures=1)
+    async with job_world(ReconcileWorkflow, *jobs.activities) as world:
+        found = await (await world.start(Reconcile(page_size=50))).result()
+    assert found == Reconciled(rows=7, workflows=6, missing_rung=2, orphans_rung=1, orphans_terminated=0)
+    assert jobs.asked == [RingMissing(50), RingMissing(50), EndOrphans(50)]
+
+
 async def test_a_roll_over_reports_what_it_moved() -> None:
     jobs = Jobs()
-    async with job_world(ZoneDataWorkflow, jobs.move_occurrences) as world:
+    async with job_world(ZoneDataWorkflow, *jobs.activities) as world:
         done = await (await world.start(RollOver("2026f"))).result()
         assert done == RolledOver(checked=5, moved=1, examples=(MOVED,))
         assert jobs.asked == [MoveOccurrences("2026f", 200)]
@@ -87,13 +123,13 @@ async def test_a_roll_over_reports_what_it_moved() -> None:
 
 async def test_the_log_is_sealed_before_the_chain_is_compared_with_it() -> None:
     jobs = Jobs(failures=1)
-    async with job_world(AuditWorkflow, jobs.seal_entries, jobs.verify_chain) as world:
+    async with job_world(AuditWorkflow, *jobs.activities) as world:
         assert await (await world.start(Audit(verify=True))).result() == Audited(SEALED, VERIFIED)
         assert jobs.asked == [SealEntries(), SealEntries(), VerifyChain()]
 
 
 async def test_most_runs_only_seal() -> None:
     jobs = Jobs()
-    async with job_world(AuditWorkflow, jobs.seal_entries, jobs.verify_chain) as world:
+    async with job_world(AuditWorkflow, *jobs.activities) as world:
         assert await (await world.start(Audit())).result() == Audited(SEALED, None)
         assert jobs.asked == [SealEntries()]

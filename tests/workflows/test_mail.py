@@ -24,6 +24,7 @@ from integrations.notify.protocol import Message, ProviderUnavailable, Receipt
 from models.notification import Delivery, DeliveryState
 from models.user import User
 from temporal.contracts.mail import SendMail
+from tests.activities.reminder_home import courier
 from tests.workflows.mail_world import mail_world
 
 
@@ -66,7 +67,8 @@ class Ledger:
 
     def activities(self, provider: Provider) -> MailActivities:
         links = Links("https://petfolio.test", Unsubscriber(b"u" * 32))
-        return MailActivities(self.db.sessions, self.cipher, provider, links=links, grace=timedelta(days=14))
+        spoken = courier(self.db, self.cipher, provider)
+        return MailActivities(self.db.sessions, self.cipher, spoken, links=links, grace=timedelta(days=14))
 
 
 @pytest.fixture

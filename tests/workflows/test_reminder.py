@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from domain.escalation import Step
+from domain.escalation import Lead, Step
 from domain.reminder_actions import Complete, Pause
 from tests.workflows.reminder_world import ANNA, ReminderWorld, days, hours, minutes, reminder_world
 
@@ -187,7 +187,7 @@ async def test_seen_stops_the_steps_and_the_next_day_begins_anew(world: Reminder
 
 
 async def test_a_day_and_an_hour_ahead_and_then_on_time(world: ReminderWorld) -> None:
-    await world.start_with(leads=(days(1), hours(1)), mode="once", dtstart_local=world.wall(days(3)))
+    await world.start_with(leads=(Lead(days(1)), Lead(hours(1))), mode="once", dtstart_local=world.wall(days(3)))
     await world.passes(days(3))
     assert world.delivered_at == [days(2), days(3) - hours(1), days(3)]
 
