@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 
 from temporal import ids, queues
-from temporal.contracts import audit, digest, reconcile
+from temporal.contracts import audit, data_keys, digest, reconcile
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,14 @@ JOBS: Final = (
         digest.Digests(),
         cron="*/15 * * * *",
         jitter=timedelta(seconds=30),
+    ),
+    Job(
+        "data-keys",
+        "Rotates the keys that protect personal data",
+        data_keys.WORKFLOW,
+        data_keys.RotateDataKeys(),
+        cron="11 4 * * 0",
+        jitter=timedelta(minutes=30),
     ),
     Job(
         "audit-seal",

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from activities.audit import AuditActivities
 from activities.courier import Courier
+from activities.data_keys import DataKeyActivities
 from activities.digest import DigestActivities
 from activities.mail import MailActivities
 from activities.pusher import Pusher
@@ -21,6 +22,7 @@ from activities.zone_data import ZoneDataActivities
 from core import unsubscribe
 from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
+from models.queries.keys import KeyTable
 from temporal import queues
 from temporal.contracts import mail, reminder
 from temporal.contracts.mail import SendMail
@@ -28,6 +30,7 @@ from temporal.contracts.reminder import Bell
 from workers.composition import Parts
 from workers.sender import OutboxKind
 from workflows.audit import AuditWorkflow
+from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -35,7 +38,15 @@ from workflows.reminder import ReminderWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
-    queues.CORE: (AuditWorkflow, DigestWorkflow, MailWorkflow, ReconcileWorkflow, ReminderWorkflow, ZoneDataWorkflow),
+    queues.CORE: (
+        AuditWorkflow,
+        DataKeysWorkflow,
+        DigestWorkflow,
+        MailWorkflow,
+        ReconcileWorkflow,
+        ReminderWorkflow,
+        ZoneDataWorkflow,
+    ),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
@@ -57,6 +68,7 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
 
 def activities(parts: Parts) -> Bound:
     """Every activity, bound to what it needs, by queue."""
+    data_keys = DataKeyActivities(parts.keys, KeyTable(parts.db.reads))
     audit = AuditActivities(parts.db.sessions, parts.secrets.derive("audit-chain"))
     reconcile = ReconcileActivities(parts.db.sessions, parts.temporal, parts.keys)
     links = Links(parts.settings.public_url, Unsubscriber(parts.secrets.derive(unsubscribe.KEY_PURPOSE)))
@@ -70,6 +82,8 @@ def activities(parts: Parts) -> Bound:
         queues.CORE: (
             audit.seal_entries,
             audit.verify_chain,
+            data_keys.rewrap_keys,
+            data_keys.renew_keys,
             DigestActivities(parts.db.sessions).enqueue_digests,
             mails.send_mail,
             reconcile.ring_missing,

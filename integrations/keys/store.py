@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from core.crypto import DataKey, Subject, SubjectErased, WrappedKey
@@ -81,6 +82,27 @@ class KeyStore:
         fresh = await self._provider.generate_data_key(_context(kid))
         if not await self._rows.insert(WrappedKey(kid, subject, 1, fresh.wrapped, fresh.kek_id)):
             raise KeyExists(f"{subject.kind} has a key")
+
+    async def renew(self, newest: WrappedKey) -> None:
+        """Make and commit the successor of an owner's newest key; nothing when another was quicker. What the former
+        ones sealed still opens."""
+        version = newest.version + 1
+        kid = f"{newest.subject}:{version}"
+        fresh = await self._provider.generate_data_key(_context(kid))
+        await self._rows.insert(WrappedKey(kid, newest.subject, version, fresh.wrapped, fresh.kek_id))
+
+    async def master_key(self) -> str:
+        """The master key that wraps now, as `kek_id` names it."""
+        _, kek_id = await self._provider.wrap(bytes(32), _context("probe"))
+        return kek_id
+
+    async def rewrapped(self, key: WrappedKey) -> WrappedKey:
+        """The same data key under the present master key. Raises the provider's errors."""
+        if key.wrapped is None:
+            raise SubjectErased("the key was destroyed")
+        context = _context(key.kid)
+        wrapped, kek_id = await self._provider.wrap(await self._provider.unwrap(key.wrapped, context), context)
+        return replace(key, wrapped=wrapped, kek_id=kek_id)
 
     def forget(self, subject: Subject) -> None:
         """Drop what is in memory of a subject, at once; other processes follow within `cache_seconds`."""

@@ -3,6 +3,8 @@
 Each call is its own transaction, never part of a caller's: a key is committed before the first row that needs it.
 """
 
+from datetime import timedelta
+
 import asyncpg
 
 from core.crypto import Subject, WrappedKey
@@ -17,6 +19,19 @@ _FIND = f"SELECT {_COLUMNS} FROM user_keys WHERE kid = $1"  # noqa: S608 - const
 _INSERT = """
     INSERT INTO user_keys (kid, owner_kind, owner_id, key_version, wrapped_dek, kek_id)
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING kid"""
+
+_BY_OTHERS = f"""
+    SELECT {_COLUMNS} FROM user_keys
+     WHERE kek_id <> $1 AND destroyed_at IS NULL ORDER BY kid LIMIT $2"""  # noqa: S608 - constants only
+_REWRAP = """
+    UPDATE user_keys SET wrapped_dek = $3, kek_id = $4
+     WHERE kid = $1 AND wrapped_dek = $2 AND destroyed_at IS NULL"""
+_OLD = f"""
+    SELECT {_COLUMNS} FROM user_keys k
+     WHERE created_at < clock_timestamp() - $1::interval AND destroyed_at IS NULL
+       AND NOT EXISTS (SELECT FROM user_keys n WHERE n.owner_kind = k.owner_kind AND n.key_version > k.key_version
+                          AND n.owner_id IS NOT DISTINCT FROM k.owner_id)
+     ORDER BY kid LIMIT $2"""  # noqa: S608 - constants only
 
 
 class KeyTable:
@@ -41,10 +56,24 @@ class KeyTable:
         )
         return row is not None
 
+    async def wrapped_by_others(self, kek_id: str, limit: int) -> list[WrappedKey]:
+        """Keys that another master key than `kek_id` has wrapped."""
+        return [_wrapped(row) for row in await self._pool.fetch(_BY_OTHERS, kek_id, limit)]
+
+    async def rewrap(self, before: WrappedKey, after: WrappedKey) -> None:
+        """Store the new wrapping, unless the key was destroyed or wrapped by somebody else meanwhile."""
+        await self._pool.execute(_REWRAP, before.kid, before.wrapped, after.wrapped, after.kek_id)
+
+    async def older_than(self, age: timedelta, limit: int) -> list[WrappedKey]:
+        """The newest keys of owners, where they are older than this."""
+        return [_wrapped(row) for row in await self._pool.fetch(_OLD, age, limit)]
+
 
 def _key(row: asyncpg.Record | None) -> WrappedKey | None:
-    if row is None:
-        return None
+    return None if row is None else _wrapped(row)
+
+
+def _wrapped(row: asyncpg.Record) -> WrappedKey:
     return WrappedKey(
         kid=row["kid"],
         subject=Subject(row["owner_kind"], row["owner_id"]),

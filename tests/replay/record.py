@@ -20,6 +20,7 @@ from core.ids import new_id
 from domain.escalation import Lead, Step
 from integrations.notify.protocol import ProviderUnavailable
 from temporal.contracts.audit import Audit
+from temporal.contracts.data_keys import RotateDataKeys
 from temporal.contracts.digest import Digests
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reconcile import Reconcile
@@ -29,6 +30,7 @@ from tests.workflows.mail_world import mail_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
 from tests.workflows.test_jobs import Jobs
 from workflows.audit import AuditWorkflow
+from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.zone_data import ZoneDataWorkflow
@@ -185,6 +187,7 @@ REMINDER: Final[tuple[Scenario, ...]] = (
 JOBS: Final[Mapping[tuple[str, str], tuple[type, object]]] = {
     ("digest", "enqueued"): (DigestWorkflow, Digests(page_size=50)),
     ("zone_data", "rolled_over"): (ZoneDataWorkflow, RollOver("2026f")),
+    ("data_keys", "rotated"): (DataKeysWorkflow, RotateDataKeys()),
     ("audit", "sealed_and_verified"): (AuditWorkflow, Audit(verify=True)),
     ("reconcile", "compared"): (ReconcileWorkflow, Reconcile(page_size=50)),
 }

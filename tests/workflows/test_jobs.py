@@ -9,11 +9,20 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from temporal.contracts.audit import Audit, Audited, ChainVerified, EntriesSealed, SealEntries, VerifyChain
+from temporal.contracts.data_keys import (
+    DataKeysRotated,
+    KeysRenewed,
+    KeysRewrapped,
+    RenewKeys,
+    RewrapKeys,
+    RotateDataKeys,
+)
 from temporal.contracts.digest import Digests, DigestsEnqueued, EnqueueDigests
 from temporal.contracts.reconcile import EndOrphans, MissingRung, OrphansEnded, Reconcile, Reconciled, RingMissing
 from temporal.contracts.zone_data import Moved, MoveOccurrences, RolledOver, RollOver
 from tests.workflows.job_world import job_world
 from workflows.audit import AuditWorkflow
+from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.zone_data import ZoneDataWorkflow
@@ -40,6 +49,8 @@ class Jobs:
             self.move_occurrences,
             self.ring_missing,
             self.end_orphans,
+            self.rewrap_keys,
+            self.renew_keys,
             self.seal_entries,
             self.verify_chain,
         )
@@ -54,6 +65,18 @@ class Jobs:
         """See `DigestActivities`."""
         self._note(request)
         return DIGESTS
+
+    @activity.defn(name="rewrap_keys")
+    async def rewrap_keys(self, request: RewrapKeys) -> KeysRewrapped:
+        """See `DataKeyActivities`."""
+        self._note(request)
+        return KeysRewrapped(9)
+
+    @activity.defn(name="renew_keys")
+    async def renew_keys(self, request: RenewKeys) -> KeysRenewed:
+        """See `DataKeyActivities`."""
+        self._note(request)
+        return KeysRenewed(4)
 
     @activity.defn(name="seal_entries")
     async def seal_entries(self, request: SealEntries) -> EntriesSealed:
@@ -133,3 +156,11 @@ async def test_most_runs_only_seal() -> None:
     async with job_world(AuditWorkflow, *jobs.activities) as world:
         assert await (await world.start(Audit())).result() == Audited(SEALED, None)
         assert jobs.asked == [SealEntries()]
+
+
+async def test_keys_are_wrapped_by_the_present_master_key_before_old_ones_get_successors() -> None:
+    jobs = Jobs(failures=1)
+    async with job_world(DataKeysWorkflow, *jobs.activities) as world:
+        done = await (await world.start(RotateDataKeys(page_size=50, max_age_days=90))).result()
+    assert done == DataKeysRotated(rewrapped=9, renewed=4)
+    assert jobs.asked == [RewrapKeys(50), RewrapKeys(50), RenewKeys(50, 90)]
