@@ -24,7 +24,7 @@ from domain.reminder_series import Notice, Occurrence, ReminderClass, ReminderSt
 from domain.reminder_steps import UNDELIVERED, WITHDRAWN
 from domain.schedule_json import from_stored
 from models.notification import Channel, DeliveryState
-from models.queries.deliveries import MAY_LEASE, TAKE_LEASE, WAITING
+from models.queries.deliveries import ACKNOWLEDGEMENT_LOST, MAY_LEASE, TAKE_LEASE, WAITING
 from models.queries.devices import REACHABLE
 from models.queries.reminders import OCCURRENCE, Locked, occurrence_of
 from models.user import UserState
@@ -66,7 +66,7 @@ _CLAIM = text(
 )
 _MAIL_INSTEAD = text(
     f"""UPDATE deliveries d SET channel = 'email', claimed_until = NULL, attempt = attempt - 1
-         WHERE d.id = :id AND d.channel = 'push' AND {WAITING}
+         WHERE d.id = :id AND d.channel = 'push' AND {WAITING} AND d.reason IS DISTINCT FROM '{ACKNOWLEDGEMENT_LOST}'
            AND NOT EXISTS (SELECT FROM deliveries m
                             WHERE m.event_key = d.event_key AND m.user_id = d.user_id AND m.channel = 'email'
                               AND m.step = d.step)
@@ -232,7 +232,7 @@ async def claim(session: AsyncSession, locked: Locked, notice: Notice, occurrenc
 
 async def mail_instead(session: AsyncSession, delivery_id: UUID) -> bool:
     """A leased push becomes a mail that is to be leased anew: its last device left after it was claimed. False: a mail
-    of this step is there already."""
+    of this step is there already, or a device may have shown it."""
     return (await session.execute(_MAIL_INSTEAD, {"id": delivery_id})).first() is not None
 
 
