@@ -5,17 +5,19 @@ what they get. A failure is counted before the password is looked at.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fastapi import Response
 
 from api import sessions
+from api.answer import Answer
 from api.identity import Client, Identity
 from api.trail import note
 from core.errors import TooManyRequests, Unauthorized
 from domain.auth import is_hashable_password, normalize_password
 from models.queries import throttle, users
 from models.queries.users import Credentials
+
+__all__ = ["Answer", "CredentialsRefused", "enter", "password_matches", "respond", "with_password"]
 
 
 class CredentialsRefused(Unauthorized):
@@ -24,22 +26,17 @@ class CredentialsRefused(Unauthorized):
     code = "invalid_credentials"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What signing in answers: 200 with tokens."""
-
-    body: bytes
-    status: int = 200
-
-
 def respond(_: Client, answer: Answer) -> Response:
-    """The answer over HTTP, in the form that this client wants its tokens in."""
-    return Response(answer.body, answer.status, media_type="application/json")
+    """The answer over HTTP."""
+    response = Response(answer.body, answer.status, media_type="application/json")
+    for cookie in answer.cookies:
+        response.headers.append("Set-Cookie", cookie)
+    return response
 
 
 async def enter(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> Answer:
     """The door. `account` may sign in and was read before the proof; `amr` are the proofs given (RFC 8176)."""
-    return Answer(await sessions.open_session(identity, client, account, amr))
+    return await sessions.open_session(identity, client, account, amr)
 
 
 async def with_password(identity: Identity, client: Client, canonical: str, password: str) -> Answer:

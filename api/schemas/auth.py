@@ -2,11 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from api.accounts import Registration
@@ -118,15 +127,51 @@ class LoginIn(_In):
 
 
 class RefreshIn(_In):
-    """The refresh token of the last answer."""
+    """The refresh token of the last answer; without one, that of the browser's cookie."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"refresh_token": "pD8v…"}]})
 
-    refresh_token: Token
+    refresh_token: Token | None = None
 
 
-class TokensOut(BaseModel):
-    """`expires_in` is in seconds. Each refresh token is good for one refresh."""
+class StepUpIn(_In):
+    """Exactly one proof. Each member is a method of `api.step_up.METHODS`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"password": "correct horse battery"}]})
+
+    password: Password | None = None
+
+    @model_validator(mode="after")
+    def one_proof(self) -> Self:
+        """Raises a validation error of code `one_proof`."""
+        if len(self._given()) != 1:
+            raise PydanticCustomError("one_proof", "Send exactly one proof.")
+        return self
+
+    def proof(self) -> tuple[str, object]:
+        """Its method, and what was given for it."""
+        ((method, given),) = self._given().items()
+        return method, given
+
+    def _given(self) -> dict[str, object]:
+        return {name: given for name, given in dict(self).items() if given is not None}
+
+
+class AccessOut(BaseModel):
+    """An access token of the same session. `expires_in` is in seconds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"access_token": "eyJ…", "token_type": "Bearer", "expires_in": 600}]}
+    )
+
+    access_token: str
+    token_type: str
+    expires_in: int
+
+
+class TokensOut(AccessOut):
+    """`expires_in` is in seconds. Each refresh token is good for one refresh; a browser that asked for it gets it in
+    the cookie `__Host-rt` instead."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -134,10 +179,7 @@ class TokensOut(BaseModel):
         }
     )
 
-    access_token: str
-    token_type: str
-    expires_in: int
-    refresh_token: str
+    refresh_token: str | None = None
 
 
 class SessionOut(BaseModel):

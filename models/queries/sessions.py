@@ -41,16 +41,14 @@ async def ended_lately(reads: ReadPool, seconds: float) -> list[UUID]:
 
 
 async def lock_by_token(session: AsyncSession, token_hash: bytes) -> Session | None:
-    """The session whose live or parent refresh token this is, locked.
+    """The session whose refresh token this is or once was, locked.
 
     Needs READ COMMITTED: who waited for the lock sees the row as the winner left it, and its condition anew.
     """
     query = select(Session).where(or_(col(Session.rt_hash) == token_hash, col(Session.prev_hash) == token_hash))
-    return (await session.scalars(query.with_for_update())).one_or_none()
-
-
-async def lock_by_retired(session: AsyncSession, token_hash: bytes) -> Session | None:
-    """The session an older refresh token belonged to, locked."""
+    row = (await session.scalars(query.with_for_update())).one_or_none()
+    if row is not None:
+        return row
     retired = select(col(RetiredRefresh.session_id)).where(col(RetiredRefresh.hash) == token_hash).scalar_subquery()
     return (await session.scalars(_by_id(retired).with_for_update())).one_or_none()
 

@@ -44,9 +44,10 @@ class Forge:
     """Signs whatever it is told with the platform's own key: what remains wrong is the claim or header itself."""
 
     def __init__(self, api: Api, token: str) -> None:
-        self.key = api.identity.tokens._keys[0].key.as_pem(private=True)
+        keys = api.identity.tokens._keys
         header, claims, self.signature = token.split(".")
         self.header, self.claims = decode(header), decode(claims)
+        self.key = keys[self.header["kid"]].key.as_pem(private=True)
 
     def sign(self, header: dict[str, object] | None = None, **claims: object) -> str:
         merged = {name: value for name, value in (self.claims | claims).items() if value is not ...}

@@ -99,7 +99,7 @@ async def test_a_secret_is_created_once_and_keeps_its_former_value(keeper: Keepe
         await keeper.secrets.get("colour")
     assert await keeper.secrets.create("colour", "green")
     assert not await keeper.secrets.create("colour", "red")
-    await keeper.secrets.rotate("colour", "blue")
+    await keeper.secrets.rotate("colour", "blue", former="green")
     assert [await keeper.secrets.get("colour"), await keeper.secrets.get("colour", "previous")] == ["blue", "green"]
 
 
