@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 
 from temporal import ids, queues
-from temporal.contracts import digest, reconcile
+from temporal.contracts import digest, reconcile, sessions, signing_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,14 @@ class Job:
 
 JOBS: Final = (
     Job("reconcile", reconcile.WORKFLOW, reconcile.Reconcile(), cron="17 3 * * *", jitter=timedelta(minutes=20)),
+    Job(
+        "signing-keys",
+        signing_keys.WORKFLOW,
+        signing_keys.RotateSigningKeys(),
+        cron="47 2 * * *",
+        jitter=timedelta(minutes=20),
+    ),
+    Job("sessions", sessions.WORKFLOW, sessions.SweepSessions(), cron="*/15 * * * *", jitter=timedelta(minutes=5)),
     # Zones differ by quarters of an hour, and so do the times at which people read their mail.
     Job("digest", digest.WORKFLOW, digest.Digests(), cron="*/15 * * * *", jitter=timedelta(seconds=30)),
 )

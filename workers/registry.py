@@ -15,6 +15,8 @@ from activities.mail import MailActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
 from activities.reminder import ReminderActivities
+from activities.sessions import SessionActivities
+from activities.signing_keys import SigningKeyActivities
 from activities.wording import Links, ReminderWording
 from activities.zone_data import ZoneDataActivities
 from core import unsubscribe
@@ -30,10 +32,20 @@ from workflows.digest import DigestWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
+from workflows.sessions import SessionSweepWorkflow
+from workflows.signing_keys import SigningKeyWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
-    queues.CORE: (DigestWorkflow, MailWorkflow, ReconcileWorkflow, ReminderWorkflow, ZoneDataWorkflow),
+    queues.CORE: (
+        DigestWorkflow,
+        MailWorkflow,
+        ReconcileWorkflow,
+        ReminderWorkflow,
+        SessionSweepWorkflow,
+        SigningKeyWorkflow,
+        ZoneDataWorkflow,
+    ),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
@@ -64,6 +76,7 @@ def activities(parts: Parts) -> Bound:
             Pusher(parts.db.sessions, parts.cipher, parts.push),
         ),
     )
+    auth = parts.settings.auth
     return {
         queues.CORE: (
             DigestActivities(parts.db.sessions).enqueue_digests,
@@ -72,6 +85,8 @@ def activities(parts: Parts) -> Bound:
             reconcile.end_orphans,
             reminders.plan_reminder,
             reminders.deliver_occurrence,
+            SessionActivities(parts.db.sessions, lifetime=timedelta(days=auth.refresh_absolute_days)).sweep_sessions,
+            SigningKeyActivities(parts.secret_store, token_seconds=auth.access_token_seconds).rotate_signing_keys,
             ZoneDataActivities(parts.db.sessions).move_occurrences,
         ),
     }

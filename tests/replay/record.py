@@ -20,12 +20,16 @@ from domain.escalation import Step
 from integrations.notify.protocol import ProviderUnavailable
 from temporal.contracts.digest import Digests
 from temporal.contracts.mail import SendMail
+from temporal.contracts.sessions import SweepSessions
+from temporal.contracts.signing_keys import RotateSigningKeys
 from temporal.contracts.zone_data import RollOver
 from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
 from tests.workflows.test_jobs import Jobs
 from workflows.digest import DigestWorkflow
+from workflows.sessions import SessionSweepWorkflow
+from workflows.signing_keys import SigningKeyWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 FOLDER: Final = Path(__file__).parent
@@ -201,6 +205,11 @@ async def main() -> None:
         await record_mail(name, failures)
     if not is_recorded("digest", "enqueued"):
         write("digest", "enqueued", await job(DigestWorkflow, Jobs().enqueue_digests, Digests(page_size=50)))
+    if not is_recorded("sessions", "swept"):
+        write("sessions", "swept", await job(SessionSweepWorkflow, Jobs().sweep_sessions, SweepSessions()))
+    if not is_recorded("signing_keys", "rotated"):
+        rotate = Jobs(failures=1).rotate_signing_keys
+        write("signing_keys", "rotated", await job(SigningKeyWorkflow, rotate, RotateSigningKeys()))
     if not is_recorded("zone_data", "rolled_over"):
         write("zone_data", "rolled_over", await job(ZoneDataWorkflow, Jobs().move_occurrences, RollOver("2026f")))
 

@@ -7,12 +7,17 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from temporal.contracts.digest import Digests, DigestsEnqueued, EnqueueDigests
+from temporal.contracts.sessions import SessionsSwept, SweepSessions
+from temporal.contracts.signing_keys import RotateSigningKeys, SigningKeysRotated
 from temporal.contracts.zone_data import Moved, MoveOccurrences, RolledOver, RollOver
 from tests.workflows.job_world import job_world
 from workflows.digest import DigestWorkflow
+from workflows.sessions import SessionSweepWorkflow
+from workflows.signing_keys import SigningKeyWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 DIGESTS = DigestsEnqueued(people=3, digests=2)
+ROTATED = SigningKeysRotated(published=2, newest_signs_from=datetime(2027, 3, 1, tzinfo=UTC))
 MOVED = Moved(
     UUID(int=1), "America/Vancouver", datetime(2036, 11, 10, 17, tzinfo=UTC), datetime(2036, 11, 10, 16, tzinfo=UTC)
 )
@@ -35,6 +40,18 @@ class Jobs:
         """See `DigestActivities`."""
         self._note(request)
         return DIGESTS
+
+    @activity.defn(name="rotate_signing_keys")
+    async def rotate_signing_keys(self, request: RotateSigningKeys) -> SigningKeysRotated:
+        """See `SigningKeyActivities`."""
+        self._note(request)
+        return ROTATED
+
+    @activity.defn(name="sweep_sessions")
+    async def sweep_sessions(self, request: SweepSessions) -> SessionsSwept:
+        """See `SessionActivities`."""
+        self._note(request)
+        return SessionsSwept(replays=2, tokens=5)
 
     @activity.defn(name="move_occurrences")
     async def move_occurrences(self, request: MoveOccurrences) -> RolledOver:
@@ -68,3 +85,17 @@ async def test_a_roll_over_reports_what_it_moved() -> None:
         done = await (await world.start(RollOver("2026f"))).result()
         assert done == RolledOver(checked=5, moved=1, examples=(MOVED,))
         assert jobs.asked == [MoveOccurrences("2026f", 200)]
+
+
+async def test_a_rotation_is_tried_until_the_keeper_of_secrets_answers() -> None:
+    jobs = Jobs(failures=4)
+    async with job_world(SigningKeyWorkflow, jobs.rotate_signing_keys) as world:
+        assert await (await world.start(RotateSigningKeys())).result() == ROTATED
+        assert len(jobs.asked) == 5
+
+
+async def test_a_sweep_tells_what_it_forgot() -> None:
+    jobs = Jobs()
+    async with job_world(SessionSweepWorkflow, jobs.sweep_sessions) as world:
+        assert await (await world.start(SweepSessions(page_size=7))).result() == SessionsSwept(replays=2, tokens=5)
+        assert jobs.asked == [SweepSessions(page_size=7)]
