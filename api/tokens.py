@@ -71,10 +71,10 @@ class Tokens:
         self.use(keys)
 
     def use(self, keys: tuple[SigningKey, ...]) -> None:
-        """These keys from now on. Tokens of a key that is not among them count no longer."""
+        """These keys from now on. Tokens of a key that is not among them count no longer. ValueError for none."""
+        NEWEST.set(max(key.signs_from for key in keys))
         self._keys = {key.kid: key for key in keys}
         self._checked.clear()
-        NEWEST.set(max(key.signs_from for key in keys))
 
     @property
     def lifetime(self) -> int:
