@@ -21,6 +21,7 @@ from api.identity import Client, ClientDep, Identity, IdentityDep
 from api.rate_limit import Policy, RateLimitState
 from api.tokens import LEEWAY, Caller, KeyUnknown, TokenRefused
 from core.errors import Forbidden
+from core.failpoint import failpoint
 from core.redis import RedisAway
 from models.queries import sessions
 
@@ -125,6 +126,7 @@ async def mark_revoked(identity: Identity, user_id: UUID, session_ids: Iterable[
 
     Who is not told this way learns it from `EndedSessions`, before the `ok` of another process has run out.
     """
+    failpoint("session_revoked")
     lifetime = identity.settings.auth.access_token_seconds + LEEWAY + 30
     for session_id in session_ids:
         with contextlib.suppress(RedisAway):
