@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from integrations.keys.protocols import SecretStore
-from integrations.keys.secrets import rotate_signing_keys
+from integrations.keys.secrets import replace_signing_keys, rotate_signing_keys
 from temporal.contracts.signing_keys import RotateSigningKeys, SigningKeysRotated
 
 
@@ -20,6 +20,10 @@ class SigningKeyActivities:
     @activity.defn
     async def rotate_signing_keys(self, request: RotateSigningKeys) -> SigningKeysRotated:
         """By the clock of this attempt, not of the first one: a key is published a day before it signs."""
-        keys = await rotate_signing_keys(self._store, token_seconds=self._token_seconds, now=int(self._clock()))
+        now = int(self._clock())
+        if request.discard_all:
+            keys = await replace_signing_keys(self._store, now=now)
+        else:
+            keys = await rotate_signing_keys(self._store, token_seconds=self._token_seconds, now=now)
         newest = max(key.signs_from for key in keys)
         return SigningKeysRotated(len(keys), datetime.fromtimestamp(newest, UTC))

@@ -91,7 +91,7 @@ class _Leaving(SecurityBase):
         """Raises as `CurrentUser`, and `ForeignOrigin`."""
         if "authorization" in request.headers or refresh_cookie(request, identity.settings) is None:
             return await current_user(request)
-        await count(request, identity, client, "anonymous")
+        await _count(request, identity, client, "anonymous")
         return None
 
 
@@ -103,12 +103,12 @@ def limited(policy: Policy) -> Callable[..., Awaitable[None]]:
     """A dependency for routes without a caller: counts the network the request comes from."""
 
     async def dependency(request: Request, identity: IdentityDep, client: ClientDep) -> None:
-        await count(request, identity, client, policy)
+        await _count(request, identity, client, policy)
 
     return dependency
 
 
-async def count(request: Request, identity: Identity, client: Client, policy: Policy) -> None:
+async def _count(request: Request, identity: Identity, client: Client, policy: Policy) -> None:
     """Count the request's network. Raises `TooManyRequests`."""
     state = await identity.limiter.hit(policy, identity.trace(client.network).hex())
     request.state.rate_limit = state

@@ -6,7 +6,7 @@ then what another process left there would let the session in for ten more secon
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -22,7 +22,7 @@ OVERLAP_SECONDS: Final = 60
 """A revocation is stamped before it is committed, at most a request's deadline earlier; and what a slow reader left in
 Redis about a session that lived is gone by then."""
 
-Listener = Callable[[frozenset[UUID]], Awaitable[None]]
+Listener = Callable[[frozenset[UUID]], None]
 
 
 class EndedSessions:
@@ -37,7 +37,7 @@ class EndedSessions:
         return session_id in self._lately
 
     def listen(self, listener: Listener) -> None:
-        """Call `listener` with those that have ended, again and again for a minute."""
+        """Call `listener` with those that have ended, again and again for a minute. It must not wait for anything."""
         self._listeners.append(listener)
 
     async def watch(self) -> None:
@@ -50,6 +50,6 @@ class EndedSessions:
                 self._lately = frozenset(await sessions.ended_lately(self._reads, now - looked + OVERLAP_SECONDS))
                 looked = now
                 for listener in self._listeners:
-                    await listener(self._lately)
+                    listener(self._lately)
             except Exception as error:  # whatever it is, the next look may succeed: nobody else takes this over
                 log.warning("ended_sessions_away", error=type(error).__name__)

@@ -195,12 +195,17 @@ class Realtime:
                 await self.close()
             if now - swept >= SWEEP_SECONDS:
                 swept = now
-                await self._sweep(now)
+                try:
+                    await self._sweep(now)
+                except OSError as error:
+                    log.warning("live_sweep", error=type(error).__name__)
 
-    async def _end_sessions(self, ended: frozenset[UUID]) -> None:
+    def _end_sessions(self, ended: frozenset[UUID]) -> None:
+        """Waits for nobody: whose client does not read is ended by the next sweep, as one that showed no token."""
         for session_id in self._of_session.keys() & ended:
-            for sid in tuple(self._of_session.get(session_id, ())):
-                await self._server.disconnect(sid, ignore_queue=True)
+            for sid in tuple(self._of_session[session_id]):
+                self._forget(sid)
+                self._server.start_background_task(self._server.disconnect, sid, ignore_queue=True)
 
     async def _sweep(self, now: float) -> None:
         """End transports that never showed a token and connections that are too old; forget those that are gone."""

@@ -68,13 +68,15 @@ class Tokens:
             sid={"essential": True},
         )
         self._checked: dict[bytes, tuple[float, Caller]] = {}
+        self._keys: dict[str, SigningKey] = {}
         self.use(keys)
 
     def use(self, keys: tuple[SigningKey, ...]) -> None:
         """These keys from now on. Tokens of a key that is not among them count no longer. ValueError for none."""
         NEWEST.set(max(key.signs_from for key in keys))
-        self._keys = {key.kid: key for key in keys}
-        self._checked.clear()
+        known, self._keys = self._keys, {key.kid: key for key in keys}
+        if known.keys() - self._keys.keys():
+            self._checked.clear()
 
     @property
     def lifetime(self) -> int:

@@ -5,8 +5,7 @@ from uuid import UUID
 
 from fastapi import Body, Depends, Request, Response, status
 
-from api import accounts, sessions, sign_in
-from api import step_up as step_ups
+from api import accounts, sessions, sign_in, step_up
 from api.auth import CurrentUser, Leaving, limited
 from api.browser import CLEARED, COOKIE, SESSION_HEADER, refresh_cookie
 from api.identity import ClientDep, IdentityDep
@@ -92,10 +91,10 @@ async def refresh_token(
     response_model=AccessOut,
     responses={403: {"description": "`password_wrong`: the session stays as it is."}},
 )
-async def step_up(body: StepUpIn, caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> Response:
+async def prove_again(body: StepUpIn, caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> Response:
     """Prove again that it is you, when an operation asks for that with 403 `step_up_required`. The new access token is
     good for such operations for five minutes."""
-    return sign_in.respond(client, await step_ups.step_up(identity, client, caller, *body.proof()))
+    return sign_in.respond(client, await step_up.step_up(identity, client, caller, *body.proof()))
 
 
 @router.post("/logout", operation_id="logout", status_code=status.HTTP_204_NO_CONTENT, responses=_FOREIGN)

@@ -76,6 +76,13 @@ async def rotate_signing_keys(store: SecretStore, *, token_seconds: int, now: in
     return tuple(map(_signing_key, kept))
 
 
+async def replace_signing_keys(store: SecretStore, *, now: int) -> tuple[SigningKey, ...]:
+    """A key has leaked: one new key signs from now on, and no other counts. Raises as `rotate_signing_keys`."""
+    entry = new_signing_entry(signs_from=now)
+    await store.rotate(SIGNING, json.dumps({"keys": [entry]}), former=await store.get(SIGNING))
+    return (_signing_key(entry),)
+
+
 async def ensure_secrets(store: SecretStore) -> None:
     """Make the secrets that are missing; running it again, or twice at once, changes nothing."""
     await store.create(ROOT, base64.urlsafe_b64encode(os.urandom(32)).decode())

@@ -9,7 +9,10 @@ WORKFLOW: Final = "SigningKeyWorkflow"
 
 @dataclass(frozen=True, slots=True)
 class RotateSigningKeys:
-    """What the Schedule starts it with: do what is due, and usually nothing is."""
+    """What the Schedule starts it with: do what is due, and usually nothing is. `discard_all` is for an operator: a key
+    has leaked, so every key goes, and a new one signs at once."""
+
+    discard_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,14 @@ def test_a_new_key_is_published_before_it_signs_and_the_old_one_still_verifies()
     assert tokens.verify(after).user_id == user
 
 
+def test_a_clock_that_is_behind_the_first_key_signs_with_it_all_the_same() -> None:
+    tokens = Tokens(
+        AuthSettings(), (signing_key("first", 1_000_060), signing_key("next", 2_000_000)), clock=lambda: 1e6
+    )
+    token = tokens.mint(new_id(), new_id(), datetime.fromtimestamp(1e6, UTC), ["pwd"])
+    assert pyjwt.get_unverified_header(token)["kid"] == "first"
+
+
 def test_a_token_recognised_by_its_hash_still_expires() -> None:
     now = 1_000_000.0
     tokens = Tokens(AuthSettings(), (signing_key("a", 0),), clock=lambda: now)

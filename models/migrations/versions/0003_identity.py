@@ -62,11 +62,21 @@ def index_audit_log() -> None:
 
 def index_sessions() -> None:
     """For the sweep of what sessions no longer need."""
-    beside = {"postgresql_concurrently": True, "if_not_exists": True}
-    kept = sa.text("replay_ct IS NOT NULL")
-    op.create_index("ix_sessions_replay", "sessions", ["rotated_at"], postgresql_where=kept, **beside)
     op.create_index(
-        "ix_retired_refresh_retired_at", "retired_refresh", ["retired_at"], postgresql_using="brin", **beside
+        "ix_sessions_replay",
+        "sessions",
+        ["rotated_at"],
+        postgresql_where=sa.text("replay_ct IS NOT NULL"),
+        postgresql_concurrently=True,
+        if_not_exists=True,
+    )
+    op.create_index(
+        "ix_retired_refresh_retired_at",
+        "retired_refresh",
+        ["retired_at"],
+        postgresql_using="brin",
+        postgresql_concurrently=True,
+        if_not_exists=True,
     )
 
 
