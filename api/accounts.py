@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.auth import mark_revoked, require_fresh
 from api.identity import Client, Identity
 from api.mail import MailTemplate, send_mail
-from api.sign_in import password_matches
+from api.step_up import prove
 from api.tokens import Caller
 from api.trail import note
 from core.crypto import Subject
-from core.errors import Conflict, Forbidden, NotFound, PetfolioError
+from core.errors import Conflict, NotFound, PetfolioError
 from core.ids import new_id
 from models.queries import erasure, feedback, households, sessions, users
 from models.queries.clock import database_now
@@ -31,12 +31,6 @@ class LinkRefused(PetfolioError):
 
     code = "invalid_mail_token"
     http_status = 400
-
-
-class PasswordWrong(Forbidden):
-    """403: the session stays as it is."""
-
-    code = "password_wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +73,7 @@ async def verify_email(identity: Identity, client: Client, token: str) -> None:
 
 
 async def request_erasure(identity: Identity, client: Client, caller: Caller, password: str | None) -> ErasureRequest:
-    """Block the account at once, end its sessions and set the day. Raises `StepUpRequired`, `PasswordWrong`,
+    """Block the account at once, end its sessions and set the day. Raises `StepUpRequired`, `ProofWrong`,
     `Conflict`, `TooManyRequests`, `HashingBusy`."""
     await _step_up(identity, client, caller, password)
     async with identity.db.sessions.begin() as session:
@@ -168,12 +162,7 @@ async def _step_up(identity: Identity, client: Client, caller: Caller, password:
     """Proof that it is them, now: the password, or a login of the last five minutes (ASVS 7.5.1)."""
     if password is None:
         return require_fresh(caller)
-    account = await users.credentials_by_id(identity.db.reads, caller.user_id)
-    if account is None or not await password_matches(identity, account.email_bidx, account, password):
-        async with identity.db.sessions.begin() as session:
-            who = caller.user_id
-            await note(session, identity, client, "auth.step_up", outcome="refused", actor=who, subject=who)
-        raise PasswordWrong("The password is wrong.")
+    await prove(identity, client, caller, "password", password)
 
 
 async def _owner_of(session: AsyncSession, token: str, kind: MailTokenKind) -> User:

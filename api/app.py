@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
-from api import errors, openapi
+from api import browser, errors, openapi
 from api.access import check_rules
 from api.dispatch import mount
 from api.middleware.envelope import Envelope
@@ -70,7 +70,14 @@ def create_app(settings: Settings, *, access_log: bool = False) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(settings.api.cors_origins),
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "If-Match",
+                "If-None-Match",
+                "Idempotency-Key",
+                browser.HEADER,
+            ],
             expose_headers=EXPOSED,
             allow_credentials=True,
             max_age=600,

@@ -4,7 +4,7 @@ A request pays for one lookup of the token's hash and one round trip to Redis. R
 an error or a slow answer asks Postgres, so losing Redis neither logs anybody out nor lets a revoked session in.
 """
 
-import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -15,15 +15,17 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
-from api.identity import ClientDep, Identity, IdentityDep
+from api.browser import refresh_cookie
+from api.identity import Client, ClientDep, Identity, IdentityDep
 from api.rate_limit import Policy, RateLimitState
-from api.tokens import LEEWAY, Caller, TokenRefused
+from api.tokens import LEEWAY, Caller, KeyUnknown, TokenRefused
 from core.errors import Forbidden
-from core.redis import Redis, RedisAway
+from core.failpoint import failpoint
+from core.redis import RedisAway
 from domain.access import OPERATIONS, Rule
 from models.queries import sessions
 
-__all__ = ["Caller", "CurrentUser", "current_user", "limited", "mark_revoked"]
+__all__ = ["Caller", "CurrentUser", "Leaving", "current_user", "leaving", "limited", "mark_revoked"]
 
 STEP_UP_AGE = timedelta(minutes=5)
 _KNOWN_SECONDS = 10
@@ -66,7 +68,12 @@ def require_fresh(caller: Caller) -> None:
 async def admit(identity: Identity, token: str) -> tuple[Caller, RateLimitState]:
     """Whose token it is, of a session that still lives, and where they stand with their limit (not asked further when
     it is used up). Raises `TokenRefused`."""
-    caller = identity.tokens.verify(token)
+    try:
+        caller = identity.tokens.verify(token)
+    except KeyUnknown:
+        caller = await identity.signing_keys.verify(token)
+    if caller.session_id in identity.ended:
+        raise TokenRefused("The session has ended.")
     key = session_key(caller.user_id, caller.session_id)
     known, limit = await identity.limiter.hit_with_session(caller.user_id, key)
     if known == _REVOKED:
@@ -80,16 +87,38 @@ current_user = _CurrentUser()
 CurrentUser = Annotated[Caller, Depends(current_user)]
 
 
+class _Leaving(SecurityBase):
+    """As `CurrentUser`, and None for a browser that shows its cookie alone: its access token may have expired."""
+
+    scheme_name, model = _CurrentUser.scheme_name, _CurrentUser.model
+
+    async def __call__(self, request: Request, identity: IdentityDep, client: ClientDep) -> Caller | None:
+        """Raises as `CurrentUser`, and `ForeignOrigin`."""
+        if "authorization" in request.headers or refresh_cookie(request, identity.settings) is None:
+            return await current_user(request)
+        await _count(request, identity, client, "anonymous")
+        return None
+
+
+leaving = _Leaving()
+Leaving = Annotated[Caller | None, Depends(leaving)]
+
+
 def limited(policy: Policy) -> Callable[..., Awaitable[None]]:
     """A dependency for routes without a caller: counts the network the request comes from."""
 
-    async def count(request: Request, identity: IdentityDep, client: ClientDep) -> None:
-        state = await identity.limiter.hit(policy, identity.trace(client.network).hex())
-        request.state.rate_limit = state
-        if not state.allowed:
-            raise state.refusal()
+    async def dependency(request: Request, identity: IdentityDep, client: ClientDep) -> None:
+        await _count(request, identity, client, policy)
 
-    return count
+    return dependency
+
+
+async def _count(request: Request, identity: Identity, client: Client, policy: Policy) -> None:
+    """Count the request's network. Raises `TooManyRequests`."""
+    state = await identity.limiter.hit(policy, identity.trace(client.network).hex())
+    request.state.rate_limit = state
+    if not state.allowed:
+        raise state.refusal()
 
 
 def session_key(user_id: UUID, session_id: UUID) -> str:
@@ -100,30 +129,13 @@ def session_key(user_id: UUID, session_id: UUID) -> str:
 async def mark_revoked(identity: Identity, user_id: UUID, session_ids: Iterable[UUID]) -> None:
     """Tell Redis, after the commit. Without NX, so that a slow reader's `ok` loses; kept until no token is left.
 
-    When Redis does not answer, another process may still see an `ok` for its last ten seconds: told again until then.
+    Who is not told this way learns it from `EndedSessions`, before the `ok` of another process has run out.
     """
+    failpoint("session_revoked")
     lifetime = identity.settings.auth.access_token_seconds + LEEWAY + 30
-    commands = [("SET", session_key(user_id, session_id), "revoked", "EX", lifetime) for session_id in session_ids]
-    for command in commands:
-        try:
-            await identity.redis.call(*command)
-        except RedisAway:
-            _RETRIES.add(task := asyncio.get_running_loop().create_task(_insist(identity.redis, command)))
-            task.add_done_callback(_RETRIES.discard)
-
-
-_RETRIES: set["asyncio.Task[None]"] = set()
-"""asyncio keeps only weak references to tasks."""
-
-
-async def _insist(redis: Redis, command: tuple[str | int, ...]) -> None:
-    for _ in range(_KNOWN_SECONDS * 2):
-        await asyncio.sleep(0.5)
-        try:
-            await redis.call(*command)
-        except RedisAway:
-            continue
-        return
+    for session_id in session_ids:
+        with contextlib.suppress(RedisAway):
+            await identity.redis.call("SET", session_key(user_id, session_id), "revoked", "EX", lifetime)
 
 
 async def _ask_postgres(identity: Identity, caller: Caller, key: str) -> None:

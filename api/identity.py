@@ -1,23 +1,28 @@
 """What signing in and checking callers need, built once by the api's composition root."""
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
 
+from api.browser import wants_cookie
+from api.ended import EndedSessions
 from api.passwords import Passwords
 from api.rate_limit import RateLimiter
+from api.signing_keys import SigningKeys
 from api.tokens import Tokens
 from core.crypto import FieldCipher
 from core.db import Database
 from core.redis import Redis
 from core.settings import Settings
 from domain.auth import network_of
+from integrations.keys.protocols import SecretStore
 from integrations.keys.secrets import ApplicationSecrets
 from integrations.keys.store import KeyStore
 
@@ -32,6 +37,8 @@ class Identity:
     keys: KeyStore
     cipher: FieldCipher
     tokens: Tokens
+    signing_keys: SigningKeys
+    ended: EndedSessions
     passwords: Passwords
     limiter: RateLimiter
     _index_key: bytes = field(repr=False)
@@ -59,12 +66,14 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class Client:
     """Where a request came from. `network` is what address limits count; `opts_out` says that the browser sends
-    Global Privacy Control (its only value is `Sec-GPC: 1`)."""
+    Global Privacy Control (its only value is `Sec-GPC: 1`); `in_cookie`, that whoever signs in wants the refresh token
+    in a cookie."""
 
     address: str
     user_agent: str | None
     request_id: str | None
     opts_out: bool = False
+    in_cookie: bool = False
 
     @property
     def network(self) -> str:
@@ -72,11 +81,14 @@ class Client:
         return network_of(self.address)
 
 
-@contextmanager
-def build_identity(
-    settings: Settings, db: Database, redis: Redis, keys: KeyStore, secrets: ApplicationSecrets
-) -> Iterator[Identity]:
-    """For the lifespan of the api. Opens nothing over the network."""
+@asynccontextmanager
+async def build_identity(
+    settings: Settings, db: Database, redis: Redis, keys: KeyStore, secrets: ApplicationSecrets, store: SecretStore
+) -> AsyncIterator[Identity]:
+    """For the lifespan of the api. `secrets` were read from `store`, whose signing keys change meanwhile."""
+    tokens = Tokens(settings.auth, secrets.signing)
+    signing_keys, ended = SigningKeys(store, tokens), EndedSessions(db.reads)
+    watches = [asyncio.create_task(part.watch()) for part in (signing_keys, ended)]
     passwords = Passwords(workers=settings.auth.hash_workers, queue=settings.auth.hash_queue)
     try:
         yield Identity(
@@ -85,7 +97,9 @@ def build_identity(
             redis=redis,
             keys=keys,
             cipher=FieldCipher(keys),
-            tokens=Tokens(settings.auth, secrets.signing),
+            tokens=tokens,
+            signing_keys=signing_keys,
+            ended=ended,
             passwords=passwords,
             limiter=RateLimiter(redis, settings.rate_limits, processes=settings.api.processes),
             _index_key=secrets.derive("email-index"),
@@ -94,6 +108,9 @@ def build_identity(
             _recovery_key=secrets.derive("recovery-codes"),
         )
     finally:
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
         passwords.close()
 
 
@@ -104,13 +121,14 @@ async def get_identity(request: Request) -> Identity:
 
 
 async def get_client(request: Request) -> Client:
-    """Uvicorn has put the address in place of a trusted proxy's."""
+    """Uvicorn has put the address in place of a trusted proxy's. Raises as `wants_cookie`."""
     agent = request.headers.get("user-agent")
     return Client(
         address=request.client.host if request.client else "unknown",
         user_agent=_printable(agent) if agent else None,
         request_id=getattr(request.state, "request_id", None),
         opts_out=request.headers.get("sec-gpc") == "1",
+        in_cookie=wants_cookie(request, request.app.state.services.settings),
     )
 
 

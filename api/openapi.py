@@ -8,7 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api.auth import current_user
+from api.auth import current_user, leaving
 from api.etag import precondition
 from api.idempotency import idempotent
 from domain.access import OPERATIONS, Reach, Right
@@ -127,12 +127,13 @@ def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
         if asked:
             parameter = {"name": name, "in": "header", "required": False, "description": PARAMETERS[name], **_TEXT}
             operation.setdefault("parameters", []).append(parameter)
+    knows_caller = _knows_caller(needs)
     gives = {
         "ETag": "version" in fields,
         "Location": "201" in operation["responses"],
         "Link": "next_cursor" in fields,
-        "RateLimit": current_user in needs,
-        "RateLimit-Policy": current_user in needs,
+        "RateLimit": knows_caller,
+        "RateLimit-Policy": knows_caller,
     }
     headers = {name: {"description": HEADERS[name], **_TEXT} for name, given in gives.items() if given}
     for status, answer in operation["responses"].items():
@@ -170,7 +171,7 @@ def _statuses(operation: dict[str, Any], route: APIRoute, method: str, needs: se
     guarded = rule.reach == Reach.HOUSEHOLD and rule.right != Right.READ
     possible = {
         **dict.fromkeys(("400", "405", "414", "429", "431", "503"), True),
-        "401": current_user in needs,
+        "401": _knows_caller(needs),
         "403": rule.fresh or guarded or rule.reach == Reach.STAFF,
         "404": "{" in path or (has_body and rule.reach in (Reach.HOUSEHOLD, Reach.STAFF)),
         "409": idempotent in needs or acts,
@@ -180,6 +181,10 @@ def _statuses(operation: dict[str, Any], route: APIRoute, method: str, needs: se
         "422": has_body or bool(operation.get("parameters")),
     }
     return {status for status, can in possible.items() if can}
+
+
+def _knows_caller(needs: set[Need]) -> bool:
+    return current_user in needs or leaving in needs
 
 
 def _needs(dependant: Dependant) -> Iterator[Need]:

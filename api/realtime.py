@@ -28,15 +28,12 @@ from core.errors import PetfolioError, TooManyRequests
 from core.logging import logger
 from core.redis import Redis, RedisAway
 from core.settings import Settings
-from models.queries import sessions
 
 log = logger(__name__)
 
 PATH: Final = "/socket.io/"
-REVOKED_SECONDS: Final = 0.25
-"""Between two looks at who was signed out: what is left of the promised second is for a busy machine."""
-OVERLAP_SECONDS: Final = 30
-"""A revocation is stamped before it is committed, at most a request's deadline earlier."""
+DRAIN_SECONDS: Final = 0.4
+"""How late a process that is told to stop begins to end connections."""
 SWEEP_SECONDS: Final = 5.0
 ANONYMOUS_SECONDS: Final = 10.0
 """How long a transport may be open without having shown a token."""
@@ -118,7 +115,8 @@ class Realtime:
     async def serving(self, services: Services) -> AsyncIterator[None]:
         """Let people in, and out again when their session ends."""
         self._services = services
-        watch = asyncio.create_task(self._watch(services))
+        services.identity.ended.listen(self._end_sessions)
+        watch = asyncio.create_task(self._watch())
         try:
             yield
         finally:
@@ -188,28 +186,26 @@ class Realtime:
                 del index[key]
         CONNECTIONS.set(len(self._connections))
 
-    async def _watch(self, services: Services) -> None:
-        looked = swept = time.monotonic()
+    async def _watch(self) -> None:
+        swept = time.monotonic()
         while True:
-            await asyncio.sleep(REVOKED_SECONDS)
+            await asyncio.sleep(DRAIN_SECONDS)
             now = time.monotonic()
             if self.draining:
                 await self.close()
-            try:
-                if self._connections:
-                    await self._end_revoked(services, now - looked + OVERLAP_SECONDS)
-                looked = now
-                if now - swept >= SWEEP_SECONDS:
-                    swept = now
+            if now - swept >= SWEEP_SECONDS:
+                swept = now
+                try:
                     await self._sweep(now)
-            except (*AWAY, PetfolioError) as error:
-                log.warning("live_watch", error=type(error).__name__)
+                except OSError as error:
+                    log.warning("live_sweep", error=type(error).__name__)
 
-    async def _end_revoked(self, services: Services, seconds: float) -> None:
-        """A look at the sessions that ended lately, in Postgres: losing Redis keeps nobody connected."""
-        for session_id in await sessions.ended_lately(services.db.reads, seconds):
-            for sid in tuple(self._of_session.get(session_id, ())):
-                await self._server.disconnect(sid, ignore_queue=True)
+    def _end_sessions(self, ended: frozenset[UUID]) -> None:
+        """Waits for nobody: whose client does not read is ended by the next sweep, as one that showed no token."""
+        for session_id in self._of_session.keys() & ended:
+            for sid in tuple(self._of_session[session_id]):
+                self._forget(sid)
+                self._server.start_background_task(self._server.disconnect, sid, ignore_queue=True)
 
     async def _sweep(self, now: float) -> None:
         """End transports that never showed a token and connections that are too old; forget those that are gone."""

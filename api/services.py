@@ -70,7 +70,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             open_endpoint(settings.feedback) as mail_feedback,
         ):
             keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
-            with build_identity(settings, db, redis, keys, secrets) as identity:
+            async with build_identity(settings, db, redis, keys, secrets, secret_store) as identity:
                 yield Services(
                     settings=settings,
                     db=db,

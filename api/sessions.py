@@ -4,23 +4,20 @@ These flows own their transactions: a stolen refresh token ends its session alth
 """
 
 import hashlib
-import os
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import orjson
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.answer import Answer, seal, tokens, unseal
 from api.auth import mark_revoked
 from api.consents import heed_signal
 from api.identity import Client, Identity
 from api.mail import MailTemplate, Notice, notify
 from api.tokens import Caller
 from api.trail import note
-from core.crypto import derive
 from core.errors import NotFound, Unauthorized
 from core.ids import new_id
 from domain.auth import Refresh, RefreshChain, judge_refresh, truncated_ip
@@ -38,16 +35,17 @@ class GrantRefused(Unauthorized):
     code = "invalid_grant"
 
 
-async def refresh(identity: Identity, client: Client, raw: str) -> bytes:
+async def refresh(identity: Identity, client: Client, raw: str, *, in_cookie: bool) -> Answer:
     """The next pair of tokens; for the immediate parent, inside the window, the very bytes answered before.
 
-    Raises `GrantRefused`. An older token was stolen: its session ends, and its owner is told.
+    `in_cookie`: how the token came; a session's tokens never change their way. Raises `GrantRefused`. An older token
+    was stolen: its session ends, and its owner is told.
     """
     presented = _hash(raw)
     window = timedelta(seconds=identity.settings.auth.refresh_replay_window_seconds)
     async with identity.db.sessions.begin() as session:
-        row = await sessions.lock_by_token(session, presented) or await sessions.lock_by_retired(session, presented)
-        if row is None:
+        row = await sessions.lock_by_token(session, presented)
+        if row is None or row.in_cookie != in_cookie:
             raise _bad_grant()
         standing = await sessions.standing(session, row.user_id)
         match judge_refresh(_chain(row, standing), presented, now=standing.now, window=window):
@@ -69,6 +67,17 @@ async def refresh(identity: Identity, client: Client, raw: str) -> bytes:
 async def sign_out(identity: Identity, client: Client, caller: Caller) -> None:
     """End the caller's own session."""
     await end_session(identity, client, caller, caller.session_id, reason="logout")
+
+
+async def sign_out_browser(identity: Identity, client: Client, raw: str) -> None:
+    """End the session of a browser's cookie, whichever token of its chain that is; nothing if there is none."""
+    async with identity.db.sessions.begin() as session:
+        row = await sessions.lock_by_token(session, _hash(raw))
+        if row is None or not row.in_cookie or not await sessions.revoke(session, row.id, "logout"):
+            return
+        who = row.user_id
+        await note(session, identity, client, "auth.logout", actor=who, subject=who, sid=row.id)
+    await mark_revoked(identity, row.user_id, [row.id])
 
 
 async def sign_out_everywhere(identity: Identity, client: Client, caller: Caller) -> None:
@@ -104,13 +113,13 @@ async def end_other_sessions(identity: Identity, client: Client, caller: Caller)
     await mark_revoked(identity, caller.user_id, ended)
 
 
-async def open_session(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> bytes:
-    """A new device session; the body of the answer. `amr` are the proofs given (RFC 8176: `pwd`, `otp`, `hwk` …)."""
+async def open_session(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> Answer:
+    """A new device session and its first tokens. `amr` are the proofs given (RFC 8176: `pwd`, `otp`, `hwk` …)."""
     raw, session_id = _new_token(), new_id()
     settings = identity.settings.auth
+    days = settings.cookie_absolute_days if client.in_cookie else settings.refresh_absolute_days
     async with identity.db.sessions.begin() as session:
         now = await database_now(session)
-        absolute = now + timedelta(days=settings.refresh_absolute_days)
         row = Session(
             id=session_id,
             user_id=account.user_id,
@@ -121,16 +130,17 @@ async def open_session(identity: Identity, client: Client, account: Credentials,
             amr=list(amr),
             ip_trunc=truncated_ip(client.address),
             user_agent=client.user_agent,
+            in_cookie=client.in_cookie,
             last_seen=now,
             idle_expires_at=now + timedelta(days=settings.refresh_idle_days),
-            absolute_expires_at=absolute,
+            absolute_expires_at=now + timedelta(days=days),
         )
         session.add(row)
         who = account.user_id
         await note(session, identity, client, "auth.login", actor=who, subject=who, sid=session_id)
         if client.opts_out:
             await heed_signal(session, identity, client, who)
-    return _token_response(identity, row, raw)
+    return tokens(identity, row, raw, now)
 
 
 def _reuse_of(row: Session) -> Notice:
@@ -143,7 +153,7 @@ def _reuse_of(row: Session) -> Notice:
     )
 
 
-async def _rotate(session: AsyncSession, identity: Identity, row: Session, raw: str, now: datetime) -> bytes:
+async def _rotate(session: AsyncSession, identity: Identity, row: Session, raw: str, now: datetime) -> Answer:
     if row.prev_hash is not None:
         await sessions.retire(session, row.prev_hash, row.id, now)
     successor = _new_token()
@@ -151,21 +161,15 @@ async def _rotate(session: AsyncSession, identity: Identity, row: Session, raw: 
     row.gen += 1
     row.rotated_at = row.last_seen = now
     row.idle_expires_at = now + timedelta(days=identity.settings.auth.refresh_idle_days)
-    body = _token_response(identity, row, successor)
-    # Under a key from the raw token: its hash is in this row, so a key made of that would protect nothing.
-    nonce = os.urandom(12)
-    row.replay_ct = nonce + _replay_cipher(raw, row.id).encrypt(nonce, body, None)
-    return body
+    answer = tokens(identity, row, successor, now)
+    row.replay_ct = seal(answer, raw, row.id)
+    return answer
 
 
-def _replayed(row: Session, raw: str) -> bytes:
+def _replayed(row: Session, raw: str) -> Answer:
     if row.replay_ct is None:
         raise _bad_grant()
-    return _replay_cipher(raw, row.id).decrypt(row.replay_ct[:12], row.replay_ct[12:], None)
-
-
-def _replay_cipher(raw: str, session_id: UUID) -> AESGCM:
-    return AESGCM(derive(raw.encode(), f"rt-replay|{session_id}"))
+    return unseal(row.replay_ct, raw, row.id)
 
 
 def _chain(row: Session, standing: Standing) -> RefreshChain:
@@ -178,18 +182,6 @@ def _chain(row: Session, standing: Standing) -> RefreshChain:
         revoked=row.revoked_at is not None,
         user_active=standing.active,
         epoch_current=row.epoch == standing.epoch,
-    )
-
-
-def _token_response(identity: Identity, row: Session, raw: str) -> bytes:
-    access = identity.tokens.mint(row.user_id, row.id, row.auth_time, row.amr)
-    return orjson.dumps(
-        {
-            "access_token": access,
-            "token_type": "Bearer",
-            "expires_in": identity.tokens.lifetime,
-            "refresh_token": raw,
-        }
     )
 
 

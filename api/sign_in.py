@@ -5,11 +5,11 @@ what they get. A failure is counted before the password is looked at.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fastapi import Response
 
 from api import challenges, sessions
+from api.answer import Answer
 from api.ceremonies import SIGN_IN, Credential, credential_id
 from api.identity import Client, Identity
 from api.proofs import Proof, Words, prove, prove_passkey
@@ -19,6 +19,8 @@ from domain.auth import is_hashable_password, normalize_password
 from domain.mfa import MULTIPLE
 from models.queries import throttle, users
 from models.queries.users import Credentials
+
+__all__ = ["Answer", "CredentialsRefused", "enter", "password_matches", "respond", "with_password"]
 
 
 class CredentialsRefused(Unauthorized):
@@ -33,17 +35,12 @@ class FactorRefused(Unauthorized):
     code = "second_factor_refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What signing in answers: 200 with tokens, or 202 with a challenge for the second factor."""
-
-    body: bytes
-    status: int = 200
-
-
 def respond(_: Client, answer: Answer) -> Response:
-    """The answer over HTTP, in the form that this client wants its tokens in."""
-    return Response(answer.body, answer.status, media_type="application/json")
+    """The answer over HTTP."""
+    response = Response(answer.body, answer.status, media_type="application/json")
+    for cookie in answer.cookies:
+        response.headers.append("Set-Cookie", cookie)
+    return response
 
 
 async def enter(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> Answer:
@@ -51,7 +48,7 @@ async def enter(identity: Identity, client: Client, account: Credentials, amr: S
     second factor gets a challenge, unless `mfa` says that both are among the proofs."""
     if account.has_second_factor and MULTIPLE not in amr:
         return Answer(await challenges.open_challenge(identity, client, account, amr), status=202)
-    return Answer(await sessions.open_session(identity, client, account, amr))
+    return await sessions.open_session(identity, client, account, amr)
 
 
 async def with_password(identity: Identity, client: Client, canonical: str, password: str) -> Answer:

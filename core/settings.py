@@ -89,6 +89,7 @@ class AuthSettings(BaseModel, frozen=True):
     access_token_seconds: int = 600
     refresh_idle_days: int = 30
     refresh_absolute_days: int = 90
+    cookie_absolute_days: int = 14
     refresh_replay_window_seconds: int = Field(default=10, le=30)
     hash_workers: int = 2
     hash_queue: int = 60

@@ -129,7 +129,8 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("verify_email", "cancel_erasure", "unsubscribe", "resubscribe"), ANYONE),
     # getting in and out
     **dict.fromkeys(("register", "login", "refresh_token"), ANYONE),
-    **dict.fromkeys(("logout", "logout_all", "list_sessions", "end_session", "end_other_sessions"), SIGNED_IN),
+    **dict.fromkeys(("list_sessions", "end_session", "end_other_sessions", "logout_all", "step_up"), SIGNED_IN),
+    "logout": SIGNED_IN,  # also by a browser's cookie alone
     # second factors and passkeys
     **dict.fromkeys(("answer_mfa_challenge", "passkey_options_for_challenge"), ANYONE),
     **dict.fromkeys(("passkey_sign_in_options", "passkey_sign_in"), ANYONE),

@@ -3,6 +3,7 @@ worth (identity-and-security.md §2.2-2.5, §4.1, §4.8)."""
 
 import ipaddress
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -158,6 +159,16 @@ def admit(quota: Quota, theoretical_arrival: float, now: float) -> tuple[Admissi
 
 def _ceil(seconds: float) -> int:
     return max(1, -int(-seconds // 1))
+
+
+POSSESSIONS = frozenset({"otp", "hwk", "swk"})
+"""Proofs of having something (RFC 8176)."""
+
+
+def assurance_level(amr: Iterable[str]) -> str:
+    """`acr`: `aal2` where something that one has was shown together with something else, otherwise `aal1`."""
+    shown = set(amr)
+    return "aal2" if len(shown) > 1 and shown & POSSESSIONS else "aal1"
 
 
 class Refresh(StrEnum):

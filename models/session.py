@@ -39,7 +39,10 @@ class Session(Identified, table=True):
     revoked_at: datetime | None = timestamptz(default=None)
     revoke_reason: str | None = words(default=None)
 
-    __table_args__ = (Index("ix_sessions_revoked", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),)
+    __table_args__ = (
+        Index("ix_sessions_revoked", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),
+        Index("ix_sessions_replay", "rotated_at", postgresql_where=text("replay_ct IS NOT NULL")),
+    )
 
 
 class RetiredRefresh(SQLModel, table=True):
@@ -50,6 +53,8 @@ class RetiredRefresh(SQLModel, table=True):
     hash: bytes = Field(primary_key=True)
     session_id: UUID = Field(foreign_key="sessions.id", index=True)
     retired_at: datetime = timestamptz()
+
+    __table_args__ = (Index("ix_retired_refresh_retired_at", "retired_at", postgresql_using="brin"),)
 
 
 class LoginThrottle(SQLModel, table=True):

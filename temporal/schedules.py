@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 
 from temporal import ids, queues
-from temporal.contracts import audit, data_keys, digest, reconcile
+from temporal.contracts import audit, data_keys, digest, reconcile, sessions, signing_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,22 @@ JOBS: Final = (
         reconcile.Reconcile(),
         cron="17 3 * * *",
         jitter=timedelta(minutes=20),
+    ),
+    Job(
+        "signing-keys",
+        "Makes the next key that signs access tokens",
+        signing_keys.WORKFLOW,
+        signing_keys.RotateSigningKeys(),
+        cron="47 2 * * *",
+        jitter=timedelta(minutes=20),
+    ),
+    Job(
+        "sessions",
+        "Forgets what ended sessions leave behind",
+        sessions.WORKFLOW,
+        sessions.SweepSessions(),
+        cron="*/15 * * * *",
+        jitter=timedelta(minutes=5),
     ),
     # Zones differ by quarters of an hour, and so do the times at which people read their mail.
     Job(

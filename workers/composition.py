@@ -14,6 +14,7 @@ from core.db import connect as connect_database
 from core.live import publishing
 from core.settings import Settings
 from integrations.keys.factory import open_keys
+from integrations.keys.protocols import SecretStore
 from integrations.keys.secrets import ApplicationSecrets, load_secrets
 from integrations.keys.store import KeyStore
 from integrations.notify.fcm import open_fcm
@@ -40,6 +41,7 @@ class Parts:
     keys: KeyStore
     cipher: FieldCipher
     secrets: ApplicationSecrets
+    secret_store: SecretStore
     plugin: SimplePlugin
     temporal: Client
     email: SesChannel
@@ -70,6 +72,7 @@ async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool =
                 keys=keys,
                 cipher=FieldCipher(keys),
                 secrets=secrets,
+                secret_store=secret_store,
                 plugin=shared,
                 email=email,
                 sms=sms,

@@ -17,6 +17,8 @@ from activities.mail import MailActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
 from activities.reminder import ReminderActivities
+from activities.sessions import SessionActivities
+from activities.signing_keys import SigningKeyActivities
 from activities.wording import Links, ReminderWording
 from activities.zone_data import ZoneDataActivities
 from core import unsubscribe
@@ -35,6 +37,8 @@ from workflows.digest import DigestWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
+from workflows.sessions import SessionSweepWorkflow
+from workflows.signing_keys import SigningKeyWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
@@ -45,6 +49,8 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         MailWorkflow,
         ReconcileWorkflow,
         ReminderWorkflow,
+        SessionSweepWorkflow,
+        SigningKeyWorkflow,
         ZoneDataWorkflow,
     ),
 }
@@ -78,6 +84,7 @@ def activities(parts: Parts) -> Bound:
     )
     mails = MailActivities(parts.db.sessions, parts.cipher, courier, links=links, grace=grace)
     reminders = ReminderActivities(parts.db.sessions, ReminderWording(parts.cipher, links), courier)
+    auth = parts.settings.auth
     return {
         queues.CORE: (
             audit.seal_entries,
@@ -90,6 +97,8 @@ def activities(parts: Parts) -> Bound:
             reconcile.end_orphans,
             reminders.plan_reminder,
             reminders.deliver_occurrence,
+            SessionActivities(parts.db.sessions, lifetime=timedelta(days=auth.refresh_absolute_days)).sweep_sessions,
+            SigningKeyActivities(parts.secret_store, token_seconds=auth.access_token_seconds).rotate_signing_keys,
             ZoneDataActivities(parts.db.sessions).move_occurrences,
         ),
     }

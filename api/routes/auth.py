@@ -1,19 +1,34 @@
 """`/auth`: signing up, in and out. The mechanisms are in `api/accounts.py` and `api/sessions.py`."""
 
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Response, status
+from fastapi import Body, Depends, Request, Response, status
 
-from api import accounts, sessions, sign_in
-from api.auth import CurrentUser, limited
+from api import accounts, sessions, sign_in, step_up
+from api.auth import CurrentUser, Leaving, limited
+from api.browser import CLEARED, COOKIE, SESSION_HEADER, refresh_cookie
 from api.identity import ClientDep, IdentityDep
 from api.routing import router as make_router
-from api.schemas.auth import LoginIn, RefreshIn, RegisterIn, RegisterOut, SessionOut, SessionsOut, TokenIn, TokensOut
+from api.schemas.auth import (
+    AccessOut,
+    LoginIn,
+    RefreshIn,
+    RegisterIn,
+    RegisterOut,
+    SessionOut,
+    SessionsOut,
+    TokenIn,
+    TokensOut,
+)
 from api.schemas.mfa import ChallengeOut
+from api.schemas.step_up import StepUpIn
 
 router = make_router("/auth", "auth")
 
-_JSON = "application/json"
+_FOREIGN: dict[int | str, dict[str, Any]] = {
+    403: {"description": "`foreign_origin`: with a cookie, and not from a page of ours."}
+}
 
 
 @router.post(
@@ -51,7 +66,9 @@ async def verify_email(body: TokenIn, identity: IdentityDep, client: ClientDep) 
             "description": "Right, and not enough: answer it at `/auth/mfa/challenge`.",
         },
         401: {"description": "`invalid_credentials`: whatever was wrong with them."},
+        **_FOREIGN,
     },
+    openapi_extra=SESSION_HEADER,
 )
 async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Response:
     """Open a session, or 202 with a challenge for the second factor. 401 `invalid_credentials` whatever is wrong, 429
@@ -65,23 +82,45 @@ async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Resp
     operation_id="refresh_token",
     response_model=TokensOut,
     dependencies=[Depends(limited("anonymous"))],
-    responses={401: {"description": "`invalid_grant`: not the live token of a live session."}},
+    responses={401: {"description": "`invalid_grant`: not the live token of a live session."}, **_FOREIGN},
 )
-async def refresh_token(body: RefreshIn, identity: IdentityDep, client: ClientDep) -> Response:
-    """Fresh tokens. Repeated within seconds it gets the same answer; an older token ends the session."""
-    return Response(await sessions.refresh(identity, client, body.refresh_token), media_type=_JSON)
+async def refresh_token(
+    request: Request, identity: IdentityDep, client: ClientDep, body: Annotated[RefreshIn, Body()] = RefreshIn()
+) -> Response:
+    """Fresh tokens, for a refresh token in the body or in the cookie. Repeated within seconds it gets the same answer;
+    an older token ends the session. A refusal leaves the cookie as it is: a parallel call may just have renewed it."""
+    given = body.refresh_token
+    raw = given or refresh_cookie(request, identity.settings) or ""
+    return sign_in.respond(client, await sessions.refresh(identity, client, raw, in_cookie=given is None))
 
 
-@router.post("/logout", operation_id="logout", status_code=status.HTTP_204_NO_CONTENT)
-async def logout(caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> None:
-    """End this session."""
-    await sessions.sign_out(identity, client, caller)
+@router.post(
+    "/step-up",
+    operation_id="step_up",
+    response_model=AccessOut,
+    responses={403: {"description": "`password_wrong`, `code_wrong`, …: the session stays as it is."}},
+)
+async def prove_again(body: StepUpIn, caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> Response:
+    """Prove again that it is you, when an operation asks for that with 403 `step_up_required`. The new access token is
+    good for such operations for five minutes."""
+    return sign_in.respond(client, await step_up.step_up(identity, client, caller, *body.proof()))
+
+
+@router.post("/logout", operation_id="logout", status_code=status.HTTP_204_NO_CONTENT, responses=_FOREIGN)
+async def logout(request: Request, caller: Leaving, identity: IdentityDep, client: ClientDep) -> Response:
+    """End this session. A browser whose access token has expired is known by its cookie, and loses it."""
+    if caller is None:
+        await sessions.sign_out_browser(identity, client, request.cookies[COOKIE])
+    else:
+        await sessions.sign_out(identity, client, caller)
+    return _left(request)
 
 
 @router.post("/logout-all", operation_id="logout_all", status_code=status.HTTP_204_NO_CONTENT)
-async def logout_all(caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> None:
+async def logout_all(request: Request, caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> Response:
     """End every session, this one included."""
     await sessions.sign_out_everywhere(identity, client, caller)
+    return _left(request)
 
 
 @router.get("/sessions", operation_id="list_sessions")
@@ -101,3 +140,9 @@ async def end_other_sessions(caller: CurrentUser, identity: IdentityDep, client:
 async def end_session(session_id: UUID, caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> None:
     """End one session of one's own; 404 for anybody else's."""
     await sessions.end_session(identity, client, caller, session_id, reason="session_ended")
+
+
+def _left(request: Request) -> Response:
+    """Only a browser has a cookie to lose."""
+    headers = {"Set-Cookie": CLEARED} if COOKIE in request.cookies else None
+    return Response(status_code=status.HTTP_204_NO_CONTENT, headers=headers)

@@ -6,7 +6,15 @@ from typing import Annotated
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from api.accounts import Registration
@@ -118,15 +126,28 @@ class LoginIn(_In):
 
 
 class RefreshIn(_In):
-    """The refresh token of the last answer."""
+    """The refresh token of the last answer; without one, that of the browser's cookie."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"refresh_token": "pD8v…"}]})
 
-    refresh_token: Token
+    refresh_token: Token | None = None
 
 
-class TokensOut(BaseModel):
-    """`expires_in` is in seconds. Each refresh token is good for one refresh."""
+class AccessOut(BaseModel):
+    """An access token of the same session. `expires_in` is in seconds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"access_token": "eyJ…", "token_type": "Bearer", "expires_in": 600}]}
+    )
+
+    access_token: str
+    token_type: str
+    expires_in: int
+
+
+class TokensOut(AccessOut):
+    """`expires_in` is in seconds. Each refresh token is good for one refresh; a browser that asked for it gets it in
+    the cookie `__Host-rt` instead."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -134,10 +155,7 @@ class TokensOut(BaseModel):
         }
     )
 
-    access_token: str
-    token_type: str
-    expires_in: int
-    refresh_token: str
+    refresh_token: str | None = None
 
 
 class SessionOut(BaseModel):

@@ -4,12 +4,21 @@ because our callers retry."""
 import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
+from uuid import NAMESPACE_OID, uuid5
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import PetfolioError
-from integrations.keys.protocols import Context, KeysRefused, KeysUnavailable, NewDataKey, SecretMissing, Stage
+from integrations.keys.protocols import (
+    Context,
+    KeysRefused,
+    KeysUnavailable,
+    NewDataKey,
+    SecretChanged,
+    SecretMissing,
+    Stage,
+)
 
 if TYPE_CHECKING:
     from types_boto3_kms import KMSClient
@@ -20,7 +29,7 @@ CLIENT_CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=2, rea
 
 
 class _SecretExists(PetfolioError):
-    """`create` came second."""
+    """`create` or `rotate` came second."""
 
 
 _REFUSALS: dict[str, type[PetfolioError]] = {
@@ -102,6 +111,18 @@ class SecretsManagerStore:
             return False
         return True
 
-    async def rotate(self, name: str, value: str) -> None:
-        """See `SecretStore`. A new version takes AWSCURRENT and moves AWSPREVIOUS by itself."""
-        await _ask(lambda: self._client.put_secret_value(SecretId=self._prefix + name, SecretString=value))
+    async def rotate(self, name: str, value: str, *, former: str) -> None:
+        """See `SecretStore`. A new version takes AWSCURRENT and moves AWSPREVIOUS by itself.
+
+        The version's id follows from what it replaces, and AWS refuses other contents for an id that is taken: of two
+        writers who read the same, one is told.
+        """
+        token = str(uuid5(NAMESPACE_OID, former))
+        try:
+            await _ask(
+                lambda: self._client.put_secret_value(
+                    SecretId=self._prefix + name, SecretString=value, ClientRequestToken=token
+                )
+            )
+        except _SecretExists as error:
+            raise SecretChanged(f"the secret {name!r} was rotated meanwhile") from error

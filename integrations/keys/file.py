@@ -10,18 +10,20 @@ read protects nothing.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from integrations.keys.protocols import Context, KeysRefused, NewDataKey, SecretMissing, Stage
+from integrations.keys.protocols import Context, KeysRefused, NewDataKey, SecretChanged, SecretMissing, Stage
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _MASTER = re.compile(r"master-(\d{4})\.key")
@@ -104,11 +106,13 @@ class FileSecretStore:
         """See `SecretStore`."""
         return _create(self._path(name, "current"), value.encode())
 
-    async def rotate(self, name: str, value: str) -> None:
+    async def rotate(self, name: str, value: str, *, former: str) -> None:
         """See `SecretStore`. The former value is `previous` before the new one is current: never neither."""
-        former = await self.get(name)
-        _replace(self._path(name, "previous"), former.encode())
-        _replace(self._path(name, "current"), value.encode())
+        with _alone_in(self._directory):
+            if await self.get(name) != former:
+                raise SecretChanged(f"the secret {name!r} was rotated meanwhile")
+            _replace(self._path(name, "previous"), former.encode())
+            _replace(self._path(name, "current"), value.encode())
 
     def _path(self, name: str, stage: Stage) -> Path:
         if not _NAME.fullmatch(name):
@@ -140,6 +144,17 @@ def _create(path: Path, content: bytes) -> bool:
     finally:
         written.unlink()
     return True
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """One process of this machine at a time. Nobody waits long: what is done meanwhile takes milliseconds."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _replace(path: Path, content: bytes) -> None:

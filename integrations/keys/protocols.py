@@ -30,6 +30,13 @@ class SecretMissing(PetfolioError):
     code = "secret_missing"
 
 
+class SecretChanged(PetfolioError):
+    """Somebody else was quicker: what was read is no longer the current value. Read it again."""
+
+    code = "secret_changed"
+    retryable = True
+
+
 @dataclass(frozen=True, slots=True)
 class NewDataKey:
     """A fresh 32-byte key: once to use, once to store. `kek_id` names the master key that wrapped it."""
@@ -70,6 +77,7 @@ class SecretStore(Protocol):
         """Store the first value; False, and nothing changed, when there is one already."""
         ...
 
-    async def rotate(self, name: str, value: str) -> None:
-        """Make `value` current and the former value `previous`. Raises `SecretMissing`."""
+    async def rotate(self, name: str, value: str, *, former: str) -> None:
+        """Make `value` current and `former` previous. Raises `SecretChanged` unless `former` is the current value, and
+        `SecretMissing`."""
         ...

@@ -1,16 +1,19 @@
 """The platform's own secrets: the root from which purposes are derived, and the keys that sign access tokens.
 
-Made once by `python -m workers setup` (`ensure_secrets`, `ensure_system_key`); the processes only read them.
+Made once by `python -m workers setup` (`ensure_secrets`, `ensure_system_key`); the processes only read them, but for
+the rotation of the signing keys, which is a job.
 """
 
 import base64
 import json
 import os
+import time
 from dataclasses import dataclass, field
 
 from joserfc.jwk import ECKey
 
 from core.crypto import SYSTEM, derive
+from domain.signing_keys import plan_rotation
 from integrations.keys.protocols import SecretStore
 from integrations.keys.store import KeyExists, KeyMissing, KeyStore
 
@@ -46,15 +49,44 @@ class ApplicationSecrets:
 async def load_secrets(store: SecretStore) -> ApplicationSecrets:
     """Read what `ensure_secrets` made. Raises `SecretMissing`, `KeysUnavailable`."""
     root = base64.urlsafe_b64decode(await store.get(ROOT))
-    document = json.loads(await store.get(SIGNING))
     vapid = ECKey.import_key(json.loads(await store.get(VAPID)))
-    return ApplicationSecrets(root, tuple(_signing_key(entry) for entry in document["keys"]), vapid)
+    return ApplicationSecrets(root, await load_signing_keys(store), vapid)
+
+
+async def load_signing_keys(store: SecretStore) -> tuple[SigningKey, ...]:
+    """The keys of access tokens as they are now. Raises as `load_secrets`."""
+    return tuple(map(_signing_key, _entries(await store.get(SIGNING))))
+
+
+async def rotate_signing_keys(store: SecretStore, *, token_seconds: int, now: int) -> tuple[SigningKey, ...]:
+    """Do what `plan_rotation` says is due at `now` (Unix seconds). Answers the keys that are published from now on.
+
+    Running it again, or twice at once, makes one key: the second to write is refused. Raises `SecretChanged`,
+    `SecretMissing`, `KeysUnavailable`.
+    """
+    former = await store.get(SIGNING)
+    entries = _entries(former)
+    keys = [_signing_key(entry) for entry in entries]
+    plan = plan_rotation({key.kid: key.signs_from for key in keys}, token_seconds=token_seconds, now=now)
+    kept = [entry for entry, key in zip(entries, keys, strict=True) if key.kid not in plan.retired]
+    if plan.next_signs_from is not None:
+        kept.append(new_signing_entry(signs_from=plan.next_signs_from))
+    if kept != entries:
+        await store.rotate(SIGNING, json.dumps({"keys": kept}), former=former)
+    return tuple(map(_signing_key, kept))
+
+
+async def replace_signing_keys(store: SecretStore, *, now: int) -> tuple[SigningKey, ...]:
+    """A key has leaked: one new key signs from now on, and no other counts. Raises as `rotate_signing_keys`."""
+    entry = new_signing_entry(signs_from=now)
+    await store.rotate(SIGNING, json.dumps({"keys": [entry]}), former=await store.get(SIGNING))
+    return (_signing_key(entry),)
 
 
 async def ensure_secrets(store: SecretStore) -> None:
     """Make the secrets that are missing; running it again, or twice at once, changes nothing."""
     await store.create(ROOT, base64.urlsafe_b64encode(os.urandom(32)).decode())
-    await store.create(SIGNING, json.dumps({"keys": [new_signing_entry(signs_from=0)]}))
+    await store.create(SIGNING, json.dumps({"keys": [new_signing_entry(signs_from=int(time.time()))]}))
     await store.create(VAPID, json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True)))
 
 
@@ -82,6 +114,10 @@ def new_signing_entry(*, signs_from: int) -> dict[str, object]:
     key = ECKey.generate_key("P-256", private=True)
     jwk = {**key.as_dict(private=True), "use": "sig", "alg": "ES256", "kid": key.thumbprint()}
     return {"signs_from": signs_from, "jwk": jwk}
+
+
+def _entries(document: str) -> list[dict[str, object]]:
+    return list(json.loads(document)["keys"])
 
 
 def _signing_key(entry: dict[str, object]) -> SigningKey:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, Update, and_, func, or_, select, update
+from sqlalchemy import Select, Update, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -18,7 +18,20 @@ _IS_LIVE = """
      WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL
        AND s.epoch = u.token_epoch AND u.state = 'active'"""
 
-_ENDED_LATELY = "SELECT id FROM sessions WHERE revoked_at > clock_timestamp() - $1::interval"
+# Not clock_timestamp(): a volatile function cannot bound an index.
+_ENDED_LATELY = "SELECT id FROM sessions WHERE revoked_at > statement_timestamp() - $1::interval"
+_FORGET_REPLAYS = text(
+    """UPDATE sessions SET replay_ct = NULL WHERE id IN (
+         SELECT id FROM sessions
+          WHERE replay_ct IS NOT NULL AND rotated_at < statement_timestamp() - interval '1 minute'
+          ORDER BY rotated_at LIMIT :page FOR UPDATE SKIP LOCKED)
+       RETURNING id"""
+)
+_FORGET_RETIRED = text(
+    """DELETE FROM retired_refresh WHERE hash IN (
+         SELECT hash FROM retired_refresh WHERE retired_at < statement_timestamp() - CAST(:age AS interval) LIMIT :page)
+       RETURNING hash"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +54,14 @@ async def ended_lately(reads: ReadPool, seconds: float) -> list[UUID]:
 
 
 async def lock_by_token(session: AsyncSession, token_hash: bytes) -> Session | None:
-    """The session whose live or parent refresh token this is, locked.
+    """The session whose refresh token this is or once was, locked.
 
     Needs READ COMMITTED: who waited for the lock sees the row as the winner left it, and its condition anew.
     """
     query = select(Session).where(or_(col(Session.rt_hash) == token_hash, col(Session.prev_hash) == token_hash))
-    return (await session.scalars(query.with_for_update())).one_or_none()
-
-
-async def lock_by_retired(session: AsyncSession, token_hash: bytes) -> Session | None:
-    """The session an older refresh token belonged to, locked."""
+    row = (await session.scalars(query.with_for_update())).one_or_none()
+    if row is not None:
+        return row
     retired = select(col(RetiredRefresh.session_id)).where(col(RetiredRefresh.hash) == token_hash).scalar_subquery()
     return (await session.scalars(_by_id(retired).with_for_update())).one_or_none()
 
@@ -120,6 +131,16 @@ async def live_sessions(session: AsyncSession, user_id: UUID) -> list[Session]:
         .order_by(col(Session.last_seen).desc())
     )
     return list((await session.execute(query)).scalars())
+
+
+async def forget_replays(session: AsyncSession, page: int) -> int:
+    """Drop answers that may not be asked for again (the window is half a minute at most). Answers how many."""
+    return len((await session.execute(_FORGET_REPLAYS, {"page": page})).all())
+
+
+async def forget_retired(session: AsyncSession, page: int, age: timedelta) -> int:
+    """Drop former tokens of sessions that have ended for good: no session lasts `age`. Answers how many."""
+    return len((await session.execute(_FORGET_RETIRED, {"page": page, "age": age})).all())
 
 
 def _by_id(session_id: object) -> Select[Session]:

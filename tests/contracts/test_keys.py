@@ -14,11 +14,25 @@ from moto import mock_aws
 from core.crypto import SYSTEM, CiphertextInvalid, FieldCipher, Subject, SubjectErased, WrappedKey
 from core.ids import new_id
 from core.settings import KeySettings, Settings
+from domain.signing_keys import DAY, LEAST_AHEAD, PERIOD
 from integrations.keys.aws import CLIENT_CONFIG, KmsKeyProvider, SecretsManagerStore
 from integrations.keys.factory import KeysMisconfigured, open_keys
 from integrations.keys.file import FileKeyProvider, FileModeTooWide, FileSecretStore
-from integrations.keys.protocols import KeyProvider, KeysRefused, KeysUnavailable, SecretMissing, SecretStore
-from integrations.keys.secrets import ensure_secrets, ensure_system_key, load_secrets
+from integrations.keys.protocols import (
+    KeyProvider,
+    KeysRefused,
+    KeysUnavailable,
+    SecretChanged,
+    SecretMissing,
+    SecretStore,
+)
+from integrations.keys.secrets import (
+    ensure_secrets,
+    ensure_system_key,
+    load_secrets,
+    load_signing_keys,
+    rotate_signing_keys,
+)
 from integrations.keys.store import KeyExists, KeyMissing, KeyStore
 
 OWNER = {"kid": "user:1:1"}
@@ -99,8 +113,32 @@ async def test_a_secret_is_created_once_and_keeps_its_former_value(keeper: Keepe
         await keeper.secrets.get("colour")
     assert await keeper.secrets.create("colour", "green")
     assert not await keeper.secrets.create("colour", "red")
-    await keeper.secrets.rotate("colour", "blue")
+    await keeper.secrets.rotate("colour", "blue", former="green")
     assert [await keeper.secrets.get("colour"), await keeper.secrets.get("colour", "previous")] == ["blue", "green"]
+
+
+async def test_of_two_who_read_the_same_secret_one_may_change_it(keeper: Keeper) -> None:
+    await keeper.secrets.create("colour", "green")
+    changes = [keeper.secrets.rotate("colour", colour, former="green") for colour in ("blue", "red")]
+    done = await asyncio.gather(*changes, return_exceptions=True)
+    assert sorted(type(each) for each in done if each is not None) == [SecretChanged]
+    now = await keeper.secrets.get("colour")
+    assert now == ("blue" if done[0] is None else "red")
+    await keeper.secrets.rotate("colour", "white", former=now)
+    with pytest.raises(SecretChanged):
+        await keeper.secrets.rotate("colour", "black", former=now)
+    assert [await keeper.secrets.get("colour"), await keeper.secrets.get("colour", "previous")] == ["white", now]
+
+
+async def test_keys_are_exchanged_once_by_every_keeper(keeper: Keeper) -> None:
+    await ensure_secrets(keeper.secrets)
+    (first,) = await load_signing_keys(keeper.secrets)
+    later = first.signs_from + PERIOD
+    for _ in range(2):
+        former, following = await rotate_signing_keys(keeper.secrets, token_seconds=600, now=later)
+    assert (former.kid, following.signs_from) == (first.kid, later + LEAST_AHEAD)
+    (kept,) = await rotate_signing_keys(keeper.secrets, token_seconds=600, now=following.signs_from + DAY)
+    assert kept.kid == following.kid
 
 
 async def test_setup_makes_the_platforms_secrets_once(keeper: Keeper) -> None:

@@ -24,6 +24,7 @@ from temporal.contracts.data_keys import RotateDataKeys
 from temporal.contracts.digest import Digests
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reconcile import Reconcile
+from temporal.contracts.sessions import SweepSessions
 from temporal.contracts.zone_data import RollOver
 from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
@@ -33,6 +34,7 @@ from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.sessions import SessionSweepWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 FOLDER: Final = Path(__file__).parent
@@ -187,6 +189,7 @@ REMINDER: Final[tuple[Scenario, ...]] = (
 JOBS: Final[Mapping[tuple[str, str], tuple[type, object]]] = {
     ("digest", "enqueued"): (DigestWorkflow, Digests(page_size=50)),
     ("zone_data", "rolled_over"): (ZoneDataWorkflow, RollOver("2026f")),
+    ("sessions", "swept"): (SessionSweepWorkflow, SweepSessions()),
     ("data_keys", "rotated"): (DataKeysWorkflow, RotateDataKeys()),
     ("audit", "sealed_and_verified"): (AuditWorkflow, Audit(verify=True)),
     ("reconcile", "compared"): (ReconcileWorkflow, Reconcile(page_size=50)),

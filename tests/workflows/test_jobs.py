@@ -19,16 +19,21 @@ from temporal.contracts.data_keys import (
 )
 from temporal.contracts.digest import Digests, DigestsEnqueued, EnqueueDigests
 from temporal.contracts.reconcile import EndOrphans, MissingRung, OrphansEnded, Reconcile, Reconciled, RingMissing
+from temporal.contracts.sessions import SessionsSwept, SweepSessions
+from temporal.contracts.signing_keys import RotateSigningKeys, SigningKeysRotated
 from temporal.contracts.zone_data import Moved, MoveOccurrences, RolledOver, RollOver
 from tests.workflows.job_world import job_world
 from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.sessions import SessionSweepWorkflow
+from workflows.signing_keys import SigningKeyWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 SEALED, VERIFIED = EntriesSealed(seals=1, entries=7), ChainVerified(seals=4, entries=99, broken_seq=None)
 DIGESTS = DigestsEnqueued(people=3, digests=2)
+ROTATED = SigningKeysRotated(published=2, newest_signs_from=datetime(2027, 3, 1, tzinfo=UTC))
 MOVED = Moved(
     UUID(int=1), "America/Vancouver", datetime(2036, 11, 10, 17, tzinfo=UTC), datetime(2036, 11, 10, 16, tzinfo=UTC)
 )
@@ -51,6 +56,8 @@ class Jobs:
             self.end_orphans,
             self.rewrap_keys,
             self.renew_keys,
+            self.rotate_signing_keys,
+            self.sweep_sessions,
             self.seal_entries,
             self.verify_chain,
         )
@@ -101,6 +108,18 @@ class Jobs:
         """See `ReconcileActivities`."""
         self._note(request)
         return OrphansEnded(workflows=6, rung=1, terminated=0)
+
+    @activity.defn(name="rotate_signing_keys")
+    async def rotate_signing_keys(self, request: RotateSigningKeys) -> SigningKeysRotated:
+        """See `SigningKeyActivities`."""
+        self._note(request)
+        return ROTATED
+
+    @activity.defn(name="sweep_sessions")
+    async def sweep_sessions(self, request: SweepSessions) -> SessionsSwept:
+        """See `SessionActivities`."""
+        self._note(request)
+        return SessionsSwept(replays=2, tokens=5)
 
     @activity.defn(name="move_occurrences")
     async def move_occurrences(self, request: MoveOccurrences) -> RolledOver:
@@ -164,3 +183,17 @@ async def test_keys_are_wrapped_by_the_present_master_key_before_old_ones_get_su
         done = await (await world.start(RotateDataKeys(page_size=50, max_age_days=90))).result()
     assert done == DataKeysRotated(rewrapped=9, renewed=4)
     assert jobs.asked == [RewrapKeys(50), RewrapKeys(50), RenewKeys(50, 90)]
+
+
+async def test_a_rotation_is_tried_until_the_keeper_of_secrets_answers() -> None:
+    jobs = Jobs(failures=4)
+    async with job_world(SigningKeyWorkflow, *jobs.activities) as world:
+        assert await (await world.start(RotateSigningKeys())).result() == ROTATED
+        assert len(jobs.asked) == 5
+
+
+async def test_a_sweep_tells_what_it_forgot() -> None:
+    jobs = Jobs()
+    async with job_world(SessionSweepWorkflow, *jobs.activities) as world:
+        assert await (await world.start(SweepSessions(page_size=7))).result() == SessionsSwept(replays=2, tokens=5)
+        assert jobs.asked == [SweepSessions(page_size=7)]
