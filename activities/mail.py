@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities import metrics
 from activities.digest import DigestWording
 from activities.wording import Links
 from core import unsubscribe
@@ -63,15 +64,16 @@ class MailActivities:
             receipt = await self.email.send(message, idempotency_key=delivery_id)
         except ProviderRefused as refused:
             async with self.sessions.begin() as session:
-                await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason=refused.problem_code)
+                await _settle(session, delivery_id, DeliveryState.FAILED, reason=refused.problem_code)
                 await reminder_notices.fail_folded(session, delivery_id, refused.problem_code)
         except ProviderUnavailable as away:
+            metrics.put_off(Channel.EMAIL)
             async with self.sessions.begin() as session:
                 await deliveries.release(session, delivery_id, away.problem_code, ambiguous=away.ambiguous)
             raise
         else:
             async with self.sessions.begin() as session:
-                await deliveries.settle(session, delivery_id, DeliveryState.SENT, provider_id=receipt.provider_id)
+                await _settle(session, delivery_id, DeliveryState.SENT, provider_id=receipt.provider_id)
 
     async def _prepare(self, delivery_id: UUID) -> Message | None:
         """The message, its token committed before it is sent; None when there is nothing to send (any more)."""
@@ -88,16 +90,16 @@ class MailActivities:
             if delivery.template in self.pages and await mails.is_superseded(session, delivery):
                 unwanted = "superseded"
             if unwanted is not None:
-                await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason=unwanted)
+                await _settle(session, delivery_id, DeliveryState.WITHDRAWN, delivery.channel, reason=unwanted)
                 if unwanted == Forbidden.SUPPRESSED:
                     await reminder_notices.fail_folded(session, delivery_id, unwanted)
                 return None
             if delivery.channel != Channel.EMAIL:
-                await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason="pending_channel")
+                await _settle(session, delivery_id, DeliveryState.FAILED, delivery.channel, reason="pending_channel")
                 return None
             message = await self._words(session, delivery, user, erasure)
             if message is None:
-                await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason="nothing_left")
+                await _settle(session, delivery_id, DeliveryState.WITHDRAWN, reason="nothing_left")
             return message
 
     async def _refused(self, session: AsyncSession, delivery: Delivery) -> str | None:
@@ -128,6 +130,20 @@ class MailActivities:
         values["unsubscribe_link"] = unsubscribe.page_link(self.links.public_url, stop)
         message = render(delivery.template, user.locale, address, values)
         return replace(message, headers=unsubscribe.headers(self.links.public_url, stop))
+
+
+async def _settle(
+    session: AsyncSession,
+    delivery_id: UUID,
+    state: DeliveryState,
+    channel: str = Channel.EMAIL,
+    *,
+    provider_id: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """The row's last word, for the ledger and for the operators."""
+    await deliveries.settle(session, delivery_id, state, provider_id=provider_id, reason=reason)
+    metrics.settled(channel, state, reason)
 
 
 def _unwanted(delivery: Delivery, user: User, erasure: ErasureRequest | None) -> str | None:
