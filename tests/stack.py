@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -74,6 +75,11 @@ class Stack:
         answer: dict[str, Any] = json.loads(await self.petfolio("status", "--json"))
         return answer
 
+    def settings(self) -> dict[str, str]:
+        """What a process gets that joins it: the file `env` of its data folder."""
+        lines = (line.partition("=") for line in (self.data_dir / "env").read_text().splitlines())
+        return {name: "".join(shlex.split(value)) for name, _, value in lines}
+
     async def pid(self, service: str) -> int:
         """The process id of a service, once it runs."""
         return int((await self.status())["services"][service]["pid"])
@@ -118,6 +124,14 @@ async def running_stack(name: str, **environment: str) -> AsyncIterator[Stack]:
         shutil.rmtree(data_dir)
 
 
+async def is_ready(client: httpx.AsyncClient) -> bool:
+    """Whether a process answers that it may get traffic."""
+    try:
+        return (await client.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 class Inbox:
     """What the local mail and SMS providers accepted."""
 
@@ -143,3 +157,7 @@ class Inbox:
     async def faults(self, **fault: Any) -> None:
         """Make the provider misbehave; see `infra/local/aws.py` for the words."""
         (await self.client.post("/_control/faults", json=fault)).raise_for_status()
+
+    async def holds_all(self) -> bool:
+        """Whether every fault has met its call: the provider has as many messages in its hands as were asked for."""
+        return (await self.client.get("/_control/faults")).json() == []
