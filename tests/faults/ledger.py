@@ -85,6 +85,10 @@ class Ledger:
         """How often each status was answered; None counts the unknown."""
         return Counter(status for (status,) in self.db.execute("SELECT status FROM intents"))
 
+    def asked(self) -> list[str]:
+        """Everything that was asked for."""
+        return [key for (key,) in self.db.execute("SELECT key FROM intents")]
+
     def accepted(self) -> list[str]:
         """Keys answered with 2xx: these must fire."""
         return [key for (key,) in self.db.execute("SELECT key FROM intents WHERE status BETWEEN 200 AND 299")]
