@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 import psutil
+
+from infra.local import ports
 
 PETFOLIO = Path(sys.executable).with_name("petfolio")
 
@@ -124,8 +126,32 @@ async def running_stack(name: str, **environment: str) -> AsyncIterator[Stack]:
         shutil.rmtree(data_dir)
 
 
-async def is_ready(client: httpx.AsyncClient) -> bool:
-    """Whether a process answers that it may get traffic."""
+@asynccontextmanager
+async def joined(
+    stack: Stack, program: Sequence[str], **environment: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
+    """Another process of the stack, `python -m program`, as soon as it is ready, and a client of what it serves.
+
+    `{port}` in the environment is its port. One that still runs afterwards is told to stop.
+    """
+    port = next(port for port in range(22_300, 22_399) if ports.is_free(port))
+    own = {name: value.format(port=port) for name, value in environment.items()}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *program),
+        env=os.environ | stack.settings() | own,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            await until(lambda: _is_ready(client), within=60, what=f"another {' '.join(program)} is ready")
+            yield process, client
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
     try:
         return (await client.get("/readyz")).status_code == 200
     except httpx.TransportError:
@@ -160,4 +186,4 @@ class Inbox:
 
     async def holds_all(self) -> bool:
         """Whether every fault has met its call: the provider has as many messages in its hands as were asked for."""
-        return (await self.client.get("/_control/faults")).json() == []
+        return not (await self.client.get("/_control/faults")).json()

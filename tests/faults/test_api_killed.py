@@ -3,19 +3,15 @@
 import asyncio
 import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import httpx
 import pytest
 
-from infra.local import ports
 from tests.faults.ledger import Ledger
 from tests.person import Person, soon
-from tests.stack import Inbox, Stack, is_ready, until
+from tests.stack import Inbox, Stack, joined, until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -26,7 +22,7 @@ async def test_what_was_answered_before_the_api_died_and_before_anybody_relayed_
     worker = await stack.kill("worker-core", signal.SIGSTOP)  # nobody relays while we commit
     stopped = time.monotonic()
     try:
-        due = soon(3)
+        due = soon(6)
         async with asyncio.TaskGroup() as tasks:
             for n in range(20):
                 tasks.create_task(ledger.remind(person, f"relay-{n:02}", due))
@@ -43,10 +39,12 @@ async def test_whoever_got_no_answer_and_asks_again_has_one_reminder_that_fires_
     stack: Stack, person: Person, client: httpx.AsyncClient, inbox: Inbox, ledger: Ledger
 ) -> None:
     """The api dies between the commit and the answer."""
-    due, key = soon(8), {"Idempotency-Key": "asked-twice"}
-    async with doomed_api(stack) as doomed:
-        unlucky = replace(person, client=doomed)
+    due, key = soon(10), {"Idempotency-Key": "asked-twice"}
+    doomed = {"PETFOLIO_API__PORT": "{port}", "PETFOLIO_FAILPOINT": "api_after_commit:kill"}
+    async with joined(stack, ["api"], **doomed) as (api, doomed_client):
+        unlucky = replace(person, client=doomed_client)
         assert await ledger.remind(unlucky, "unheard", due, headers=key) is None
+        assert await asyncio.wait_for(api.wait(), 30) == -signal.SIGKILL
     before = await person.call("GET", "/reminders")
     assert [item["title"] for item in before.json()["items"]] == ["unheard"]
     again = await person.remind(due=due, title="unheard", headers=key)
@@ -82,22 +80,3 @@ async def test_what_nobody_answered_under_load_took_effect_once_or_not_at_all(
         again = await person.remind(due=due, title=title, headers={"Idempotency-Key": title})
         assert again.status_code == 201
     assert sorted(await person.titles()) == sorted(ledger.accepted() + ledger.unknown())
-
-
-@asynccontextmanager
-async def doomed_api(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
-    """A second api of the stack, which dies right after the first commit that it is asked for; waits for its death."""
-    port = next(port for port in range(22_300, 22_399) if ports.is_free(port))
-    own = {"PETFOLIO_API__PORT": str(port), "PETFOLIO_FAILPOINT": "api_after_commit:kill"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "api", env=os.environ | stack.settings() | own, stdout=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            await until(lambda: is_ready(client), within=60, what="the second api serves")
-            yield client
-        assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

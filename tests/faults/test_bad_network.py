@@ -5,7 +5,6 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.local import ports
 from infra.local.toxic import Toxic, toxic
 from temporal.policies import PROVIDER_CALL
 from tests.faults.ledger import Ledger
 from tests.person import Person, soon
 from tests.services import PostgresServer
-from tests.stack import Inbox, Stack, is_ready, running_stack, until
+from tests.stack import Inbox, Stack, joined, running_stack, until
 
 pytestmark = pytest.mark.timeout(180)
 TEMPORAL = "PETFOLIO_TEMPORAL_ADDRESS"
@@ -121,7 +119,7 @@ async def test_a_worker_cut_off_in_the_middle_of_its_messages_repeats_none_of_th
     wired: Wired, person: Person, inbox: Inbox, ledger: Ledger
 ) -> None:
     """It stands still, is given up on, and its calls reach the provider after those of the one that took over."""
-    due, wire = soon(3), wired.wires[TEMPORAL]
+    due, wire = soon(5), wired.wires[TEMPORAL]
     for n in range(5):
         await ledger.remind(person, f"frozen-{n}", due)
     await inbox.faults(delay=GIVEN_UP_AFTER + 4, count=5, when="before")
@@ -129,7 +127,7 @@ async def test_a_worker_cut_off_in_the_middle_of_its_messages_repeats_none_of_th
     frozen = await wired.stack.kill("worker-core", signal.SIGSTOP)
     wire.cut()  # or Temporal would hand the work once more to the polls that it left open
     try:
-        async with second_worker(wired):
+        async with joined(wired.stack, ["workers", "core"], PETFOLIO_WORKER__HEALTH_PORT="{port}", **wired.direct):
             late = due + timedelta(seconds=GIVEN_UP_AFTER + 5)
             await until(lambda: datetime.now(UTC) > late, within=60, what="the calls of both have arrived")
             wire.mend()
@@ -150,20 +148,3 @@ async def attempts(person: Person) -> list[int]:
         explained = (await person.call("GET", f"/occurrences/{occurrence['id']}/explain")).json()
         found += [delivery["attempts"] for delivery in explained["deliveries"]]
     return found
-
-
-@asynccontextmanager
-async def second_worker(wired: Wired) -> AsyncIterator[None]:
-    """Another core worker, ready, past the wires."""
-    port = next(port for port in range(22_400, 22_499) if ports.is_free(port))
-    environment = os.environ | wired.stack.settings() | wired.direct | {"PETFOLIO_WORKER__HEALTH_PORT": str(port)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "workers", "core"), env=environment, stdout=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as health:
-            await until(lambda: is_ready(health), within=60, what="the second worker is ready")
-        yield
-    finally:
-        process.terminate()
-        await process.wait()

@@ -38,11 +38,11 @@ async def test_temporal_dead_for_20_seconds_costs_lateness_and_nothing_else(
     ):
         inbox = Inbox(mails)
         person = await sign_up(client, inbox)
-        seen = await occurrence_of(person, soon(1), "seen")
+        seen = await occurrence_of(person, soon(3), "seen")
         await inbox.mail_with(person.email, "seen")
         to_do = await occurrence_of(person, soon(86_400), "to-do")
         not_today = await occurrence_of(person, soon(86_400), "not-today")
-        due = soon(6)
+        due = soon(10)
         for n in range(5):
             await ledger.remind(person, f"before-{n}", due)
 

@@ -36,7 +36,7 @@ async def outcome(
         to = await sign_up_reachable(client, inbox, push)
         await inbox.faults(honour_keys=True)
         ledgers = ledgers_in(tmp_path_factory.mktemp("ledgers"))
-        first = soon(4)
+        first = soon(7)
         for channel, service in CHANNELS.items():
             for when, due in (("before", first), ("after", first + timedelta(seconds=2))):
                 for n in range(COUNT):
@@ -64,7 +64,7 @@ async def outcome(
 async def test_a_reminder_due_two_seconds_after_its_worker_died_fires_within_fifteen(
     stack: Stack, inbox: Inbox, person: Person, ledger: Ledger
 ) -> None:
-    due = soon(6)
+    due = soon(8)
     titles = [f"orphan-{n}" for n in range(5)]
     for title in titles:
         assert await ledger.remind(person, title, due) is not None
@@ -74,7 +74,7 @@ async def test_a_reminder_due_two_seconds_after_its_worker_died_fires_within_fif
         found = [(await person.call("GET", f"/workflows/{each['id']}")).json() for each in workflows]
         return len([each for each in found if each["execution"] and each["execution"]["status"] == "running"]) == 5
 
-    await until(looked_after, within=4, what="the worker knows all of them")
+    await until(looked_after, within=8, what="the worker knows all of them")
     await until(lambda: datetime.now(UTC) >= due - timedelta(seconds=2), within=10, what="two seconds are left")
     await stack.kill("worker-core")
     verdict = await ledger.outcome(stack, inbox, person, within=30)
