@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.services import Services, services_of
+from core.failpoint import failpoint
 
 
 async def unit_of_work(request: Request) -> AsyncIterator[AsyncSession]:
@@ -14,6 +15,7 @@ async def unit_of_work(request: Request) -> AsyncIterator[AsyncSession]:
     async with services_of(request).db.sessions.begin() as session:
         request.state.unit_of_work = session
         yield session
+    failpoint("api_after_commit")
 
 
 # Function scope: FastAPI leaves it, and so commits, before the answer is sent. With the default scope a failed commit

@@ -1,9 +1,11 @@
-"""What the api may ask of Temporal directly. Few things: product reads come from Postgres, actions go by the outbox.
+"""What api and workers may ask of Temporal directly. Few things: product reads come from Postgres, actions go by the
+outbox.
 
 Knows workflows by id and by the names in `temporal.contracts`; imports no workflow.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -70,6 +72,15 @@ class Gateway:
             started_at=seen.start_time,
             closed_at=seen.close_time,
         )
+
+    async def last_completed(self, workflow: str) -> datetime | None:
+        """When a workflow of this type last ended well; None when Temporal knows of none or does not say within 3 s."""
+        ended_well = f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Completed'"
+        with suppress(*AWAY):
+            async with asyncio.timeout(CALL_SECONDS):
+                async for latest in self._client.list_workflows(ended_well, limit=1):  # the last to close comes first
+                    return latest.close_time
+        return None
 
     async def reachable(self) -> bool:
         """Whether Temporal serves, asked within 1 s: for readiness."""

@@ -43,14 +43,28 @@ class Person:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    async def remind(self, *, due: datetime, title: str = "Tablet", **fields: Any) -> httpx.Response:
+    async def remind(
+        self, *, due: datetime, title: str = "Tablet", headers: dict[str, str] | None = None, **fields: Any
+    ) -> httpx.Response:
         """A daily reminder whose first occurrence is due then."""
         wall = due.astimezone(UTC).replace(microsecond=0, tzinfo=None)
         schedule = {"mode": "fixed", "dtstart_local": wall.isoformat(), "tzid": "UTC", "freq": "DAILY"}
         body = {"title": title, "schedule": schedule, "notification_methods": ["email"]}
         if self.pet_id:
             body["pet_id"] = self.pet_id
-        return await self.call("POST", "/reminders", json=body | fields)
+        return await self.call("POST", "/reminders", json=body | fields, headers=headers or {})
+
+    async def titles(self) -> list[str]:
+        """Of all reminders, page by page."""
+        found: list[str] = []
+        page: dict[str, str] = {"limit": "100"}
+        while True:
+            answer = await self.call("GET", "/reminders", params=page)
+            assert answer.status_code == 200, answer.text
+            found += [item["title"] for item in answer.json()["items"]]
+            if (cursor := answer.json()["next_cursor"]) is None:
+                return found
+            page["cursor"] = cursor
 
 
 async def sign_up(client: httpx.AsyncClient, inbox: Inbox, **fields: Any) -> Person:

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 
 import httpx
 import psutil
+
+from infra.local import ports
 
 PETFOLIO = Path(sys.executable).with_name("petfolio")
 
@@ -74,6 +77,11 @@ class Stack:
         answer: dict[str, Any] = json.loads(await self.petfolio("status", "--json"))
         return answer
 
+    def settings(self) -> dict[str, str]:
+        """What a process gets that joins it: the file `env` of its data folder."""
+        lines = (line.partition("=") for line in (self.data_dir / "env").read_text().splitlines())
+        return {name: "".join(shlex.split(value)) for name, _, value in lines}
+
     async def pid(self, service: str) -> int:
         """The process id of a service, once it runs."""
         return int((await self.status())["services"][service]["pid"])
@@ -118,6 +126,38 @@ async def running_stack(name: str, **environment: str) -> AsyncIterator[Stack]:
         shutil.rmtree(data_dir)
 
 
+@asynccontextmanager
+async def joined(
+    stack: Stack, program: Sequence[str], **environment: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
+    """Another process of the stack, `python -m program`, as soon as it is ready, and a client of what it serves.
+
+    `{port}` in the environment is its port. One that still runs afterwards is told to stop.
+    """
+    port = next(port for port in range(22_300, 22_399) if ports.is_free(port))
+    own = {name: value.format(port=port) for name, value in environment.items()}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *program),
+        env=os.environ | stack.settings() | own,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            await until(lambda: _is_ready(client), within=60, what=f"another {' '.join(program)} is ready")
+            yield process, client
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 class Inbox:
     """What the local mail and SMS providers accepted."""
 
@@ -143,3 +183,7 @@ class Inbox:
     async def faults(self, **fault: Any) -> None:
         """Make the provider misbehave; see `infra/local/aws.py` for the words."""
         (await self.client.post("/_control/faults", json=fault)).raise_for_status()
+
+    async def holds_all(self) -> bool:
+        """Whether every fault has met its call: the provider has as many messages in its hands as were asked for."""
+        return not (await self.client.get("/_control/faults")).json()

@@ -1,6 +1,7 @@
 """A worker process from start to drained stop."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Final
@@ -37,14 +38,15 @@ async def run_worker(settings: Settings, role: str) -> int:
     async with AsyncExitStack() as stack:
         traced = stack.enter_context(tracing(f"petfolio-{role}", settings.otlp_endpoint))
         parts = await stack.enter_async_context(compose(settings, sdk, traced=traced))
-        readiness = Readiness(parts.db, Gateway(parts.temporal))
+        gateway = Gateway(parts.temporal)
+        readiness = Readiness(parts.db, gateway)
         await stack.enter_async_context(health_server(settings.worker.health_port, readiness))
         relay = Relay(settings, parts.temporal, registry.OUTBOX)
         relaying = asyncio.create_task(relay.run(), name="relay")
-        watch = Watch(parts.db)
+        watch = Watch(parts.db, gateway)
         watching = asyncio.create_task(watch.run(), name="watch")
         client = await unless_stopped(connect_when_up(settings, parts.plugin, runtime=sdk), stop)
-        clean = client is None or await _poll(client, parts, role, relaying, readiness, stop)
+        clean = client is None or await _poll(client, parts, role, (relaying, watching), readiness, stop)
         relay.stop()
         watch.stop()
         await asyncio.gather(relaying, watching, return_exceptions=True)
@@ -53,7 +55,12 @@ async def run_worker(settings: Settings, role: str) -> int:
 
 
 async def _poll(
-    client: Client, parts: Parts, role: str, relaying: asyncio.Task[None], readiness: Readiness, stop: asyncio.Event
+    client: Client,
+    parts: Parts,
+    role: str,
+    beside: Sequence[asyncio.Task[None]],
+    readiness: Readiness,
+    stop: asyncio.Event,
 ) -> bool:
     await ensure_namespace(client)
     bound = registry.activities(parts)
@@ -62,7 +69,7 @@ async def _poll(
     readiness.polling = True
     spare_what_lives_on(seldom=5)  # what leaves the workflow cache is held together by cycles: 35 kB each until a look
     log.info("polling", role=role, queues=ROLES[role])
-    clean = await first_to_end([*polling, relaying], stop)
+    clean = await first_to_end([*polling, *beside], stop)
     readiness.polling = False
     # Polling stops at once; activities get `graceful_shutdown_seconds` before they are cancelled.
     await asyncio.gather(*(worker.shutdown() for worker in workers), *polling, return_exceptions=True)

@@ -31,6 +31,9 @@ log = logger(__name__)
 
 POLL_SECONDS: Final = 1.5
 """The sweeper: what no notification announced is found this late at most."""
+_OUTAGE_SECONDS: Final = 1.0
+"""Between two waves of calls while Temporal is away, however long it is: what people did meanwhile may be late by the
+outage and 10 s (temporal.md §8), and a call by itself waits for 3 s."""
 _RECONNECT_SECONDS: Final = 1.0
 
 SENT = Counter("outbox_sent", "Rows handed to Temporal.", ["kind"])
@@ -174,11 +177,10 @@ class _Flight:
 
 
 class _Outage:
-    """Whether Temporal is away, and for how long nobody asks again: 1 to 30 s, with jitter."""
+    """Whether Temporal is away. Then nobody asks again for a moment."""
 
     def __init__(self) -> None:
-        self._pause, self._until = 0.0, 0.0
-        self._noted_at, self._accepted_at = 0.0, 0.0
+        self._until, self._noted_at, self._accepted_at = 0.0, 0.0, 0.0
 
     @property
     def waiting(self) -> bool:
@@ -195,16 +197,15 @@ class _Outage:
 
     def over(self) -> None:
         """Something was accepted."""
-        self._accepted_at, self._pause = monotonic(), 0.0
+        self._accepted_at = monotonic()
 
     def note(self, reason: str, started: float) -> None:
-        """A call that began at `started` was not answered. Calls of one wave lengthen the pause once."""
+        """A call that began at `started` was not answered. Calls of one wave are one refusal."""
         if started <= self._noted_at or self._until == float("inf"):
             return
-        self._pause = min(2 * self._pause, 30.0) or 1.0
         self._noted_at = monotonic()
-        self._until = self._noted_at + self._pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        log.warning("temporal_away", retry_in=self._pause, reason=reason)
+        self._until = self._noted_at + _OUTAGE_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        log.warning("temporal_away", reason=reason)
 
 
 def _report(failed: FailedRow) -> None:

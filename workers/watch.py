@@ -1,7 +1,8 @@
 """Looks at what should have happened and has not: the alarm that rings when everything is silent.
 
-A worker that is stuck reports nothing by itself, so each worker asks Postgres, whatever the others do. Two indexed
-queries every quarter of a minute.
+A worker that is stuck reports nothing by itself, so each worker asks Postgres, whatever the others do, and Temporal
+about the job that finds what both have lost. Two indexed queries and one look-up every quarter of a minute. When the
+last look was is told too: no worker, or none that can look, is an alarm of its own.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from prometheus_client import Gauge
 from core.db import AWAY, Database
 from core.logging import describe, logger
 from models.queries import overdue
+from temporal.contracts import reconcile
+from temporal.gateway import Gateway
 
 log = logger(__name__)
 
@@ -24,26 +27,33 @@ UNCLAIMED: Final = Gauge(
 UNDELIVERED: Final = Gauge(
     "petfolio_oldest_undelivered_seconds", "How long the oldest message waits that may leave and has not."
 )
+LOOKED: Final = Gauge("petfolio_watch_last_look_timestamp_seconds", "When this worker last looked for both of them.")
+RECONCILED: Final = Gauge(
+    "petfolio_reconcile_last_success_timestamp_seconds", "When reminders and workflows were last compared to the end."
+)
 
 
 class Watch:
-    """Runs beside the relay."""
+    """Runs beside the relay. `gateway` may be of a lazy client."""
 
-    def __init__(self, db: Database) -> None:
-        self._db, self._stopping = db, asyncio.Event()
+    def __init__(self, db: Database, gateway: Gateway) -> None:
+        self._db, self._gateway, self._stopping = db, gateway, asyncio.Event()
 
     def stop(self) -> None:
         """Let `run` return."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Look until `stop`. Postgres going away is waited out; the gauges keep what was seen last."""
+        """Look until `stop`. Postgres or Temporal going away is waited out; the gauges keep what was seen last."""
         while not self._stopping.is_set():
             try:
                 found = await overdue.oldest(self._db)
                 UNCLAIMED.set(found.unclaimed)
                 UNDELIVERED.set(found.undelivered)
+                LOOKED.set_to_current_time()
             except AWAY as error:
                 log.warning("watch_away", reason=describe(error))
+            if reconciled := await self._gateway.last_completed(reconcile.WORKFLOW):
+                RECONCILED.set(reconciled.timestamp())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), PERIOD_SECONDS)

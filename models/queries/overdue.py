@@ -4,22 +4,30 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.db import Database
+from domain.reminder_delivery import QUIET_HOURS
+from models.queries.reminder_notices import GATHERING
 
 # What is paused stands still on purpose. `scheduled` in the past: no delivery has looked at it since.
-OLDEST: Final = """
+# What is held back on purpose counts from the time until which it is; what a provider has not taken counts from the
+# first time it could have, because every attempt moves the next one.
+OLDEST: Final = f"""
 SELECT coalesce(extract(epoch FROM clock_timestamp() - (
            SELECT o.instant FROM occurrences o
              JOIN reminders r ON r.id = o.reminder_id AND r.state = 'active' AND r.deleted_at IS NULL
             WHERE o.state = 'scheduled' AND o.instant < clock_timestamp() ORDER BY o.instant LIMIT 1)), 0) AS unclaimed,
        coalesce(extract(epoch FROM clock_timestamp() - (
-           SELECT min(greatest(d.created_at, d.not_before)) FROM deliveries d
-            WHERE d.state IN ('planned', 'deferred')
-              AND (d.not_before IS NULL OR d.not_before < clock_timestamp()))), 0) AS undelivered"""
+           SELECT min(since) FROM (
+               SELECT CASE WHEN d.state = 'planned' THEN d.created_at
+                           WHEN d.reason IN ('{QUIET_HOURS}', '{GATHERING}') THEN d.not_before
+                           ELSE coalesce((SELECT min(e.created_at) FROM delivery_events e WHERE e.delivery_id = d.id),
+                                         d.not_before) END AS since
+                 FROM deliveries d WHERE d.state IN ('planned', 'deferred')) AS waiting
+            WHERE since < clock_timestamp())), 0) AS undelivered"""  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)
 class Oldest:
-    """Seconds: since the earliest unclaimed occurrence fell due, and since the oldest message may leave; 0 for none."""
+    """Seconds since the earliest unclaimed occurrence fell due, and since the oldest message could have left; or 0."""
 
     unclaimed: float
     undelivered: float

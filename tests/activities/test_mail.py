@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from sqlmodel import col
 from temporalio.testing import ActivityEnvironment
 
+from activities import metrics
 from activities.mail import MailActivities
 from activities.wording import Links
 from api.mail import MailTemplate, send_mail
@@ -101,6 +102,26 @@ async def test_a_verification_mail_carries_a_token_that_only_its_hash_is_kept_of
     assert token.voided_at is None
     assert token.expires_at - token.created_at == timedelta(hours=24)
     assert (await world.delivery(delivery_id)).state == DeliveryState.SENT
+
+
+async def test_operators_count_the_last_words_of_account_mails_too(world: World) -> None:
+    def counted(state: str, reason: str) -> float:
+        return metrics.DELIVERIES.labels("email", state, reason)._value.get()
+
+    wanted = [("sent", ""), ("failed", "provider_refused"), ("withdrawn", "already_verified")]
+    before = [counted(*word) for word in wanted]
+    put_off = metrics.ATTEMPTS.labels("email")._value.get()
+    delivery_id = await world.ask(await world.person(), MailTemplate.ALREADY_REGISTERED)
+    world.channel.fail_next = 1
+    with pytest.raises(ProviderUnavailable):
+        await world.run(delivery_id)
+    await world.run(delivery_id)
+    verified = await world.person(email_verified_at=datetime.now(UTC))
+    await world.run(await world.ask(verified, MailTemplate.VERIFY_EMAIL))
+    world.activities.email = _Refusing()
+    await world.run(await world.ask(await world.person(), MailTemplate.ALREADY_REGISTERED))
+    assert [counted(*word) for word in wanted] == [count + 1 for count in before]
+    assert metrics.ATTEMPTS.labels("email")._value.get() == put_off + 1
 
 
 async def test_a_mail_that_was_sent_is_not_sent_again(world: World) -> None:

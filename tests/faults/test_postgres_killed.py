@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from tests.faults.ledger import Ledger
 from tests.person import Person, soon
-from tests.stack import Stack, until
+from tests.stack import Inbox, Stack, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -47,19 +48,28 @@ async def test_postgres_killed_under_load_keeps_every_acknowledged_row_and_answe
         stop.set()
 
     assert set(ledger.statuses()) <= {201, 503, None}, Counter(ledger.statuses())
-    titles = await every_title(person)
+    titles = await person.titles()
     assert [title for title in ledger.accepted() if title not in titles] == []
 
 
-async def every_title(person: Person) -> set[str]:
-    """All reminders of the person, page by page."""
-    titles: set[str] = set()
-    cursor: str | None = None
-    while True:
-        answer = await person.call("GET", "/reminders", params={"limit": 100} | ({"cursor": cursor} if cursor else {}))
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
-        titles.update(item["title"] for item in page["items"])
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return titles
+async def test_what_falls_due_while_postgres_is_dead_fires_once_when_it_is_back(
+    stack: Stack, person: Person, inbox: Inbox, ledger: Ledger
+) -> None:
+    first = soon(5)
+    due = [first + timedelta(seconds=n) for n in range(4)]
+    for n, each in enumerate(due):
+        await ledger.remind(person, f"dead-{n}", each)
+    at = first - timedelta(seconds=0.5)
+    await until(lambda: datetime.now(UTC) >= at, within=10, what="half a second is left")
+    died = datetime.now(UTC)
+    await stack.kill_and_wait("postgres")
+    back = datetime.now(UTC)
+    assert [each for each in due if died < each < back], "nothing fell due while it was dead"
+
+    async def served_again() -> bool:
+        return (await person.remind(due=soon(86_400))).status_code == 201
+
+    await until(served_again, within=10, what="the api serves again by itself")
+    verdict = await ledger.outcome(stack, inbox, person, within=60)
+    assert (verdict.accepted, verdict.lost, verdict.duplicates, verdict.ambiguous) == (len(due), [], [], 0)
+    assert verdict.late.max <= (back - died).total_seconds() + 10

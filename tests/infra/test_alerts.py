@@ -51,6 +51,12 @@ def test_an_alert_names_a_section_of_the_runbooks(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"].endswith(".")
 
 
+def test_an_alarm_rings_when_no_worker_is_there_to_report_anything() -> None:
+    """Otherwise a fleet that is dead is a fleet without late reminders."""
+    silent = [metric for rule in RULES for metric in re.findall(r"\babsent\((\w+)\)", rule["expr"])]
+    assert silent == [workers.watch.LOOKED._name]
+
+
 def test_no_alert_has_the_name_of_another() -> None:
     names = [rule["alert"] for rule in RULES]
     assert len(names) == len(set(names))

@@ -1,7 +1,6 @@
 """Live events while Redis is away, sessions end and processes stop: nothing is missing without a word."""
 
 import asyncio
-import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from core.db import Database
 from core.live import Event, Live, Name
 from core.redis import Redis
 from core.settings import Settings
+from infra.local.toxic import Toxic, toxic
 from tests.api.conftest import api, app
 from tests.api.signing_in import Person
 from tests.api.test_process import answers, api_server
@@ -28,54 +28,13 @@ from tests.relay.kit import until
 __all__ = ["api", "app", "person", "redis", "screen", "settings"]
 
 
-class Wire:
-    """A TCP connection to Redis that can be cut."""
-
-    def __init__(self, url: str) -> None:
-        place = urlsplit(url)
-        self._host, self._port = place.hostname or "127.0.0.1", place.port or 6379
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-        self.port = 0
-
-    async def join(self) -> None:
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def cut(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in tuple(self._writers):
-            writer.transport.abort()
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(self._host, self._port)
-        self._writers |= {writer, there_writer}
-        try:
-            await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
-        finally:
-            self._writers -= {writer, there_writer}
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-    writer.close()
-
-
 @asynccontextmanager
-async def wired(settings: Settings) -> AsyncIterator[tuple[Wire, Settings]]:
-    """Settings whose Redis is at the other end of a wire."""
-    url = settings.redis_url.get_secret_value()
-    wire = Wire(url)
-    await wire.join()
-    place = urlsplit(url)
-    address = f"{place.netloc.rpartition(':')[0]}:{wire.port}"
-    try:
+async def wired(settings: Settings) -> AsyncIterator[tuple[Toxic, Settings]]:
+    """Settings whose Redis is at the other end of a wire that can be cut."""
+    place = urlsplit(settings.redis_url.get_secret_value())
+    async with toxic((place.hostname or "127.0.0.1", place.port or 6379)) as wire:
+        address = f"{place.netloc.rpartition(':')[0]}:{wire.port}"
         yield wire, settings.model_copy(update={"redis_url": SecretStr(place._replace(netloc=address).geturl())})
-    finally:
-        await wire.cut()
 
 
 async def test_when_redis_is_back_every_screen_fetches_anew_and_hears_again(
@@ -83,9 +42,9 @@ async def test_when_redis_is_back_every_screen_fetches_anew_and_hears_again(
 ) -> None:
     async with wired(settings) as (wire, through), api_server(through) as (_, client):
         await open_app(screen, str(client.base_url), person)
-        await wire.cut()
+        wire.cut()
         await publish(redis, person.user_id)
-        await wire.join()
+        wire.mend()
         await screen.event(live.RESET)
         (seen,) = await publish(redis, person.user_id)
         await screen.event("occurrence.due", occurrence_id=str(seen))
@@ -102,10 +61,10 @@ async def test_what_could_not_be_published_breaks_the_stream_it_was_meant_for_an
             await publish(redis, each.user_id)
         last = (await live.standing(redis, person.user_id, None)).last_event_id
         other = (await live.standing(redis, api_person.user_id, None)).last_event_id
-        await wire.cut()
+        wire.cut()
         publisher.publish([Event(person.user_id, Name.OCCURRENCE_DUE, {"state": "due"})])
         await asyncio.wait([publisher._task], timeout=0.5)  # type: ignore[list-item]
-        await wire.join()
+        wire.mend()
         assert publisher._task is not None
         await publisher._task
         assert not (await live.standing(redis, person.user_id, last)).complete
@@ -122,7 +81,7 @@ async def test_without_redis_people_come_in_and_a_session_that_ended_still_ends_
     screen: Browser, settings: Settings, db: Database, person: Person
 ) -> None:
     async with wired(settings) as (wire, through), api_server(through) as (_, client):
-        await wire.cut()
+        wire.cut()
         await open_app(screen, str(client.base_url), person)
         await person.request("POST", "/auth/logout")
         await screen.sees(lambda said: said.get("disconnected") == "io server disconnect", seconds=1)

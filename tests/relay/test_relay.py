@@ -14,7 +14,7 @@ from core.db import Database, connect_directly
 from core.settings import Settings
 from integrations.keys.store import KeyStore
 from temporal import ids
-from temporal.client import connect, plugin
+from temporal.client import CALL_SECONDS, connect, plugin
 from tests.relay.kit import KINDS, all_sent, bells, new_workflow_id, ring, running, signals, unsent, until
 from workers.outbox_table import Failed, OutboxRow, OutboxTable
 from workers.relay import Relay
@@ -220,6 +220,21 @@ async def test_the_relay_survives_the_loss_of_its_connection(db: Database, relay
         assert ended
         await ring(db, new_workflow_id())
         await until(all_sent(db))
+
+
+def test_the_end_of_an_outage_of_a_minute_is_noticed_as_soon_as_that_of_a_short_one(
+    monkeypatch: pytest.MonkeyPatch, relay: Relay
+) -> None:
+    """It once was asked every half minute only, and what people had done meanwhile was late by as much."""
+    now, outage = 1_000.0, relay._flight.outage
+    monkeypatch.setattr("workers.relay.monotonic", lambda: now)
+    while now < 1_060:
+        started, now = now, now + CALL_SECONDS
+        outage.note("away", started)
+        asked_at = now
+        while outage.waiting:
+            now += 0.1
+        assert now - asked_at < 2
 
 
 def all_but(db: Database, count: int) -> Callable[[], Awaitable[bool]]:
