@@ -130,6 +130,11 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     # getting in and out
     **dict.fromkeys(("register", "login", "refresh_token"), ANYONE),
     **dict.fromkeys(("logout", "logout_all", "list_sessions", "end_session", "end_other_sessions"), SIGNED_IN),
+    # with an account elsewhere
+    **dict.fromkeys(("list_sign_in_providers", "start_oauth", "finish_oauth", "finish_oauth_form"), ANYONE),
+    **dict.fromkeys(("exchange_oauth_code", "data_deletion_page"), ANYONE),
+    **dict.fromkeys(("list_identities", "finish_linking"), SIGNED_IN),
+    **dict.fromkeys(("start_linking", "unlink_identity"), FRESH),
     # oneself
     **dict.fromkeys(("get_profile", "change_profile", "replace_profile"), SIGNED_IN),
     **dict.fromkeys(("list_consents", "record_consent"), SIGNED_IN),
@@ -169,5 +174,5 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("create_calendar_feed", "list_calendar_feeds", "delete_calendar_feed"), SIGNED_IN),
     "read_calendar_feed": ANYONE,
     # what providers call: a signature decides
-    "receive_ses_feedback": ANYONE,
+    **dict.fromkeys(("receive_ses_feedback", "receive_apple_event", "receive_facebook_deletion"), ANYONE),
 }

@@ -18,6 +18,10 @@ class MailTemplate(StrEnum):
     ALREADY_REGISTERED = "already_registered"
     SESSION_REUSE = "session_reuse"
     ERASURE_REQUESTED = "erasure_requested"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_NOT_LINKED = "identity_not_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
+    IDENTITY_REVOKED = "identity_revoked"
 
 
 class DeliveryState(StrEnum):

@@ -11,7 +11,10 @@ from api.routes import (
     health,
     health_records,
     jwks,
+    linking,
     notifications,
+    oauth,
+    oauth_pages,
     occurrences,
     pages,
     pets,
@@ -21,17 +24,20 @@ from api.routes import (
     users,
     workflows,
 )
-from api.webhooks import ses
+from api.webhooks import apple, facebook, ses
 
 ALL = (
     auth.router,
+    oauth.router,
     users.router,
+    linking.router,
     preferences.router,
     consents.router,
     unsubscribe.router,
     unsubscribe.page,
     jwks.router,
     pages.router,
+    oauth_pages.router,
     pets.router,
     health_records.router,
     health_records.alias,
@@ -45,6 +51,8 @@ ALL = (
     feeds.public,
     workflows.router,
     ses.router,
+    apple.router,
+    facebook.router,
     health.router,
     codec.router,
 )

@@ -16,6 +16,7 @@ VALUES = {
     "public_url": "https://petfolio.test",
     "link": "https://petfolio.test/verify-email?token=TOKEN",
     "execute_at": datetime(2026, 12, 7, 9, 30, tzinfo=BERLIN),
+    "provider": "Google",
 }
 
 

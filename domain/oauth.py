@@ -1,0 +1,75 @@
+"""Signing in with an account elsewhere: which account of ours an identity leads to (identity-and-security.md §4.5).
+
+An identity is `(issuer, subject)`. Its address counts only where the provider is authoritative for it.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+
+
+class Provider(StrEnum):
+    """Whom people may sign in with."""
+
+    GOOGLE = "google"
+    APPLE = "apple"
+    FACEBOOK = "facebook"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The account that has the address already."""
+
+    active: bool
+    verified: bool
+
+
+class Way(StrEnum):
+    """What becomes of an identity that nobody here has."""
+
+    LINK = "link"
+    TAKE_OVER = "take_over"
+    """The address was never confirmed: whoever registered it may not be its owner, so all they set up goes first."""
+    CREATE = "create"
+    CREATE_UNVERIFIED = "create_unverified"
+    """An account like any new one: it opens once the mail to its address was answered."""
+    TELL_OWNER = "tell_owner"
+    """Nothing changes; the owner of the address learns by mail how to link. Outside nobody sees the difference."""
+    REFUSE = "refuse"
+    """The account is blocked or about to be erased."""
+    NEED_ADDRESS = "need_address"
+
+
+def way_in(*, address: bool, authoritative: bool, owner: Owner | None) -> Way:
+    """`address`: the provider gave one; `authoritative`: it asserts it and speaks for it."""
+    if not address:
+        return Way.NEED_ADDRESS
+    if not authoritative:
+        return Way.CREATE_UNVERIFIED if owner is None else Way.TELL_OWNER
+    if owner is None:
+        return Way.CREATE
+    if not owner.active:
+        return Way.REFUSE
+    return Way.LINK if owner.verified else Way.TAKE_OVER
+
+
+def is_challenge(text: str) -> bool:
+    """Whether it can be an S256 challenge (RFC 7636 §4.2)."""
+    return _CHALLENGE.fullmatch(text) is not None
+
+
+def challenge_of(verifier: str) -> str:
+    """BASE64URL(SHA-256(verifier)), RFC 7636 §4.2."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def fits(verifier: str, challenge: str) -> bool:
+    """Whether who shows the verifier is who chose the challenge (RFC 7636 §4.6)."""
+    return _VERIFIER.fullmatch(verifier) is not None and hmac.compare_digest(challenge_of(verifier), challenge)
