@@ -96,12 +96,13 @@ async def _forget(
         return {}
     user, row = found
     needed = not (await identities.ways_in(session, user.id)).without_one_identity()
-    await linking.remove(session, identity, row)
     await _note(session, identity, client, "auth.identity.deletion", user.id, Provider.FACEBOOK)
     if needed and user.state == UserState.ACTIVE:
+        await identities.remove(session, row.id)
         _, ended = await accounts.close(session, identity, user)
         await _note(session, identity, client, "erasure.request", user.id, Provider.FACEBOOK)
         return {user.id: ended}
+    await linking.remove(session, identity, row)
     return {user.id: await sessions.revoke_all(session, user.id, "identity_unlinked")}
 
 

@@ -60,7 +60,8 @@ _FORGOTTEN: Final = {
     "en": _Words(
         "Your Facebook data",
         "Your request arrived on {:%Y-%m-%d} at {:%H:%M} UTC. What Petfolio had from Facebook is deleted. If you "
-        "signed in with nothing else, your account is closed and will be erased; a mail tells you when, and how to keep it.",
+        "signed in with nothing else, your account is closed and will be erased; a mail tells you when, and how to "
+        "keep it.",
     ),
     "de": _Words(
         "Deine Daten von Facebook",
