@@ -8,7 +8,7 @@ somebody who reads the address nor somebody who sends another person's browser h
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
@@ -146,7 +146,9 @@ async def exchange(identity: Identity, client: Client, code: str, verifier: str)
     account = await users.credentials_by_id(identity.db.reads, ticket.user_id)
     if account is None or not account.may_sign_in:
         raise CredentialsRefused("The account cannot be signed in to.")
-    return await sign_in.enter(identity, client, replace(account, epoch=ticket.epoch), AMR)
+    if account.epoch != ticket.epoch:  # signed out everywhere meanwhile
+        raise CodeRefused("The code is not valid, or no longer.")
+    return await sign_in.enter(identity, client, account, AMR)
 
 
 async def _taken_state(identity: Identity, provider: IdentityProvider, arrival: Arrival, browser: str | None) -> State:

@@ -18,7 +18,7 @@ from domain.oauth import challenge_of
 from infra.local.launchers import aws as aws_launcher
 from infra.local.launchers import sign_in
 from infra.local.site import Site
-from tests.services import Servers, _asked
+from tests.services import Servers, asked
 
 Form = Mapping[str, str]
 
@@ -32,29 +32,29 @@ class ProviderServer:
 
     def calls(self, service: str) -> list[dict[str, Any]]:
         """What the application asked of a service, oldest first."""
-        return [call for call in _asked("GET", f"{self.origin}/_control/calls") if call["service"] == service]
+        return [call for call in asked("GET", f"{self.origin}/_control/calls") if call["service"] == service]
 
     def fault(self, **fault: Any) -> None:
         """`status`, `delay`, `count`, `service`."""
-        _asked("POST", f"{self.origin}/_control/faults", fault)
+        asked("POST", f"{self.origin}/_control/faults", fault)
 
     def twist(self, what: str, count: int = 1) -> None:
         """What the next answer gets wrong in its content."""
-        _asked("POST", f"{self.origin}/_control/twists", {"what": what, "count": count})
+        asked("POST", f"{self.origin}/_control/twists", {"what": what, "count": count})
 
     def rotate(self) -> None:
         """It signs with a new key."""
-        _asked("POST", f"{self.origin}/_control/rotate", {})
+        asked("POST", f"{self.origin}/_control/rotate", {})
 
     def tell(self, what: str, **about: Any) -> dict[str, Any]:
         """Tell the application about somebody: `notices` (Apple), `deletions` (Facebook)."""
-        told: dict[str, Any] = _asked("POST", f"{self.origin}/_control/{what}", about)
+        told: dict[str, Any] = asked("POST", f"{self.origin}/_control/{what}", about)
         return told
 
     def clear(self) -> None:
         """Everything works again."""
         for what in ("faults", "twists"):
-            _asked("DELETE", f"{self.origin}/_control/{what}")
+            asked("DELETE", f"{self.origin}/_control/{what}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
+import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from core.sign_in_settings import AppleSettings
 from domain.oauth import Provider
-from integrations.identity.http import Reply, call, client, refused_us, words
+from integrations.identity.http import Reply, call, refused_us, words
 from integrations.identity.id_token import KeyRing, Statements, flag
 from integrations.identity.protocol import Attempt, ExternalIdentity, IdentityRefused
 
@@ -43,6 +44,7 @@ class AppleProvider:
 
     def __init__(
         self,
+        http: httpx.AsyncClient,
         settings: AppleSettings,
         client_id: str,
         team_id: str,
@@ -51,7 +53,7 @@ class AppleProvider:
     ) -> None:
         self.issuer = settings.issuer
         self._settings, self._client_id, self._team_id, self._key = settings, client_id, team_id, key
-        self._clock, self._http = clock, client()
+        self._http, self._clock = http, clock
         self._statements = Statements(KeyRing(self._http, settings.jwks_url), {settings.issuer}, client_id)
 
     def authorize_url(self, attempt: Attempt) -> str:
@@ -99,10 +101,6 @@ class AppleProvider:
         if None in (words(notice.id), words(notice.kind), words(notice.subject)):
             raise IdentityRefused("events")
         return notice
-
-    async def close(self) -> None:
-        """As the protocol says."""
-        await self._http.aclose()
 
     async def _post(self, url: str, form: dict[str, str]) -> Reply:
         ours = {"client_id": self._client_id, "client_secret": self._client_secret()}

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 from urllib.parse import urlencode
 
+import httpx
+
 from core.sign_in_settings import FacebookSettings
 from domain.oauth import Provider, challenge_of
-from integrations.identity.http import call, client, refused_us, words
+from integrations.identity.http import call, refused_us, words
 from integrations.identity.protocol import Attempt, ExternalIdentity, IdentityRefused, ProviderUnavailable
 
 SCOPE: Final = "email"
@@ -36,10 +38,10 @@ class FacebookProvider:
     name: ClassVar[Provider] = Provider.FACEBOOK
     form_post: ClassVar[bool] = False
 
-    def __init__(self, settings: FacebookSettings, client_id: str, client_secret: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, settings: FacebookSettings, client_id: str, client_secret: str) -> None:
         self.issuer = settings.issuer
         self._settings, self._client_id, self._client_secret = settings, client_id, client_secret
-        self._http = client()
+        self._http = http
 
     def authorize_url(self, attempt: Attempt) -> str:
         """As the protocol says."""
@@ -91,10 +93,6 @@ class FacebookProvider:
             raise IdentityRefused("form")
         digest = hashlib.sha256(expected).digest()[:15]
         return DeletionRequest(base64.b32encode(digest).decode().lower(), subject)
-
-    async def close(self) -> None:
-        """As the protocol says."""
-        await self._http.aclose()
 
     async def _access_token(self, attempt: Attempt, code: str) -> str:
         form = {

@@ -1,8 +1,9 @@
 """The providers of the settings, for both composition roots."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 
+import httpx
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
@@ -12,6 +13,7 @@ from domain.oauth import Provider
 from integrations.identity.apple import AppleProvider
 from integrations.identity.facebook import FacebookProvider
 from integrations.identity.google import GoogleProvider
+from integrations.identity.http import client
 from integrations.identity.protocol import IdentityProvider
 
 Providers = Mapping[Provider, IdentityProvider]
@@ -21,18 +23,21 @@ Providers = Mapping[Provider, IdentityProvider]
 @asynccontextmanager
 async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
     """Connects when somebody signs in. Raises `SystemExit` for a key of Apple's that is none."""
-    found: list[IdentityProvider] = []
-    google, facebook, apple = settings.google, settings.facebook, settings.apple
+    if not (settings.google.client_id or settings.apple.client_id or settings.facebook.client_id):
+        yield {}  # a client costs a tenth of a second: it reads the certificates of the world
+        return
+    async with client() as http:
+        yield {provider.name: provider for provider in _found(http, settings)}
+
+
+def _found(http: httpx.AsyncClient, settings: Settings) -> Iterator[IdentityProvider]:
+    google, apple, facebook = settings.google, settings.apple, settings.facebook
     if google.client_id and google.client_secret:
-        found.append(GoogleProvider(google, google.client_id, google.client_secret.get_secret_value()))
+        yield GoogleProvider(http, google, google.client_id, google.client_secret.get_secret_value())
     if apple.client_id and apple.team_id:
-        found.append(AppleProvider(apple, apple.client_id, apple.team_id, _apple_key(apple)))
+        yield AppleProvider(http, apple, apple.client_id, apple.team_id, _apple_key(apple))
     if facebook.client_id and facebook.client_secret:
-        found.append(FacebookProvider(facebook, facebook.client_id, facebook.client_secret.get_secret_value()))
-    async with AsyncExitStack() as stack:
-        for provider in found:
-            stack.push_async_callback(provider.close)
-        yield {provider.name: provider for provider in found}
+        yield FacebookProvider(http, facebook, facebook.client_id, facebook.client_secret.get_secret_value())
 
 
 def _apple_key(settings: AppleSettings) -> ECKey:

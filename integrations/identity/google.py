@@ -7,9 +7,11 @@ mail arrive at another address says nothing about whose it is today.
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
+import httpx
+
 from core.sign_in_settings import GoogleSettings
 from domain.oauth import Provider, challenge_of
-from integrations.identity.http import call, client, refused_us, words
+from integrations.identity.http import call, refused_us, words
 from integrations.identity.id_token import KeyRing, Statements, flag
 from integrations.identity.protocol import Attempt, ExternalIdentity, IdentityRefused
 
@@ -22,10 +24,10 @@ class GoogleProvider:
     name: ClassVar[Provider] = Provider.GOOGLE
     form_post: ClassVar[bool] = False
 
-    def __init__(self, settings: GoogleSettings, client_id: str, client_secret: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, settings: GoogleSettings, client_id: str, client_secret: str) -> None:
         self.issuer = settings.issuer
         self._settings, self._client_id, self._client_secret = settings, client_id, client_secret
-        self._http = client()
+        self._http = http
         # Google writes its issuer in two ways; people are the same people.
         issuers = {settings.issuer, settings.issuer.removeprefix("https://")}
         self._statements = Statements(KeyRing(self._http, settings.jwks_url), issuers, client_id)
@@ -64,10 +66,6 @@ class GoogleProvider:
 
     async def revoke(self, identity: ExternalIdentity) -> None:
         """Nothing is kept of Google's tokens."""
-
-    async def close(self) -> None:
-        """As the protocol says."""
-        await self._http.aclose()
 
     def _identity(self, claims: dict[str, Any]) -> ExternalIdentity:
         email = words(claims.get("email"))

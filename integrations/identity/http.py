@@ -28,7 +28,7 @@ class Reply:
 
 
 def client() -> httpx.AsyncClient:
-    """For one adapter. A redirect is an answer like any other: no provider sends one here."""
+    """For all adapters of a process. A redirect is an answer like any other: no provider sends one here."""
     return httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
 
 

@@ -54,6 +54,3 @@ class MemoryProvider:
         self._away = True
         yield
         self._away = False
-
-    async def close(self) -> None:
-        """As the protocol says."""

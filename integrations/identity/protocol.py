@@ -70,7 +70,3 @@ class IdentityProvider(Protocol):
         """End the grant there; that it had ended already is success. Does nothing where nothing is kept that could be
         ended. Raises `ProviderUnavailable`."""
         ...
-
-    async def close(self) -> None:
-        """Let go of the connections."""
-        ...
