@@ -16,7 +16,8 @@ from api.tokens import Caller
 from api.trail import note
 from core.errors import Conflict, NotFound
 from core.logging import logger
-from domain.oauth import Provider, fits
+from core.pkce import fits
+from domain.oauth import Provider
 from integrations.identity.factory import Providers
 from integrations.identity.protocol import ExternalIdentity, ProviderUnavailable
 from models.queries import identities, sessions, users

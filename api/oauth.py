@@ -21,7 +21,8 @@ from api.oauth_tickets import LinkCode, SignInCode, Start, State, issue, take
 from api.sign_in import Answer, CredentialsRefused
 from core.errors import Invalid, PetfolioError
 from core.logging import logger
-from domain.oauth import Provider, fits
+from core.pkce import fits
+from domain.oauth import Provider
 from integrations.identity.protocol import (
     Attempt,
     ExternalIdentity,

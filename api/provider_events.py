@@ -28,6 +28,8 @@ from models.user import AuthIdentity, User, UserState
 
 log = logger(__name__)
 
+DELETION_PAGE: Final = "/data-deletion"
+"""Below it each request to forget somebody has its status, by its code."""
 CONSENT_REVOKED: Final = "consent-revoked"
 Ended = dict[UUID, list[UUID]]
 """Sessions that ended, by account."""

@@ -3,16 +3,8 @@
 An identity is `(issuer, subject)`. Its address counts only where the provider is authoritative for it.
 """
 
-import base64
-import hashlib
-import hmac
-import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
-
-_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-_VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 class Provider(StrEnum):
@@ -58,18 +50,3 @@ def way_in(*, address: bool, authoritative: bool, owner: Owner | None) -> Way:
     if not owner.active:
         return Way.REFUSE
     return Way.LINK if owner.verified else Way.TAKE_OVER
-
-
-def is_challenge(text: str) -> bool:
-    """Whether it can be an S256 challenge (RFC 7636 §4.2)."""
-    return _CHALLENGE.fullmatch(text) is not None
-
-
-def challenge_of(verifier: str) -> str:
-    """BASE64URL(SHA-256(verifier)), RFC 7636 §4.2."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-
-
-def fits(verifier: str, challenge: str) -> bool:
-    """Whether who shows the verifier is who chose the challenge (RFC 7636 §4.6)."""
-    return _VERIFIER.fullmatch(verifier) is not None and hmac.compare_digest(challenge_of(verifier), challenge)

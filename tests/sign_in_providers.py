@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
+from core.pkce import challenge_of
 from core.settings import Settings
 from core.sign_in_settings import AppleSettings, FacebookSettings, GoogleSettings
-from domain.oauth import challenge_of
 from infra.local.launchers import aws as aws_launcher
 from infra.local.launchers import sign_in
 from infra.local.site import Site

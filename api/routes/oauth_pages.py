@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from api.auth import limited
 from api.deps import ServicesDep
 from api.identity import Identity
+from api.provider_events import DELETION_PAGE
 from api.routes.pages import STYLE, AcceptLanguage, language_of, policy
 from core.errors import PetfolioError
 from domain.oauth import Provider
@@ -19,7 +20,6 @@ from models.queries import vendor_events
 
 router = APIRouter(include_in_schema=False)
 
-DELETION_PAGE: Final = "/data-deletion"
 _PAGE: Final = Template(
     """<!doctype html>
 <html lang="$language">

@@ -10,7 +10,6 @@ from api.deps import ServicesDep
 from api.identity import ClientDep
 from api.json_response import computed
 from api.providers import ProviderOff
-from api.routes.oauth_pages import DELETION_PAGE
 from api.routing import router as make_router
 from core.errors import Malformed
 from domain.oauth import Provider
@@ -36,4 +35,6 @@ async def receive_facebook_deletion(request: Request, services: ServicesDep, cli
     except ValueError:
         raise Malformed("this is not a message that is accepted here") from None
     code = await provider_events.receive_deletion(services.identity, client, facebook, form.get("signed_request", ""))
-    return computed({"url": f"{services.settings.public_url}{DELETION_PAGE}/{code}", "confirmation_code": code})
+    return computed(
+        {"url": f"{services.settings.public_url}{provider_events.DELETION_PAGE}/{code}", "confirmation_code": code}
+    )

@@ -14,8 +14,9 @@ from urllib.parse import urlencode
 
 import httpx
 
+from core.pkce import challenge_of
 from core.sign_in_settings import FacebookSettings
-from domain.oauth import Provider, challenge_of
+from domain.oauth import Provider
 from integrations.identity.http import call, refused_us, words
 from integrations.identity.protocol import Attempt, ExternalIdentity, IdentityRefused, ProviderUnavailable
 

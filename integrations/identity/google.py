@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 
 import httpx
 
+from core.pkce import challenge_of
 from core.sign_in_settings import GoogleSettings
-from domain.oauth import Provider, challenge_of
+from domain.oauth import Provider
 from integrations.identity.http import call, refused_us, words
 from integrations.identity.id_token import KeyRing, Statements, flag
 from integrations.identity.protocol import Attempt, ExternalIdentity, IdentityRefused

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from core.pkce import challenge_of
 from core.settings import Settings
-from domain.oauth import Provider, challenge_of
+from domain.oauth import Provider
 from models.session import MailTokenKind
 from models.user import AuthIdentity, User
 from tests.api.front import Front, open_front, with_providers

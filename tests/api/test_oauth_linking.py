@@ -12,8 +12,9 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from api.external import REFRESH_TOKEN
+from core.pkce import challenge_of
 from core.settings import Settings
-from domain.oauth import Provider, challenge_of
+from domain.oauth import Provider
 from models.session import MailTokenKind, Session
 from models.user import AuthIdentity, User, UserState
 from tests.api.front import Front, open_front, with_providers

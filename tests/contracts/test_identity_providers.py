@@ -11,8 +11,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from core.pkce import challenge_of
 from core.settings import Settings
-from domain.oauth import Provider, challenge_of
+from domain.oauth import Provider
 from infra.local.emulators import oidc
 from integrations.identity.apple import AppleProvider
 from integrations.identity.facebook import FacebookProvider
