@@ -1,4 +1,4 @@
-"""Proof Key for Code Exchange (RFC 7636), S256 only: whoever ends what was begun shows that it was them who began it."""
+"""Proof Key for Code Exchange (RFC 7636), S256 only: who ends something shows that they began it."""
 
 import base64
 import hashlib

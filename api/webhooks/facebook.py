@@ -35,6 +35,5 @@ async def receive_facebook_deletion(request: Request, services: ServicesDep, cli
     except ValueError:
         raise Malformed("this is not a message that is accepted here") from None
     code = await provider_events.receive_deletion(services.identity, client, facebook, form.get("signed_request", ""))
-    return computed(
-        {"url": f"{services.settings.public_url}{provider_events.DELETION_PAGE}/{code}", "confirmation_code": code}
-    )
+    status = f"{services.settings.public_url}{provider_events.DELETION_PAGE}/{code}"
+    return computed({"url": status, "confirmation_code": code})
