@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 import activities.metrics
 import api.mail_feedback
+import api.oauth
 import workers.relay
 import workers.watch
 
@@ -19,7 +20,7 @@ RULES: list[dict[str, Any]] = [
     for group in yaml.safe_load((ROOT / "infra/observability/alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 ]
-OWNERS = (activities.metrics, api.mail_feedback, workers.relay, workers.watch)
+OWNERS = (activities.metrics, api.mail_feedback, api.oauth, workers.relay, workers.watch)
 """Imported for the metrics they register."""
 
 
