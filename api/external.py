@@ -32,8 +32,6 @@ from models.queries.clock import database_now
 from models.user import AuthIdentity, User, UserState
 
 NAMES: Final = {Provider.GOOGLE: "Google", Provider.APPLE: "Apple", Provider.FACEBOOK: "Facebook"}
-EMAIL: Final = "auth_identities.email_ct"
-REFRESH_TOKEN: Final = "auth_identities.refresh_token_ct"  # noqa: S105 - a column
 _LOOKS: Final = 4
 _LONGEST_NAME: Final = 100
 
@@ -60,19 +58,21 @@ class _Raced(Exception):
 
 
 async def account_of(
-    identity: Identity, client: Client, provider: Provider, external: ExternalIdentity
+    identity: Identity, client: Client, provider: Provider, external: ExternalIdentity, timezone: str
 ) -> Opened | Closed:
-    """Which account it opens, made or linked where the rules say so. Raises `Unavailable` when others are always
-    quicker."""
+    """Which account it opens, made (at home in `timezone`) or linked where the rules say so. Raises `Unavailable` when
+    others are always quicker."""
     for _ in range(_LOOKS):
         try:
-            return await _look(identity, client, provider, external)
+            return await _look(identity, client, provider, external, timezone)
         except _Raced:
             continue
     raise Unavailable("Somebody is signing in with the same identity. Try again.", retry_after=1)
 
 
-async def _look(identity: Identity, client: Client, provider: Provider, external: ExternalIdentity) -> Opened | Closed:
+async def _look(
+    identity: Identity, client: Client, provider: Provider, external: ExternalIdentity, timezone: str
+) -> Opened | Closed:
     mailbox = _mailbox(external)
     async with identity.db.sessions.begin() as session:
         owner_id = await identities.owner(session, external.issuer, external.subject)
@@ -80,7 +80,8 @@ async def _look(identity: Identity, client: Client, provider: Provider, external
             return await _known(session, identity, client, provider, external, owner_id)
     if mailbox is None:
         return Closed.ADDRESS_NEEDED
-    newcomer = _Newcomer(identity, client, provider, external, mailbox, identity.blind_index(mailbox.canonical))
+    bidx = identity.blind_index(mailbox.canonical)
+    newcomer = _Newcomer(identity, client, provider, external, mailbox, bidx, timezone)
     return await (newcomer.enter() if external.authoritative else newcomer.ask())
 
 
@@ -119,6 +120,7 @@ class _Newcomer:
     external: ExternalIdentity
     mailbox: Mailbox
     email_bidx: bytes
+    timezone: str
 
     async def enter(self) -> Opened | Closed:
         """The provider speaks for the address: whoever has it here is the same person."""
@@ -166,6 +168,7 @@ class _Newcomer:
     async def _create(self, *, verified: bool) -> Opened:
         account = await account_creation.prepare(self.identity, self.mailbox.address, self.email_bidx)
         user = account.user
+        user.timezone = self.timezone
         await self._name(user)
         async with self.identity.db.sessions.begin() as session:
             user.email_verified_at = await database_now(session) if verified else None
@@ -238,7 +241,7 @@ async def identity_row(
         email_verified=external.email_verified,
     )
     owner = Subject.user(user_id)
-    row.email_ct = await identity.cipher.seal_optional(owner, EMAIL, row.id, external.email)
+    row.email_ct = await identity.cipher.seal_optional(owner, identities.EMAIL, row.id, external.email)
     row.refresh_token_ct = await _sealed_token(identity, row, external)
     return row
 
@@ -260,7 +263,7 @@ async def tell_of(
 
 async def _sealed_token(identity: Identity, row: AuthIdentity, external: ExternalIdentity) -> str | None:
     owner = Subject.user(row.user_id)
-    return await identity.cipher.seal_optional(owner, REFRESH_TOKEN, row.id, external.refresh_token)
+    return await identity.cipher.seal_optional(owner, identities.REFRESH_TOKEN, row.id, external.refresh_token)
 
 
 def _name(text: str | None) -> str | None:

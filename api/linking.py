@@ -1,5 +1,6 @@
 """The identities elsewhere that open one's own account: seen, added, taken away (identity-and-security.md §4.5)."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import mark_revoked
-from api.external import EMAIL, REFRESH_TOKEN, identity_row, tell_of
+from api.external import identity_row, tell_of
 from api.identity import Client, Identity
 from api.mail import MailTemplate
 from api.oauth import CodeRefused
@@ -48,7 +49,7 @@ async def show(identity: Identity, caller: Caller) -> list[dict[str, Any]]:
 
 async def start(identity: Identity, caller: Caller, provider: Provider, next: str, challenge: str) -> str:
     """The address to open in a browser within minutes: from there the way is that of signing in."""
-    begun = Start(provider, next, challenge, Linking(caller.user_id, caller.session_id))
+    begun = Start(provider, next, challenge, linking=Linking(caller.user_id, caller.session_id))
     async with identity.db.sessions.begin() as session:
         ticket = await issue(session, identity, begun)
     return f"{identity.settings.public_url}/api/v1/auth/oauth/{provider}/start?ticket={ticket}"
@@ -101,12 +102,13 @@ async def revoke_grant(identity: Identity, providers: Providers, row: AuthIdenti
     provider = providers.get(Provider(row.provider))
     if provider is None:
         return
-    token = await identity.cipher.open_optional(REFRESH_TOKEN, row.id, row.refresh_token_ct)
+    token = await identity.cipher.open_optional(identities.REFRESH_TOKEN, row.id, row.refresh_token_ct)
     try:
-        await provider.revoke(ExternalIdentity(row.issuer, row.subject, refresh_token=token))
-    except ProviderUnavailable as away:
+        async with asyncio.timeout(identity.settings.oauth.provider_seconds):
+            await provider.revoke(ExternalIdentity(row.issuer, row.subject, refresh_token=token))
+    except (ProviderUnavailable, TimeoutError) as away:
         REVOCATIONS.labels(row.provider, "failed").inc()
-        log.error("grant_not_revoked", provider=row.provider, identity_id=str(row.id), reason=away.detail)
+        log.error("grant_not_revoked", provider=row.provider, identity_id=str(row.id), reason=str(away))
     else:
         REVOCATIONS.labels(row.provider, "ok").inc()
 
@@ -119,7 +121,7 @@ async def _own(session: AsyncSession, caller: Caller, external: ExternalIdentity
 
 
 async def _present(identity: Identity, row: AuthIdentity) -> dict[str, Any]:
-    email = await identity.cipher.open_optional(EMAIL, row.id, row.email_ct)
+    email = await identity.cipher.open_optional(identities.EMAIL, row.id, row.email_ct)
     shown = {name: getattr(row, name) for name in ("id", "provider", "created_at", "last_used_at")}
     return shown | {"email": email}
 

@@ -100,8 +100,7 @@ async def begin(identity: Identity, provider: IdentityProvider, start: Start, br
     """Send a browser to the provider. One that has been here within minutes stays the one it is, so that two of its
     windows do not end each other's attempts."""
     browser = browser or secrets.token_urlsafe(32)
-    nonce, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-    state = State(provider.name, start.next, start.challenge, nonce, verifier, start.linking)
+    state = State(start, nonce=secrets.token_urlsafe(32), verifier=secrets.token_urlsafe(48))
     async with identity.db.sessions.begin() as session:
         raw = await issue(session, identity, state, browser=browser)
     return Departure(provider.authorize_url(_attempt(identity, state, raw)), browser)
@@ -122,20 +121,21 @@ async def arrive(
     """The address in the app to send the browser on to: with a code, or with the reason why there is none. Raises
     `StateRefused`, `IdentityRefused`, `ProviderUnavailable`."""
     state = await _taken_state(identity, provider, arrival, browser)
+    start = state.start
     if arrival.error or not arrival.code:
         denied = arrival.error in _DENIED
         ARRIVALS.labels(provider.name, "denied" if denied else "refused").inc()
-        return _back(identity, state, error="access_denied" if denied else "provider_error")
+        return _back(identity, start, error="access_denied" if denied else "provider_error")
     external = await _identified(identity, provider, state, arrival)
-    if state.linking is not None:
+    if start.linking is not None:
         ARRIVALS.labels(provider.name, "linking").inc()
-        return await _back_with(identity, state, LinkCode(state.challenge, provider.name, state.linking, external))
-    found = await account_of(identity, client, provider.name, external)
+        return await _back_with(identity, start, LinkCode(start.challenge, provider.name, start.linking, external))
+    found = await account_of(identity, client, provider.name, external, start.timezone)
     if isinstance(found, Closed):
         ARRIVALS.labels(provider.name, "closed").inc()
-        return _back(identity, state, error=found)
+        return _back(identity, start, error=found)
     ARRIVALS.labels(provider.name, "entered").inc()
-    return await _back_with(identity, state, SignInCode(state.challenge, found.user_id, found.epoch))
+    return await _back_with(identity, start, SignInCode(start.challenge, found.user_id, found.epoch))
 
 
 async def exchange(identity: Identity, client: Client, code: str, verifier: str) -> Answer:
@@ -158,7 +158,7 @@ async def _taken_state(identity: Identity, provider: IdentityProvider, arrival: 
         async with identity.db.sessions.begin() as session:
             state = await take(session, identity, State, arrival.state, browser=browser)
     # One path per provider: the answer of one is never taken for another's (RFC 9700 §4.4).
-    if state is None or state.provider != provider.name or arrival.issuer not in (None, provider.issuer):
+    if state is None or state.start.provider != provider.name or arrival.issuer not in (None, provider.issuer):
         ARRIVALS.labels(provider.name, "refused").inc()
         raise StateRefused("This sign-in was not begun in this browser, or too long ago. Please start again.")
     return state
@@ -183,15 +183,15 @@ async def _identified(
 
 
 def _attempt(identity: Identity, state: State, raw: str) -> Attempt:
-    return Attempt(redirect_uri(identity, state.provider), raw, state.nonce, state.verifier)
+    return Attempt(redirect_uri(identity, state.start.provider), raw, state.nonce, state.verifier)
 
 
-async def _back_with(identity: Identity, state: State, content: SignInCode | LinkCode) -> str:
+async def _back_with(identity: Identity, start: Start, content: SignInCode | LinkCode) -> str:
     async with identity.db.sessions.begin() as session:
-        return _back(identity, state, code=await issue(session, identity, content))
+        return _back(identity, start, code=await issue(session, identity, content))
 
 
-def _back(identity: Identity, state: State, **said: str) -> str:
+def _back(identity: Identity, start: Start, **said: str) -> str:
     """In the fragment, which browsers keep to themselves."""
     app = identity.settings.oauth.app_url or identity.settings.public_url
-    return f"{app}{state.next}#{urlencode(said)}"
+    return f"{app}{start.next}#{urlencode(said)}"

@@ -40,19 +40,19 @@ class Start:
     provider: Provider
     next: str
     challenge: str
+    timezone: str = "UTC"
+    """Where a new account is at home."""
     linking: Linking | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A browser is at the provider. `challenge` is the app's (RFC 7636), `verifier` ours towards the provider."""
+    """A browser is at the provider; `verifier` is ours towards it, the challenge in `start` the app's towards us
+    (RFC 7636)."""
 
-    provider: Provider
-    next: str
-    challenge: str
+    start: Start
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
-    linking: Linking | None = None
 
 
 @dataclass(frozen=True, slots=True)

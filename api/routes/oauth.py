@@ -15,7 +15,7 @@ from api.oauth_tickets import Start
 from api.providers import ChosenProvider
 from api.routes.oauth_pages import failure_page, wants_page
 from api.routing import router as make_router
-from api.schemas.auth import Token, TokensOut
+from api.schemas.auth import Timezone, Token, TokensOut
 from api.schemas.oauth import Challenge, CodeIn, NextPath, ProvidersOut
 from core.errors import Invalid, PetfolioError
 from integrations.identity.protocol import IdentityProvider
@@ -47,6 +47,7 @@ async def start_oauth(
     identity: IdentityDep,
     code_challenge: Annotated[Challenge | None, Query()] = None,
     next: Annotated[NextPath, Query()] = "/",
+    timezone: Annotated[Timezone, Query(description="Of a new account.")] = "UTC",
     ticket: Annotated[Token | None, Query()] = None,
 ) -> Response:
     """Open this in a browser. It comes back to `next` in the app, with `#code=…` for `POST /auth/oauth/token` (or, with
@@ -57,7 +58,7 @@ async def start_oauth(
         return _sent(provider, await oauth.begin_linking(identity, provider, ticket, browser))
     if code_challenge is None:
         raise Invalid("Send a `code_challenge`.", code="code_challenge_missing")
-    start = Start(provider.name, oauth.check_next(identity, next), code_challenge)
+    start = Start(provider.name, oauth.check_next(identity, next), code_challenge, timezone)
     return _sent(provider, await oauth.begin(identity, provider, start, browser))
 
 

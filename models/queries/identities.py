@@ -1,6 +1,7 @@
 """Identities elsewhere that open accounts here. Whoever writes has locked the account's row first."""
 
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, select, text, update
@@ -10,6 +11,8 @@ from sqlmodel import col
 
 from models.user import AuthIdentity
 
+EMAIL: Final = "auth_identities.email_ct"
+REFRESH_TOKEN: Final = "auth_identities.refresh_token_ct"  # noqa: S105 - a column
 _LEFT = text(
     """SELECT u.password_hash IS NOT NULL AS password,
               (SELECT count(*) FROM auth_identities i WHERE i.user_id = u.id) AS identities,

@@ -77,11 +77,16 @@ class TestTheWay:
         assert claims.user_id.hex == profiles[0]["id"].replace("-", "")
 
     async def test_a_new_account_has_its_keys_and_its_home_as_any_other(self, front: Front) -> None:
-        tokens = (await front.visitor().sign_in("google", somebody())).json()
+        visitor = front.visitor()
+        at_home = {"code_challenge": challenge_of(visitor.verifier), "timezone": "Europe/Berlin"}
+        url = await visitor.browser.depart("google", **at_home)
+        back = await visitor.browser.go(await consent(front.client, url, somebody()))
+        tokens = (await visitor.exchange(said(back)["code"])).json()
         pet = await front.send("POST", "/pets", tokens["access_token"], {"name": "Milo"})
         assert pet.status_code == 201, pet.text
         profile = (await front.get("/users/profile", tokens["access_token"])).json()
         assert (profile["first_name"], profile["last_name"], profile["has_password"]) == ("Ada", "Lovelace", False)
+        assert profile["timezone"] == "Europe/Berlin"
 
     @pytest.mark.parametrize("provider", ALL)
     async def test_the_authorize_url_has_everything_and_the_token_call_carries_the_verifier(

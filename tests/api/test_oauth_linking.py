@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from api.external import REFRESH_TOKEN
 from core.pkce import challenge_of
 from core.settings import Settings
 from domain.oauth import Provider
+from models.queries.identities import REFRESH_TOKEN
 from models.session import MailTokenKind, Session
 from models.user import AuthIdentity, User, UserState
 from tests.api.front import Front, open_front, with_providers
@@ -187,12 +187,13 @@ class TestUnlinking:
         ).status_code == 204
         assert providers.facebook.calls("permissions")[-1]["status"] == 200
 
+    @pytest.mark.parametrize("fault", [{"status": 503}, {"delay": 30}], ids=str)
     async def test_a_provider_that_is_away_keeps_nobody_linked(
-        self, front: Front, api: Api, providers: Providers
+        self, front: Front, api: Api, providers: Providers, fault: dict[str, int]
     ) -> None:
         owner = await api.person()
         identity = (await linked(front, owner.access_token, "apple", somebody())).json()
-        providers.apple.fault(service="revoke", status=503)
+        providers.apple.fault(service="revoke", **fault)
         assert (
             await front.send("DELETE", f"/users/identities/{identity['id']}", owner.access_token)
         ).status_code == 204
