@@ -163,7 +163,7 @@ class _Newcomer:
         owner = None
         if user is not None:
             owner = Owner(active=user.state == UserState.ACTIVE, verified=user.email_verified_at is not None)
-        return way_in(address=True, authoritative=self.external.authoritative, owner=owner)
+        return way_in(authoritative=self.external.authoritative, owner=owner)
 
     async def _create(self, *, verified: bool) -> Opened:
         account = await account_creation.prepare(self.identity, self.mailbox.address, self.email_bidx)

@@ -66,12 +66,10 @@ async def link(identity: Identity, client: Client, caller: Caller, code: str, ve
     async with identity.db.sessions.begin() as session:
         await users.lock(session, caller.user_id)
         row = await identity_row(identity, caller.user_id, ticket.provider, ticket.external)
-        if not await identities.add(session, row):
-            return await _present(identity, await _own(session, caller, ticket.external))
-        await _note(session, identity, client, caller, "auth.identity.link", ticket.provider)
-        await tell_of(session, identity, caller.user_id, ticket.provider, MailTemplate.IDENTITY_LINKED)
-        added = await _own(session, caller, ticket.external)
-        return await _present(identity, added)
+        if await identities.add(session, row):
+            await _note(session, identity, client, caller, "auth.identity.link", ticket.provider)
+            await tell_of(session, identity, caller.user_id, ticket.provider, MailTemplate.IDENTITY_LINKED)
+        return await _present(identity, await _own(session, caller, ticket.external))
 
 
 async def unlink(identity: Identity, providers: Providers, client: Client, caller: Caller, identity_id: UUID) -> None:

@@ -30,7 +30,7 @@ from integrations.identity.protocol import (
     IdentityRefused,
     ProviderUnavailable,
 )
-from models.queries import users
+from models.queries import identities, users
 
 log = logger(__name__)
 
@@ -135,14 +135,16 @@ async def arrive(
         ARRIVALS.labels(provider.name, "closed").inc()
         return _back(identity, start, error=found)
     ARRIVALS.labels(provider.name, "entered").inc()
-    return await _back_with(identity, start, SignInCode(start.challenge, found.user_id, found.epoch))
+    code = SignInCode(start.challenge, found.user_id, found.epoch, external.issuer, external.subject)
+    return await _back_with(identity, start, code)
 
 
 async def exchange(identity: Identity, client: Client, code: str, verifier: str) -> Answer:
     """The code for tokens, or for the question for a second factor. Raises `CodeRefused`, `CredentialsRefused`."""
     async with identity.db.sessions.begin() as session:
         ticket = await take(session, identity, SignInCode, code)
-    if ticket is None or not fits(verifier, ticket.challenge):
+        opens = ticket and await identities.owner(session, ticket.issuer, ticket.subject)
+    if ticket is None or opens != ticket.user_id or not fits(verifier, ticket.challenge):
         raise CodeRefused("The code is not valid, or no longer.")
     account = await users.credentials_by_id(identity.db.reads, ticket.user_id)
     if account is None or not account.may_sign_in:

@@ -57,11 +57,14 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class SignInCode:
-    """Somebody came back who has an account. `epoch` as it was then: signing out everywhere meanwhile counts."""
+    """Somebody came back who has an account. `epoch` as it was then, and the identity that opened it: signing out
+    everywhere and unlinking meanwhile count."""
 
     challenge: str
     user_id: UUID
     epoch: int
+    issuer: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ async def issue(
         await identity.cipher.seal(SYSTEM, _COLUMN, _row_id(id_hash), payload),
         timedelta(seconds=settings.state_seconds if kind in (Start, State) else settings.code_seconds),
         user_id=content.user_id if isinstance(content, SignInCode) else None,
-        browser_hash=browser_hash(browser),
+        browser_hash=_browser_hash(browser),
     )
     return raw
 
@@ -107,14 +110,14 @@ async def take(
 ) -> _T | None:
     """What was fixed, the first time it is asked for in time and in the browser it began in; else None."""
     id_hash = _hash(kind, raw)
-    sealed = await oauth_tickets.take(session, id_hash, browser_hash(browser))
+    sealed = await oauth_tickets.take(session, id_hash, _browser_hash(browser))
     if sealed is None:
         return None
     content: _T = _ADAPTERS[kind].validate_json(await identity.cipher.open(_COLUMN, _row_id(id_hash), sealed))
     return content
 
 
-def browser_hash(browser: str | None) -> bytes | None:
+def _browser_hash(browser: str | None) -> bytes | None:
     """What is kept of a browser's cookie."""
     return None if browser is None else hashlib.sha256(f"browser|{browser}".encode()).digest()
 

@@ -31,10 +31,10 @@ log = logger(__name__)
 DELETION_PAGE: Final = "/data-deletion"
 """Below it each request to forget somebody has its status, by its code."""
 CONSENT_REVOKED: Final = "consent-revoked"
-Ended = dict[UUID, list[UUID]]
-"""Sessions that ended, by account."""
 GONE: Final = frozenset({"account-delete", "account-deleted"})
 """The Apple account is no more; Apple's pages write it both ways."""
+Ended = dict[UUID, list[UUID]]
+"""Sessions that ended, by account."""
 
 
 async def receive_apple(identity: Identity, client: Client, apple: AppleProvider, payload: str) -> None:

@@ -36,13 +36,10 @@ class Way(StrEnum):
     """Nothing changes; the owner of the address learns by mail how to link. Outside nobody sees the difference."""
     REFUSE = "refuse"
     """The account is blocked or about to be erased."""
-    NEED_ADDRESS = "need_address"
 
 
-def way_in(*, address: bool, authoritative: bool, owner: Owner | None) -> Way:
-    """`address`: the provider gave one; `authoritative`: it asserts it and speaks for it."""
-    if not address:
-        return Way.NEED_ADDRESS
+def way_in(*, authoritative: bool, owner: Owner | None) -> Way:
+    """For an identity with an address. `authoritative`: the provider asserts the address and speaks for it."""
     if not authoritative:
         return Way.CREATE_UNVERIFIED if owner is None else Way.TELL_OWNER
     if owner is None:

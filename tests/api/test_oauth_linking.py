@@ -217,6 +217,14 @@ class TestUnlinking:
         assert sorted(answer.status_code for answer in answers) == [204, 409]
         assert len(await listed(front, tokens)) == 1
 
+    async def test_a_code_that_is_on_its_way_opens_nothing_either(self, front: Front, api: Api) -> None:
+        owner, person, visitor = await api.person(), somebody(), front.visitor()
+        identity = (await linked(front, owner.access_token, "google", person)).json()
+        code = said(await visitor.visit("google", person))["code"]
+        await front.send("DELETE", f"/users/identities/{identity['id']}", owner.access_token)
+        answer = await visitor.exchange(code)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_code")
+
     async def test_another_s_is_not_found_and_an_old_login_has_to_step_up(self, front: Front, api: Api) -> None:
         owner, other = await api.person(), await api.person()
         identity = (await linked(front, owner.access_token, "google", somebody())).json()

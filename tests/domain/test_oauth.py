@@ -1,7 +1,5 @@
 """Which account an identity elsewhere leads to."""
 
-from itertools import product
-
 import pytest
 
 from domain.oauth import Owner, Way, way_in
@@ -26,9 +24,4 @@ CLOSED = Owner(active=False, verified=True)
 def test_an_address_counts_only_where_the_provider_speaks_for_it(
     authoritative: bool, owner: Owner | None, way: Way
 ) -> None:
-    assert way_in(address=True, authoritative=authoritative, owner=owner) is way
-
-
-def test_without_an_address_there_is_no_account() -> None:
-    for authoritative, owner in product((True, False), (NOBODY, CONFIRMED, CLAIMED, CLOSED)):
-        assert way_in(address=False, authoritative=authoritative, owner=owner) is Way.NEED_ADDRESS
+    assert way_in(authoritative=authoritative, owner=owner) is way
