@@ -5,19 +5,19 @@ import hashlib
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api import account_creation
 from api.auth import mark_revoked, require_fresh
 from api.identity import Client, Identity
 from api.mail import MailTemplate, send_mail
 from api.step_up import prove
 from api.tokens import Caller
 from api.trail import note
-from core.crypto import Subject
 from core.errors import Conflict, NotFound, PetfolioError
-from core.ids import new_id
-from models.queries import erasure, feedback, households, sessions, users
+from models.queries import erasure, feedback, sessions, takeover, users
 from models.queries.clock import database_now
 from models.session import MailTokenKind
 from models.user import ErasureRequest, User, UserState
@@ -80,17 +80,23 @@ async def request_erasure(identity: Identity, client: Client, caller: Caller, pa
         user = await users.lock(session, caller.user_id)
         if user is None or user.state != UserState.ACTIVE:
             raise Conflict("It was asked for already.", code="erasure_already_requested")
-        now = await database_now(session)
-        execute_at = now + timedelta(days=identity.settings.erasure.grace_days)
-        request = ErasureRequest(user_id=user.id, execute_at=execute_at)
-        await erasure.add(session, request)
-        user.state = UserState.BLOCKED
-        await session.flush()
-        ended = await sessions.revoke_all(session, user.id, "erasure_requested")
+        request, ended = await close(session, identity, user)
         await note(session, identity, client, "erasure.request", actor=user.id, subject=user.id, sid=caller.session_id)
-        await send_mail(session, user.id, MailTemplate.ERASURE_REQUESTED)
     await mark_revoked(identity, caller.user_id, {*ended, caller.session_id})
     return request
+
+
+async def close(session: AsyncSession, identity: Identity, user: User) -> tuple[ErasureRequest, list[UUID]]:
+    """Block an active account, locked, and set the day of its erasure; answers the sessions that ended. Its owner gets
+    the link that takes it back."""
+    execute_at = await database_now(session) + timedelta(days=identity.settings.erasure.grace_days)
+    request = ErasureRequest(user_id=user.id, execute_at=execute_at)
+    await erasure.add(session, request)
+    user.state = UserState.BLOCKED
+    await session.flush()
+    ended = await sessions.revoke_all(session, user.id, "erasure_requested")
+    await send_mail(session, user.id, MailTemplate.ERASURE_REQUESTED)
+    return request, ended
 
 
 async def cancel_erasure(identity: Identity, client: Client, token: str) -> None:
@@ -116,20 +122,12 @@ async def _create(
     identity: Identity, client: Client, form: Registration, email_bidx: bytes, password_hash: str
 ) -> bool:
     """A new account with its keys and home; False when another request was quicker."""
-    user_id, household_id = new_id(), new_id()
-    await asyncio.gather(
-        identity.keys.create(Subject.user(user_id)), identity.keys.create(Subject.household(household_id))
-    )
-    user = User(
-        id=user_id,
-        email_ct=await identity.cipher.seal(Subject.user(user_id), "users.email_ct", user_id, form.address),
-        email_bidx=email_bidx,
-    )
-    await _fill_in(identity, user, form, password_hash)
+    account = await account_creation.prepare(identity, form.address, email_bidx)
+    await _fill_in(identity, account.user, form, password_hash)
     async with identity.db.sessions.begin() as session:
-        if not await users.add(session, user):
+        if not await account_creation.insert(session, account):
             return False
-        await households.create(session, household_id, user_id, home_tzid=form.timezone)
+        user_id = account.user.id
         await note(session, identity, client, "auth.register", outcome="new", actor=user_id, subject=user_id)
         await send_mail(session, user_id, MailTemplate.VERIFY_EMAIL)
     return True
@@ -144,16 +142,15 @@ async def _register_again(
             return  # erased between the two looks; the address is free for the next try
         unverified = user.email_verified_at is None and user.state == UserState.ACTIVE
         if unverified:
+            await takeover.drop_credentials(session, user.id)  # an identity elsewhere that nobody confirmed, either
             await _fill_in(identity, user, form, password_hash)
         await note(session, identity, client, "auth.register", outcome="known", actor=None, subject=user.id)
         await send_mail(session, user.id, MailTemplate.VERIFY_EMAIL if unverified else MailTemplate.ALREADY_REGISTERED)
 
 
 async def _fill_in(identity: Identity, user: User, form: Registration, password_hash: str) -> None:
-    owner, cipher = Subject.user(user.id), identity.cipher
-    user.first_name_ct = await cipher.seal_optional(owner, "users.first_name_ct", user.id, form.first_name)
-    user.last_name_ct = await cipher.seal_optional(owner, "users.last_name_ct", user.id, form.last_name)
-    user.phone_ct = await cipher.seal_optional(owner, "users.phone_ct", user.id, form.phone)
+    names = {"first_name": form.first_name, "last_name": form.last_name}
+    await account_creation.fill_in(identity, user, **names, phone=form.phone)
     user.timezone = form.timezone
     user.password_hash, user.password_single_factor_ok = password_hash, True
 

@@ -17,6 +17,10 @@ COOKIE: Final = "__Host-rt"
 _SCOPE: Final = "Path=/; Secure; HttpOnly; SameSite=Strict"
 CLEARED: Final = f"{COOKIE}=; Max-Age=0; {_SCOPE}"
 """The value of `Set-Cookie` that takes the cookie away."""
+FOREIGN: Final[dict[int | str, dict[str, Any]]] = {
+    403: {"description": "`foreign_origin`: with a cookie, and not from a page of ours."}
+}
+"""What every operation refuses that takes or gives the cookie."""
 SESSION_HEADER: Final[dict[str, Any]] = {
     "parameters": [
         {

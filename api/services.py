@@ -18,6 +18,7 @@ from core.live import publishing
 from core.redis import Redis
 from core.settings import Settings
 from core.unsubscribe import Unsubscriber
+from integrations.identity.factory import Providers, open_providers
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import load_secrets, public_point
 from integrations.keys.store import KeyStore
@@ -39,6 +40,7 @@ class Services:
     identity: Identity
     gateway: Gateway
     unsubscriber: Unsubscriber
+    providers: Providers
     mail_feedback: SnsEndpoint | None
     vapid_key: str
     _device_key: bytes = field(repr=False)
@@ -68,6 +70,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             connect(settings, API_POOL) as db,
             publishing(redis_url, db.session_class),
             open_endpoint(settings.feedback) as mail_feedback,
+            open_providers(settings) as providers,
         ):
             keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
             async with build_identity(settings, db, redis, keys, secrets, secret_store) as identity:
@@ -81,6 +84,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     identity=identity,
                     gateway=await open_gateway(settings, keys),
                     unsubscriber=Unsubscriber(secrets.derive(unsubscribe.KEY_PURPOSE)),
+                    providers=providers,
                     mail_feedback=mail_feedback,
                     vapid_key=public_point(secrets.vapid),
                     _device_key=secrets.derive("device-index"),

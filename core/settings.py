@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.sign_in_settings import AppleSettings, FacebookSettings, GoogleSettings, OAuthSettings
+
 WEB_PUSH_SERVICES = ("fcm.googleapis.com", "push.services.mozilla.com", "notify.windows.com", "push.apple.com")
 """Of Chrome, Firefox, Edge and Safari."""
 
@@ -195,6 +197,10 @@ class Settings(BaseSettings):
     feedback: FeedbackSettings = FeedbackSettings()
     erasure: ErasureSettings = ErasureSettings()
     rate_limits: RateLimits = RateLimits()
+    oauth: OAuthSettings = OAuthSettings()
+    google: GoogleSettings = GoogleSettings()
+    apple: AppleSettings = AppleSettings()
+    facebook: FacebookSettings = FacebookSettings()
 
     @property
     def direct_url(self) -> str:

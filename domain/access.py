@@ -137,6 +137,11 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("get_second_factors", "list_passkeys", "passkey_options_for_step_up"), SIGNED_IN),
     **dict.fromkeys(("enrol_totp", "confirm_totp", "remove_totp", "make_recovery_codes"), FRESH),
     **dict.fromkeys(("begin_passkey", "register_passkey", "rename_passkey", "remove_passkey"), FRESH),
+    # with an account elsewhere
+    **dict.fromkeys(("list_sign_in_providers", "start_oauth", "finish_oauth", "finish_oauth_form"), ANYONE),
+    **dict.fromkeys(("exchange_oauth_code", "data_deletion_page"), ANYONE),
+    **dict.fromkeys(("list_identities", "finish_linking"), SIGNED_IN),
+    **dict.fromkeys(("start_linking", "unlink_identity"), FRESH),
     # oneself
     **dict.fromkeys(("get_profile", "change_profile", "replace_profile"), SIGNED_IN),
     **dict.fromkeys(("list_consents", "record_consent", "list_audit_entries"), SIGNED_IN),
@@ -179,5 +184,5 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("find_households", "list_looks", "end_look", "get_household_content"), STAFF),
     "break_glass": Rule(Reach.STAFF, fresh=True),
     # what providers call: a signature decides
-    "receive_ses_feedback": ANYONE,
+    **dict.fromkeys(("receive_ses_feedback", "receive_apple_event", "receive_facebook_deletion"), ANYONE),
 }

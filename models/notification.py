@@ -23,6 +23,10 @@ class MailTemplate(StrEnum):
     FACTOR_REMOVED = "factor_removed"
     RECOVERY_CODES_MADE = "recovery_codes_made"
     RECOVERY_CODE_USED = "recovery_code_used"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_NOT_LINKED = "identity_not_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
+    IDENTITY_REVOKED = "identity_revoked"
 
 
 class DeliveryState(StrEnum):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pin_zone_data()
 
-pytest_plugins = ["tests.services", "tests.whole"]
+pytest_plugins = ["tests.services", "tests.sign_in_providers", "tests.whole"]
 
 
 @pytest.fixture(scope="session")

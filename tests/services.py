@@ -286,30 +286,30 @@ class PushServer:
 
     def subscription(self) -> str:
         """Of a browser that has just subscribed, as JSON."""
-        return json.dumps(_asked("POST", f"{self.origin}/_control/subscriptions"))
+        return json.dumps(asked("POST", f"{self.origin}/_control/subscriptions"))
 
     def leaves(self, target: str) -> None:
         """This registration token, or subscription's endpoint, has ended."""
-        _asked("POST", f"{self.origin}/_control/gone", {"target": target})
+        asked("POST", f"{self.origin}/_control/gone", {"target": target})
 
     def revokes_tokens(self) -> None:
         """Every access token is refused from now on."""
-        _asked("POST", f"{self.origin}/_control/revoke")
+        asked("POST", f"{self.origin}/_control/revoke")
 
     def calls(self) -> list[dict[str, Any]]:
         """The ledger of the services, oldest first."""
-        return list(_asked("GET", f"{self.origin}/_control/calls"))
+        return list(asked("GET", f"{self.origin}/_control/calls"))
 
     def fault(self, **fault: Any) -> None:
         """As `AwsServer.fault`; services `fcm`, `webpush`, `token`."""
-        _asked("POST", f"{self.origin}/_control/faults", fault)
+        asked("POST", f"{self.origin}/_control/faults", fault)
 
     def clear_faults(self) -> None:
         """Everything works again."""
-        _asked("DELETE", f"{self.origin}/_control/faults")
+        asked("DELETE", f"{self.origin}/_control/faults")
 
 
-def _asked(method: str, url: str, body: object = None) -> Any:
+def asked(method: str, url: str, body: object = None) -> Any:
     data = json.dumps(body).encode() if body is not None else None
     with urlopen(Request(url, data, method=method), timeout=10) as answer:
         return json.load(answer)
@@ -337,7 +337,7 @@ class AwsServer:
         self._call("DELETE", "/_control/faults")
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
-        return _asked(method, self.inbox_url + path, body)
+        return asked(method, self.inbox_url + path, body)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,11 @@ from api.routes import (
     health,
     health_records,
     jwks,
+    linking,
     mfa,
     notifications,
+    oauth,
+    oauth_pages,
     occurrences,
     pages,
     passkeys,
@@ -25,13 +28,15 @@ from api.routes import (
     users,
     workflows,
 )
-from api.webhooks import ses
+from api.webhooks import apple, facebook, ses
 
 ALL = (
     auth.router,
     mfa.router,
     passkeys.router,
+    oauth.router,
     users.router,
+    linking.router,
     preferences.router,
     consents.router,
     audit.router,
@@ -39,6 +44,7 @@ ALL = (
     unsubscribe.page,
     jwks.router,
     pages.router,
+    oauth_pages.router,
     pets.router,
     health_records.router,
     health_records.alias,
@@ -53,6 +59,8 @@ ALL = (
     workflows.router,
     staff.router,
     ses.router,
+    apple.router,
+    facebook.router,
     health.router,
     codec.router,
 )

@@ -1,13 +1,13 @@
 """`/auth`: signing up, in and out. The mechanisms are in `api/accounts.py` and `api/sessions.py`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Body, Depends, Request, Response, status
 
 from api import accounts, sessions, sign_in, step_up
 from api.auth import CurrentUser, Leaving, limited
-from api.browser import CLEARED, COOKIE, SESSION_HEADER, refresh_cookie
+from api.browser import CLEARED, COOKIE, FOREIGN, SESSION_HEADER, refresh_cookie
 from api.identity import ClientDep, IdentityDep
 from api.routing import router as make_router
 from api.schemas.auth import (
@@ -25,10 +25,6 @@ from api.schemas.mfa import ChallengeOut
 from api.schemas.step_up import StepUpIn
 
 router = make_router("/auth", "auth")
-
-_FOREIGN: dict[int | str, dict[str, Any]] = {
-    403: {"description": "`foreign_origin`: with a cookie, and not from a page of ours."}
-}
 
 
 @router.post(
@@ -66,7 +62,7 @@ async def verify_email(body: TokenIn, identity: IdentityDep, client: ClientDep) 
             "description": "Right, and not enough: answer it at `/auth/mfa/challenge`.",
         },
         401: {"description": "`invalid_credentials`: whatever was wrong with them."},
-        **_FOREIGN,
+        **FOREIGN,
     },
     openapi_extra=SESSION_HEADER,
 )
@@ -82,7 +78,7 @@ async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Resp
     operation_id="refresh_token",
     response_model=TokensOut,
     dependencies=[Depends(limited("anonymous"))],
-    responses={401: {"description": "`invalid_grant`: not the live token of a live session."}, **_FOREIGN},
+    responses={401: {"description": "`invalid_grant`: not the live token of a live session."}, **FOREIGN},
 )
 async def refresh_token(
     request: Request, identity: IdentityDep, client: ClientDep, body: Annotated[RefreshIn, Body()] = RefreshIn()
@@ -106,7 +102,7 @@ async def prove_again(body: StepUpIn, caller: CurrentUser, identity: IdentityDep
     return sign_in.respond(client, await step_up.step_up(identity, client, caller, *body.proof()))
 
 
-@router.post("/logout", operation_id="logout", status_code=status.HTTP_204_NO_CONTENT, responses=_FOREIGN)
+@router.post("/logout", operation_id="logout", status_code=status.HTTP_204_NO_CONTENT, responses=FOREIGN)
 async def logout(request: Request, caller: Leaving, identity: IdentityDep, client: ClientDep) -> Response:
     """End this session. A browser whose access token has expired is known by its cookie, and loses it."""
     if caller is None:

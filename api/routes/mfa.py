@@ -6,6 +6,7 @@ from fastapi import Body, Depends, Response, status
 
 from api import challenges, factors, passkeys, sign_in
 from api.auth import CurrentUser, limited
+from api.browser import FOREIGN, SESSION_HEADER
 from api.identity import ClientDep, IdentityDep
 from api.routing import router as make_router
 from api.schemas.auth import TokensOut
@@ -84,7 +85,9 @@ async def make_recovery_codes(caller: CurrentUser, identity: IdentityDep, client
     responses={
         401: {"description": "`second_factor_refused`: wrong, or used before. `invalid_challenge`: begin anew."},
         429: {"description": "`challenge_exhausted` after five attempts: begin anew. Else see `Retry-After`."},
+        **FOREIGN,
     },
+    openapi_extra=SESSION_HEADER,
 )
 async def answer_mfa_challenge(body: ChallengeAnswerIn, identity: IdentityDep, client: ClientDep) -> Response:
     """Finish signing in. A challenge lives five minutes and takes five attempts, a code counts once."""

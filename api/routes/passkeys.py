@@ -7,6 +7,7 @@ from fastapi import Body, Depends, Response, status
 
 from api import ceremonies, passkeys, sign_in
 from api.auth import CurrentUser, limited
+from api.browser import FOREIGN, SESSION_HEADER
 from api.identity import ClientDep, IdentityDep
 from api.routing import router as make_router
 from api.schemas.auth import TokensOut
@@ -40,7 +41,8 @@ async def passkey_sign_in_options(identity: IdentityDep) -> dict[str, Any]:
     operation_id="passkey_sign_in",
     response_model=TokensOut,
     dependencies=[Depends(limited("login"))],
-    responses={401: {"description": "`invalid_credentials`: whatever was wrong with it."}},
+    responses={401: {"description": "`invalid_credentials`: whatever was wrong with it."}, **FOREIGN},
+    openapi_extra=SESSION_HEADER,
 )
 async def passkey_sign_in(body: PasskeySignInIn, identity: IdentityDep, client: ClientDep) -> Response:
     """Open a session without a password. The passkey must have verified its owner, and counts as both factors."""

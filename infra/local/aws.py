@@ -1,4 +1,4 @@
-"""SES and SNS for the local stack: moto behind a recorder, in one process with the inbox.
+"""SES and SNS for the local stack: moto behind a recorder, in one process with the inbox and our emulators.
 
 moto keeps what was sent in memory and shows it nowhere; the recorder moves it into the inbox before the caller gets
 its answer. `python -m infra.local.aws --port 8040 --inbox-port 8002 --store inbox.db`
@@ -26,6 +26,7 @@ from moto.sesv2.models import sesv2_backends
 from moto.sns.models import sns_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from infra.local.emulators.providers import open_apps
 from infra.local.emulators.push import PushApp
 from infra.local.faults import Faults, WsgiApp
 from infra.local.inbox import CERTIFICATE, Inbox, InboxApp, Kept, Message
@@ -154,7 +155,9 @@ class PushPlace:
         return PushApp(f"http://127.0.0.1:{self.port}", account, inbox, self.ledger)
 
 
-def serve(port: int, inbox_port: int, store: Path, region: str, subscribers: list[str], push: PushPlace) -> None:
+def serve(
+    port: int, inbox_port: int, store: Path, region: str, subscribers: list[str], push: PushPlace, sign_in: Path
+) -> None:
     """All servers until SIGTERM. Loopback only: moto's own default is every interface."""
     os.umask(0o077)  # mails are for their reader only
     inbox, faults = Inbox(store), Faults()
@@ -164,6 +167,7 @@ def serve(port: int, inbox_port: int, store: Path, region: str, subscribers: lis
         (port, faults.around(_recorded(moto, aws)), _QuietMoto),
         (inbox_port, InboxApp(inbox, aws.report, faults.control, aws.certificate), _Quiet),
         (push.port, push.app(inbox), _Quiet),
+        *((number, application, _Quiet) for number, application in open_apps(sign_in)),
     )
     servers: list[BaseWSGIServer] = [
         make_server("127.0.0.1", number, application, threaded=True, request_handler=handler)
@@ -185,19 +189,23 @@ def _recorded(application: WsgiApp, aws: Aws) -> WsgiApp:
 
 def main() -> None:
     """Entry point of the process."""
-    parser = argparse.ArgumentParser(description="SES, SNS, push services and the inbox of the local stack")
+    parser = argparse.ArgumentParser(
+        description="SES, SNS, push services, sign-in providers and the inbox of the local stack"
+    )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--inbox-port", type=int, required=True)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--push-port", type=int, required=True)
     parser.add_argument("--push-account", type=Path, required=True, help="the service account, as JSON")
     parser.add_argument("--push-ledger", type=Path, required=True)
+    parser.add_argument("--sign-in", type=Path, required=True, help="how we are registered at sign-in providers")
     parser.add_argument("--subscriber", action="append", default=[], help="an address that gets what SES reports")
     arguments = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # sigwait needs them blocked everywhere
     region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
     push = PushPlace(arguments.push_port, arguments.push_account, arguments.push_ledger)
-    serve(arguments.port, arguments.inbox_port, arguments.store, region, arguments.subscriber, push)
+    subscribers, sign_in = arguments.subscriber, arguments.sign_in
+    serve(arguments.port, arguments.inbox_port, arguments.store, region, subscribers, push, sign_in)
 
 
 if __name__ == "__main__":

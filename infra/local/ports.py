@@ -38,6 +38,9 @@ OFFSETS: Mapping[str, int] = {
     # while it finds nothing there.
     "s3_admin_grpc": 10_038,
     "aws": 40,
+    "google": 52,
+    "apple": 53,
+    "facebook": 54,
     "push": 55,
     "worker_core_metrics": 70,
     "worker_core_health": 71,

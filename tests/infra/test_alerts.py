@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 import activities.metrics
 import api.mail_feedback
+import api.oauth
 import api.tokens
 import workers.relay
 import workers.watch
@@ -20,7 +21,7 @@ RULES: list[dict[str, Any]] = [
     for group in yaml.safe_load((ROOT / "infra/observability/alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 ]
-OWNERS = (activities.metrics, api.mail_feedback, api.tokens, workers.relay, workers.watch)
+OWNERS = (activities.metrics, api.mail_feedback, api.oauth, api.tokens, workers.relay, workers.watch)
 """Imported for the metrics they register."""
 
 

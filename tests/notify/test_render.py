@@ -20,6 +20,7 @@ VALUES = {
     "minutes": 30,
     "method": "totp",
     "left": 9,
+    "provider": "Google",
 }
 
 

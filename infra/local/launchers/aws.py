@@ -1,4 +1,5 @@
-"""SES and SNS of the local stack: moto in a process of ours, with the inbox that shows what was sent."""
+"""SES and SNS of the local stack: moto in a process of ours, with the inbox that shows what was sent and the emulators
+of whom the platform calls besides."""
 
 import json
 import sys
@@ -8,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from core.settings import WEB_PUSH_SERVICES
+from infra.local.launchers import sign_in
 from infra.local.probe import http_status
 from infra.local.process import Command
 from infra.local.service import Service
@@ -40,14 +42,16 @@ def _command(site: Site) -> Command:
     push = ("--push-port", str(site.ports["push"]), "--push-account", str(_account(site)))
     ledger = ("--push-ledger", str(site.folder("push") / "calls.db"))
     store = ("--store", str(site.root / "inbox.db"))
-    argv = (sys.executable, "-m", "infra.local.aws", *ports, *store, *push, *ledger, *reports)
+    providers = ("--sign-in", str(sign_in.document(site)))
+    argv = (sys.executable, "-m", "infra.local.aws", *ports, *store, *push, *ledger, *providers, *reports)
     return Command(argv, env={**CREDENTIALS, "AWS_DEFAULT_REGION": REGION}, cwd=CHECKOUT)
 
 
 SERVICE = Service(
     name="aws",
-    title="SES, SNS, push and inbox",
-    ports=("aws", "inbox", "push"),
+    title="SES, SNS, push, sign-in and inbox",
+    ports=("aws", "inbox", "push", *sign_in.PORTS),
+    secrets=sign_in.SECRETS,
     external=("PETFOLIO_SES_ENDPOINT", "PETFOLIO_SNS_ENDPOINT"),
     command=_command,
     ready=lambda site: http_status(site.ports["inbox"], "/healthz") == 200,
@@ -62,6 +66,7 @@ SERVICE = Service(
         "PETFOLIO_FCM_CREDENTIALS": _account(site).read_text(),
         # Real browsers of whoever develops here, and the emulator's.
         "PETFOLIO_WEB_PUSH_SERVICES": json.dumps([*WEB_PUSH_SERVICES, f"http://{site.address('push')}"]),
+        **sign_in.settings(site),
         "AWS_DEFAULT_REGION": REGION,
         **CREDENTIALS,
     },

@@ -1,0 +1,109 @@
+"""What people see in their browser when a sign-in with a provider ends outside of the app."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from string import Template
+from typing import Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse
+
+from api.auth import limited
+from api.deps import ServicesDep
+from api.identity import Identity
+from api.provider_events import DELETION_PAGE
+from api.routes.pages import STYLE, AcceptLanguage, language_of, policy
+from core.errors import PetfolioError
+from domain.oauth import Provider
+from models.queries import vendor_events
+
+router = APIRouter(include_in_schema=False)
+
+_PAGE: Final = Template(
+    """<!doctype html>
+<html lang="$language">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title – Petfolio</title><style>$style</style></head>
+<body><main><h1>$title</h1><p>$text</p>$link</main></body></html>"""
+)
+_POLICY: Final = policy("")
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    title: str
+    text: str
+    link: str = ""
+
+
+_FAILED: Final = {
+    "en": "Signing in did not work",
+    "de": "Die Anmeldung hat nicht geklappt",
+}
+_BACK: Final = {"en": "Back to Petfolio", "de": "Zurück zu Petfolio"}
+_REASONS: Final = {
+    "en": {
+        "invalid_state": "This sign-in was begun in another browser, or too long ago. Please start again.",
+        "provider_unavailable": "The service you sign in with does not answer just now. Please try again in a minute.",
+        "": "The service you sign in with did not confirm who you are. Please start again.",
+    },
+    "de": {
+        "invalid_state": "Diese Anmeldung wurde in einem anderen Browser begonnen, oder vor zu langer Zeit. "
+        "Bitte beginne noch einmal.",
+        "provider_unavailable": "Der Dienst, mit dem du dich anmeldest, antwortet gerade nicht. "
+        "Bitte versuche es in einer Minute noch einmal.",
+        "": "Der Dienst, mit dem du dich anmeldest, hat nicht bestätigt, wer du bist. Bitte beginne noch einmal.",
+    },
+}
+_FORGOTTEN: Final = {
+    "en": _Words(
+        "Your Facebook data",
+        "Your request arrived on {:%Y-%m-%d} at {:%H:%M} UTC. What Petfolio had from Facebook is deleted. If you "
+        "signed in with nothing else, your account is closed and will be erased; a mail tells you when, and how to "
+        "keep it.",
+    ),
+    "de": _Words(
+        "Deine Daten von Facebook",
+        "Deine Anfrage kam am {:%d.%m.%Y} um {:%H:%M} Uhr UTC an. Was Petfolio von Facebook hatte, ist gelöscht. "
+        "Falls du dich nur damit angemeldet hast, ist dein Konto geschlossen und wird gelöscht; wann, und wie du es "
+        "behältst, steht in einer Mail.",
+    ),
+}
+_UNKNOWN: Final = {
+    "en": _Words("Your Facebook data", "There is no request with this code."),
+    "de": _Words("Deine Daten von Facebook", "Zu diesem Code gibt es keine Anfrage."),
+}
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a browser shows the answer to a person."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def failure_page(request: Request, identity: Identity, error: PetfolioError) -> Response:
+    """Why the browser is not back in the app, under the status of the error."""
+    language = language_of(request.headers.get("accept-language", ""))
+    reasons = _REASONS[language]
+    link = f'<p><a href="{escape(identity.settings.oauth.app_url or "/")}">{_BACK[language]}</a></p>'
+    words = _Words(_FAILED[language], reasons.get(error.problem_code, reasons[""]), link)
+    headers = {"Retry-After": "60"} if error.http_status == 503 else {}
+    return _page(words, language, error.http_status, headers)
+
+
+@router.get(DELETION_PAGE + "/{code}", operation_id="data_deletion_page", dependencies=[Depends(limited("anonymous"))])
+async def data_deletion(code: str, services: ServicesDep, accept_language: AcceptLanguage = "") -> Response:
+    """Where Facebook sends people who asked it to have us forget them."""
+    language = language_of(accept_language)
+    at = await vendor_events.processed_at(services.db.reads, Provider.FACEBOOK, code.replace("\0", ""))
+    return _page(_UNKNOWN[language], language, 404) if at is None else _page(_told(_FORGOTTEN[language], at), language)
+
+
+def _told(words: _Words, at: datetime) -> _Words:
+    return _Words(words.title, words.text.format(at, at))
+
+
+def _page(words: _Words, language: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    html = _PAGE.substitute(language=language, title=words.title, text=words.text, link=words.link, style=STYLE)
+    own = {"Content-Security-Policy": _POLICY, "Content-Language": language}
+    return HTMLResponse(html, status, headers=own | (headers or {}))
