@@ -17,6 +17,7 @@ from api.trail import note
 from core.crypto import Subject
 from core.errors import Conflict, Forbidden, NotFound, PetfolioError
 from core.ids import new_id
+from models.household import Household
 from models.queries import erasure, feedback, households, sessions, users
 from models.queries.clock import database_now
 from models.session import MailTokenKind
@@ -135,7 +136,7 @@ async def _create(
     async with identity.db.sessions.begin() as session:
         if not await users.add(session, user):
             return False
-        await households.create(session, household_id, user_id, home_tzid=form.timezone)
+        await households.create(session, Household(id=household_id, home_tzid=form.timezone), user_id)
         await note(session, identity, client, "auth.register", outcome="new", actor=user_id, subject=user_id)
         await send_mail(session, user_id, MailTemplate.VERIFY_EMAIL)
     return True

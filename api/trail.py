@@ -19,6 +19,7 @@ async def note(
     subject: UUID | None,
     sid: UUID | None = None,
     object: str | None = None,
+    household: UUID | None = None,
 ) -> None:
     """An entry in the transaction of what it records; arguments as `models.queries.audit.record`."""
     await audit.record(
@@ -31,4 +32,5 @@ async def note(
         ip_hmac=identity.trace(client.address),
         request_id=client.request_id,
         sid=sid,
+        household=household,
     )

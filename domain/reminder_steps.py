@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from domain.escalation import Policy, Step, Who
+from domain.escalation import Policy, Step, Whom
 from domain.reminder_series import OVERDUE_MARKS, Occurrence, Series
 
 ESCALATION: Final = "+"
@@ -21,7 +21,7 @@ UNDELIVERED: Final = "undelivered"
 _USEFUL_SHARE: Final = 4
 """A pre-due notice that comes when less than a quarter of its time is left is not sent any more."""
 
-Targets = tuple[tuple[Who, str], ...]
+Targets = tuple[tuple[Whom, str], ...]
 
 
 def round_began(occurrence: Occurrence) -> datetime:

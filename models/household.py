@@ -146,7 +146,11 @@ class TransferState(StrEnum):
 
 
 class PetTransfer(Versioned, table=True):
-    """A pet that moves to another household: offered by one owner, taken by another. Both consents are kept."""
+    """A pet that moves to another household: offered by one owner, taken by another. Both consents are kept.
+
+    `moved_at` is when access switched: a worker does that once the offer is accepted. `mailed` counts the mails that
+    told the recipient.
+    """
 
     __tablename__ = "pet_transfers"
 
@@ -159,6 +163,10 @@ class PetTransfer(Versioned, table=True):
     decided_by: UUID | None = Field(default=None, foreign_key="users.id")
     decided_at: datetime | None = timestamptz(default=None)
     state: TransferState = words(default=TransferState.OFFERED)
+    locale: str = words(default="en")
+    mailed: int = Field(default=0)
+    mail_problem: str | None = words(default=None)
+    moved_at: datetime | None = timestamptz(default=None)
     expires_at: datetime = timestamptz()
 
     __table_args__ = (

@@ -18,6 +18,9 @@ class MailTemplate(StrEnum):
     ALREADY_REGISTERED = "already_registered"
     SESSION_REUSE = "session_reuse"
     ERASURE_REQUESTED = "erasure_requested"
+    INVITATION = "invitation"
+    """To an address that may have no account: `activities/invitation.py` sends it, and so it does the next."""
+    PET_OFFERED = "pet_offered"
 
 
 class DeliveryState(StrEnum):

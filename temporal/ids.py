@@ -28,6 +28,16 @@ def reminder(household_id: UUID, reminder_id: UUID) -> str:
     return f"household/{household_id}/reminder/{reminder_id}"
 
 
+def invitation(household_id: UUID, invitation_id: UUID) -> str:
+    """The entity of one invitation to a household."""
+    return f"household/{household_id}/invitation/{invitation_id}"
+
+
+def transfer(household_id: UUID, transfer_id: UUID) -> str:
+    """The entity of one pet's move away from a household."""
+    return f"household/{household_id}/transfer/{transfer_id}"
+
+
 def mail(user_id: UUID, delivery_id: UUID) -> str:
     """One mail to one person: verification, reset, notices."""
     return f"user/{user_id}/mail/{delivery_id}"

@@ -11,29 +11,45 @@ from uuid import UUID
 
 from activities.courier import Courier
 from activities.digest import DigestActivities
+from activities.invitation import KEY_PURPOSE as INVITATION_KEY
+from activities.invitation import InvitationActivities
 from activities.mail import MailActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
 from activities.reminder import ReminderActivities
+from activities.strangers import StrangerMail
+from activities.transfer import TransferActivities
 from activities.wording import Links, ReminderWording
 from activities.zone_data import ZoneDataActivities
 from core import unsubscribe
 from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
 from temporal import queues
-from temporal.contracts import mail, reminder
+from temporal.contracts import invitation, mail, reminder, transfer
+from temporal.contracts.invitation import InvitationChanged
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reminder import Bell
+from temporal.contracts.transfer import TransferChanged
 from workers.composition import Parts
 from workers.sender import OutboxKind
 from workflows.digest import DigestWorkflow
+from workflows.invitation import InvitationWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
+from workflows.transfer import TransferWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
-    queues.CORE: (DigestWorkflow, MailWorkflow, ReconcileWorkflow, ReminderWorkflow, ZoneDataWorkflow),
+    queues.CORE: (
+        DigestWorkflow,
+        InvitationWorkflow,
+        MailWorkflow,
+        ReconcileWorkflow,
+        ReminderWorkflow,
+        TransferWorkflow,
+        ZoneDataWorkflow,
+    ),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
@@ -46,6 +62,18 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         signal=reminder.CHANGED,
         message=lambda row: Bell(row.seq),
     ),
+    invitation.KIND: OutboxKind(
+        invitation.WORKFLOW,
+        lambda row: invitation.first_state(row.args),
+        signal=invitation.CHANGED,
+        message=lambda row: InvitationChanged(row.seq),
+    ),
+    transfer.KIND: OutboxKind(
+        transfer.WORKFLOW,
+        lambda row: transfer.first_state(row.args),
+        signal=transfer.CHANGED,
+        message=lambda row: TransferChanged(row.seq),
+    ),
     mail.KIND: OutboxKind(mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"])))),
 }
 
@@ -56,6 +84,9 @@ def activities(parts: Parts) -> Bound:
     links = Links(parts.settings.public_url, Unsubscriber(parts.secrets.derive(unsubscribe.KEY_PURPOSE)))
     grace = timedelta(days=parts.settings.erasure.grace_days)
     mails = MailActivities(parts.db.sessions, parts.cipher, parts.email, links=links, grace=grace)
+    strangers = StrangerMail(parts.cipher, parts.email, parts.settings.public_url)
+    invitations = InvitationActivities(parts.db.sessions, strangers, parts.secrets.derive(INVITATION_KEY))
+    transfers = TransferActivities(parts.db.sessions, strangers)
     reminders = ReminderActivities(
         parts.db.sessions,
         ReminderWording(parts.cipher, links),
@@ -67,6 +98,12 @@ def activities(parts: Parts) -> Bound:
     return {
         queues.CORE: (
             DigestActivities(parts.db.sessions).enqueue_digests,
+            invitations.review_invitation,
+            invitations.mail_invitation,
+            transfers.review_transfer,
+            transfers.mail_offer,
+            transfers.move_pet,
+            transfers.reseal_pet,
             mails.send_mail,
             reconcile.ring_missing,
             reconcile.end_orphans,

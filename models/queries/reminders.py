@@ -20,7 +20,7 @@ from core import live
 from core.ids import new_id
 from core.live import Name
 from domain.access import Access
-from domain.escalation import Who
+from domain.escalation import Who, Whom
 from domain.recurrence import Schedule, TzMode
 from domain.reminder_series import (
     Given,
@@ -48,6 +48,10 @@ _FOLLOWING_USER = text(
 _FOLLOWING_HOME = text(
     """SELECT id FROM reminders WHERE household_id = :household_id AND schedule->>'tz_mode' = 'pet_home'
           AND (CAST(:pet_id AS uuid) IS NULL OR pet_id = :pet_id)
+          AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"""
+)
+_MADE_BY = text(
+    """SELECT id FROM reminders WHERE household_id = :household_id AND user_id = :user_id
           AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"""
 )
 _OF_PET = text(
@@ -148,7 +152,8 @@ class Locked:
     """A series under its row lock: the domain's view, and what saving needs.
 
     `read_at` is the database's clock after the lock; `assignees` are those a notice goes to first, `others` the rest of
-    the household; `access` is that of the person who locked it, None where nobody did.
+    the household, `owners` those of both who own it; `access` is that of the person who locked it, None where nobody
+    did.
     """
 
     series: Series
@@ -156,6 +161,7 @@ class Locked:
     zones: Zones
     assignees: tuple[UUID, ...]
     others: tuple[UUID, ...]
+    owners: tuple[UUID, ...]
     category: str
     version: int
     ids: Mapping[str, UUID]
@@ -166,9 +172,21 @@ class Locked:
         """Everybody in the household."""
         return self.assignees + self.others
 
-    def people(self, who: Who) -> tuple[UUID, ...]:
-        """Whom a step is for."""
-        return {Who.ASSIGNEE: self.assignees, Who.OTHERS: self.others, Who.EVERYONE: self.members}[who]
+    def people(self, who: Whom) -> tuple[UUID, ...]:
+        """Whom a step is for. A member that it names is answered also when they have left."""
+        match who:
+            case Who.ASSIGNEE:
+                return self.assignees
+            case Who.OTHERS:
+                return self.others
+            case Who.OWNERS:
+                return self.owners
+            case Who.CARETAKERS:
+                return tuple(member for member in self.members if member not in self.owners)
+            case UUID():
+                return (who,)
+            case _:
+                return self.members
 
     def key_of(self, occurrence_id: UUID) -> str:
         """The key of an occurrence that was loaded by its id."""
@@ -214,6 +232,12 @@ async def following_home(session: AsyncSession, household_id: UUID, pet_id: UUID
     """Reminders on the clock of this household, or of one pet of it."""
     values = {"household_id": household_id, "pet_id": pet_id}
     return list((await session.execute(_FOLLOWING_HOME, values)).scalars())
+
+
+async def made_by(session: AsyncSession, user_id: UUID, household_id: UUID) -> list[UUID]:
+    """Reminders that this person made in this household, and that still say something."""
+    values = {"user_id": user_id, "household_id": household_id}
+    return list((await session.execute(_MADE_BY, values)).scalars())
 
 
 async def of_pet(session: AsyncSession, pet_id: UUID) -> list[UUID]:
@@ -290,10 +314,13 @@ async def _load(session: AsyncSession, reminder_id: UUID, occurrence_id: UUID | 
 
 def _locked(rows: Sequence[RowMapping]) -> Locked:
     row = rows[0]
-    zones = Zones(home=row["home_zone"], user=row["user_zone"])
+    # Whose clock it was, until they left: a household is not moved by people who no longer belong to it.
+    stays = row["user_id"] in row["members"]
+    zones = Zones(home=row["home_zone"], user=row["user_zone"] if stays else row["home_zone"])
     schedule = from_stored(row["schedule"])
     telling = Telling.of(row)
-    assignees, others = _split(row["user_id"], tuple(row["members"]), row["owners"])
+    members, owners = tuple(row["members"]), row["members"][: row["owners"]]
+    assignees, others = _split(row["user_id"], members, row["owners"])
     return Locked(
         series=Series(
             reminder_id=row["id"],
@@ -319,6 +346,7 @@ def _locked(rows: Sequence[RowMapping]) -> Locked:
         zones=zones,
         assignees=assignees,
         others=others,
+        owners=tuple(owners),
         category=row["category"],
         version=row["version"],
         ids={found["key"]: found["occurrence_id"] for found in rows if found["occurrence_id"] is not None},
