@@ -117,7 +117,7 @@ async def accept(
     if present_role is None:
         await _check_households(session, household_id, caller.user_id)
         await households.join(session, household_id, caller.user_id, invitation.role)
-    elif rules.raises_role(present_role, invitation.role):
+    elif rules.raises_role(present_role, Role(invitation.role)):
         await households.set_role(session, household_id, caller.user_id, invitation.role)
     invitation.accepted_by = caller.user_id
     await _close(session, invitation, InvitationState.ACCEPTED)

@@ -52,7 +52,7 @@ async def offer(
     found = await pets.lock(session, caller.user_id, body.pet_id)
     if found is None or found[0].household_id != household.id:
         raise NotFound("no such pet")
-    if found[0].status is not PetStatus.ACTIVE:
+    if found[0].status != PetStatus.ACTIVE:
         raise Conflict("Only a pet that lives here, and is not lost, can move.", code="pet_not_transferable")
     now = await database_now(session)
     await _check_free(session, household.id, body.pet_id)

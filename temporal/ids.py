@@ -85,6 +85,12 @@ def parse(workflow_id: str) -> WorkflowId:
         raise UnknownWorkflowId("the object id of the workflow id is no uuid") from error
 
 
+def household_of(workflow_id: str) -> UUID | None:
+    """The household whose workflow this is; None for everybody else's, and for the made-up ids of a replay."""
+    scope, _, rest = workflow_id.partition("/")
+    return subject_of(workflow_id).id if scope == "household" and rest else None
+
+
 def owner_attribute(workflow_id: str) -> str:
     """`PfOwner`: the first two segments, e.g. `household/0190…`."""
     return "/".join(workflow_id.split("/")[:2])

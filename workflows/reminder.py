@@ -38,7 +38,7 @@ class ReminderWorkflow:
     def __init__(self, state: State) -> None:
         self.state = state
         self.deliveries = 0
-        self.household_id = ids.parse(workflow.info().workflow_id).subject.id
+        self.household_id = ids.household_of(workflow.info().workflow_id)
         self.shown: PlanState | None = state.plan.state if state.loaded >= 0 else None
 
     @workflow.run
