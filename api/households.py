@@ -25,7 +25,7 @@ from domain import household as rules
 from domain.access import Role
 from domain.reminder_actions import HandOver
 from models.household import Household, InvitationState, TransferState
-from models.queries import households, invitations, reminders, transfers, users
+from models.queries import households, invitations, reminder_scopes, reminders, transfers, users
 from models.queries.clock import database_now
 from temporal import outbox
 
@@ -175,7 +175,7 @@ async def remove_member(
     await _leaves_owners(session, household_id, user_id)
     await _take_back(session, household_id, user_id)
     await households.part(session, household_id, user_id)
-    for reminder_id in await reminders.made_by(session, user_id, household_id):
+    for reminder_id in await reminder_scopes.made_by(session, user_id, household_id):
         if (locked := await reminders.lock(session, reminder_id)) is not None:
             await actions.run(session, locked, HandOver())
     left = user_id == caller.user_id

@@ -18,7 +18,6 @@ from core.errors import Conflict, NotFound, PetfolioError
 from core.ids import new_id
 from domain import household as rules
 from domain.access import Role
-from integrations.notify.render import language_of
 from models.household import Household, Invitation, InvitationState
 from models.queries import households, invitations, users
 from models.queries.clock import database_now
@@ -142,7 +141,7 @@ async def seal_address(services: Services, household_id: UUID, column: str, row_
 async def mail_language(services: Services, caller: Caller, asked: str | None) -> str:
     """Whoever mails somebody says in which language, or theirs is taken."""
     user = None if asked else await users.find(services.db.reads, caller.user_id)
-    return asked or language_of(user["locale"] if user else "")
+    return asked or (user["locale"] if user else "en")
 
 
 async def _check_room(session: AsyncSession, household_id: UUID, address_index: bytes) -> None:
