@@ -59,7 +59,7 @@ class Invitation(Versioned, table=True):
 
     __tablename__ = "invitations"
 
-    household_id: UUID = Field(foreign_key="households.id", index=True)
+    household_id: UUID = Field(foreign_key="households.id")
     invited_by: UUID = Field(foreign_key="users.id")
     email_ct: str = words()
     email_bidx: bytes
@@ -82,6 +82,7 @@ class Invitation(Versioned, table=True):
             unique=True,
             postgresql_where=text("state = 'open'"),
         ),
+        Index("ix_invitations_household", "household_id", text("id DESC")),
     )
 
 
@@ -155,7 +156,7 @@ class PetTransfer(Versioned, table=True):
     __tablename__ = "pet_transfers"
 
     pet_id: UUID = Field(foreign_key="pets.id", index=True)
-    from_household_id: UUID = Field(foreign_key="households.id", index=True)
+    from_household_id: UUID = Field(foreign_key="households.id")
     offered_by: UUID = Field(foreign_key="users.id")
     email_ct: str = words()
     email_bidx: bytes
@@ -171,7 +172,9 @@ class PetTransfer(Versioned, table=True):
 
     __table_args__ = (
         Index("uq_pet_transfers_open", "pet_id", unique=True, postgresql_where=text("state = 'offered'")),
+        Index("ix_pet_transfers_household", "from_household_id", text("id DESC")),
         Index("ix_pet_transfers_recipient", "email_bidx"),
+        Index("ix_pet_transfers_decided_by", "decided_by"),
     )
 
 

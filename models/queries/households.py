@@ -26,13 +26,12 @@ _PERSONAL = """
 # A sitter has a row of the view for each pet: one of them says it all.
 _HOUSEHOLD = """
 SELECT h.id, h.version, h.name_ct, h.home_tzid, h.country, h.currency, h.created_at, h.updated_at, a.role, a.actions
-  FROM households h
-  JOIN LATERAL (SELECT a.role, a.actions FROM pet_access a
-                 WHERE a.user_id = $1 AND a.household_id = h.id ORDER BY a.role LIMIT 1) a ON true
+  FROM (SELECT DISTINCT ON (household_id) household_id, role, actions FROM pet_access
+         WHERE user_id = $1 ORDER BY household_id, role) a
+  JOIN households h ON h.id = a.household_id
  WHERE """
 _ONE = _HOUSEHOLD + "h.id = $2"
-_PAGE = f"""{_HOUSEHOLD} h.id IN (SELECT household_id FROM pet_access WHERE user_id = $1)
-   AND ($2::uuid IS NULL OR h.id > $2) ORDER BY h.id LIMIT $3"""  # noqa: S608 - our own words
+_PAGE = _HOUSEHOLD + "($2::uuid IS NULL OR h.id > $2) ORDER BY h.id LIMIT $3"
 _MEMBERS = """
 SELECT m.id, m.user_id, m.role, m.created_at AS joined_at, u.first_name_ct, u.last_name_ct
   FROM memberships m JOIN users u ON u.id = m.user_id

@@ -251,7 +251,9 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_invitations_token_hash")),
     )
-    op.create_index(op.f("ix_invitations_household_id"), "invitations", ["household_id"], unique=False)
+    op.create_index(
+        "ix_invitations_household", "invitations", ["household_id", sa.literal_column("id DESC")], unique=False
+    )
     op.create_index(
         "uq_invitations_open",
         "invitations",
@@ -414,7 +416,13 @@ def create_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pet_transfers")),
     )
-    op.create_index(op.f("ix_pet_transfers_from_household_id"), "pet_transfers", ["from_household_id"], unique=False)
+    op.create_index("ix_pet_transfers_decided_by", "pet_transfers", ["decided_by"], unique=False)
+    op.create_index(
+        "ix_pet_transfers_household",
+        "pet_transfers",
+        ["from_household_id", sa.literal_column("id DESC")],
+        unique=False,
+    )
     op.create_index(op.f("ix_pet_transfers_pet_id"), "pet_transfers", ["pet_id"], unique=False)
     op.create_index("ix_pet_transfers_recipient", "pet_transfers", ["email_bidx"], unique=False)
     op.create_index(
