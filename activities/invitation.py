@@ -54,8 +54,9 @@ class InvitationActivities:
             words = await invitations.mail_words(session, row.id)
             token = self.token(row.id, request.mailing)
             row.token_hash = hashlib.sha256(token.encode()).digest()
+            row.mail_key = key = uuid5(row.id, str(request.mailing))
             message = None if words.suppressed else await self._words(row, words, token)
-        problem = SUPPRESSED if message is None else await self.mail.send(message, _key(row.id, request.mailing))
+        problem = SUPPRESSED if message is None else await self.mail.send(message, key)
         async with self.sessions.begin() as session:
             await self._note(session, request, problem)
 
@@ -66,7 +67,7 @@ class InvitationActivities:
     async def _note(self, session: AsyncSession, request: MailInvitation, problem: str | None) -> None:
         row = await invitations.lock_by_id(session, request.invitation_id)
         if row is not None and row.mailed < request.mailing:
-            row.mailed, row.mail_problem = request.mailing, problem
+            row.mailed, row.mail_problem = request.mailing, problem or row.mail_problem
             await invitations.touch(session, row, await database_now(session))
 
     async def _words(self, row: Invitation, words: invitations.MailWords, token: str) -> Message:
@@ -84,7 +85,3 @@ class InvitationActivities:
 
 def _is_wanted(row: Invitation, mailing: int) -> bool:
     return row.state == InvitationState.OPEN and row.mailed < mailing == row.mailing
-
-
-def _key(invitation_id: UUID, mailing: int) -> UUID:
-    return uuid5(invitation_id, str(mailing))

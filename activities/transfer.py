@@ -55,13 +55,14 @@ class TransferActivities:
             row = await transfers.lock(session, request.transfer_id)
             if row is None or row.state != TransferState.OFFERED or row.mailed:
                 return
+            row.mail_key = key = uuid5(row.id, "offer")
             words = await transfers.mail_words(session, row.id)
             message = None if words.suppressed else await self._words(row, words)
-        problem = SUPPRESSED if message is None else await self.mail.send(message, uuid5(row.id, "offer"))
+        problem = SUPPRESSED if message is None else await self.mail.send(message, key)
         async with self.sessions.begin() as session:
             noted = await transfers.lock(session, request.transfer_id)
             if noted is not None and not noted.mailed:
-                noted.mailed, noted.mail_problem = 1, problem
+                noted.mailed, noted.mail_problem = 1, problem or noted.mail_problem
                 await transfers.touch(session, noted, await database_now(session))
 
     @activity.defn

@@ -54,7 +54,7 @@ class Invitation(Versioned, table=True):
     """An offer to join a household, mailed to one address and good for that address alone.
 
     `token_hash` is of the token in the last mail: a resend voids the former. `mailing` counts the mails asked for,
-    `mailed` those that left.
+    `mailed` those that left; `mail_key` is the idempotency key of the last one, by which its provider reports of it.
     """
 
     __tablename__ = "invitations"
@@ -69,6 +69,7 @@ class Invitation(Versioned, table=True):
     mailing: int = Field(default=1)
     mailed: int = Field(default=0)
     mail_problem: str | None = words(default=None)
+    mail_key: UUID | None = Field(default=None, unique=True)
     state: InvitationState = words(default=InvitationState.OPEN)
     expires_at: datetime = timestamptz()
     closed_at: datetime | None = timestamptz(default=None)
@@ -150,7 +151,7 @@ class PetTransfer(Versioned, table=True):
     """A pet that moves to another household: offered by one owner, taken by another. Both consents are kept.
 
     `moved_at` is when access switched: a worker does that once the offer is accepted. `mailed` counts the mails that
-    told the recipient.
+    told the recipient; `mail_key` as of `Invitation`.
     """
 
     __tablename__ = "pet_transfers"
@@ -167,6 +168,7 @@ class PetTransfer(Versioned, table=True):
     locale: str = words(default="en")
     mailed: int = Field(default=0)
     mail_problem: str | None = words(default=None)
+    mail_key: UUID | None = Field(default=None, unique=True)
     moved_at: datetime | None = timestamptz(default=None)
     expires_at: datetime = timestamptz()
 

@@ -11,8 +11,10 @@ from sqlalchemy import text
 
 from core.settings import RateLimit, Settings
 from domain.access import Role
+from domain.mail_feedback import Verdict
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
-from models.queries import households
+from models.queries import feedback, households
+from models.queries.feedback import Known, Report
 from models.session import MailTokenKind
 from temporal.contracts.invitation import InvitationPlan, MailInvitation, ReviewInvitation
 from tests.api.household_kit import Post, home_of, member
@@ -223,6 +225,24 @@ async def test_an_address_that_takes_no_mail_is_shown_as_such(api: Api, owner: P
     assert post.mailbox.sent == {}
     (seen,) = await invitations(owner)
     assert (seen["mailed"], seen["mail_problem"]) == (False, "suppressed")
+
+
+@pytest.mark.parametrize(("verdict", "problem"), [(Verdict.BOUNCED, "bounced"), (Verdict.DELIVERED, None)])
+async def test_what_the_provider_reports_later_is_shown_and_suppresses_as_for_any_mail(
+    api: Api, owner: Person, post: Post, verdict: Verdict, problem: str | None
+) -> None:
+    made = await invite(owner, f"later-{verdict}@example.test")
+    await post.deliver(made)
+    index = api.identity.blind_index(f"later-{verdict}@example.test")
+    report = Report(verdict, "sns-1", "ses-1", post.mailbox.keys[0], index, "Permanent/General")
+    for _ in range(2):
+        async with api.identity.db.sessions.begin() as session:
+            assert await feedback.record(session, report) is Known.NEW
+    (seen,) = await invitations(owner)
+    assert (seen["mail_problem"], seen["mailed"]) == (problem, problem is None)
+    known = text("SELECT count(*) FROM mail_suppressions WHERE address_hmac = :hmac")
+    async with api.identity.db.sessions() as session:
+        assert (await session.execute(known, {"hmac": index})).scalar_one() == (1 if problem else 0)
 
 
 async def test_what_the_provider_refuses_is_shown_and_not_tried_again(api: Api, owner: Person, post: Post) -> None:
