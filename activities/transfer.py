@@ -85,17 +85,19 @@ class TransferActivities:
 
     @activity.defn
     async def reseal_pet(self, request: ResealPet) -> None:
-        """Page by page; a row that was sealed anew is not looked at again. Heartbeats after each page."""
+        """Page by page, for the household that the pet lives in by then; a row that was sealed anew is not looked at
+        again. Heartbeats after each page."""
         async with self.sessions() as session:
             row = await transfers.find(session, request.transfer_id)
-        if row is None or row.to_household_id is None or row.moved_at is None:
+        if row is None or row.moved_at is None:
             return
         for table in resealing.TABLES:
-            while await self._reseal_page(table, row.pet_id, row.to_household_id, request.page_size):
+            while await self._reseal_page(table, row.pet_id, request.page_size):
                 activity.heartbeat()
 
-    async def _reseal_page(self, table: resealing.SealedTable, pet_id: UUID, household_id: UUID, page_size: int) -> int:
+    async def _reseal_page(self, table: resealing.SealedTable, pet_id: UUID, page_size: int) -> int:
         async with self.sessions.begin() as session:
+            household_id = await transfers.household_of(session, pet_id)
             return await resealing.reseal(session, self.mail.cipher, table, pet_id, household_id, page_size)
 
     async def _switch(self, session: AsyncSession, transfer: PetTransfer, pet: Pet, now: datetime) -> None:

@@ -31,6 +31,7 @@ from temporal import outbox
 
 NAME = "households.name_ct"
 PLAIN = ("home_tzid", "country", "currency")
+_NAMES = ("first_name", "last_name")
 
 
 async def readable_household(
@@ -71,9 +72,6 @@ async def present_member(cipher: FieldCipher, caller: Caller, row: asyncpg.Recor
     names = {field: await name_of(cipher, row["user_id"], field, row[f"{field}_ct"]) for field in _NAMES}
     shown = {field: row[field] for field in ("user_id", "role", "joined_at")}
     return {**shown, **names, "is_me": row["user_id"] == caller.user_id}
-
-
-_NAMES = ("first_name", "last_name")
 
 
 async def name_of(cipher: FieldCipher, user_id: UUID, field: str, sealed: str | None) -> str | None:

@@ -151,6 +151,11 @@ async def lock_pet(session: AsyncSession, pet_id: UUID) -> Pet | None:
     return (await session.scalars(query)).one_or_none()
 
 
+async def household_of(session: AsyncSession, pet_id: UUID) -> UUID:
+    """Where a pet lives, or lived when it was removed."""
+    return (await session.execute(select(col(Pet.household_id)).where(col(Pet.id) == pet_id))).scalar_one()
+
+
 async def move_all(session: AsyncSession, pet_id: UUID, household_id: UUID) -> list[UUID]:
     """Let everything of a pet, which is locked, belong to this household; answers the reminders that did not."""
     values = {"pet_id": pet_id, "household_id": household_id}

@@ -228,6 +228,8 @@ async def test_a_pet_that_was_given_on_is_not_fetched_back(api: Api, owner: Pers
     await post.move(second)
     await post.move(first)
     assert (await third.request("GET", f"/pets/{pet['id']}")).status_code == 200
+    (sealed,) = await rows(api, "SELECT name_ct FROM pets WHERE id = :id", id=UUID(pet["id"]))
+    assert sealed.name_ct.startswith(f"v1.household:{await home_of(third)}:")
 
 
 async def test_what_is_written_at_the_moment_of_the_move_belongs_to_one_side(
