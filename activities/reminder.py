@@ -19,7 +19,7 @@ from domain import notification, reminder_delivery, sms
 from domain.notification import Category, Channel, Forbidden
 from domain.reminder import Plan, PlanState
 from domain.reminder_delivery import QUIET_HOURS, RESEND, TOO_LATE
-from domain.reminder_series import ReminderClass
+from domain.reminder_series import ReminderClass, Series
 from domain.reminder_steps import MISSED, WITHDRAWN
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
 from integrations.notify.words import ReminderWords
@@ -49,7 +49,9 @@ class ReminderActivities:
         """What to do next and when, or that the series has ended. Zone rules are applied here and recorded."""
         async with single_statement(self.sessions) as session:
             series = await reminders.find(session, request.reminder_id)
-        return reminder_delivery.plan(series) if series else await self._farewell(request.reminder_id)
+        if series is None:
+            return await self._farewell(request.reminder_id)
+        return Plan.over() if _lives_elsewhere(series, request) else reminder_delivery.plan(series)
 
     @activity.defn
     async def deliver_occurrence(self, request: DeliverOccurrence) -> Plan:
@@ -77,6 +79,8 @@ class ReminderActivities:
             if locked is None:  # deleted: what devices show of it is still called back
                 rest = await reminder_notices.unsent(session, request.reminder_id, request.now)
                 return Plan.over(), Claimed(rest, waiting=bool(rest))
+            if _lives_elsewhere(locked.series, request):
+                return Plan.over(), Claimed()
             now = max(request.now, locked.read_at)
             change = reminder_delivery.deliver(locked.series, now)
             ids = await reminders.save(session, locked, change.series)
@@ -256,3 +260,8 @@ class ReminderActivities:
                 async with self.sessions.begin() as session:
                     await reminder_notices.tell_unreached(session, [each.id])
         return True
+
+
+def _lives_elsewhere(series: Series, request: PlanReminder | DeliverOccurrence) -> bool:
+    """Its pet has moved: the workflow of the other household sends what is due, and nothing is sent twice."""
+    return request.household_id not in (None, series.household_id)

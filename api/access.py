@@ -41,13 +41,16 @@ CurrentStaff = Annotated[Caller, Depends(current_staff)]
 
 
 async def require(request: Request, caller: Caller, row: asyncpg.Record, right: Right) -> None:
-    """Raises `NotPermitted` unless the caller's access to this row (it selected `role`, `actions`, `id` and
-    `household_id`) has the right. An operator's look is written down before they see anything."""
+    """Raises `NotPermitted` unless the caller's access to this row has the right.
+
+    The row selected `role`, `actions`, `id` and, unless it is the household itself, `household_id`. An operator's look
+    is written down before they see anything.
+    """
     access = Access.of(row["role"], row["actions"])
     access.require(right)
     if access.role == Role.ADMIN:
         looked_at = f"{request.scope['route'].operation_id}/{row['id']}"
-        await _note_look(request, caller, row["household_id"], looked_at)
+        await _note_look(request, caller, row.get("household_id") or row["id"], looked_at)
 
 
 async def _note_look(request: Request, caller: Caller, household_id: UUID, looked_at: str) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.identity import Identity
 from core.crypto import Subject
 from core.ids import new_id
+from models.household import Household
 from models.queries import households, users
 from models.user import User
 
@@ -35,7 +36,7 @@ async def insert(session: AsyncSession, account: NewAccount) -> bool:
     user = account.user
     if not await users.add(session, user):
         return False
-    await households.create(session, account.household_id, user.id, home_tzid=user.timezone)
+    await households.create(session, Household(id=account.household_id, home_tzid=user.timezone), user.id)
     return True
 
 

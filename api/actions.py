@@ -13,7 +13,7 @@ from domain import reminder_machine
 from domain.access import Right
 from domain.reminder_actions import Action, End, Move
 from domain.reminder_series import Change, Series
-from models.queries import doses, reminder_notices, reminders
+from models.queries import doses, reminder_notices, reminder_scopes, reminders
 from models.queries.reminders import Locked
 from temporal import outbox
 
@@ -101,17 +101,17 @@ def require(locked: Locked, user_id: UUID, needed: Right) -> None:
 
 async def zone_changed(session: AsyncSession, user_id: UUID) -> None:
     """A person moved to another zone: what follows them keeps its wall time there. In the transaction of the move."""
-    await _move(session, await reminders.following_user(session, user_id))
+    await _move(session, await reminder_scopes.following_user(session, user_id))
 
 
 async def home_changed(session: AsyncSession, *, household_id: UUID, pet_id: UUID | None = None) -> None:
     """A household, or one pet of it, lives in another zone. In the transaction of the move."""
-    await _move(session, await reminders.following_home(session, household_id, pet_id))
+    await _move(session, await reminder_scopes.following_home(session, household_id, pet_id))
 
 
 async def pet_gone(session: AsyncSession, pet_id: UUID) -> None:
     """A pet was removed, died or was archived: no reminder of it says anything any more."""
-    for reminder_id in await reminders.of_pet(session, pet_id):
+    for reminder_id in await reminder_scopes.of_pet(session, pet_id):
         if (locked := await reminders.lock(session, reminder_id)) is not None:
             await run(session, locked, End("pet_archived"))
 

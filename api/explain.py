@@ -2,6 +2,7 @@
 reach the caller."""
 
 from collections import defaultdict
+from collections.abc import Container
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from api.occurrences import OVERRIDE_REASON
 from api.reminders import document_of, told_of
 from core.crypto import FieldCipher
 from domain import explanation, reminder_planning, reminder_steps
+from domain.escalation import Step
 from domain.explanation import Told
 from domain.recurrence import Schedule
 from domain.reminder_delivery import QUIET_HOURS
@@ -29,6 +31,8 @@ async def present(cipher: FieldCipher, record: Record, caller: UUID) -> dict[str
     row, occurrence = record.occurrence, occurrence_of(record.occurrence)
     schedule = document_of(row["schedule"])
     ledger, zone = [_told(delivery) for delivery in record.deliveries], occurrence.tzid or row["timezone"]
+    active = row["reminder_state"] == "active"
+    planned = _planned(occurrence, told_of(row), zone, row["members"]) if active else []
     return {
         "occurrence_id": row["id"],
         "reminder_id": row["reminder_id"],
@@ -44,7 +48,7 @@ async def present(cipher: FieldCipher, record: Record, caller: UUID) -> dict[str
         "instant": occurrence.instant,
         "shifts": _shifts(occurrence, from_stored(schedule), record),
         "deliveries": _deliveries(record),
-        "planned": _planned(occurrence, told_of(row), zone) if row["reminder_state"] == "active" else [],
+        "planned": planned,
         "doses": [await _dose(cipher, dose, row["id"]) for dose in record.doses],
     }
 
@@ -89,8 +93,8 @@ def _shifts(occurrence: Occurrence, schedule: Schedule, record: Record) -> list[
     return kinds
 
 
-def _planned(occurrence: Occurrence, told: Telling, zone: str) -> list[dict[str, Any]]:
-    """The notices that are still to come if nobody acts."""
+def _planned(occurrence: Occurrence, told: Telling, zone: str, members: Container[UUID]) -> list[dict[str, Any]]:
+    """The notices that are still to come if nobody acts, and those for people who have left."""
     if not occurrence.is_open:
         return []
     began = reminder_steps.round_began(occurrence)
@@ -103,8 +107,19 @@ def _planned(occurrence: Occurrence, told: Telling, zone: str) -> list[dict[str,
     steps = reminder_steps.remaining(told.policy, occurrence)
     ahead += [(reminder_steps.named(occurrence, step), began + step.after, step) for step in steps]
     return [
-        {"step": name, "at": at, "channels": list(step.channels), "who": step.who.value} for name, at, step in ahead
+        {
+            "step": name,
+            "at": at,
+            "channels": list(step.channels),
+            "who": str(step.who),
+            "skipped": _skipped(step, members),
+        }
+        for name, at, step in ahead
     ]
+
+
+def _skipped(step: Step, members: Container[UUID]) -> str | None:
+    return "not_a_member" if isinstance(step.who, UUID) and step.who not in members else None
 
 
 async def _dose(cipher: FieldCipher, row: asyncpg.Record, occurrence_id: UUID) -> dict[str, Any]:

@@ -78,7 +78,9 @@ async def present(cipher: FieldCipher, record: asyncpg.Record) -> dict[str, Any]
 async def create(
     session: AsyncSession, services: Services, caller: Caller, pet: asyncpg.Record, body: RecordIn
 ) -> asyncpg.Record:
-    """A new record of a pet the caller may see: owners and caretakers add."""
+    """A new record of a pet the caller may see: owners and caretakers add. Raises `NotFound`: it has moved away."""
+    if await pets.hold(session, pet["id"]) != pet["household_id"]:
+        raise NotFound("no such pet")
     refuse_changes(body, {"pet_id": pet["id"], "household_id": pet["household_id"]}, READ_ONLY)
     record = HealthRecord(
         id=new_id(),

@@ -21,6 +21,7 @@ from core.crypto import FieldCipher, Subject
 from core.errors import FieldProblem, Invalid, NotFound
 from core.ids import new_id
 from domain import microchip, weight
+from domain.access import Access, Right
 from domain.pet import check_birth_date
 from domain.recurrence import ZONES
 from models.pet import Pet
@@ -79,15 +80,28 @@ async def present(cipher: FieldCipher, pet: asyncpg.Record) -> dict[str, Any]:
 
 
 async def create(session: AsyncSession, services: Services, caller: Caller, body: PetIn) -> asyncpg.Record:
-    """A new pet in the caller's personal household."""
-    household_id = await households.personal_household(services.db.reads, caller.user_id)
-    if household_id is None:
-        raise NotFound("no household to add a pet to")
-    refuse_changes(body, {"owner_id": caller.user_id, "household_id": household_id}, READ_ONLY)
+    """A new pet in a household that the caller may add to, by default their personal one. Raises `NotFound` for a
+    household they may not know of, `NotPermitted`."""
+    household_id = await _home_for(services, caller, body.household_id)
+    given = {"owner_id": caller.user_id, "household_id": body.household_id}
+    refuse_changes(body, given, READ_ONLY)
     pet = Pet(id=new_id(), household_id=household_id, name_ct="")
     session.add(pet)
     await _write(session, services, caller, pet, body)
     return await pets.find_in(session, caller.user_id, pet.id)
+
+
+async def _home_for(services: Services, caller: Caller, asked: UUID | None) -> UUID:
+    if asked is None:
+        personal = await households.personal_household(services.db.reads, caller.user_id)
+        if personal is None:
+            raise NotFound("no household to add a pet to")
+        return personal
+    found = await households.find(services.db, caller.user_id, asked)
+    if found is None:
+        raise NotFound("no such household")
+    Access.of(found["role"], found["actions"]).require(Right.ADD_PET)
+    return asked
 
 
 async def change(

@@ -94,6 +94,7 @@ class Realtime:
         )
         self._server.on("connect", self._connect)
         self._server.on("disconnect", self._disconnect)
+        self._server.on("*", self._refuse)
         self._asgi = socketio.ASGIApp(self._server, socketio_path=PATH)
         self._services: Services | None = None
         self._connections: dict[str, _Connection] = {}
@@ -171,6 +172,10 @@ class Realtime:
         except RedisAway:
             standing = live.Standing(None, [], complete=False)
         await self._server.emit(live.READY, asdict(standing), to=sid, ignore_queue=True)
+
+    async def _refuse(self, event: str, sid: str, *_said: object) -> dict[str, object]:
+        """The answer to whatever a client says: there is no room to ask for, its person's is the only one."""
+        return {"error": {"code": "not_supported"}}
 
     async def _disconnect(self, sid: str, _reason: str) -> None:
         self._forget(sid)

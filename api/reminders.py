@@ -20,14 +20,14 @@ from api.services import Services, services_of
 from core.crypto import FieldCipher, Subject
 from core.errors import Conflict, FieldProblem, Invalid, NotFound
 from core.ids import new_id
-from domain import recurrence, reminder_machine
+from domain import escalation, recurrence, reminder_machine
 from domain.access import Right
 from domain.recurrence import TZDATA_VERSION, Fixed, Schedule, TzMode
 from domain.reminder_actions import Complete, End, Move, Pause, Reschedule, Resume, SeriesEnded, Undo
 from domain.reminder_series import Change, ReminderState, Series, Warned
 from domain.schedule_json import Zones, from_shorthand, from_stored, parse_schedule, repeat_interval
 from models.pet import PetStatus
-from models.queries import reminder_views, reminders
+from models.queries import households, reminder_views, reminders
 from models.queries.clock import database_now
 from models.queries.reminder_views import Place
 from models.queries.reminder_words import Telling, Words
@@ -92,6 +92,7 @@ async def create(session: AsyncSession, services: Services, caller: Caller, body
     if body.is_completed:
         raise invalid("is_completed", "read_only", "a new reminder is still to be done")
     schedule, told = _new_schedule(body, where.zones), telling.asked(body, telling.NEW)
+    await _check_steps(session, where.household_id, told)
     series = Series(
         reminder_id=new_id(),
         household_id=where.household_id,
@@ -131,6 +132,8 @@ async def change(
     current = await present(services.cipher, row)
     refuse_changes(body, current, READ_ONLY)
     told = telling.asked(body, told_of(row))
+    if told.steps != told_of(row).steps:  # who has left meanwhile may still stand in those that stay
+        await _check_steps(session, locked.series.household_id, told)
     changed = await _changed_series(session, caller, locked, body, current, told)
     words = await _changed_words(services.cipher, row, body, current, told)
     if words is not None:
@@ -170,6 +173,12 @@ async def place(session: AsyncSession, user_id: UUID, pet_id: UUID | None) -> Pl
     if where.pet_status not in (None, PetStatus.ACTIVE, PetStatus.LOST):
         raise Conflict("this pet needs no reminders any more", code="pet_archived")
     return where
+
+
+async def _check_steps(session: AsyncSession, household_id: UUID, told: Telling) -> None:
+    """Steps name members of the household. Raises `Invalid`."""
+    if escalation.members_named(told.steps):
+        escalation.check_members(told.steps, await households.roles(session, household_id))
 
 
 def _new_schedule(body: ReminderIn, zones: Zones) -> Schedule:

@@ -15,7 +15,7 @@ from api.services import Services
 from api.tokens import Caller
 from api.trail import note
 from core.crypto import Subject
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.ids import new_id
 from domain.notification import Category, Channel
 from models.household import BreakGlass
@@ -25,9 +25,12 @@ REASON: Final = "break_glass.reason_ct"
 
 
 async def look(session: AsyncSession, services: Services, client: Client, caller: Caller, body: LookIn) -> BreakGlass:
-    """Open a look, tell every owner why, and write it down. Raises `NotFound`."""
+    """Open a look, tell every owner why, and write it down. Raises `NotFound`,
+    `Conflict`."""
     if not await break_glass.exists(session, body.household_id):
         raise NotFound("no such household")
+    if await break_glass.reaches(session, caller.user_id, body.household_id):
+        raise Conflict("You can see this household already.", code="already_reached")
     look_id, home = new_id(), Subject.household(body.household_id)
     opened = BreakGlass(
         id=look_id,

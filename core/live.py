@@ -52,6 +52,7 @@ class Name(StrEnum):
     NOTIFICATION_READ = "notification.read"
     NOTIFICATION_WITHDRAWN = "notification.withdrawn"
     WORKFLOW_UPDATED = "workflow.updated"
+    HOUSEHOLD_UPDATED = "household.updated"
 
 
 READY: Final = "stream.ready"

@@ -43,12 +43,18 @@ class Right(StrEnum):
     SEE_MEMBERS = "see_members"
     MANAGE_MEMBERS = "manage_members"
     EDIT_HOUSEHOLD = "edit_household"
+    LEAVE = "leave"
+    """One's own membership is for oneself to end."""
+    TRANSFER_PET = "transfer_pet"
+    SEE_AUDIT = "see_audit"
 
 
 ALL_RIGHTS: Final = frozenset(Right)
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.OWNER: ALL_RIGHTS,
-    Role.CARETAKER: frozenset({Right.READ, Right.ACT, Right.ADD_RECORD, Right.ADD_REMINDER, Right.SEE_MEMBERS}),
+    Role.CARETAKER: frozenset(
+        {Right.READ, Right.ACT, Right.ADD_RECORD, Right.ADD_REMINDER, Right.SEE_MEMBERS, Right.LEAVE}
+    ),
     Role.SITTER: frozenset({Right.READ, Right.ACT, Right.ADD_RECORD}),
     Role.VET: frozenset({Right.READ}),
     Role.ADMIN: frozenset({Right.READ, Right.SEE_MEMBERS}),
@@ -155,6 +161,22 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     # The password may be sent along instead of a login of the last minutes; the handler asks for one of them.
     "request_erasure": SIGNED_IN,
     "get_erasure": SIGNED_IN,
+    # households: what they are, who belongs to them, and who is asked to
+    **dict.fromkeys(("list_households", "get_household"), household(Right.READ)),
+    "create_household": SIGNED_IN,
+    **dict.fromkeys(("change_household", "replace_household"), household(Right.EDIT_HOUSEHOLD)),
+    "list_members": household(Right.SEE_MEMBERS),
+    **dict.fromkeys(("change_member", "remove_member"), household(Right.MANAGE_MEMBERS)),
+    "leave_household": household(Right.LEAVE),
+    "list_household_audit": household(Right.SEE_AUDIT),
+    **dict.fromkeys(("list_invitations", "create_invitation"), household(Right.MANAGE_MEMBERS)),
+    **dict.fromkeys(("resend_invitation", "revoke_invitation"), household(Right.MANAGE_MEMBERS)),
+    "invitation_page": ANYONE,
+    # The mailed token, and that its address is the caller's, decide.
+    **dict.fromkeys(("accept_invitation", "decline_invitation"), SIGNED_IN),
+    # pets that move: the other side is known by its address, and by owning the household they come to
+    **dict.fromkeys(("list_transfers", "offer_transfer", "cancel_transfer"), household(Right.TRANSFER_PET)),
+    **dict.fromkeys(("list_offers", "accept_transfer", "decline_transfer"), SIGNED_IN),
     # pets and their diary
     "list_pets": household(Right.READ),
     "create_pet": household(Right.ADD_PET),

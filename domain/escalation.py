@@ -10,16 +10,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 
 from core.errors import FieldProblem, Invalid
 
 
 class Who(StrEnum):
-    """Whom a step is for. Members of the household beside the assignee are few today and many with households."""
+    """Whom a step is for, by what they are to the reminder or in its household when the step is taken."""
 
     ASSIGNEE = "assignee"
     OTHERS = "others"
     EVERYONE = "everyone"
+    OWNERS = "owners"
+    CARETAKERS = "caretakers"
+
+
+Whom = Who | UUID
+"""People by what they are, or one member by their id. A member who has left is told nothing."""
 
 
 CHANNELS: Final = ("email", "push", "sms", "in_app")
@@ -57,7 +64,7 @@ class Step:
 
     after: timedelta
     channels: tuple[str, ...]
-    who: Who = Who.ASSIGNEE
+    who: Whom = Who.ASSIGNEE
 
     @property
     def minutes(self) -> int:
@@ -138,7 +145,20 @@ def to_json(steps: Policy | None) -> list[dict[str, object]] | None:
     """The stored and shown form: `[{"after_minutes": 10, "channels": ["push"], "who": "assignee"}]`."""
     if steps is None:
         return None
-    return [{"after_minutes": s.minutes, "channels": list(s.channels), "who": s.who.value} for s in steps]
+    return [{"after_minutes": s.minutes, "channels": list(s.channels), "who": str(s.who)} for s in steps]
+
+
+def members_named(steps: Policy | None) -> frozenset[UUID]:
+    """The members that steps name by their id."""
+    return frozenset(step.who for step in steps or () if isinstance(step.who, UUID))
+
+
+def check_members(steps: Policy | None, members: Iterable[UUID]) -> None:
+    """Raises `Invalid` for a step that names somebody who is no member of the household."""
+    known = set(members)
+    for index, step in enumerate(steps or ()):
+        if isinstance(step.who, UUID) and step.who not in known:
+            raise _invalid(f"/steps/{index}/who", "not_a_member", "nobody of this household")
 
 
 def _step(pointer: str, entry: Mapping[str, Any]) -> Step:
@@ -148,7 +168,11 @@ def _step(pointer: str, entry: Mapping[str, Any]) -> Step:
     channels = tuple(entry["channels"])
     if not channels or len(set(channels)) != len(channels):
         raise _invalid(f"{pointer}/channels", "channels_invalid", "at least one channel, each once")
-    return Step(after, channels, Who(entry.get("who", Who.ASSIGNEE)))
+    return Step(after, channels, _whom(entry.get("who", Who.ASSIGNEE)))
+
+
+def _whom(word: str) -> Whom:
+    return Who(word) if word in set(Who) else UUID(word)
 
 
 def _invalid(pointer: str, code: str, detail: str) -> Invalid:

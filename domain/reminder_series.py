@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from domain.escalation import NOTICE_ONLY, Lead, Policy, Who
+from domain.escalation import NOTICE_ONLY, Lead, Policy, Whom
 from domain.recurrence import Elapsed, Fixed, Schedule
 
 
@@ -212,7 +212,7 @@ class Notice:
 
     key: str
     step: str
-    targets: tuple[tuple[Who, str], ...] = field(default=())
+    targets: tuple[tuple[Whom, str], ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from domain.escalation import Lead, Policy, Step, Who
+from domain.escalation import Lead, Policy, Step, Whom
 from domain.reminder_series import OVERDUE_MARKS, Occurrence, Series
 
 ESCALATION: Final = "+"
@@ -22,7 +22,7 @@ UNDELIVERED: Final = "undelivered"
 _USEFUL_SHARE: Final = 4
 """A pre-due notice that comes when less than a quarter of its time is left is not sent any more."""
 
-Targets = tuple[tuple[Who, str], ...]
+Targets = tuple[tuple[Whom, str], ...]
 
 
 def round_began(occurrence: Occurrence) -> datetime:

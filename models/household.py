@@ -54,12 +54,12 @@ class Invitation(Versioned, table=True):
     """An offer to join a household, mailed to one address and good for that address alone.
 
     `token_hash` is of the token in the last mail: a resend voids the former. `mailing` counts the mails asked for,
-    `mailed` those that left.
+    `mailed` those that left; `mail_key` is the idempotency key of the last one, by which its provider reports of it.
     """
 
     __tablename__ = "invitations"
 
-    household_id: UUID = Field(foreign_key="households.id", index=True)
+    household_id: UUID = Field(foreign_key="households.id")
     invited_by: UUID = Field(foreign_key="users.id")
     email_ct: str = words()
     email_bidx: bytes
@@ -69,6 +69,7 @@ class Invitation(Versioned, table=True):
     mailing: int = Field(default=1)
     mailed: int = Field(default=0)
     mail_problem: str | None = words(default=None)
+    mail_key: UUID | None = Field(default=None, unique=True)
     state: InvitationState = words(default=InvitationState.OPEN)
     expires_at: datetime = timestamptz()
     closed_at: datetime | None = timestamptz(default=None)
@@ -82,6 +83,7 @@ class Invitation(Versioned, table=True):
             unique=True,
             postgresql_where=text("state = 'open'"),
         ),
+        Index("ix_invitations_household", "household_id", text("id DESC")),
     )
 
 
@@ -146,12 +148,16 @@ class TransferState(StrEnum):
 
 
 class PetTransfer(Versioned, table=True):
-    """A pet that moves to another household: offered by one owner, taken by another. Both consents are kept."""
+    """A pet that moves to another household: offered by one owner, taken by another. Both consents are kept.
+
+    `moved_at` is when access switched: a worker does that once the offer is accepted. `mailed` counts the mails that
+    told the recipient; `mail_key` as of `Invitation`.
+    """
 
     __tablename__ = "pet_transfers"
 
     pet_id: UUID = Field(foreign_key="pets.id", index=True)
-    from_household_id: UUID = Field(foreign_key="households.id", index=True)
+    from_household_id: UUID = Field(foreign_key="households.id")
     offered_by: UUID = Field(foreign_key="users.id")
     email_ct: str = words()
     email_bidx: bytes
@@ -159,11 +165,18 @@ class PetTransfer(Versioned, table=True):
     decided_by: UUID | None = Field(default=None, foreign_key="users.id")
     decided_at: datetime | None = timestamptz(default=None)
     state: TransferState = words(default=TransferState.OFFERED)
+    locale: str = words(default="en")
+    mailed: int = Field(default=0)
+    mail_problem: str | None = words(default=None)
+    mail_key: UUID | None = Field(default=None, unique=True)
+    moved_at: datetime | None = timestamptz(default=None)
     expires_at: datetime = timestamptz()
 
     __table_args__ = (
         Index("uq_pet_transfers_open", "pet_id", unique=True, postgresql_where=text("state = 'offered'")),
+        Index("ix_pet_transfers_household", "from_household_id", text("id DESC")),
         Index("ix_pet_transfers_recipient", "email_bidx"),
+        Index("ix_pet_transfers_decided_by", "decided_by"),
     )
 
 

@@ -27,6 +27,9 @@ class MailTemplate(StrEnum):
     IDENTITY_NOT_LINKED = "identity_not_linked"
     IDENTITY_UNLINKED = "identity_unlinked"
     IDENTITY_REVOKED = "identity_revoked"
+    INVITATION = "invitation"
+    """To an address that may have no account: `activities/invitation.py` sends it, and so it does the next."""
+    PET_OFFERED = "pet_offered"
 
 
 class DeliveryState(StrEnum):

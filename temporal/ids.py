@@ -28,6 +28,16 @@ def reminder(household_id: UUID, reminder_id: UUID) -> str:
     return f"household/{household_id}/reminder/{reminder_id}"
 
 
+def invitation(household_id: UUID, invitation_id: UUID) -> str:
+    """The entity of one invitation to a household."""
+    return f"household/{household_id}/invitation/{invitation_id}"
+
+
+def transfer(household_id: UUID, transfer_id: UUID) -> str:
+    """The entity of one pet's move away from a household."""
+    return f"household/{household_id}/transfer/{transfer_id}"
+
+
 def mail(user_id: UUID, delivery_id: UUID) -> str:
     """One mail to one person: verification, reset, notices."""
     return f"user/{user_id}/mail/{delivery_id}"
@@ -73,6 +83,12 @@ def parse(workflow_id: str) -> WorkflowId:
         return WorkflowId(subject, segments[2], UUID(segments[3]) if len(segments) == 4 else None)
     except ValueError as error:
         raise UnknownWorkflowId("the object id of the workflow id is no uuid") from error
+
+
+def household_of(workflow_id: str) -> UUID | None:
+    """The household whose workflow this is; None for everybody else's, and for the made-up ids of a replay."""
+    scope, _, rest = workflow_id.partition("/")
+    return subject_of(workflow_id).id if scope == "household" and rest else None
 
 
 def owner_attribute(workflow_id: str) -> str:

@@ -16,7 +16,7 @@ from core import live
 from core.ids import new_id
 from models.outbox import Outbox
 from temporal import ids
-from temporal.contracts import mail, reminder
+from temporal.contracts import invitation, mail, reminder, transfer
 
 CHANNEL = "outbox"
 """What the relay LISTENs to; the notification is empty and arrives with the commit."""
@@ -66,6 +66,28 @@ async def ring_reminder(session: AsyncSession, household_id: UUID, reminder_id: 
     )
     if user_id is not None:
         say_workflow(session, (user_id,), ids.reminder(household_id, reminder_id), "reminder")
+
+
+async def ring_invitation(session: AsyncSession, household_id: UUID, invitation_id: UUID) -> None:
+    """The bell of an invitation. Nobody's in particular: it outlives the account of who sent it."""
+    await ring(
+        session,
+        aggregate=invitation.aggregate(invitation_id),
+        kind=invitation.KIND,
+        workflow_id=ids.invitation(household_id, invitation_id),
+        args={"household_id": str(household_id), "invitation_id": str(invitation_id)},
+    )
+
+
+async def ring_transfer(session: AsyncSession, household_id: UUID, transfer_id: UUID) -> None:
+    """The bell of a pet's move away from this household."""
+    await ring(
+        session,
+        aggregate=transfer.aggregate(transfer_id),
+        kind=transfer.KIND,
+        workflow_id=ids.transfer(household_id, transfer_id),
+        args={"household_id": str(household_id), "transfer_id": str(transfer_id)},
+    )
 
 
 def say_workflow(session: AsyncSession, people: Iterable[UUID], workflow_id: str, kind: str) -> None:

@@ -13,12 +13,16 @@ from activities.audit import AuditActivities
 from activities.courier import Courier
 from activities.data_keys import DataKeyActivities
 from activities.digest import DigestActivities
+from activities.invitation import KEY_PURPOSE as INVITATION_KEY
+from activities.invitation import InvitationActivities
 from activities.mail import MailActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
 from activities.reminder import ReminderActivities
 from activities.sessions import SessionActivities
 from activities.signing_keys import SigningKeyActivities
+from activities.strangers import StrangerMail
+from activities.transfer import TransferActivities
 from activities.wording import Links, ReminderWording
 from activities.zone_data import ZoneDataActivities
 from core import unsubscribe
@@ -26,19 +30,23 @@ from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
 from models.queries.keys import KeyTable
 from temporal import queues
-from temporal.contracts import mail, reminder
+from temporal.contracts import invitation, mail, reminder, transfer
+from temporal.contracts.invitation import InvitationChanged
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reminder import Bell
+from temporal.contracts.transfer import TransferChanged
 from workers.composition import Parts
 from workers.sender import OutboxKind
 from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
+from workflows.invitation import InvitationWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
 from workflows.sessions import SessionSweepWorkflow
 from workflows.signing_keys import SigningKeyWorkflow
+from workflows.transfer import TransferWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
@@ -46,11 +54,13 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         AuditWorkflow,
         DataKeysWorkflow,
         DigestWorkflow,
+        InvitationWorkflow,
         MailWorkflow,
         ReconcileWorkflow,
         ReminderWorkflow,
         SessionSweepWorkflow,
         SigningKeyWorkflow,
+        TransferWorkflow,
         ZoneDataWorkflow,
     ),
 }
@@ -69,6 +79,20 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
     mail.KIND: OutboxKind(
         mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"]))), summary="One message to one person"
     ),
+    invitation.KIND: OutboxKind(
+        invitation.WORKFLOW,
+        lambda row: invitation.first_state(row.args),
+        signal=invitation.CHANGED,
+        message=lambda row: InvitationChanged(row.seq),
+        summary="An invitation into a household, until it is answered or runs out",
+    ),
+    transfer.KIND: OutboxKind(
+        transfer.WORKFLOW,
+        lambda row: transfer.first_state(row.args),
+        signal=transfer.CHANGED,
+        message=lambda row: TransferChanged(row.seq),
+        summary="A pet on offer to another household, and its move",
+    ),
 }
 
 
@@ -82,6 +106,9 @@ def activities(parts: Parts) -> Bound:
     courier = Courier(
         {Channel.EMAIL: parts.email, Channel.SMS: parts.sms}, Pusher(parts.db.sessions, parts.cipher, parts.push)
     )
+    strangers = StrangerMail(parts.cipher, parts.email, parts.settings.public_url)
+    invitations = InvitationActivities(parts.db.sessions, strangers, parts.secrets.derive(INVITATION_KEY))
+    transfers = TransferActivities(parts.db.sessions, strangers)
     mails = MailActivities(parts.db.sessions, parts.cipher, courier, links=links, grace=grace)
     reminders = ReminderActivities(parts.db.sessions, ReminderWording(parts.cipher, links), courier)
     auth = parts.settings.auth
@@ -92,6 +119,12 @@ def activities(parts: Parts) -> Bound:
             data_keys.rewrap_keys,
             data_keys.renew_keys,
             DigestActivities(parts.db.sessions).enqueue_digests,
+            invitations.review_invitation,
+            invitations.mail_invitation,
+            transfers.review_transfer,
+            transfers.mail_offer,
+            transfers.move_pet,
+            transfers.reseal_pet,
             mails.send_mail,
             reconcile.ring_missing,
             reconcile.end_orphans,

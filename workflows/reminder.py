@@ -1,8 +1,8 @@
 """One reminder, for as long as it lives: decide, wait, deliver, and start over.
 
 Promise: what Postgres says is due is handed to the channels when it is due, once, however often anything dies in
-between. Id: `household/{household_id}/reminder/{reminder_id}`. It ends when the series has ended or its row is gone;
-the next bell starts it again. It holds no truth: a bell makes it read its plan anew.
+between. Id: `household/{household_id}/reminder/{reminder_id}`. It ends when the series has ended, its row is gone or
+lives in another household; the next bell starts it again. It holds no truth: a bell makes it read its plan anew.
 """
 
 import asyncio
@@ -38,6 +38,7 @@ class ReminderWorkflow:
     def __init__(self, state: State) -> None:
         self.state = state
         self.deliveries = 0
+        self.household_id = ids.household_of(workflow.info().workflow_id)
         self.shown: PlanState | None = state.plan.state if state.loaded >= 0 else None
 
     @workflow.run
@@ -69,7 +70,9 @@ class ReminderWorkflow:
         """Read the plan from the rows."""
         heard = self.state.announced
         plan = await workflow.execute_local_activity_method(
-            ReminderActivities.plan_reminder, PlanReminder(self.state.reminder_id, workflow.now()), **DB_WRITE
+            ReminderActivities.plan_reminder,
+            PlanReminder(self.state.reminder_id, workflow.now(), self.household_id),
+            **DB_WRITE,
         )
         self.follow(plan, heard)
 
@@ -80,7 +83,9 @@ class ReminderWorkflow:
         try:
             plan = await workflow.execute_activity_method(
                 ReminderActivities.deliver_occurrence,
-                DeliverOccurrence(self.state.reminder_id, workflow.now(), plan.occurrence, plan.step),
+                DeliverOccurrence(
+                    self.state.reminder_id, workflow.now(), plan.occurrence, plan.step, self.household_id
+                ),
                 **PROVIDER_CALL,
             )
         except ActivityError as error:

@@ -22,7 +22,13 @@ async def find_households(body: FindIn, caller: CurrentStaff, client: ClientDep,
     return computed({"items": await staff.find(services, client, caller, body.email.canonical)})
 
 
-@router.post("/break-glass", operation_id="break_glass", status_code=201, response_model=LookOut)
+@router.post(
+    "/break-glass",
+    operation_id="break_glass",
+    status_code=201,
+    response_model=LookOut,
+    responses={409: {"description": "`already_reached`: you can see it already."}},
+)
 async def break_the_glass(
     body: LookIn, caller: CurrentStaff, client: ClientDep, session: UnitOfWork, services: ServicesDep
 ) -> Response:

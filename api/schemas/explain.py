@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.schemas.reminders import Whom
+
 
 class ShiftOut(BaseModel):
     """Why a notice came at another time than the nominal one. `at` is when it comes, or came, instead; `was`: when it
@@ -45,12 +47,13 @@ class DeliveryOut(BaseModel):
 
 
 class PlannedStepOut(BaseModel):
-    """A step that is still to come if nobody acts."""
+    """A step that is still to come if nobody acts. `skipped` says why it will not be taken all the same."""
 
     step: str
     at: datetime
     channels: list[str]
-    who: Literal["assignee", "others", "everyone"]
+    who: Whom
+    skipped: Literal["not_a_member"] | None = None
 
 
 class DoseOut(BaseModel):

@@ -141,7 +141,6 @@ class _Fields(BaseModel):
     id: Any = None
     owner_id: Any = None
     owners: Any = None
-    household_id: Any = None
     weight: Any = None
     microchips: Any = None
     status: Any = None
@@ -151,7 +150,7 @@ class _Fields(BaseModel):
 
 
 class PetIn(_Fields):
-    """A new pet of the caller's personal household."""
+    """A new pet of a household that the caller owns, by default their personal one."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -170,6 +169,7 @@ class PetIn(_Fields):
     )
 
     name: Name
+    household_id: UUID | None = None
 
 
 class PetUpdate(_Fields):
@@ -178,3 +178,4 @@ class PetUpdate(_Fields):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"weight_kg": 4.35}]})
 
     name: Name | None = None
+    household_id: Any = None

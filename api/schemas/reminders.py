@@ -11,6 +11,13 @@ Description = Annotated[str, StringConstraints(max_length=10_000)]
 Category = Literal["medication", "vaccination", "appointment", "grooming", "feeding", "other"]
 Method = Literal["email", "push", "sms", "in_app"]
 StepChannel = Literal["email", "push", "sms", "in_app", "digest"]
+Whom = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(assignee|others|everyone|owners|caretakers|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
+    ),
+    Field(description="Whose turn it is: what they are to the reminder or in its household, or the id of one member."),
+]
 Shorthand = Annotated[str, StringConstraints(max_length=64)]
 LeadMinutes = Annotated[int, Field(ge=5, le=86_400)]
 READ_ONLY = (
@@ -51,7 +58,7 @@ class StepOut(BaseModel):
 
     after_minutes: int
     channels: list[StepChannel]
-    who: Literal["assignee", "others", "everyone"]
+    who: Whom
 
 
 class StepIn(BaseModel):
@@ -61,7 +68,7 @@ class StepIn(BaseModel):
 
     after_minutes: int = Field(ge=1, le=44_640)
     channels: Annotated[list[StepChannel], Field(min_length=1, max_length=5)]
-    who: Literal["assignee", "others", "everyone"] = "assignee"
+    who: Whom = "assignee"
 
 
 class DoseGuardOut(BaseModel):

@@ -21,6 +21,10 @@ _ABOUT = """
 SELECT id, ts, actor, action, object, outcome, ip_hmac, sid FROM audit_log
  WHERE subject = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"""
 
+_OF_HOUSEHOLD = """
+SELECT id, ts, actor, subject, action, object, outcome FROM audit_log
+ WHERE household = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"""
+
 
 async def record(
     session: AsyncSession,
@@ -51,6 +55,11 @@ async def record(
             household=f"household:{household}" if household else None,
         )
     )
+
+
+async def of_household(db: Database, household_id: UUID, before: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
+    """What was done in a household, the newest first, before an id: who, on whom, what. Not from where."""
+    return await db.reads.fetch(_OF_HOUSEHOLD, f"household:{household_id}", before, limit)
 
 
 async def record_operator(

@@ -51,6 +51,13 @@ async def exists(session: AsyncSession, household_id: UUID) -> bool:
     return found.scalar_one_or_none() is True
 
 
+async def reaches(session: AsyncSession, user_id: UUID, household_id: UUID) -> bool:
+    """Whether this person comes to the household anyway."""
+    query = text("SELECT true FROM pet_access WHERE user_id = :user_id AND household_id = :id LIMIT 1")
+    found = await session.execute(query, {"user_id": user_id, "id": household_id})
+    return found.scalar_one_or_none() is True
+
+
 async def add(session: AsyncSession, look: BreakGlass) -> BreakGlass:
     """Begin a look; its end is set here, by the clock that ends it."""
     look.expires_at = await database_now(session) + LASTS

@@ -12,7 +12,9 @@ from models.queries.access import reached
 _OCCURRENCE = f"""
 SELECT o.*, o.id AS occurrence_id, o.state AS occurrence_state, o.schedule_version AS of_version, r.schedule, r.class,
        r.category, r.notification_methods, r.lead_minutes, r.steps, r.early_window_minutes, r.min_gap_minutes,
-       r.state AS reminder_state, r.household_id, u.timezone, a.role, a.actions
+       r.state AS reminder_state, r.household_id, u.timezone, a.role, a.actions,
+       ARRAY(SELECT m.user_id FROM memberships m
+              WHERE m.household_id = r.household_id AND m.left_at IS NULL) AS members
   FROM occurrences o
   JOIN reminders r ON r.id = o.reminder_id
   {reached("r.household_id", "r.pet_id")}

@@ -49,6 +49,16 @@ _SUPPRESS = text(
        ON CONFLICT (address_hmac) DO UPDATE SET reason = EXCLUDED.reason, at = clock_timestamp()
              WHERE EXCLUDED.reason = 'complaint' AND mail_suppressions.reason <> 'complaint'"""
 )
+# Mail to people who may have no account is in no ledger of theirs: the row of what is offered says what became of it.
+_TELL_OFFER = text(
+    """WITH told AS (
+           UPDATE invitations SET mail_problem = coalesce(CAST(:reason AS text), mail_problem)
+            WHERE mail_key = :key RETURNING id),
+       offered AS (
+           UPDATE pet_transfers SET mail_problem = coalesce(CAST(:reason AS text), mail_problem)
+            WHERE mail_key = :key RETURNING id)
+       SELECT id FROM told UNION ALL SELECT id FROM offered"""
+)
 _SUPPRESSION = """
 SELECT m.reason, m.at FROM users u JOIN mail_suppressions m ON m.address_hmac = u.email_bidx WHERE u.id = $1"""
 _LIFT = text(
@@ -82,17 +92,30 @@ async def record(session: AsyncSession, report: Report) -> Known:
     """Write it down, with all that follows from it."""
     named = {"delivery_id": report.delivery_id, "provider_id": report.provider_id}
     delivery = (await session.execute(_LOCK, named)).one_or_none()
-    if delivery is None:
-        return Known.UNKNOWN
     what = CONSEQUENCES[report.verdict]
+    if delivery is None:
+        return await _record_of_offer(session, report, what)
     line = {"id": new_id(), "delivery_id": delivery.id, "kind": what.kind, "code": report.code}
     if (await session.execute(_WRITE, line | {"message_id": report.message_id})).first() is None:
         return Known.REPEATED
     if what.state is not None:
         await _change(session, delivery.id, what, report)
+    await _suppress(session, report, what)
+    return Known.NEW
+
+
+async def _record_of_offer(session: AsyncSession, report: Report, what: Consequence) -> Known:
+    """An invitation, or the offer of a pet. Repeating it writes the same again."""
+    told = {"key": report.delivery_id, "reason": what.reason}
+    if report.delivery_id is None or (await session.execute(_TELL_OFFER, told)).first() is None:
+        return Known.UNKNOWN
+    await _suppress(session, report, what)
+    return Known.NEW
+
+
+async def _suppress(session: AsyncSession, report: Report, what: Consequence) -> None:
     if what.suppresses is not None and report.address_hmac is not None:
         await session.execute(_SUPPRESS, {"address_hmac": report.address_hmac, "reason": what.suppresses})
-    return Known.NEW
 
 
 async def _change(session: AsyncSession, delivery_id: UUID, what: Consequence, report: Report) -> None:

@@ -17,7 +17,7 @@ from domain.access import Access
 from domain.microchip import Microchip as ChipNumber
 from domain.weight import Weight as Weighing
 from models.pet import Microchip, Pet, Weight
-from models.queries.access import OWN, pet_access, reached, reaches
+from models.queries.access import OWN, found_in, pet_access, reached, reaches
 from models.queries.clock import database_now
 
 # Access is part of the query: a foreign id finds nothing. One statement, because this is the hottest read there is.
@@ -46,9 +46,9 @@ async def find(db: Database, user_id: UUID, pet_id: UUID) -> asyncpg.Record | No
 
 
 async def find_in(session: AsyncSession, user_id: UUID, pet_id: UUID) -> asyncpg.Record:
-    """`find` inside the transaction that has just written the pet."""
+    """`find` inside the transaction that has just written the pet. Raises `NotFound`: they lost it meanwhile."""
     await session.flush()
-    return await (await raw_connection(session)).fetchrow(_ONE, user_id, pet_id)
+    return found_in(await (await raw_connection(session)).fetchrow(_ONE, user_id, pet_id))
 
 
 async def page(db: Database, user_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
@@ -66,6 +66,12 @@ async def lock(session: AsyncSession, user_id: UUID, pet_id: UUID) -> tuple[Pet,
     )
     found = (await session.execute(statement)).first()
     return None if found is None else (found[0], Access.of(found[1], found[2]))
+
+
+async def hold(session: AsyncSession, pet_id: UUID) -> UUID | None:
+    """The household a pet lives in, where it stays until the end of this transaction; None: it is gone."""
+    statement = select(col(Pet.household_id)).where(col(Pet.id) == pet_id, col(Pet.deleted_at).is_(None))
+    return (await session.execute(statement.with_for_update(read=True, key_share=True))).scalar_one_or_none()
 
 
 async def add_weight(session: AsyncSession, pet_id: UUID, weight: Weighing, at: datetime, user_id: UUID) -> None:

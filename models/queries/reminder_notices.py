@@ -153,6 +153,7 @@ _FAIL_FOLDED = text(
 
 _Rows = Mapping[tuple[UUID, str], tuple[str, str | None]]
 """(person, channel) → (state, reason)."""
+_GONE: Final = (DeliveryState.WITHDRAWN, "not_a_member")
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +298,9 @@ def _rows(locked: Locked, notice: Notice, *, late: bool) -> _Rows:
     rows: dict[tuple[UUID, str], tuple[str, str | None]] = {}
     for who, method in sorted(notice.targets, key=lambda target: target[1] == DIGEST):
         for person in locked.people(who):
-            if method == DIGEST:
+            if person not in locked.members:  # named by a step, and gone since: the ledger says why they hear nothing
+                rows.setdefault((person, Channel.EMAIL if method == DIGEST else method), _GONE)
+            elif method == DIGEST:
                 rows.setdefault((person, Channel.EMAIL), (DeliveryState.FOLDED, DIGEST))
             elif method == Channel.IN_APP:
                 rows.setdefault((person, method), (DeliveryState.SENT, None))

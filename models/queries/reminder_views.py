@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import Database, raw_connection
 from domain.access import Access
 from domain.schedule_json import Zones
-from models.queries.access import OWN, reached
+from models.queries import pets
+from models.queries.access import OWN, found_in, reached
 
 _MINE = reached("r.household_id", "r.pet_id")
 _REMINDER = f"""
@@ -70,8 +71,10 @@ _PLACE = text(
          JOIN pet_access a ON a.user_id = u.id AND (a.pet_id IS NULL OR a.pet_id = :pet_id)
          JOIN households h ON h.id = a.household_id
          LEFT JOIN pets p ON p.household_id = h.id AND p.id = :pet_id AND p.deleted_at IS NULL
-        WHERE u.id = :user_id AND (CAST(:pet_id AS uuid) IS NULL AND a.role = 'owner' OR p.id IS NOT NULL)
-        ORDER BY h.id LIMIT 1"""
+        WHERE u.id = :user_id AND (p.id IS NOT NULL OR CAST(:pet_id AS uuid) IS NULL AND h.id = (
+              SELECT m.household_id FROM memberships m
+               WHERE m.user_id = u.id AND m.left_at IS NULL AND m.role = 'owner' ORDER BY m.id LIMIT 1))
+        LIMIT 1"""
 )
 
 
@@ -101,7 +104,10 @@ async def actor(session: AsyncSession, user_id: UUID) -> Actor | None:
 
 
 async def place(session: AsyncSession, user_id: UUID, pet_id: UUID | None) -> Place | None:
-    """The place of a reminder for this pet; without one, the caller's own household. None: no such pet of theirs."""
+    """The place of a reminder for this pet, which does not move until the end of the transaction; without one, the
+    caller's own household. None: no such pet of theirs."""
+    if pet_id is not None:
+        await pets.hold(session, pet_id)
     row = (await session.execute(_PLACE, {"user_id": user_id, "pet_id": pet_id})).mappings().one_or_none()
     if row is None:
         return None
@@ -115,8 +121,8 @@ async def find(db: Database, user_id: UUID, reminder_id: UUID) -> asyncpg.Record
 
 
 async def find_in(session: AsyncSession, user_id: UUID, reminder_id: UUID) -> asyncpg.Record:
-    """`find` inside the transaction that has just written it."""
-    return await (await raw_connection(session)).fetchrow(_ONE, user_id, reminder_id)
+    """`find` inside the transaction that has just written it. Raises as `found_in`."""
+    return found_in(await (await raw_connection(session)).fetchrow(_ONE, user_id, reminder_id))
 
 
 async def page(

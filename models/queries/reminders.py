@@ -20,7 +20,7 @@ from core import live
 from core.ids import new_id
 from core.live import Name
 from domain.access import Access
-from domain.escalation import Who
+from domain.escalation import Who, Whom
 from domain.recurrence import Schedule, TzMode
 from domain.reminder_series import (
     Given,
@@ -40,18 +40,6 @@ _LOCK_BY_PERSON = text(
          {reached("r.household_id", "r.pet_id", by=":user_id")}
         WHERE r.id = :id AND r.deleted_at IS NULL
           FOR UPDATE OF r"""  # noqa: S608 - our own words
-)
-_FOLLOWING_USER = text(
-    """SELECT id FROM reminders WHERE user_id = :user_id AND schedule->>'tz_mode' = 'follow_user'
-          AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"""
-)
-_FOLLOWING_HOME = text(
-    """SELECT id FROM reminders WHERE household_id = :household_id AND schedule->>'tz_mode' = 'pet_home'
-          AND (CAST(:pet_id AS uuid) IS NULL OR pet_id = :pet_id)
-          AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"""
-)
-_OF_PET = text(
-    "SELECT id FROM reminders WHERE pet_id = :pet_id AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"
 )
 _LAST_DONE = text(
     "SELECT id FROM occurrences WHERE reminder_id = :id AND state = 'done' ORDER BY instant DESC, id DESC LIMIT 1"
@@ -148,7 +136,8 @@ class Locked:
     """A series under its row lock: the domain's view, and what saving needs.
 
     `read_at` is the database's clock after the lock; `assignees` are those a notice goes to first, `others` the rest of
-    the household; `access` is that of the person who locked it, None where nobody did.
+    the household, `owners` those of both who own it; `access` is that of the person who locked it, None where nobody
+    did.
     """
 
     series: Series
@@ -156,6 +145,7 @@ class Locked:
     zones: Zones
     assignees: tuple[UUID, ...]
     others: tuple[UUID, ...]
+    owners: tuple[UUID, ...]
     category: str
     version: int
     ids: Mapping[str, UUID]
@@ -166,9 +156,21 @@ class Locked:
         """Everybody in the household."""
         return self.assignees + self.others
 
-    def people(self, who: Who) -> tuple[UUID, ...]:
-        """Whom a step is for."""
-        return {Who.ASSIGNEE: self.assignees, Who.OTHERS: self.others, Who.EVERYONE: self.members}[who]
+    def people(self, who: Whom) -> tuple[UUID, ...]:
+        """Whom a step is for. A member that it names is answered also when they have left."""
+        match who:
+            case Who.ASSIGNEE:
+                return self.assignees
+            case Who.OTHERS:
+                return self.others
+            case Who.OWNERS:
+                return self.owners
+            case Who.CARETAKERS:
+                return tuple(member for member in self.members if member not in self.owners)
+            case UUID():
+                return (who,)
+            case _:
+                return self.members
 
     def key_of(self, occurrence_id: UUID) -> str:
         """The key of an occurrence that was loaded by its id."""
@@ -186,7 +188,7 @@ async def lock_for(
     session: AsyncSession, user_id: UUID, reminder_id: UUID, occurrence_id: UUID | None = None
 ) -> Locked | None:
     """The reminder, for a person who may see it, with the occurrence they name. None when there is none."""
-    found = (await session.execute(_LOCK_BY_PERSON, {"id": reminder_id, "user_id": user_id})).one_or_none()
+    found = (await session.execute(_LOCK_BY_PERSON, {"id": reminder_id, "user_id": user_id})).first()
     if found is None:
         return None
     locked = await _load(session, reminder_id, occurrence_id)
@@ -203,22 +205,6 @@ async def last_done(session: AsyncSession, reminder_id: UUID) -> UUID | None:
     """The occurrence that was completed last, if any."""
     found: UUID | None = (await session.execute(_LAST_DONE, {"id": reminder_id})).scalar_one_or_none()
     return found
-
-
-async def following_user(session: AsyncSession, user_id: UUID) -> list[UUID]:
-    """Reminders on this person's clock, in the order in which everybody locks."""
-    return list((await session.execute(_FOLLOWING_USER, {"user_id": user_id})).scalars())
-
-
-async def following_home(session: AsyncSession, household_id: UUID, pet_id: UUID | None) -> list[UUID]:
-    """Reminders on the clock of this household, or of one pet of it."""
-    values = {"household_id": household_id, "pet_id": pet_id}
-    return list((await session.execute(_FOLLOWING_HOME, values)).scalars())
-
-
-async def of_pet(session: AsyncSession, pet_id: UUID) -> list[UUID]:
-    """Reminders of this pet that still say something."""
-    return list((await session.execute(_OF_PET, {"pet_id": pet_id})).scalars())
 
 
 async def find(session: AsyncSession, reminder_id: UUID) -> Series | None:
@@ -290,10 +276,13 @@ async def _load(session: AsyncSession, reminder_id: UUID, occurrence_id: UUID | 
 
 def _locked(rows: Sequence[RowMapping]) -> Locked:
     row = rows[0]
-    zones = Zones(home=row["home_zone"], user=row["user_zone"])
+    # Whose clock it was, until they left: a household is not moved by people who no longer belong to it.
+    stays = row["user_id"] in row["members"]
+    zones = Zones(home=row["home_zone"], user=row["user_zone"] if stays else row["home_zone"])
     schedule = from_stored(row["schedule"])
     telling = Telling.of(row)
-    assignees, others = _split(row["user_id"], tuple(row["members"]), row["owners"])
+    members, owners = tuple(row["members"]), row["members"][: row["owners"]]
+    assignees, others = _split(row["user_id"], members, row["owners"])
     return Locked(
         series=Series(
             reminder_id=row["id"],
@@ -319,6 +308,7 @@ def _locked(rows: Sequence[RowMapping]) -> Locked:
         zones=zones,
         assignees=assignees,
         others=others,
+        owners=tuple(owners),
         category=row["category"],
         version=row["version"],
         ids={found["key"]: found["occurrence_id"] for found in rows if found["occurrence_id"] is not None},

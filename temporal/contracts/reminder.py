@@ -27,20 +27,24 @@ class Bell:
 
 @dataclass(frozen=True, slots=True)
 class PlanReminder:
-    """Ask for the plan. `now` is the workflow's clock."""
+    """Ask for the plan. `now` is the workflow's clock. `household_id` is that of its id: where the reminder lives in
+    another one, another workflow looks after it, and this one is over."""
 
     reminder_id: UUID
     now: datetime
+    household_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeliverOccurrence:
-    """Carry out a plan. `occurrence` and `step` name it in the history; the rows decide what is due by `now`."""
+    """Carry out a plan. `occurrence` and `step` name it in the history; the rows decide what is due by `now`.
+    `household_id`: as of `PlanReminder`."""
 
     reminder_id: UUID
     now: datetime
     occurrence: str | None = None
     step: str | None = None
+    household_id: UUID | None = None
 
 
 def aggregate(reminder_id: UUID) -> str:

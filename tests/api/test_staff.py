@@ -88,6 +88,8 @@ async def test_a_look_ends_by_the_clock_and_by_its_operator(api: Api, owner: Per
     assert (await operator.request("GET", f"/pets/{pet['id']}")).status_code == 404
 
     late = await break_glass(operator, pet["household_id"])
+    again = {"household_id": pet["household_id"], "reason": REASON}
+    assert (await operator.request("POST", "/staff/break-glass", again)).json()["code"] == "already_reached"
     assert (await operator.request("GET", f"/pets/{pet['id']}")).status_code == 200
     over = "UPDATE break_glass SET expires_at = clock_timestamp() WHERE id = $1"
     await api.identity.db.reads.execute(over, UUID(late))

@@ -49,7 +49,8 @@ const commands = {
   drop: ({ name }) => clients.get(name).socket.io.engine.close(),
   away: ({ name }) => clients.get(name).socket.disconnect(),
   back: ({ name }) => clients.get(name).socket.connect(),
-  emit: ({ name, event, data }) => clients.get(name).socket.emit(event, data),
+  emit: ({ name, event, data }) =>
+    clients.get(name).socket.emit(event, data, (answered) => say({ client: name, answered })),
 };
 createInterface({ input: process.stdin })
   .on("line", (line) => { const { command, ...rest } = JSON.parse(line); commands[command](rest); })

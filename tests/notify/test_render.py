@@ -15,6 +15,12 @@ BERLIN = ZoneInfo("Europe/Berlin")
 VALUES = {
     "public_url": "https://petfolio.test",
     "link": "https://petfolio.test/verify-email?token=TOKEN",
+    "inviter": "Ada",
+    "offerer": "Ada",
+    "household": "Die Lovelaces",
+    "pet": "Milo",
+    "role": "caretaker",
+    "expires_at": datetime(2026, 12, 7, 9, 30, tzinfo=BERLIN),
     "execute_at": datetime(2026, 12, 7, 9, 30, tzinfo=BERLIN),
     "reason": "You asked us why the reminder of Monday did not come.",
     "minutes": 30,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from temporalio import activity
-from temporalio.client import WorkflowHistory
+from temporalio.client import WorkflowHandle, WorkflowHistory
 
 from core.clock import pin_zone_data
 from core.ids import new_id
@@ -28,6 +28,7 @@ from temporal.contracts.sessions import SweepSessions
 from temporal.contracts.zone_data import RollOver
 from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
+from tests.workflows.offer_world import OfferWorld, offer_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
 from tests.workflows.test_jobs import Jobs
 from workflows.audit import AuditWorkflow
@@ -142,6 +143,57 @@ async def sent_again(world: ReminderWorld) -> None:
     await world.passes(days(1) + hours(2))
 
 
+async def invited_twice_then_expired(world: OfferWorld) -> WorkflowHandle[Any, Any]:
+    """Mailed while the provider was away, mailed again on the sixth day, never answered."""
+    world.row.faults = [ProviderUnavailable("away")]
+    handle = await world.invite()
+    await world.passes(days(6))
+    world.row.wanted, world.row.expires_at = 2, world.row.expires_at + days(6)
+    await world.ring(handle)
+    return handle
+
+
+async def invited_and_answered(world: OfferWorld) -> WorkflowHandle[Any, Any]:
+    """Answered on the second day."""
+    handle = await world.invite()
+    await world.passes(days(1))
+    world.row.open = False
+    await world.ring(handle)
+    return handle
+
+
+async def offered_and_moved(world: OfferWorld) -> WorkflowHandle[Any, Any]:
+    """Accepted on the fourth day; the first try to move dies."""
+    handle = await world.offer()
+    await world.passes(days(3))
+    world.row.faults, world.row.accepted = [RuntimeError("the worker died")], True
+    await world.ring(handle)
+    return handle
+
+
+async def offered_and_expired(world: OfferWorld) -> WorkflowHandle[Any, Any]:
+    """Nobody answers."""
+    return await world.offer()
+
+
+OFFERS: Final[Mapping[str, tuple[Callable[[OfferWorld], Awaitable[WorkflowHandle[Any, Any]]], ...]]] = {
+    "invitation": (invited_twice_then_expired, invited_and_answered),
+    "transfer": (offered_and_moved, offered_and_expired),
+}
+
+
+async def record_offers() -> None:
+    """Write what invitations and transfers live through, unless it is there: asleep, and at their end."""
+    for feature, scenarios in OFFERS.items():
+        for scenario in scenarios:
+            if not is_recorded(feature, scenario.__name__):
+                async with offer_world(days(7)) as world:
+                    handle = await scenario(world)
+                    asleep = await handle.fetch_history()
+                    await handle.result()
+                    write(feature, scenario.__name__, [asleep, await handle.fetch_history()])
+
+
 async def job(workflow: type, request: object) -> list[WorkflowHistory]:
     """One run of an operators' job."""
     async with job_world(workflow, *Jobs().activities) as world:
@@ -240,6 +292,7 @@ async def main() -> None:
         await record_reminder(scenario)
     for name, failures in MAIL.items():
         await record_mail(name, failures)
+    await record_offers()
     for (feature, scenario), (workflow, request) in JOBS.items():
         if not is_recorded(feature, scenario):
             write(feature, scenario, await job(workflow, request))

@@ -262,6 +262,7 @@ def create_tables() -> None:
         sa.Column("mailing", sa.Integer(), nullable=False),
         sa.Column("mailed", sa.Integer(), nullable=False),
         sa.Column("mail_problem", sa.Text(), nullable=True),
+        sa.Column("mail_key", sa.Uuid(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
@@ -272,9 +273,12 @@ def create_tables() -> None:
         ),
         sa.ForeignKeyConstraint(["invited_by"], ["users.id"], name=op.f("fk_invitations_invited_by_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("mail_key", name=op.f("uq_invitations_mail_key")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_invitations_token_hash")),
     )
-    op.create_index(op.f("ix_invitations_household_id"), "invitations", ["household_id"], unique=False)
+    op.create_index(
+        "ix_invitations_household", "invitations", ["household_id", sa.literal_column("id DESC")], unique=False
+    )
     op.create_index(
         "uq_invitations_open",
         "invitations",
@@ -421,6 +425,11 @@ def create_tables() -> None:
         sa.Column("decided_by", sa.Uuid(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("locale", sa.Text(), nullable=False),
+        sa.Column("mailed", sa.Integer(), nullable=False),
+        sa.Column("mail_problem", sa.Text(), nullable=True),
+        sa.Column("mail_key", sa.Uuid(), nullable=True),
+        sa.Column("moved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["decided_by"], ["users.id"], name=op.f("fk_pet_transfers_decided_by_users")),
         sa.ForeignKeyConstraint(
@@ -432,8 +441,15 @@ def create_tables() -> None:
             ["to_household_id"], ["households.id"], name=op.f("fk_pet_transfers_to_household_id_households")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pet_transfers")),
+        sa.UniqueConstraint("mail_key", name=op.f("uq_pet_transfers_mail_key")),
     )
-    op.create_index(op.f("ix_pet_transfers_from_household_id"), "pet_transfers", ["from_household_id"], unique=False)
+    op.create_index("ix_pet_transfers_decided_by", "pet_transfers", ["decided_by"], unique=False)
+    op.create_index(
+        "ix_pet_transfers_household",
+        "pet_transfers",
+        ["from_household_id", sa.literal_column("id DESC")],
+        unique=False,
+    )
     op.create_index(op.f("ix_pet_transfers_pet_id"), "pet_transfers", ["pet_id"], unique=False)
     op.create_index("ix_pet_transfers_recipient", "pet_transfers", ["email_bidx"], unique=False)
     op.create_index(

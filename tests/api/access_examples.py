@@ -1,0 +1,256 @@
+"""One example request for each operation of the api, for `test_access_matrix.py`.
+
+A route added elsewhere needs a row here: its method, its path and its body with the things of the prepared household
+in braces (`{pet}`), and what those who may call it are answered, where that is not 2xx. Things are made by `MAKERS`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from core.ids import new_id
+from domain.access import Role
+from models.queries import households
+from temporal import ids
+from tests.api.access_ground import CANARY, Ground, Maker
+
+OK: Final = frozenset({200, 201, 202, 204})
+DAILY: Final = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "Europe/Berlin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request. `names_nothing`: it names no thing of a household, so that strangers are answered with what is theirs.
+
+    `answers`: the statuses for those who may call it.
+    """
+
+    method: str
+    path: str
+    body: Any = None
+    answers: frozenset[int] = OK
+    names_nothing: bool = False
+
+
+def refused(method: str, path: str, *statuses: int, body: Any = None) -> Example:
+    """A request that is let in and then refused for what it says: a token that is none, an id that is nobody's."""
+    return Example(method, path, body, frozenset(statuses))
+
+
+def listing(path: str) -> Example:
+    """A list of whatever the caller may see."""
+    return Example("GET", path, names_nothing=True)
+
+
+async def pet(ground: Ground) -> object:
+    body = {"name": f"{CANARY} the cat", "household_id": str(ground.household_id), "microchip_id": None}
+    return (await ground.owner_sends("POST", "/pets", body))["id"]
+
+
+async def record(ground: Ground) -> object:
+    body = {"record_type": "visit", "title": f"{CANARY}'s teeth"}
+    return (await ground.owner_sends("POST", f"/pets/{await ground.make('pet')}/records", body))["id"]
+
+
+async def reminder(ground: Ground) -> object:
+    body = {"title": f"{CANARY}'s tablet", "schedule": DAILY, "pet_id": await ground.make("pet")}
+    return (await ground.owner_sends("POST", "/reminders", body))["id"]
+
+
+async def occurrence(ground: Ground) -> object:
+    path = f"/reminders/{await ground.make('reminder')}/occurrences"
+    return (await ground.owner_sends("GET", path))["items"][0]["id"]
+
+
+async def due(ground: Ground) -> object:
+    found = await ground.make("occurrence")
+    async with ground.api.identity.db.sessions.begin() as session:
+        await session.execute(text("UPDATE occurrences SET state = 'due' WHERE id = :id"), {"id": UUID(found)})
+    return found
+
+
+async def done(ground: Ground) -> object:
+    found = await ground.make("occurrence")
+    await ground.owner_sends("POST", f"/occurrences/{found}/complete", {})
+    return found
+
+
+async def member(ground: Ground) -> object:
+    user_id = new_id()
+    await ground.add_person(user_id)
+    async with ground.api.identity.db.sessions.begin() as session:
+        await households.join(session, ground.household_id, user_id, Role.OWNER)
+    return user_id
+
+
+async def invitation(ground: Ground) -> object:
+    body = {"email": f"{new_id()}@{CANARY}.test", "role": "caretaker"}
+    return (await ground.owner_sends("POST", f"/households/{ground.household_id}/invitations", body))["id"]
+
+
+async def transfer(ground: Ground) -> object:
+    body = {"pet_id": await ground.make("pet"), "email": f"{new_id()}@{CANARY}.test"}
+    return (await ground.owner_sends("POST", f"/households/{ground.household_id}/transfers", body))["id"]
+
+
+async def workflow(ground: Ground) -> object:
+    return ids.reminder(ground.household_id, UUID(await ground.make("reminder")))
+
+
+async def nobody(_: Ground) -> object:
+    return new_id()
+
+
+MAKERS: Final[Mapping[str, Maker]] = {
+    "pet": pet,
+    "record": record,
+    "reminder": reminder,
+    "occurrence": occurrence,
+    "due": due,
+    "done": done,
+    "member": member,
+    "invitation": invitation,
+    "transfer": transfer,
+    "workflow": workflow,
+    "nobody": nobody,
+}
+"""How the things that examples name in braces are made; `{household}` is there already, `{nobody}` is nobody's."""
+
+_TOKEN: Final = {"token": "none-of-ours"}
+_RECORD: Final = {"record_type": "visit", "title": "Teeth"}
+_SPAN: Final = "from=2036-06-01T00:00:00Z&to=2036-06-08T00:00:00Z"
+
+EXAMPLES: Final[Mapping[str, Example]] = {
+    # the process and its documents
+    "healthz": Example("GET", "//healthz"),
+    "readyz": Example("GET", "//readyz"),
+    "metrics": refused("GET", "//metrics", 200, 403, 404),
+    "jwks": Example("GET", "//.well-known/jwks.json"),
+    "docs_page": Example("GET", "//docs"),
+    "docs_script": Example("GET", "//docs/start.js"),
+    "docs_asset": Example("GET", "//docs/swagger-ui.css"),
+    "decode_payloads": refused("POST", "//temporal/codec/decode", 401, 403, 404, body={"payloads": []}),
+    # pages that mails lead to, and what their buttons send
+    "home_page": Example("GET", "//"),
+    "verify_email_page": Example("GET", "//verify-email"),
+    "cancel_erasure_page": Example("GET", "//cancel-erasure"),
+    "unsubscribe_page": Example("GET", "//unsubscribe"),
+    "invitation_page": Example("GET", "//invitation"),
+    "verify_email": refused("POST", "/auth/verify-email", 400, body=_TOKEN),
+    "cancel_erasure": refused("POST", "/users/erasure/cancel", 400, body=_TOKEN),
+    "unsubscribe": refused("POST", "/unsubscribe/none-of-ours", 404),
+    "resubscribe": refused("POST", "/unsubscribe/none-of-ours/undo", 404),
+    # getting in and out
+    "register": refused("POST", "/auth/register", 422, body={"email": "a@example.test", "password": "short"}),
+    "login": refused("POST", "/auth/login", 401, 429, body={"email": "nobody@example.test", "password": "wrong wrong"}),
+    "refresh_token": refused("POST", "/auth/refresh-token", 401, body={"refresh_token": "none-of-ours"}),
+    "logout": Example("POST", "/auth/logout"),
+    "logout_all": Example("POST", "/auth/logout-all"),
+    "list_sessions": Example("GET", "/auth/sessions"),
+    "end_session": refused("DELETE", "/auth/sessions/{nobody}", 404),
+    "end_other_sessions": Example("DELETE", "/auth/sessions"),
+    # oneself
+    "get_profile": Example("GET", "/users/profile"),
+    "change_profile": Example("PATCH", "/users/profile", {"locale": "de"}),
+    "replace_profile": Example("PUT", "/users/profile", {"locale": "de"}),
+    "list_consents": Example("GET", "/users/consents"),
+    "record_consent": refused("POST", "/users/consents", 422, body={}),
+    "list_devices": Example("GET", "/devices"),
+    "register_device": refused("POST", "/devices", 422, body={}),
+    "delete_device": refused("DELETE", "/devices/{nobody}", 404),
+    "get_vapid_key": Example("GET", "/devices/vapid-key"),
+    "get_notification_preferences": Example("GET", "/users/notification-preferences"),
+    "change_notification_preferences": refused("PATCH", "/users/notification-preferences", 422, body=[]),
+    "replace_notification_preferences": refused("PUT", "/users/notification-preferences", 422, body=[]),
+    "get_quiet_hours": Example("GET", "/users/quiet-hours"),
+    "replace_quiet_hours": Example("PUT", "/users/quiet-hours", {"windows": []}),
+    "get_notification_settings": Example("GET", "/users/notification-settings"),
+    "replace_notification_settings": refused("PUT", "/users/notification-settings", 422, body=[]),
+    "get_mail_suppression": refused("GET", "/notifications/suppression", 200, 404),
+    "lift_mail_suppression": refused("DELETE", "/notifications/suppression", 204, 404),
+    "list_notifications": Example("GET", "/notifications"),
+    "count_unread_notifications": Example("GET", "/notifications/unread"),
+    "read_notification": refused("POST", "/notifications/{nobody}/read", 404),
+    "read_all_notifications": Example("POST", "/notifications/read-all"),
+    "request_erasure": Example("DELETE", "/users/account"),
+    "get_erasure": refused("GET", "/users/erasure", 404),
+    # households: what they are, who belongs to them, and who is asked to
+    "list_households": listing("/households"),
+    "create_household": Example("POST", "/households", {"name": "Another"}),
+    "get_household": Example("GET", "/households/{household}"),
+    "change_household": Example("PATCH", "/households/{household}", {"country": "DE"}),
+    "replace_household": Example("PUT", "/households/{household}", {"country": "DE"}),
+    "list_members": Example("GET", "/households/{household}/members"),
+    "change_member": Example("PATCH", "/households/{household}/members/{member}", {"role": "caretaker"}),
+    "remove_member": Example("DELETE", "/households/{household}/members/{member}"),
+    # Without another owner the owner may not; that they might is what counts.
+    "leave_household": refused("POST", "/households/{household}/leave", 204, 409),
+    "list_household_audit": Example("GET", "/households/{household}/audit"),
+    "list_invitations": Example("GET", "/households/{household}/invitations"),
+    "create_invitation": Example(
+        "POST", "/households/{household}/invitations", {"email": "guest@example.test", "role": "caretaker"}
+    ),
+    "resend_invitation": Example("POST", "/households/{household}/invitations/{invitation}/resend"),
+    "revoke_invitation": Example("DELETE", "/households/{household}/invitations/{invitation}"),
+    "accept_invitation": refused("POST", "/invitations/accept", 400, body=_TOKEN),
+    "decline_invitation": refused("POST", "/invitations/decline", 400, body=_TOKEN),
+    # pets that move
+    "list_transfers": Example("GET", "/households/{household}/transfers"),
+    "offer_transfer": Example(
+        "POST", "/households/{household}/transfers", {"pet_id": "{pet}", "email": "guest@example.test"}
+    ),
+    "cancel_transfer": Example("DELETE", "/households/{household}/transfers/{transfer}"),
+    "list_offers": Example("GET", "/transfers"),
+    "accept_transfer": refused("POST", "/transfers/{transfer}/accept", 404, body={}),
+    "decline_transfer": refused("POST", "/transfers/{transfer}/decline", 404),
+    # pets and their diary
+    "list_pets": listing("/pets"),
+    "create_pet": Example("POST", "/pets", {"name": "Milo", "household_id": "{household}"}),
+    "get_pet": Example("GET", "/pets/{pet}"),
+    "change_pet": Example("PATCH", "/pets/{pet}", {"breed": "Tabby"}),
+    "replace_pet": Example("PUT", "/pets/{pet}", {"breed": "Tabby"}),
+    "delete_pet": Example("DELETE", "/pets/{pet}"),
+    "list_records": Example("GET", "/health-records/pets/{pet}/records"),
+    "create_record": Example("POST", "/health-records/pets/{pet}/records", _RECORD),
+    "list_pet_records": Example("GET", "/pets/{pet}/records"),
+    "create_pet_record": Example("POST", "/pets/{pet}/records", _RECORD),
+    "get_record": Example("GET", "/health-records/records/{record}"),
+    "change_record": Example("PATCH", "/health-records/records/{record}", {"title": "Paws"}),
+    "replace_record": Example("PUT", "/health-records/records/{record}", {"title": "Paws"}),
+    "delete_record": Example("DELETE", "/health-records/records/{record}"),
+    # reminders and what is due
+    "list_reminders": listing("/reminders"),
+    "create_reminder": Example("POST", "/reminders", {"title": "Tablet", "schedule": DAILY, "pet_id": "{pet}"}),
+    "get_reminder": Example("GET", "/reminders/{reminder}"),
+    "change_reminder": Example("PATCH", "/reminders/{reminder}", {"title": "Pill"}),
+    "replace_reminder": Example("PUT", "/reminders/{reminder}", {"title": "Pill"}),
+    "delete_reminder": Example("DELETE", "/reminders/{reminder}"),
+    "pause_reminder": Example("POST", "/reminders/{reminder}/pause"),
+    "resume_reminder": Example("POST", "/reminders/{reminder}/resume"),
+    "preview_reminder": Example("GET", "/reminders/{reminder}/preview"),
+    "preview_schedule": Example("POST", "/reminders/preview", {"schedule": DAILY, "pet_id": "{pet}"}),
+    "list_occurrences": Example("GET", "/reminders/{reminder}/occurrences"),
+    "find_occurrences": listing(f"/occurrences?{_SPAN}"),
+    "get_occurrence": Example("GET", "/occurrences/{occurrence}"),
+    "explain_occurrence": Example("GET", "/occurrences/{occurrence}/explain"),
+    "complete_occurrence": Example("POST", "/occurrences/{occurrence}/complete", {}),
+    "skip_occurrence": Example("POST", "/occurrences/{occurrence}/skip"),
+    "snooze_occurrence": Example("POST", "/occurrences/{occurrence}/snooze", {"minutes": 30}),
+    "undo_occurrence": Example("POST", "/occurrences/{done}/undo"),
+    "acknowledge_occurrence": Example("POST", "/occurrences/{due}/acknowledge"),
+    "get_agenda": listing(f"/agenda?{_SPAN}"),
+    "list_workflows": listing("/workflows"),
+    "get_workflow": Example("GET", "/workflows/{workflow}"),
+    # calendars
+    "list_calendar_events": listing(f"/integrations/calendar/events?{_SPAN}"),
+    "sync_calendar": Example("POST", "/integrations/calendar/sync", answers=frozenset({409}), names_nothing=True),
+    "create_calendar_feed": Example("POST", "/integrations/calendar/feeds", {}),
+    "list_calendar_feeds": Example("GET", "/integrations/calendar/feeds"),
+    "delete_calendar_feed": refused("DELETE", "/integrations/calendar/feeds/{nobody}", 404),
+    "read_calendar_feed": refused("GET", "/feeds/none-of-ours.ics", 404),
+    # what providers call: a signature decides
+    "receive_ses_feedback": refused("POST", "/webhooks/ses", 400, 403, 404, 415, body={}),
+}
