@@ -13,7 +13,7 @@ from core.db import Database
 from domain.escalation import Step
 from integrations.keys.store import KeyStore
 from tests.activities.reminder_home import ReminderActivities, move_in, wording
-from tests.activities.reminder_ledger import DAILY, Provider, World
+from tests.activities.reminder_ledger import DAILY, DEVICES, PROVIDER, Provider, World
 
 SCHEDULES: list[dict[str, Any]] = [
     DAILY,
@@ -24,7 +24,6 @@ SCHEDULES: list[dict[str, Any]] = [
     {"mode": "elapsed", "start_at": "2036-06-01T08:00:00Z", "every": {"n": 8, "unit": "hour"}},
 ]
 PEOPLE = ("complete", "skip", "undo", "snooze", "acknowledge", "pause", "resume", "edit", "delete", "correct")
-PROVIDER = ("away", "loses", "refuses", "poisoned", "killed-before", "killed-after", "meanwhile")
 TIME = ("wait", "outage", "twice")
 
 steps = st.lists(
@@ -51,7 +50,8 @@ async def test_whatever_happens_the_ledger_and_the_states_agree(
         notifier=provider,
         activities=ReminderActivities(db.sessions, wording(cipher), provider),
     )
-    await home.add_device()
+    for device in DEVICES:
+        await home.add_device(device)
     told: dict[str, Any] = {
         "methods": ("email", "push", "in_app"),
         "steps": (Step(timedelta(minutes=10), ("push",)), Step(timedelta(minutes=30), ("email",))),
@@ -62,3 +62,4 @@ async def test_whatever_happens_the_ledger_and_the_states_agree(
     world = World(home, provider, [first, second])
     for what, which, minutes in script:
         await world.do(what, which, minutes)
+    await world.rest()
