@@ -29,7 +29,7 @@ NEVER_BACK: Final = {"scheduled": 0, "due": 1, "done": 2, "skipped": 2, "missed"
 FINAL: Final = frozenset({"sent", "delivered", "failed", "withdrawn"})
 CLOSED_MEANWHILE: Final = frozenset({"done", "skipped", "missed", "cancelled"})
 PROVIDER: Final = (
-    "away", "loses", "loses-one", "refuses", "poisoned", "killed-before", "killed-after", "meanwhile"
+    "takes", "away", "loses", "loses-one", "refuses", "poisoned", "killed-before", "killed-after", "meanwhile"
 )  # fmt: skip
 ATTEMPTS: Final = frozenset({"accepted", "refused", "unavailable"})
 DAILY: Final = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "UTC"}
@@ -186,7 +186,8 @@ class World:
                     await reminders.remove(session, reminder)
 
     async def live_until(self, until: datetime) -> None:
-        """The workflows as they run: each sleeps until its plan's time and delivers."""
+        """The workflows as they run: each sleeps until its plan's time and delivers. What a worker died over is tried
+        again later: things may happen before."""
         for reminder in self.reminders:
             at = self.clock
             for _ in range(100):
@@ -194,21 +195,24 @@ class World:
                 if plan.at is None or plan.at > until:
                     break
                 at = max(at, plan.at)
-                await self.deliver(reminder, at)
+                if not await self.deliver(reminder, at):
+                    break
             else:
                 raise AssertionError("a workflow that never comes to rest")
         self.clock = until
 
-    async def deliver(self, reminder: UUID, at: datetime | None = None) -> None:
-        """An attempt of the delivery; a lease whose holder died has run out by the next one."""
+    async def deliver(self, reminder: UUID, at: datetime | None = None) -> bool:
+        """An attempt of the delivery, and whether it lived. Leases whose holder died have run out by the next one."""
         try:
             await self.home.deliver(reminder, at or self.clock)
         except Killed:
             await self.home.execute(
-                "UPDATE deliveries SET claimed_until = now() - interval '1 s' WHERE reminder_id = :id"
+                "UPDATE deliveries SET claimed_until = now() - interval '1 s' WHERE user_id = :id"
                 " AND claimed_until IS NOT NULL",
-                id=reminder,
+                id=self.home.user_id,
             )
+            return False
+        return True
 
     async def sent_for_nothing(self, delivery_id: UUID) -> str | None:
         """Why this message should not have been handed over, judged by the row of its occurrence; None: it should."""
