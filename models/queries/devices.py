@@ -60,7 +60,8 @@ _TARGETS = text(
           FROM deliveries d, LATERAL (SELECT v.* {REACHABLE} AND v.user_id = d.user_id) v
          WHERE d.id = :delivery_id
            AND NOT EXISTS (SELECT FROM delivery_events e
-                            WHERE e.delivery_id = d.id AND e.device_id = v.id AND e.kind IN ('accepted', 'retracted'))
+                            WHERE e.delivery_id = d.id AND e.device_id = v.id
+                              AND (e.kind = 'accepted' OR (e.kind = 'retracted' AND e.created_at >= d.at)))
            AND (d.step NOT LIKE '{WITHDRAWN}%' OR EXISTS (
                 SELECT FROM deliveries x LEFT JOIN delivery_events e ON e.delivery_id = x.id AND e.device_id = v.id
                  WHERE x.occurrence_id = d.occurrence_id AND x.user_id = d.user_id AND x.channel = 'push'
