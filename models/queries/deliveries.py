@@ -27,10 +27,10 @@ TAKE_LEASE: Final = f"""claimed_until = clock_timestamp() + make_interval(secs =
     attempt = d.attempt + 1,
     reason = CASE WHEN d.claimed_until IS NULL THEN d.reason ELSE '{ACKNOWLEDGEMENT_LOST}' END"""
 """SQL of an UPDATE of `deliveries d`, which each sender joins with what it says."""
-LOST_OR: Final = f"""CASE WHEN d.reason = '{ACKNOWLEDGEMENT_LOST}' OR d.claimed_until IS NOT NULL
+ABANDONED_REASON: Final = f"""CASE WHEN d.reason = '{ACKNOWLEDGEMENT_LOST}' OR d.claimed_until IS NOT NULL
     THEN '{ACKNOWLEDGEMENT_LOST}' ELSE :reason END"""
-"""SQL: the reason of `deliveries d` that nobody holds when it ends for `:reason`."""
-_LOST_OR: Final = f"CASE WHEN d.reason = '{ACKNOWLEDGEMENT_LOST}' THEN d.reason ELSE :reason END"
+"""SQL: what to write for `:reason` into a row of `deliveries d` that nobody holds any more, whoever held it."""
+_REASON: Final = f"CASE WHEN d.reason = '{ACKNOWLEDGEMENT_LOST}' THEN d.reason ELSE :reason END"
 
 _STATE = text("SELECT state FROM deliveries WHERE id = :id")
 _FAILURE = text("SELECT state, reason FROM deliveries WHERE id = :id FOR NO KEY UPDATE")
@@ -39,7 +39,7 @@ _SETTLE = text(
     f"""WITH settled AS (
            UPDATE deliveries d
               SET state = :state, provider_id = :provider_id, claimed_until = NULL, at = clock_timestamp(),
-                  folded_into = :into, reason = {_LOST_OR}
+                  folded_into = :into, reason = {_REASON}
             WHERE d.id = :id AND {WAITING}
            RETURNING d.id),
        written AS (
@@ -51,7 +51,7 @@ _RELEASE = text(
     f"""WITH released AS (
            UPDATE deliveries d
               SET claimed_until = NULL, not_before = clock_timestamp() + make_interval(secs => :wait),
-                  reason = {_LOST_OR}
+                  reason = {_REASON}
             WHERE d.id = :id AND {WAITING}
            RETURNING d.id)
        INSERT INTO delivery_events (id, delivery_id, kind, code)
@@ -59,7 +59,7 @@ _RELEASE = text(
 )
 _DEFER = text(
     f"""UPDATE deliveries d
-          SET state = 'deferred', claimed_until = NULL, not_before = :until, reason = {_LOST_OR}, attempt = attempt - 1
+          SET state = 'deferred', claimed_until = NULL, not_before = :until, reason = {_REASON}, attempt = attempt - 1
         WHERE d.id = :id AND {WAITING}"""  # noqa: S608 - our own words
 )
 _KINDS: Final = {DeliveryState.SENT: DeliveryEventKind.ACCEPTED, DeliveryState.FAILED: DeliveryEventKind.REFUSED}

@@ -27,7 +27,7 @@ from domain.reminder_steps import UNDELIVERED, WITHDRAWN
 from domain.schedule_json import from_stored
 from models.notification import Channel, DeliveryState
 from models.queries import deliveries, retractions
-from models.queries.deliveries import LOST_OR, MAY_LEASE, TAKE_LEASE, WAITING
+from models.queries.deliveries import ABANDONED_REASON, MAY_LEASE, TAKE_LEASE, WAITING
 from models.queries.reminders import OCCURRENCE, Locked, occurrence_of
 from models.user import UserState
 
@@ -103,7 +103,7 @@ _LEASE_COMPANIONS = text(
 # One that is being sent is left to whoever holds its lease.
 _CALL_BACK = text(
     f"""UPDATE deliveries d
-          SET state = 'withdrawn', reason = {LOST_OR}, claimed_until = NULL, at = clock_timestamp()
+          SET state = 'withdrawn', reason = {ABANDONED_REASON}, claimed_until = NULL, at = clock_timestamp()
         WHERE d.occurrence_id = ANY(CAST(:occurrence_ids AS uuid[])) AND d.folded_into IS NULL
           AND (d.state = 'folded' OR {MAY_LEASE}) AND d.step NOT LIKE '{WITHDRAWN}%'"""  # noqa: S608 - our own words
 )
