@@ -17,7 +17,11 @@ from integrations.notify.protocol import (
 )
 from models.notification import DeliveryEventKind, DeviceKind
 from models.queries import devices
+from models.queries.deliveries import ACKNOWLEDGEMENT_LOST
 from models.queries.devices import Target
+
+Outcome = Receipt | ProviderRefused | ProviderUnavailable
+"""What became of a message on one device."""
 
 
 class NoDevice(ProviderRefused):
@@ -44,26 +48,30 @@ class Pusher:
         """Hand it to the devices that have not taken it yet, all at once.
 
         Raises `NoDevice`, and `ProviderUnavailable` while no device took it. What is taken back is tried until every
-        device that showed it has taken it.
+        device that may show it has taken it; `ProviderRefused`: one never will.
         """
         async with single_statement(self._sessions) as session:
             targets = await devices.targets(session, delivery_id)
         outcomes = await asyncio.gather(*(self._one(target, push, delivery_id) for target in targets))
-        async with single_statement(self._sessions) as session:
-            reached = await devices.has_reached_one(session, delivery_id)
-        away = [outcome for outcome in outcomes if isinstance(outcome, ProviderUnavailable)]
-        if away and (not reached or push.withdrawn):
+        receipt = next((outcome for outcome in outcomes if isinstance(outcome, Receipt)), Receipt(""))
+        refused = [outcome for outcome in outcomes if isinstance(outcome, ProviderRefused)]
+        if not push.withdrawn:
+            if await self._has_reached_one(delivery_id):
+                return receipt
+            refused = [NoDevice("no device took it")]
+        if away := [outcome for outcome in outcomes if isinstance(outcome, ProviderUnavailable)]:
             raise _together(away)
-        if not reached and not push.withdrawn:
-            raise NoDevice("no device took it")
-        receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
-        return receipts[0] if receipts else Receipt("")
+        if kept := [outcome for outcome in refused if not isinstance(outcome, TargetGone)]:
+            raise kept[0]
+        return receipt
 
-    async def _one(
-        self, target: Target, push: Push, delivery_id: UUID
-    ) -> Receipt | ProviderRefused | ProviderUnavailable:
+    async def _has_reached_one(self, delivery_id: UUID) -> bool:
+        async with single_statement(self._sessions) as session:
+            return await devices.has_reached_one(session, delivery_id)
+
+    async def _one(self, target: Target, push: Push, delivery_id: UUID) -> Outcome:
         """Exceptions are answers here: what happens on one device is no reason to leave out another."""
-        outcome: Receipt | ProviderRefused | ProviderUnavailable
+        outcome: Outcome
         try:
             token = await self._cipher.open("devices.token_ct", target.id, target.token_ct)
             service = self._services.get(target.kind)
@@ -75,22 +83,21 @@ class Pusher:
             outcome = TargetGone("the token does not open")
         except (ProviderRefused, ProviderUnavailable) as error:
             outcome = error
-        await self._record(target, delivery_id, outcome)
+        taken = DeliveryEventKind.RETRACTED if push.withdrawn else DeliveryEventKind.ACCEPTED
+        await self._record(target, delivery_id, outcome, taken)
         return outcome
 
-    async def _record(
-        self, target: Target, delivery_id: UUID, outcome: Receipt | ProviderRefused | ProviderUnavailable
-    ) -> None:
+    async def _record(self, target: Target, delivery_id: UUID, outcome: Outcome, taken: DeliveryEventKind) -> None:
         async with self._sessions.begin() as session:
             match outcome:
                 case Receipt(provider_id):
-                    kind, code = DeliveryEventKind.ACCEPTED, None
-                    await devices.record(session, delivery_id, target.id, kind, provider_id=provider_id)
+                    await devices.record(session, delivery_id, target.id, taken, provider_id=provider_id)
                 case ProviderRefused():
                     kind, code = DeliveryEventKind.REFUSED, outcome.problem_code
                     await devices.record(session, delivery_id, target.id, kind, code=code)
                 case ProviderUnavailable():
-                    kind, code = DeliveryEventKind.UNAVAILABLE, outcome.problem_code
+                    kind = DeliveryEventKind.UNAVAILABLE
+                    code = ACKNOWLEDGEMENT_LOST if outcome.ambiguous else outcome.problem_code
                     await devices.record(session, delivery_id, target.id, kind, code=code)
             if isinstance(outcome, TargetGone):
                 await devices.disable(session, target.id, outcome.problem_code)

@@ -15,16 +15,23 @@ from activities.wording import ReminderWording
 from core.crypto import CiphertextInvalid
 from core.db import SessionFactory, single_statement
 from core.logging import logger
-from domain import notification, reminder_delivery, sms
+from domain import notification, reminder_delivery, reminder_series, sms
 from domain.notification import Category, Channel, Forbidden
 from domain.reminder import Plan, PlanState
-from domain.reminder_delivery import QUIET_HOURS, RESEND, TOO_LATE
+from domain.reminder_delivery import QUIET_HOURS, RESEND
 from domain.reminder_series import ReminderClass, Series
 from domain.reminder_steps import MISSED, WITHDRAWN
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
 from integrations.notify.words import ReminderWords
 from models.notification import DeliveryState
-from models.queries import deliveries, notification_preferences, reminder_notices, reminders, sms_usage
+from models.queries import (
+    deliveries,
+    notification_preferences,
+    reminder_notices,
+    reminders,
+    retractions,
+    sms_usage,
+)
 from models.queries.reminder_notices import Claimed, Leased
 from temporal import ids as workflow_ids
 from temporal import outbox
@@ -90,10 +97,13 @@ class ReminderActivities:
             left = await reminder_notices.unsent(session, request.reminder_id, now) if locked.series.unsent_at else ()
             claimed = Claimed(left, waiting=locked.series.unsent_at is not None)
             if change.notices:
-                metrics.fired(now - (reminder_delivery.plan(locked.series).at or now), locked.series.klass)
+                planned = reminder_delivery.plan(replace(locked.series, unsent_at=None)).at or now
+                metrics.fired(now - planned, locked.series.klass)
             for notice in change.notices:
                 late = change.series.find(notice.key).late or notice.step == MISSED
                 claimed += await reminder_notices.claim(session, locked, notice, ids[notice.key], late=late)
+            closed = reminder_series.closed(locked.series, change.series).values()
+            claimed += Claimed(await retractions.take_back(session, [ids[key] for keys in closed for key in keys]))
         return reminder_delivery.plan(change.series), claimed
 
     async def _woken_for_the_rest(self, request: DeliverOccurrence, plan: Plan) -> Plan:
@@ -117,9 +127,8 @@ class ReminderActivities:
         """One message, if it is still wanted now. Answers whether that was the last word about it."""
         async with single_statement(self.sessions) as session:
             leased = await reminder_notices.lease(session, delivery_id, now)
-        if leased is None:
-            async with single_statement(self.sessions) as session:
-                return await deliveries.is_settled(session, delivery_id)
+        if leased is None:  # somebody else has it, or had: what follows from their word is not known here
+            return False
         if leased.unwanted is not None:
             return await self._settle((leased,), DeliveryState.WITHDRAWN, reason=leased.unwanted)
         held_back = await self._hold_back(leased, max(now, leased.now))
@@ -210,11 +219,10 @@ class ReminderActivities:
 
     async def _affordable(self, leased: Leased, notice: ReminderWords) -> bool:
         """Take the segments from the month's budget, once per message however often it is tried."""
-        if leased.attempt > 1:
-            return True
+        segments = sms.segments(text_message(notice))
         async with self.sessions.begin() as session:
             allowed = sms.included(await sms_usage.plan(session, leased.user_id))
-            return await sms_usage.take(session, leased.user_id, sms.segments(text_message(notice)), allowed)
+            return await sms_usage.charge(session, leased.user_id, leased.id, segments, allowed)
 
     async def _companions(self, leased: Leased) -> list[Leased]:
         """Other late notices of this person on this channel that are wanted, and may be said, now."""
@@ -244,22 +252,17 @@ class ReminderActivities:
         *,
         provider_id: str | None = None,
         reason: str | None = None,
-        folded_into: UUID | None = None,
     ) -> bool:
+        over = True
         for each in together:
             metrics.settled(each.channel, state, reason)
-            async with single_statement(self.sessions) as session:
-                await deliveries.settle(
-                    session, each.id, state, provider_id=provider_id, reason=reason, folded_into=folded_into
-                )
-            told = each.step.startswith(WITHDRAWN)  # what could not be taken back is no news
-            if not told and (state is DeliveryState.FAILED or reason == TOO_LATE):
+            if state is DeliveryState.SENT and each.channel is not Channel.PUSH:  # nothing can follow from it
+                async with single_statement(self.sessions) as session:
+                    await deliveries.settle(session, each.id, state, provider_id=provider_id)
+            else:
                 async with self.sessions.begin() as session:
-                    await reminder_notices.tell_undelivered(session, each)
-            elif reason == Forbidden.SUPPRESSED:
-                async with self.sessions.begin() as session:
-                    await reminder_notices.tell_unreached(session, [each.id])
-        return True
+                    over &= await reminder_notices.settle(session, each, state, provider_id=provider_id, reason=reason)
+        return over
 
 
 def _lives_elsewhere(series: Series, request: PlanReminder | DeliverOccurrence) -> bool:

@@ -19,7 +19,11 @@ from integrations.notify.protocol import ProviderRefused
 from integrations.notify.words import Outcome, ReminderWords
 from models.queries.reminder_notices import Leased
 
-_OUTCOMES: Final = {OccurrenceState.DONE: Outcome.DONE, OccurrenceState.SKIPPED: Outcome.SKIPPED}
+_OUTCOMES: Final = {
+    OccurrenceState.DONE: Outcome.DONE,
+    OccurrenceState.SKIPPED: Outcome.SKIPPED,
+    OccurrenceState.MISSED: Outcome.MISSED,
+}
 
 
 class PhoneUnusable(ProviderRefused):

@@ -1,6 +1,6 @@
 """The one way a person's action on a reminder runs: lock, decide, save, ring. Temporal is not asked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core import live
 from core.errors import NotFound
 from core.live import Name
-from domain import reminder_machine
+from domain import reminder_machine, reminder_series
 from domain.access import Right
 from domain.reminder_actions import Action, End, Move
-from domain.reminder_series import Change, Series
+from domain.reminder_series import Change
 from models.queries import doses, reminder_notices, reminder_scopes, reminders
 from models.queries.reminders import Locked
 from temporal import outbox
@@ -70,23 +70,13 @@ async def keep(
         return
     ids = await reminders.save(session, locked, series, reworded=reworded)
     await doses.record(session, ids, change, series.reminder_id, reason_ct)
-    for reason, keys in closed(locked.series, series).items():
+    for reason, keys in reminder_series.closed(locked.series, series).items():
         gone = [ids[key] for key in keys]
         await reminder_notices.withdraw(session, gone, reason)
         for occurrence_id in gone:
             live.say(session, locked.members, Name.NOTIFICATION_WITHDRAWN, occurrence_id=occurrence_id)
     if series != locked.series:
         await outbox.ring_reminder(session, series.household_id, series.reminder_id, series.user_id)
-
-
-def closed(before: Series, after: Series) -> Mapping[str, list[str]]:
-    """The keys of occurrences that were open and are not any more, by the state they are in now."""
-    was_open = {o.key for o in before.occurrences if o.is_open}
-    states: dict[str, list[str]] = {}
-    for occurrence in after.occurrences:
-        if occurrence.key in was_open and not occurrence.is_open:
-            states.setdefault(occurrence.state.value, []).append(occurrence.key)
-    return states
 
 
 def require(locked: Locked, user_id: UUID, needed: Right) -> None:

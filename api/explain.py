@@ -22,7 +22,7 @@ from models.queries.explanations import Record
 from models.queries.reminder_words import Telling
 from models.queries.reminders import occurrence_of
 
-_DELIVERY = "id user_id channel step state reason provider_id not_before folded_into created_at at".split()
+_DELIVERY = "id user_id channel step state reason provider_id not_before folded_into retracted_at created_at at".split()
 _EVENT = "at kind device_id provider_id code".split()
 
 

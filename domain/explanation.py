@@ -42,6 +42,8 @@ WITHHELD: Final[Mapping[str, str]] = {
     "skipped": "it was skipped before the message left",
     "missed": "the next one was due before the message could leave",
     "cancelled": "it was cancelled before the message left",
+    "due": "it was due before the message could leave, and the notice of that followed",
+    "acknowledgement_lost": "it may have reached you before it was called back: its acknowledgement was lost",
     "too_late": "the provider was away for so long that the message had become useless",
     "quiet_hours": "quiet hours lasted until the next one was due, and its notice tells of both",
     "said_together": "it was said together with other late reminders in one message",
@@ -76,6 +78,10 @@ def sentence(occurrence: Occurrence, ledger: Iterable[Told], person: UUID, tzid:
     waiting = [told for told in rows if told.state in ("planned", "deferred")]
     if waiting:
         return _waiting(waiting[0], tzid)
+    perhaps = [told for told in rows if told.reason == "acknowledgement_lost"]
+    if perhaps:
+        how = f"It may have reached you by {CHANNEL_WORDS[perhaps[0].channel]}: the provider's acknowledgement was lost"
+        return f"{how}{_afterwards(occurrence, tzid)}"
     if rows:
         return f"Nothing was sent: {'; '.join(dict.fromkeys(_withheld(told) for told in rows))}."
     return _silent(occurrence, tzid)
@@ -110,7 +116,8 @@ def _afterwards(occurrence: Occurrence, tzid: str) -> str:
 
 def _waiting(told: Told, tzid: str) -> str:
     how = CHANNEL_WORDS[told.channel]
-    if told.reason == "quiet_hours" and told.not_before is not None:
+    held_back = told.state == "deferred" and told.reason in ("quiet_hours", "acknowledgement_lost")
+    if held_back and told.not_before is not None:
         return f"Your quiet hours hold it back; the {how} leaves at {_clock(told.not_before, tzid)}."
     if told.attempts:
         times = "once" if told.attempts == 1 else f"{told.attempts} times"

@@ -126,7 +126,9 @@ def unwanted(occurrence: Occurrence, step: str, grace: timedelta | None, now: da
     if step == MISSED:
         return None if state is OccurrenceState.MISSED else state.value
     if step.startswith(LEAD):
-        return None if state is OccurrenceState.SCHEDULED and now < occurrence.instant else state.value
+        if state is not OccurrenceState.SCHEDULED:
+            return state.value
+        return None if now < occurrence.instant else OccurrenceState.DUE.value
     if state is not OccurrenceState.DUE:
         return state.value
     if not _is_of_this_round(occurrence, step):

@@ -4,7 +4,7 @@ Words (recurrence.md): a *nominal* is the wall-clock time the rule names, an *in
 *occurrence* one nominal with a state of its own. Identity is the key, never the instant.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -203,6 +203,17 @@ def grace_of(schedule: Schedule, klass: ReminderClass) -> timedelta | None:
     if schedule.grace_minutes is not None:
         return timedelta(minutes=schedule.grace_minutes)
     return GRACE.get(klass, ROUTINE_GRACE)
+
+
+def closed(before: Series, after: Series) -> Mapping[str, list[str]]:
+    """The keys of occurrences that were open, or missed and are corrected, by the state they are in now: what was said
+    of them is true no more."""
+    told = {o.key: o.state for o in before.occurrences if o.is_open or o.state is OccurrenceState.MISSED}
+    states: dict[str, list[str]] = {}
+    for occurrence in after.occurrences:
+        if not occurrence.is_open and told.get(occurrence.key, occurrence.state) is not occurrence.state:
+            states.setdefault(occurrence.state.value, []).append(occurrence.key)
+    return states
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class Delivery(Identified, table=True):
     folded_into: UUID | None = Field(default=None, foreign_key="deliveries.id", ondelete="SET NULL")
     """The digest or combined message that said it instead."""
     retracted_at: datetime | None = timestamptz(default=None)
-    """When a push that had become pointless was replaced on the devices."""
+    """When a push that had become pointless was replaced on the devices that may have shown it."""
     claimed_until: datetime | None = timestamptz(default=None)
     """A lease: until then one process may be talking to the provider about it, and nobody else does."""
     at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
@@ -94,7 +94,8 @@ class Delivery(Identified, table=True):
 
 
 class DeliveryEventKind(StrEnum):
-    """What became of a delivery, step by step: what `explain` tells."""
+    """What became of a delivery, step by step: what `explain` tells. `retracted`: a device has replaced what it showed;
+    `charged`: so many segments (the code) were taken from the budget of text messages."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -104,6 +105,7 @@ class DeliveryEventKind(StrEnum):
     DELAYED = "delayed"
     COMPLAINED = "complained"
     RETRACTED = "retracted"
+    CHARGED = "charged"
 
 
 class DeliveryEvent(Identified, table=True):

@@ -19,7 +19,8 @@ class ShiftOut(BaseModel):
 
 
 class AttemptOut(BaseModel):
-    """One attempt, or one receipt of the provider. `code` says why it did not work."""
+    """One attempt, one receipt of the provider, or what it cost. `code` says why it did not work, or how many segments
+    of a text message were `charged`."""
 
     at: datetime
     kind: str
@@ -29,7 +30,8 @@ class AttemptOut(BaseModel):
 
 
 class DeliveryOut(BaseModel):
-    """One message to one person on one channel, and what became of it. `not_before`: it is held back until then."""
+    """One message to one person on one channel, and what became of it. `not_before`: it is held back until then;
+    `retracted_at`: it is shown on no device since then."""
 
     id: UUID
     user_id: UUID
@@ -41,6 +43,7 @@ class DeliveryOut(BaseModel):
     attempts: int
     not_before: datetime | None
     folded_into: UUID | None
+    retracted_at: datetime | None
     created_at: datetime
     at: datetime
     events: list[AttemptOut]
@@ -98,6 +101,7 @@ class ExplanationOut(BaseModel):
                             "attempts": 1,
                             "not_before": None,
                             "folded_into": None,
+                            "retracted_at": None,
                             "created_at": "2026-11-30T08:00:00Z",
                             "at": "2026-11-30T08:00:01Z",
                             "events": [

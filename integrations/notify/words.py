@@ -45,6 +45,7 @@ class Outcome(StrEnum):
 
     DONE = "done"
     SKIPPED = "skipped"
+    MISSED = "missed"
     GONE = "gone"
 
 
@@ -79,7 +80,7 @@ class ReminderWords:
     link: str
     unsubscribe_token: str | None = field(default=None, repr=False)
     also: tuple["ReminderWords", ...] = field(default=(), repr=False)
-    """Other late notices of the same person that are said in the same message."""
+    """Other late notices of the same person that are said in the same mail or text message."""
 
     @property
     def kind(self) -> Kind:
@@ -165,11 +166,7 @@ def undelivered_email(words: ReminderWords, to: str, *, channel: Channel, since:
 
 
 def push(words: ReminderWords) -> PushText:
-    """The push message; of a withdrawn step what replaces it on the devices."""
-    if words.also:
-        titles = ", ".join(_name(each) for each in (words, *words.also))
-        subject = render("reminders_late", words.locale, "", _together(words) | _links(words)).subject
-        return PushText(one_line(subject, PUSH_TITLE), one_line(titles, PUSH_BODY))
+    """The push message, always about one notice; of a withdrawn step what replaces it on the devices."""
     return PushText(one_line(_name(words), PUSH_TITLE), one_line(_phrase(words), PUSH_BODY))
 
 

@@ -2,8 +2,8 @@
 
 A lease makes sure that two runs of one delivery (one of them stalled and given up on) never ask at the same time. One
 that ran out was held by a run that died or stalled: nobody knows whether the provider acted, and the row says so from
-then on. R1 of reliability-and-privacy.md is counted from it: what was sent with the reason `acknowledgement_lost` may
-have arrived twice.
+then on, whatever becomes of it. R1 of reliability-and-privacy.md is counted from it: what was sent with the reason
+`acknowledgement_lost` may have arrived twice, what was withdrawn or has failed with it may have arrived.
 """
 
 from datetime import datetime
@@ -27,6 +27,10 @@ TAKE_LEASE: Final = f"""claimed_until = clock_timestamp() + make_interval(secs =
     attempt = d.attempt + 1,
     reason = CASE WHEN d.claimed_until IS NULL THEN d.reason ELSE '{ACKNOWLEDGEMENT_LOST}' END"""
 """SQL of an UPDATE of `deliveries d`, which each sender joins with what it says."""
+ABANDONED_REASON: Final = f"""CASE WHEN d.reason = '{ACKNOWLEDGEMENT_LOST}' OR d.claimed_until IS NOT NULL
+    THEN '{ACKNOWLEDGEMENT_LOST}' ELSE :reason END"""
+"""SQL: what to write for `:reason` into a row of `deliveries d` that nobody holds any more, whoever held it."""
+_REASON: Final = f"CASE WHEN d.reason = '{ACKNOWLEDGEMENT_LOST}' THEN d.reason ELSE :reason END"
 
 _STATE = text("SELECT state FROM deliveries WHERE id = :id")
 _FAILURE = text("SELECT state, reason FROM deliveries WHERE id = :id FOR NO KEY UPDATE")
@@ -35,18 +39,19 @@ _SETTLE = text(
     f"""WITH settled AS (
            UPDATE deliveries d
               SET state = :state, provider_id = :provider_id, claimed_until = NULL, at = clock_timestamp(),
-                  folded_into = :into,
-                  reason = CASE WHEN :state = 'sent' AND reason = :lost THEN reason ELSE :reason END
+                  folded_into = :into, reason = {_REASON}
             WHERE d.id = :id AND {WAITING}
-           RETURNING d.id)
-       INSERT INTO delivery_events (id, delivery_id, kind, provider_id, code)
-       SELECT :event_id, id, :kind, :provider_id, :reason FROM settled WHERE CAST(:kind AS text) IS NOT NULL"""  # noqa: S608 - our own words
+           RETURNING d.id),
+       written AS (
+           INSERT INTO delivery_events (id, delivery_id, kind, provider_id, code)
+           SELECT :event_id, id, :kind, :provider_id, :reason FROM settled WHERE CAST(:kind AS text) IS NOT NULL)
+       SELECT id FROM settled"""  # noqa: S608 - our own words
 )
 _RELEASE = text(
     f"""WITH released AS (
            UPDATE deliveries d
               SET claimed_until = NULL, not_before = clock_timestamp() + make_interval(secs => :wait),
-                  reason = CASE WHEN reason = :lost THEN reason ELSE :reason END
+                  reason = {_REASON}
             WHERE d.id = :id AND {WAITING}
            RETURNING d.id)
        INSERT INTO delivery_events (id, delivery_id, kind, code)
@@ -54,7 +59,7 @@ _RELEASE = text(
 )
 _DEFER = text(
     f"""UPDATE deliveries d
-          SET state = 'deferred', claimed_until = NULL, not_before = :until, reason = :reason, attempt = attempt - 1
+          SET state = 'deferred', claimed_until = NULL, not_before = :until, reason = {_REASON}, attempt = attempt - 1
         WHERE d.id = :id AND {WAITING}"""  # noqa: S608 - our own words
 )
 _KINDS: Final = {DeliveryState.SENT: DeliveryEventKind.ACCEPTED, DeliveryState.FAILED: DeliveryEventKind.REFUSED}
@@ -94,21 +99,21 @@ async def settle(
     provider_id: str | None = None,
     reason: str | None = None,
     folded_into: UUID | None = None,
-) -> None:
-    """`sent` with the provider's id, `failed`, `withdrawn` or `folded` with the reason: the row's last word.
+) -> bool:
+    """`sent` with the provider's id, `failed`, `withdrawn` or `folded` with the reason: the row's last word. False: it
+    has had it before.
 
     `folded_into`: the message that said it instead.
     """
     values = {"id": delivery_id, "state": state, "provider_id": provider_id, "reason": reason, "into": folded_into}
-    await session.execute(
-        _SETTLE, values | {"kind": _KINDS.get(state), "event_id": new_id(), "lost": ACKNOWLEDGEMENT_LOST}
-    )
+    values |= {"kind": _KINDS.get(state), "event_id": new_id()}
+    return (await session.execute(_SETTLE, values)).first() is not None
 
 
 async def release(session: AsyncSession, delivery_id: UUID, reason: str, *, ambiguous: bool, wait: float = 0) -> None:
     """It did not work this time; the next attempt may begin after `wait` seconds. `ambiguous`: it may have worked."""
     values = {"id": delivery_id, "reason": ACKNOWLEDGEMENT_LOST if ambiguous else reason, "wait": wait}
-    await session.execute(_RELEASE, values | {"event_id": new_id(), "lost": ACKNOWLEDGEMENT_LOST})
+    await session.execute(_RELEASE, values | {"event_id": new_id()})
 
 
 async def defer(session: AsyncSession, delivery_id: UUID, until: datetime, reason: str) -> None:

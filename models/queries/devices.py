@@ -14,6 +14,7 @@ from core.db import Database, raw_connection
 from core.ids import new_id
 from domain.reminder_steps import WITHDRAWN
 from models.notification import DeliveryEventKind, DeviceKind
+from models.queries.deliveries import ACKNOWLEDGEMENT_LOST
 
 MOST: Final = 20
 """Devices of a person; one more takes the place of the one that was heard of longest ago."""
@@ -52,16 +53,21 @@ _GONE = text(
     """UPDATE devices SET disabled_at = clock_timestamp(), disabled_reason = :reason, token_ct = ''
         WHERE id = :id AND disabled_at IS NULL"""
 )
-# What is taken back is taken back where it was shown, and said elsewhere to nobody.
+# What is taken back is taken back where it was shown, or may have been, and said elsewhere to nobody. A worker that
+# died left no word about any device: each one that was there then may show it.
 _TARGETS = text(
     f"""SELECT v.id, v.kind, v.token_ct, d.occurrence_id
           FROM deliveries d, LATERAL (SELECT v.* {REACHABLE} AND v.user_id = d.user_id) v
          WHERE d.id = :delivery_id
            AND NOT EXISTS (SELECT FROM delivery_events e
-                            WHERE e.delivery_id = d.id AND e.device_id = v.id AND e.kind = 'accepted')
+                            WHERE e.delivery_id = d.id AND e.device_id = v.id
+                              AND (e.kind = 'accepted' OR (e.kind = 'retracted' AND e.created_at >= d.at)))
            AND (d.step NOT LIKE '{WITHDRAWN}%' OR EXISTS (
-                SELECT FROM delivery_events e JOIN deliveries x ON x.id = e.delivery_id
-                 WHERE e.device_id = v.id AND e.kind = 'accepted' AND x.occurrence_id = d.occurrence_id))
+                SELECT FROM deliveries x LEFT JOIN delivery_events e ON e.delivery_id = x.id AND e.device_id = v.id
+                 WHERE x.occurrence_id = d.occurrence_id AND x.user_id = d.user_id AND x.channel = 'push'
+                   AND x.step NOT LIKE '{WITHDRAWN}%'
+                   AND (e.kind = 'accepted' OR e.code = '{ACKNOWLEDGEMENT_LOST}'
+                        OR (x.reason = '{ACKNOWLEDGEMENT_LOST}' AND v.created_at < x.at))))
          ORDER BY v.id"""  # noqa: S608 - our own words
 )
 _REACHED = text(
@@ -69,7 +75,8 @@ _REACHED = text(
                        WHERE delivery_id = :id AND device_id IS NOT NULL AND kind = 'accepted')"""
 )
 _EVENT = text(
-    """WITH used AS (UPDATE devices SET last_used_at = clock_timestamp() WHERE id = :device_id AND :kind = 'accepted')
+    """WITH used AS (UPDATE devices SET last_used_at = clock_timestamp()
+                      WHERE id = :device_id AND :kind IN ('accepted', 'retracted'))
        INSERT INTO delivery_events (id, delivery_id, device_id, kind, provider_id, code)
        VALUES (:id, :delivery_id, :device_id, :kind, :provider_id, :code)"""
 )

@@ -22,7 +22,7 @@ SELECT o.*, o.id AS occurrence_id, o.state AS occurrence_state, o.schedule_versi
  WHERE o.id = $2 AND r.deleted_at IS NULL"""  # noqa: S608 - our own words
 _DELIVERIES = """
 SELECT d.id, d.user_id, d.channel, d.step, d.state, d.reason, d.provider_id, d.attempt, d.not_before, d.folded_into,
-       d.created_at, d.at
+       d.retracted_at, d.created_at, d.at
   FROM deliveries d WHERE d.occurrence_id = $1 ORDER BY d.id"""
 _EVENTS = """
 SELECT e.delivery_id, e.created_at AS at, e.kind, e.device_id, e.provider_id, e.code

@@ -20,11 +20,14 @@ from core.ids import new_id
 from core.live import Name
 from domain import reminder_delivery
 from domain.escalation import DIGEST
+from domain.notification import Forbidden
+from domain.reminder_delivery import TOO_LATE
 from domain.reminder_series import Notice, Occurrence, ReminderClass, ReminderState, grace_of
 from domain.reminder_steps import UNDELIVERED, WITHDRAWN
 from domain.schedule_json import from_stored
 from models.notification import Channel, DeliveryState
-from models.queries.deliveries import ACKNOWLEDGEMENT_LOST, MAY_LEASE, TAKE_LEASE, WAITING
+from models.queries import deliveries, retractions
+from models.queries.deliveries import ABANDONED_REASON, ACKNOWLEDGEMENT_LOST, MAY_LEASE, TAKE_LEASE, WAITING
 from models.queries.devices import REACHABLE
 from models.queries.reminders import OCCURRENCE, Locked, occurrence_of
 from models.user import UserState
@@ -110,36 +113,22 @@ _LEASE = text(f"{_NOTICE} d.id = :id {_WORDS}").columns(schedule=JSONB)
 _LEASE_COMPANIONS = text(
     f"""{_NOTICE} d.user_id = :user_id AND d.channel = :channel AND d.reason = '{GATHERING}' AND d.id <> :id {_WORDS}"""
 ).columns(schedule=JSONB)
-# What has not left is called back; one that is being sent is left to whoever holds its lease. The pushes that were
-# shown come back: on their devices they would still ask for what is done.
-_WITHDRAW = text(
-    f"""WITH called_back AS (
-           UPDATE deliveries d SET state = 'withdrawn', reason = :reason, at = clock_timestamp()
-            WHERE d.occurrence_id = ANY(CAST(:occurrence_ids AS uuid[])) AND d.folded_into IS NULL
-              AND (d.state = 'folded' OR {MAY_LEASE}) AND d.step NOT LIKE '{WITHDRAWN}%')
-       SELECT DISTINCT ON (d.user_id, d.occurrence_id) d.id FROM deliveries d
-        WHERE d.occurrence_id = ANY(CAST(:occurrence_ids AS uuid[])) AND d.channel = 'push'
-          AND d.state IN ('sent', 'delivered') AND d.step NOT LIKE '{WITHDRAWN}%'
-        ORDER BY d.user_id, d.occurrence_id, d.id DESC"""  # noqa: S608 - our own words
+# One that is being sent is left to whoever holds its lease.
+_CALL_BACK = text(
+    f"""UPDATE deliveries d
+          SET state = 'withdrawn', reason = {ABANDONED_REASON}, claimed_until = NULL, at = clock_timestamp()
+        WHERE d.occurrence_id = ANY(CAST(:occurrence_ids AS uuid[])) AND d.folded_into IS NULL
+          AND (d.state = 'folded' OR {MAY_LEASE}) AND d.step NOT LIKE '{WITHDRAWN}%'"""  # noqa: S608 - our own words
 )
-_RETRACT = text(
-    f"""INSERT INTO deliveries (id, event_key, user_id, channel, step, template, category, occurrence_id, reminder_id,
-                               state, attempt)
-       SELECT t.id, s.event_key, s.user_id, s.channel, '{WITHDRAWN}' || s.step, s.template, s.category, s.occurrence_id,
-              s.reminder_id, 'planned', 0
-         FROM unnest(CAST(:ids AS uuid[]), CAST(:shown AS uuid[])) AS t (id, shown_id)
-         JOIN deliveries s ON s.id = t.shown_id
-       ON CONFLICT (event_key, user_id, channel, step) DO NOTHING"""  # noqa: S608 - our own words
-)
-
-# Whoever sees the same notice in the app already needs no word about the channel; what is done is no news.
+# What is done is no news.
 _UNREACHED = text(
     f"""SELECT d.user_id, d.channel, d.step, d.category, d.event_key, d.occurrence_id, d.reminder_id FROM deliveries d
           JOIN occurrences o ON o.id = d.occurrence_id AND o.state IN ('scheduled', 'due', 'missed')
          WHERE d.id = ANY(CAST(:ids AS uuid[])) AND d.step NOT LIKE '{WITHDRAWN}%'
-           AND NOT EXISTS (SELECT FROM deliveries a
-                            WHERE a.event_key = d.event_key AND a.user_id = d.user_id AND a.channel = 'in_app'
-                              AND a.step = d.step AND a.state = 'sent')
+           AND (:twice OR NOT EXISTS (
+               SELECT FROM deliveries a
+                WHERE a.event_key = d.event_key AND a.user_id = d.user_id AND a.channel = 'in_app'
+                  AND a.step = d.step AND a.state = 'sent'))
          ORDER BY d.id"""  # noqa: S608 - our own words
 )
 # A digest, or late ones in one message: what it carried is found among the person's own rows.
@@ -237,24 +226,38 @@ async def mail_instead(session: AsyncSession, delivery_id: UUID) -> bool:
     return (await session.execute(_MAIL_INSTEAD, {"id": delivery_id})).first() is not None
 
 
-async def tell_undelivered(session: AsyncSession, leased: Leased) -> None:
-    """A line in the app: this notice did not reach the person on the channel it was meant for."""
-    await _insert(
-        session,
-        {(leased.user_id, Channel.IN_APP): (DeliveryState.SENT, None)},
-        event_key=event_key(leased.reminder_id, leased.occurrence.key),
-        step=f"{UNDELIVERED}:{leased.channel}:{leased.step}",
-        category=leased.category,
-        occurrence_id=leased.occurrence_id,
-        reminder_id=leased.reminder_id,
-    )
+async def settle(
+    session: AsyncSession,
+    leased: Leased,
+    state: DeliveryState,
+    *,
+    provider_id: str | None = None,
+    reason: str | None = None,
+) -> bool:
+    """The last word about one notice, and what follows from it: a line in the app where it did not arrive, and a push
+    that is taken back because its occurrence was closed while a provider was asked. Answers whether that was all."""
+    await retractions.hold(session, leased.reminder_id)
+    settled = await deliveries.settle(session, leased.id, state, provider_id=provider_id, reason=reason)
+    if state is DeliveryState.FAILED or reason in (TOO_LATE, Forbidden.SUPPRESSED):
+        await tell_unreached(session, [leased.id], twice=reason != Forbidden.SUPPRESSED)
+    if leased.channel is not Channel.PUSH:
+        return True
+    if state is DeliveryState.SENT and leased.step.startswith(WITHDRAWN):
+        await retractions.taken_back(session, leased.id, leased.now)
+    elif state is DeliveryState.SENT and not settled:
+        await retractions.shown_again(session, leased.id)
+    return not await retractions.take_back(session, [leased.occurrence_id])
 
 
-async def tell_unreached(session: AsyncSession, delivery_ids: Sequence[UUID]) -> None:
-    """Lines in the app about notices that came back or may not be sent, so that silence is never the result."""
+async def tell_unreached(session: AsyncSession, delivery_ids: Sequence[UUID], *, twice: bool = False) -> None:
+    """Lines in the app about notices that came back or may not be sent, so that silence is never the result.
+
+    `twice`: also to those who see the same notice in the app already, because the channel itself is news to them.
+    """
     if not delivery_ids:
         return
-    for row in (await session.execute(_UNREACHED, {"ids": list(delivery_ids)})).mappings().all():
+    values = {"ids": list(delivery_ids), "twice": twice}
+    for row in (await session.execute(_UNREACHED, values)).mappings().all():
         await _insert(
             session,
             {(row["user_id"], Channel.IN_APP): (DeliveryState.SENT, None)},
@@ -304,7 +307,7 @@ def _rows(locked: Locked, notice: Notice, *, late: bool) -> _Rows:
                 rows.setdefault((person, Channel.EMAIL), (DeliveryState.FOLDED, DIGEST))
             elif method == Channel.IN_APP:
                 rows.setdefault((person, method), (DeliveryState.SENT, None))
-            elif late:
+            elif late and method != Channel.PUSH:  # on a device each is taken back by itself
                 rows.setdefault((person, method), (DeliveryState.DEFERRED, GATHERING))
             else:
                 rows.setdefault((person, method), (DeliveryState.PLANNED, None))
@@ -337,10 +340,8 @@ async def lease_companions(session: AsyncSession, leased: Leased) -> list[Leased
 
 async def withdraw(session: AsyncSession, occurrence_ids: Sequence[UUID], reason: str) -> None:
     """These occurrences are closed: call back what has not left, and replace what is shown on devices."""
-    values = {"occurrence_ids": list(occurrence_ids), "reason": reason}
-    shown = list((await session.execute(_WITHDRAW, values)).scalars())
-    if shown:
-        await session.execute(_RETRACT, {"ids": [new_id() for _ in shown], "shown": shown})
+    await session.execute(_CALL_BACK, {"occurrence_ids": list(occurrence_ids), "reason": reason})
+    await retractions.take_back(session, occurrence_ids)
 
 
 def _leased(row: RowMapping) -> Leased:

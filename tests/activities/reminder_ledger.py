@@ -10,21 +10,28 @@ from typing import Any, Final
 from uuid import UUID
 
 from activities.courier import Address
+from activities.pusher import Pusher
 from api.explain import present
 from core.errors import PetfolioError
 from domain.explanation import WITHHELD
+from domain.notification import Channel
 from domain.reminder_actions import Acknowledge, Complete, End, Pause, Reschedule, Resume, Skip, Snooze, Undo
 from domain.schedule_json import Zones, parse_schedule
-from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Receipt
+from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Push, Receipt
 from integrations.notify.words import ReminderWords
+from models.notification import DeviceKind
 from models.queries import explanations, reminders
-from tests.activities.reminder_home import Home, MemoryNotifier
+from tests.activities.reminder_home import Home, MemoryNotifier, Taken
 
 START: Final = datetime.fromisoformat("2036-06-01T06:30+00:00")
 """An hour and a half before anything is due, ten years ahead of the database's clock: the tests' clock decides."""
 NEVER_BACK: Final = {"scheduled": 0, "due": 1, "done": 2, "skipped": 2, "missed": 2, "cancelled": 2, "coalesced": 2}
 FINAL: Final = frozenset({"sent", "delivered", "failed", "withdrawn"})
 CLOSED_MEANWHILE: Final = frozenset({"done", "skipped", "missed", "cancelled"})
+PROVIDER: Final = (
+    "takes", "away", "loses", "loses-one", "refuses", "poisoned", "killed-before", "killed-after", "meanwhile"
+)  # fmt: skip
+ATTEMPTS: Final = frozenset({"accepted", "refused", "unavailable"})
 DAILY: Final = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "UTC"}
 
 
@@ -32,12 +39,46 @@ class Killed(BaseException):
     """What SIGKILL looks like from inside: nothing after it runs."""
 
 
+DEVICES: Final = ("phone", "tablet")
+
+
+@dataclass
+class Line:
+    """One call to the push service of both devices, which goes as `what` says; `shows` is what each shows, by
+    occurrence, with the delivery that it came with."""
+
+    what: str
+    shows: dict[tuple[str, str], tuple[UUID, Push]]
+    taken: bool = False
+
+    async def push(self, push: Push, target: str, *, idempotency_key: UUID) -> Receipt:
+        """See `PushChannel`."""
+        if self.what == "away":
+            raise ProviderUnavailable("away")
+        if self.what == "refuses":
+            raise ProviderRefused("no")
+        self.taken = True
+        # Who is killed over the first has shown it on both: the second call is never seen to end.
+        for device in DEVICES if self.what == "killed-after" else (target,):
+            self.shows[device, push.collapse_key] = idempotency_key, push
+        if self.what == "killed-after":
+            raise Killed
+        if self.what == "loses" or (self.what == "loses-one" and target == DEVICES[-1]):
+            raise ProviderUnavailable("lost", ambiguous=True)
+        return Receipt(str(idempotency_key))
+
+    async def close(self) -> None:
+        """See `PushChannel`."""
+
+
 @dataclass
 class Provider(MemoryNotifier):
     """One that honours keys and fails in every way there is, in the order it is told to; it looks at the occurrence in
-    the moment in which it is asked."""
+    the moment in which it is asked. Push messages go on to the devices."""
 
     script: list[str] = field(default_factory=list)
+    pusher: Callable[[Line], Pusher] | None = None
+    shows: dict[tuple[str, str], tuple[UUID, Push]] = field(default_factory=dict)
     look: Callable[[UUID], Awaitable[str | None]] | None = None
     meanwhile: Callable[[], Awaitable[None]] | None = None
     outcomes: dict[UUID, list[str]] = field(default_factory=dict)
@@ -52,6 +93,8 @@ class Provider(MemoryNotifier):
             self.intruded.append(intruded)
         if what == "meanwhile" and self.meanwhile is not None:
             await self.meanwhile()
+        if address.channel is Channel.PUSH and what not in ("poisoned", "killed-before"):
+            return await self._pushed(what, notice, address, idempotency_key)
         before = {
             "away": ProviderUnavailable("away"),
             "refuses": ProviderRefused("no such mailbox"),
@@ -62,6 +105,15 @@ class Provider(MemoryNotifier):
         self.faults = [before[what]] if what in before else []
         self.lost_answers = [after[what]] if what in after else []
         return await super().send_reminder(notice, address, idempotency_key=idempotency_key)
+
+    async def _pushed(self, what: str, notice: ReminderWords, address: Address, key: UUID) -> Receipt:
+        assert self.pusher is not None
+        line = Line(what, self.shows)
+        try:
+            return await self.pusher(line).push(notice, key)
+        finally:
+            if line.taken:
+                self.taken.setdefault(key, Taken(notice, address))
 
 
 @dataclass
@@ -78,6 +130,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.provider.look = self.sent_for_nothing
+        self.provider.pusher = lambda line: Pusher(self.home.db.sessions, self.home.cipher, {DeviceKind.WEBPUSH: line})
 
     async def do(self, what: str, which: int, minutes: int) -> None:
         """One thing that happens; refusals are part of life. The laws are looked at afterwards."""
@@ -90,19 +143,26 @@ class World:
         elif what == "twice":
             self.clock += timedelta(minutes=minutes)
             await asyncio.gather(*(self.deliver(reminder) for _ in range(2)))
-        elif what in ("takes", "away", "loses", "refuses", "poisoned", "killed-before", "killed-after", "meanwhile"):
+        elif what in PROVIDER:
             self.provider.script += [what] * (1 + which % 2)
             self.provider.meanwhile = lambda: self.person("complete", reminder, which, minutes)
         else:
             await self.person(what, reminder, which, minutes)
         await self.laws(undone=what == "undo")
 
+    async def rest(self) -> None:
+        """Nobody does anything any more, and every provider answers: what was left to do gets done."""
+        self.provider.script = []
+        await self.live_until(self.clock)
+        await self.laws(undone=False)
+        self._no_device_asks_for_what_is_closed(waiting=())
+
     async def person(self, what: str, reminder: UUID, which: int, minutes: int) -> None:
         """What somebody does in the app."""
         if reminder in self.gone:
             return
         rows = await self.home.rows("SELECT id, key FROM occurrences WHERE reminder_id = :id ORDER BY seq", id=reminder)
-        row = rows[-1 - which % len(rows)]
+        row = rows[-1 - which // len(self.reminders) % len(rows)]
         by = self.home.user_id
         asked = {
             "complete": lambda _: Complete(row.key, by, overrides=True),
@@ -126,7 +186,8 @@ class World:
                     await reminders.remove(session, reminder)
 
     async def live_until(self, until: datetime) -> None:
-        """The workflows as they run: each sleeps until its plan's time and delivers."""
+        """The workflows as they run: each sleeps until its plan's time and delivers. What a worker died over is tried
+        again later: things may happen before."""
         for reminder in self.reminders:
             at = self.clock
             for _ in range(100):
@@ -134,21 +195,24 @@ class World:
                 if plan.at is None or plan.at > until:
                     break
                 at = max(at, plan.at)
-                await self.deliver(reminder, at)
+                if not await self.deliver(reminder, at):
+                    break
             else:
                 raise AssertionError("a workflow that never comes to rest")
         self.clock = until
 
-    async def deliver(self, reminder: UUID, at: datetime | None = None) -> None:
-        """An attempt of the delivery; a lease whose holder died has run out by the next one."""
+    async def deliver(self, reminder: UUID, at: datetime | None = None) -> bool:
+        """An attempt of the delivery, and whether it lived. Leases whose holder died have run out by the next one."""
         try:
             await self.home.deliver(reminder, at or self.clock)
         except Killed:
             await self.home.execute(
-                "UPDATE deliveries SET claimed_until = now() - interval '1 s' WHERE reminder_id = :id"
+                "UPDATE deliveries SET claimed_until = now() - interval '1 s' WHERE user_id = :id"
                 " AND claimed_until IS NOT NULL",
-                id=reminder,
+                id=self.home.user_id,
             )
+            return False
+        return True
 
     async def sent_for_nothing(self, delivery_id: UUID) -> str | None:
         """Why this message should not have been handed over, judged by the row of its occurrence; None: it should."""
@@ -169,6 +233,7 @@ class World:
         self._what_is_settled_stays(rows, undone=undone)
         self._one_message_each()
         self._nothing_is_silent()
+        self._no_device_asks_for_what_is_closed(waiting=("planned", "deferred"))
         await self._doses_agree()
         await self._every_one_is_explained()
 
@@ -184,7 +249,8 @@ class World:
 
     def _what_is_settled_stays(self, was: dict[UUID, Any], *, undone: bool) -> None:
         for row_id, old in was.items():
-            if old.state in FINAL and not (undone and row_id not in self.ledger):
+            again = old.step.startswith("withdrawn:") and old.state == "withdrawn"  # undone, and done once more
+            if old.state in FINAL and not again and not (undone and row_id not in self.ledger):
                 assert self.ledger.get(row_id) == old, (old, self.ledger.get(row_id))
 
     def _one_message_each(self) -> None:
@@ -207,6 +273,17 @@ class World:
             if o.notified_at is not None:
                 assert o.id in on_record, o
 
+    def _no_device_asks_for_what_is_closed(self, *, waiting: tuple[str, ...]) -> None:
+        """Unless something that waits will take it back, or the service never lets us."""
+        closed = {str(o.id): o for o in self.occurrences.values() if o.state not in ("scheduled", "due")}
+        for (device, about), (key, push) in self.provider.shows.items():
+            if about not in closed or push.withdrawn or key not in self.ledger:
+                continue
+            rows = [r for r in self.ledger.values() if str(r.occurrence_id) == about and r.channel == "push"]
+            says_so = self.ledger[key].step == closed[about].state == "missed"
+            stuck = any(r.state == "failed" and r.step.startswith("withdrawn:") for r in rows)
+            assert says_so or stuck or any(r.state in waiting for r in rows), (device, closed[about], rows)
+
     async def _doses_agree(self) -> None:
         doses = await self.home.rows(
             "SELECT d.occurrence_id, d.state FROM doses d JOIN reminders r ON r.id = d.reminder_id"
@@ -226,11 +303,13 @@ class World:
             assert record is not None
             told = await present(self.home.cipher, record, self.home.user_id)
             assert told["sentence"].endswith("."), told["sentence"]
+            taken = [r for r in told["deliveries"] if r["id"] in self.provider.taken]
+            assert not taken or not told["sentence"].startswith("Nothing was sent"), (told["sentence"], taken)
             assert not {"it ended as", "because it was"} & set(told["sentence"].split(": ")), told["sentence"]
             for row in told["deliveries"]:
                 known = row["reason"] in WITHHELD or row["step"].startswith(("withdrawn:", "undelivered:"))
                 assert row["state"] not in ("failed", "withdrawn", "folded") or known, row
-                attempts = [event for event in row["events"] if event["kind"] in ("accepted", "refused", "unavailable")]
+                attempts = [e for e in row["events"] if e["kind"] in ATTEMPTS and e["device_id"] is None]
                 assert len(attempts) <= max(row["attempts"], 1), row
 
     async def _occurrences(self) -> dict[str, Any]:

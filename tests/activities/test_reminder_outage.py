@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from activities import metrics
 from api.explain import present
 from core.crypto import FieldCipher
 from core.db import Database
+from domain.escalation import Step
+from domain.reminder_series import ReminderClass
 from integrations.keys.store import KeyStore
 from integrations.notify.protocol import ProviderUnavailable
 from models.queries import explanations
@@ -77,6 +80,18 @@ async def test_the_other_channels_and_the_next_day_do_not_wait_for_it(home: Home
     assert plan.at == DUE + timedelta(days=1)
     await home.deliver(reminder, DUE + timedelta(days=1))
     assert home.notifier.steps == ["due", "due"]
+
+
+async def test_a_step_on_time_is_not_counted_late_for_a_mail_that_waits(home: Home) -> None:
+    steps = (Step(timedelta(minutes=10), ("in_app",)),)
+    reminder = await home.remind(DAILY, methods=("email",), steps=steps)
+    home.notifier.faults = [AWAY] * 2
+    await home.deliver(reminder, DUE)
+    seconds = metrics.LATENESS.labels(ReminderClass.ROUTINE)._sum
+    before = seconds.get()
+    await home.deliver(reminder, DUE + timedelta(minutes=10))
+    assert ("due+10", "in_app", "sent") in await home.ledger(reminder)
+    assert seconds.get() == before
 
 
 async def test_every_attempt_is_explained(home: Home) -> None:

@@ -13,6 +13,7 @@ from integrations.keys.store import KeyStore
 from integrations.notify.protocol import ProviderUnavailable
 from models.queries import sms_usage
 from tests.activities.reminder_home import Home, move_in
+from tests.activities.reminder_ledger import Killed
 
 DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T23:00", "freq": "DAILY", "tzid": "Europe/Berlin"}
 DUE = datetime.fromisoformat("2036-06-01T21:00+00:00")
@@ -195,6 +196,25 @@ async def test_a_text_that_is_tried_again_is_paid_for_once(home: Home) -> None:
     home.notifier.faults = [ProviderUnavailable("away", retry_after=0), ProviderUnavailable("away", retry_after=0)]
     for seconds in (0, 1, 2):
         await home.deliver(reminder, DUE + timedelta(seconds=seconds))
+    assert await home.ledger(reminder) == [("due", "sms", "sent")]
+    (row,) = await home.rows("SELECT segments FROM sms_usage WHERE user_id = :id", id=home.user_id)
+    assert row.segments == 1
+
+
+async def test_a_text_whose_worker_died_before_it_was_paid_for_is_not_free(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(_: object) -> None:
+        raise Killed
+
+    await texts(home)
+    reminder = await home.remind(DAILY, methods=("sms",), steps=())
+    with monkeypatch.context() as patched:
+        patched.setattr(home.activities.wording, "words", die)
+        with pytest.raises(Killed):
+            await home.deliver(reminder, DUE)
+    await home.execute("UPDATE deliveries SET claimed_until = now() - interval '1 s' WHERE claimed_until IS NOT NULL")
+    await home.deliver(reminder, DUE + timedelta(seconds=30))
     assert await home.ledger(reminder) == [("due", "sms", "sent")]
     (row,) = await home.rows("SELECT segments FROM sms_usage WHERE user_id = :id", id=home.user_id)
     assert row.segments == 1

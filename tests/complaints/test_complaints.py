@@ -30,6 +30,7 @@ from temporal.contracts.digest import EnqueueDigests
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reconcile import RingMissing
 from temporal.contracts.reminder import DeliverOccurrence
+from temporal.gateway import open_gateway
 from tests.activities.reminder_home import MemoryNotifier, courier, wording
 from tests.activities.test_reconcile import temporal_server
 from tests.api.conftest import api, app
@@ -112,7 +113,9 @@ def test_every_row_has_its_test_or_the_reason_it_has_not() -> None:
     assert set(LACKING) <= here
 
 
-async def test_1_it_never_mailed_and_never_said_so(person: Person, worker: Worker, db: Database) -> None:
+async def test_1_it_never_mailed_and_never_said_so(
+    person: Person, worker: Worker, db: Database, settings: Settings, keys: KeyStore
+) -> None:
     made = await remind(person, notification_methods=["email"])
     worker.mailbox.faults = [ProviderRefused("no such mailbox")]
     await worker.deliver(made)
@@ -123,7 +126,7 @@ async def test_1_it_never_mailed_and_never_said_so(person: Person, worker: Worke
         "UPDATE occurrences SET instant = now() - interval '2 min' WHERE id = $1", UUID(forgotten["id"])
     )
     UNCLAIMED.set(0)
-    watch = Watch(db)
+    watch = Watch(db, await open_gateway(settings, keys))
     watching = asyncio.create_task(watch.run())
     async with asyncio.timeout(10):
         while not rings("RemindersNotClaimed"):

@@ -30,6 +30,14 @@ def test_yesterdays_open_one_is_missed_when_todays_falls_due() -> None:
     assert breakfast.states[:2] == [("2026-03-01T08:00", MISSED), ("2026-03-02T08:00", DUE)]
 
 
+def test_a_word_ahead_of_its_time_is_no_use_once_the_time_has_come() -> None:
+    breakfast = Diary(blank(**daily()), utc("2026-03-01T00:00"))
+    pending = breakfast.series.pending
+    assert pending is not None
+    assert unwanted(pending, "lead-60", None, utc("2026-03-01T06:30")) is None
+    assert unwanted(pending, "lead-60", None, utc("2026-03-01T07:00")) == "due"
+
+
 def test_a_snooze_is_announced_again_at_its_time_only() -> None:
     breakfast = Diary(blank(**daily()), utc("2026-03-01T00:00"))
     breakfast.until(utc("2026-03-01T07:30"))

@@ -52,6 +52,7 @@ KINDS = {
     "missed_once": replace(DUE, step="missed", now=LATER + timedelta(days=1)),
     "missed_doses": replace(DUE, step="missed", missed=4, missed_from=THURSDAY, dose=True, now=LATER),
     "withdrawn": replace(DUE, step="withdrawn:due+10", outcome=Outcome.DONE, done_by="Anna", done_at=LATER, now=LATER),
+    "overtaken": replace(DUE, step="withdrawn:due", outcome=Outcome.MISSED, now=DUE.now + timedelta(days=1)),
     "all_day": replace(DUE, nominal="2026-11-23", step="lead-1440", now=DUE.now - timedelta(days=1)),
     "together": replace(
         DUE,
@@ -122,8 +123,9 @@ class Tags(HTMLParser):
 def test_the_words_of_a_notice_change_only_on_purpose(name: str, locale: str) -> None:
     said = replace(KINDS[name], locale=locale, also=tuple(replace(a, locale=locale) for a in KINDS[name].also))
     text, pushed = words.sms(said), words.push(said)
-    mail = "" if name == "withdrawn" else f"\n{shown(words.email(said, TO))}"
-    compare(f"notice_{name}.{locale}", f"SMS: {text}\nPush: {pushed.title} | {pushed.body}\n{mail}")
+    push = "" if said.also else f"Push: {pushed.title} | {pushed.body}\n"
+    mail = "" if said.kind is Kind.WITHDRAWN else f"\n{shown(words.email(said, TO))}"
+    compare(f"notice_{name}.{locale}", f"SMS: {text}\n{push}{mail}")
 
 
 @pytest.mark.parametrize("locale", LOCALES)
