@@ -9,7 +9,7 @@ from models.queries.reminder_notices import GATHERING
 
 # What is paused stands still on purpose. `scheduled` in the past: no delivery has looked at it since.
 # What is held back on purpose counts from the time until which it is; what a provider has not taken counts from the
-# first time it could have, because every attempt moves the next one.
+# first time it could have, because every attempt moves the next one, and leaves `at` alone.
 OLDEST: Final = f"""
 SELECT coalesce(extract(epoch FROM clock_timestamp() - (
            SELECT o.instant FROM occurrences o
@@ -17,7 +17,7 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - (
             WHERE o.state = 'scheduled' AND o.instant < clock_timestamp() ORDER BY o.instant LIMIT 1)), 0) AS unclaimed,
        coalesce(extract(epoch FROM clock_timestamp() - (
            SELECT min(since) FROM (
-               SELECT CASE WHEN d.state = 'planned' THEN d.created_at
+               SELECT CASE WHEN d.state = 'planned' THEN d.at
                            WHEN d.reason IN ('{QUIET_HOURS}', '{GATHERING}') THEN d.not_before
                            ELSE coalesce((SELECT min(e.created_at) FROM delivery_events e WHERE e.delivery_id = d.id),
                                          d.not_before) END AS since

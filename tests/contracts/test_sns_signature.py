@@ -19,7 +19,11 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:petfolio-ses-events"
 HOST = "https://sns.eu-central-1.amazonaws.com"
 CERTIFICATE = f"{HOST}/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 SIGNER = Signer(CERTIFICATE)
-NOW = datetime.now(UTC)
+
+
+def now() -> datetime:
+    """When a test runs: messages made at the start of a long run would be too old."""
+    return datetime.now(UTC)
 
 
 class Amazon:
@@ -50,9 +54,9 @@ def posted(**changes: str) -> bytes:
     return json.dumps(SIGNER.message(TOPIC, "Pawsome\nnews 🐈", Subject="Hello") | changes).encode()
 
 
-async def why(endpoint: SnsEndpoint, body: bytes, now: datetime = NOW) -> str:
+async def why(endpoint: SnsEndpoint, body: bytes, at: datetime | None = None) -> str:
     with pytest.raises(FeedbackRefused) as refused:
-        await endpoint.read(body, now)
+        await endpoint.read(body, at or now())
     assert refused.value.detail == "this is not a message that is accepted here"
     return refused.value.why
 
@@ -61,7 +65,7 @@ async def why(endpoint: SnsEndpoint, body: bytes, now: datetime = NOW) -> str:
 @pytest.mark.parametrize("subject", [{}, {"Subject": "Hello"}], ids=["plain", "subject"])
 async def test_a_signed_notification_is_read(endpoint: SnsEndpoint, version: Any, subject: dict[str, str]) -> None:
     message = SIGNER.message(TOPIC, "Pawsome\nnews 🐈", version=version, **subject)
-    read = await endpoint.read(json.dumps(message).encode(), NOW)
+    read = await endpoint.read(json.dumps(message).encode(), now())
     assert (read.kind, read.id, read.text) == (Kind.NOTIFICATION, message["MessageId"], "Pawsome\nnews 🐈")
 
 
@@ -101,7 +105,7 @@ def test_the_string_to_sign_is_the_documented_one() -> None:
         ("Message", "other news"),
         ("MessageId", "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324"),
         ("Subject", "Hallo"),
-        pytest.param("Timestamp", NOW.isoformat(), id="Timestamp"),
+        pytest.param("Timestamp", now().isoformat(), id="Timestamp"),
         ("SignatureVersion", "1"),
         ("Signature", base64.b64encode(b"x" * 256).decode()),
         ("Signature", "not base64"),
@@ -168,7 +172,7 @@ async def test_only_the_address_in_the_settings_is_taken_in_the_local_stack(amaz
     amazon.answer = lambda: httpx.Response(200, content=signer.certificate)
     async with httpx.AsyncClient(transport=httpx.MockTransport(amazon)) as http:
         endpoint = SnsEndpoint(TOPIC, http, local_certificate=local)
-        await endpoint.read(json.dumps(signer.message(TOPIC, "news")).encode(), NOW)
+        await endpoint.read(json.dumps(signer.message(TOPIC, "news")).encode(), now())
         assert await why(endpoint, posted()) == "certificate_url"
     assert amazon.asked == [local]
 
@@ -184,9 +188,9 @@ async def test_only_the_address_in_the_settings_is_taken_in_the_local_stack(amaz
     ],
 )
 async def test_an_hour_is_as_long_as_a_message_lives(endpoint: SnsEndpoint, age: timedelta, taken: bool) -> None:
-    body = json.dumps(SIGNER.message(TOPIC, "news", at=NOW - age)).encode()
+    body = json.dumps(SIGNER.message(TOPIC, "news", at=now() - age)).encode()
     if taken:
-        await endpoint.read(body, NOW)
+        await endpoint.read(body, now())
     else:
         assert await why(endpoint, body) == "timestamp"
 
@@ -201,9 +205,9 @@ async def test_what_is_no_moment_is_refused(endpoint: SnsEndpoint, timestamp: st
 class TestCertificates:
     async def test_one_is_fetched_once_a_day(self, endpoint: SnsEndpoint, amazon: Amazon) -> None:
         for _ in range(3):
-            await endpoint.read(posted(), NOW)
+            await endpoint.read(posted(), now())
         assert amazon.asked == [CERTIFICATE]
-        fresh = NOW + timedelta(hours=25)
+        fresh = now() + timedelta(hours=25)
         await endpoint.read(json.dumps(SIGNER.message(TOPIC, "news", at=fresh)).encode(), fresh)
         assert amazon.asked == [CERTIFICATE] * 2
 
@@ -237,12 +241,12 @@ class TestCertificates:
     ) -> None:
         amazon.answer = lambda: httpx.Response(status)
         with pytest.raises(Unavailable):
-            await endpoint.read(posted(), NOW)
+            await endpoint.read(posted(), now())
         amazon.answer = lambda: httpx.Response(200, content=SIGNER.certificate)
         with pytest.raises(Unavailable):  # for a moment nobody is asked again
-            await endpoint.read(posted(), NOW)
+            await endpoint.read(posted(), now())
         assert len(amazon.asked) == 1
-        await endpoint.read(posted(), NOW + timedelta(seconds=6))
+        await endpoint.read(posted(), now() + timedelta(seconds=6))
 
     async def test_made_up_addresses_do_not_make_us_ask_all_the_time(
         self, endpoint: SnsEndpoint, amazon: Amazon
@@ -251,14 +255,14 @@ class TestCertificates:
         for number in range(50):
             url = f"{HOST}/SimpleNotificationService-{number:032x}.pem"
             with pytest.raises((FeedbackRefused, Unavailable)):
-                await endpoint.read(posted(SigningCertURL=url), NOW)
+                await endpoint.read(posted(SigningCertURL=url), now())
         assert len(amazon.asked) == 1
 
     async def test_nor_do_they_keep_us_from_asking_again_for_a_known_one(
         self, endpoint: SnsEndpoint, amazon: Amazon
     ) -> None:
-        await endpoint.read(posted(), NOW)
-        fresh = NOW + timedelta(hours=25)
+        await endpoint.read(posted(), now())
+        fresh = now() + timedelta(hours=25)
         message = SIGNER.message(TOPIC, "news", at=fresh)
         amazon.answer = lambda: httpx.Response(404)
         made_up = message | {"SigningCertURL": f"{HOST}/SimpleNotificationService-{0:032x}.pem"}
@@ -278,7 +282,7 @@ class TestSubscribing:
     async def test_it_is_confirmed_at_the_topic_s_own_host_whatever_the_message_says(
         self, endpoint: SnsEndpoint, amazon: Amazon
     ) -> None:
-        message = await endpoint.read(self.confirmation(), NOW)
+        message = await endpoint.read(self.confirmation(), now())
         assert message.kind is Kind.SUBSCRIPTION
         assert await endpoint.confirm(message)
         asked = httpx.URL(amazon.asked[-1])
@@ -290,7 +294,7 @@ class TestSubscribing:
         assert await why(endpoint, self.confirmation(**{field: "x"})) == "signature"
 
     async def test_a_refusal_is_told(self, endpoint: SnsEndpoint, amazon: Amazon) -> None:
-        message = await endpoint.read(self.confirmation(), NOW)
+        message = await endpoint.read(self.confirmation(), now())
         amazon.answer = lambda: httpx.Response(403)
         assert not await endpoint.confirm(message)
 
