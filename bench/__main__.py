@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench import agenda, fires, reads, sleepers, sockets, tokens
+from bench import agenda, fires, logins, reads, sleepers, sockets, tokens
 from bench.agenda import Agenda
 from bench.fires import Burst, percentiles
+from bench.logins import Logins
 from bench.platform import Platform, platform
 from bench.reads import BARE, EXPRESS, PETFOLIO, Rounds, ratio, typical
 from bench.sleepers import Sleepers
@@ -93,6 +94,11 @@ async def measure_tokens(on: Platform, options: argparse.Namespace) -> str:
     return show_tokens(await tokens.run(on, options.rounds))
 
 
+async def measure_logins(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 8."""
+    return show_logins(await logins.run(on, min(options.rounds, 5)))
+
+
 async def measure_sleepers(on: Platform, options: argparse.Namespace) -> str:
     """Bench 6."""
     return show_sleepers(await sleepers.run(on, options.sleepers, options.sleepers // 4))
@@ -111,6 +117,7 @@ PARTS: dict[str, Callable[[Platform, argparse.Namespace], Awaitable[str]]] = {
     "tokens": measure_tokens,
     "crowd": measure_crowd,
     "sleepers": measure_sleepers,
+    "logins": measure_logins,
 }
 """In the order of a whole run: what leaves much behind comes last."""
 
@@ -281,6 +288,22 @@ def show_tokens(checks: Checks) -> str:
 - CPU, new : bare = **{checks.first_to_bare:.2f}**
 
 ES256. A token is new once in its ten minutes, in each process. Whether its session still lives is asked every time.
+"""
+
+
+def show_logins(seen: Logins) -> str:
+    """Bench 8."""
+    spent = f"api {seen.api_ms:.1f}, Postgres {seen.postgres_ms:.1f}"
+    return f"""## 8. Logins
+
+| | per second | CPU ms each |
+|---|---|---|
+| `POST /auth/login`, {logins.CLIENTS} clients | {seen.per_second:.1f} | {spent} |
+| Argon2id alone, as many threads | {seen.hashes:.1f} | {seen.hash_ms:.1f} |
+
+- logins : hashes = **{seen.ratio:.2f}** (goal ≥ 0.85)
+
+Driver, api, Postgres and Valkey share the cores with the hashing, so what is missing to 1 is all that is not hashing.
 """
 
 

@@ -41,7 +41,8 @@ class Platform:
 @asynccontextmanager
 async def platform() -> AsyncIterator[Platform]:
     """Up on free ports in a new folder; gone afterwards."""
-    async with running_stack("bench", PETFOLIO_RATE_LIMITS__DEFAULT=ROOMY) as stack:
+    limits = {f"PETFOLIO_RATE_LIMITS__{policy}": ROOMY for policy in ("DEFAULT", "LOGIN_ACCOUNT", "LOGIN_HOURLY")}
+    async with running_stack("bench", **limits) as stack:
         urls = await stack.status()
         lines = (stack.data_dir / "env").read_text().splitlines()
         env = {

@@ -68,9 +68,8 @@ async def test_a_message_waits_for_its_provider_however_often_it_is_tried(
     reminder = await here.remind(DAILY, methods=("email",))
     here.notifier.faults = [ProviderUnavailable("away"), ProviderUnavailable("away")]
     await here.deliver(reminder, DUE)
-    await here.execute(
-        "UPDATE deliveries SET created_at = now() - interval '400 s', at = now() - interval '400 s' WHERE state = 'planned'"
-    )
+    long_ago = "created_at = now() - interval '400 s', at = now() - interval '400 s'"
+    await here.execute(f"UPDATE deliveries SET {long_ago} WHERE state = 'planned'")
     assert 399 < (await overdue.oldest(db)).undelivered < 430
     await here.deliver(reminder, DUE + timedelta(minutes=1))
     assert len(here.notifier.calls) == 2
