@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,12 +24,6 @@ HARMLESS = {
     "consents.text_hash": "of our own words",
 }
 """Columns that look personal by their name, and are not."""
-
-
-@pytest.fixture(scope="module")
-async def api(settings: Settings, db: Database) -> AsyncIterator[Api]:
-    async with api_process(settings.model_copy(update={"rate_limits": OPEN})) as process:
-        yield process
 
 
 def canary(what: str) -> str:
