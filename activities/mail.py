@@ -23,7 +23,7 @@ from integrations.notify.render import render
 from models.notification import Delivery, DeliveryState, MailTemplate
 from models.queries import deliveries, digests, mails, notices, notification_preferences, reminder_notices
 from models.session import MailTokenKind
-from models.user import ErasureRequest, User, UserState
+from models.user import EmailChange, ErasureRequest, User, UserState
 from temporal.contracts.mail import SendMail
 
 
@@ -37,6 +37,17 @@ class Page:
 
 
 VERIFICATION: Final = Page("/verify-email", MailTokenKind.VERIFY, timedelta(hours=24))
+RESET: Final = Page("/reset-password", MailTokenKind.RESET, timedelta(minutes=30))
+CONFIRMATION: Final = Page("/confirm-email", MailTokenKind.CHANGE, timedelta(hours=24))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the person wants that a mail may be about, as it stands now."""
+
+    erasure: ErasureRequest | None
+    email_change: EmailChange | None
+    """The very one that the mail asks to confirm."""
 
 
 class MailActivities:
@@ -49,6 +60,8 @@ class MailActivities:
         self.digest = DigestWording(cipher, links)
         self.pages: Mapping[str, Page] = {
             MailTemplate.VERIFY_EMAIL: VERIFICATION,
+            MailTemplate.PASSWORD_RESET: RESET,
+            MailTemplate.CONFIRM_EMAIL: CONFIRMATION,
             MailTemplate.ERASURE_REQUESTED: Page("/cancel-erasure", MailTokenKind.CANCEL_ERASURE, grace),
         }
 
@@ -82,8 +95,8 @@ class MailActivities:
                     return None
                 raise deliveries.DeliveryBusy
             delivery, user = leased
-            erasure = await mails.open_erasure(session, user.id)
-            unwanted = _unwanted(delivery, user, erasure)
+            asked = Asked(await mails.open_erasure(session, user.id), await mails.open_email_change(session, delivery))
+            unwanted = _unwanted(delivery, user, asked)
             unwanted = unwanted or await self._refused(session, delivery)
             if delivery.template in self.pages and await mails.is_superseded(session, delivery):
                 unwanted = "superseded"
@@ -95,7 +108,7 @@ class MailActivities:
             if delivery.channel != Channel.EMAIL:
                 await deliveries.settle(session, delivery_id, DeliveryState.FAILED, reason="pending_channel")
                 return None
-            message = await self._words(session, delivery, user, erasure)
+            message = await self._words(session, delivery, user, asked)
             if message is None:
                 await deliveries.settle(session, delivery_id, DeliveryState.WITHDRAWN, reason="nothing_left")
             return message
@@ -107,9 +120,7 @@ class MailActivities:
             return "account_erased"
         return forbidden(Category(delivery.category), Channel(delivery.channel), standing)
 
-    async def _words(
-        self, session: AsyncSession, delivery: Delivery, user: User, erasure: ErasureRequest | None
-    ) -> Message | None:
+    async def _words(self, session: AsyncSession, delivery: Delivery, user: User, asked: Asked) -> Message | None:
         if delivery.step == digests.STEP:
             return await self.digest.message(session, delivery, user)
         values: dict[str, object] = {"public_url": self.links.public_url}
@@ -117,11 +128,14 @@ class MailActivities:
         values |= json.loads(params) if params else {}
         page = self.pages.get(delivery.template)
         if page is not None:
-            token = await mails.mint_token(session, user, page.kind, page.lifetime, asked_at=delivery.created_at)
+            bidx = asked.email_change.address_bidx if asked.email_change else None
+            token = await mails.mint_token(
+                session, user, page.kind, page.lifetime, asked_at=delivery.created_at, address_bidx=bidx
+            )
             values["link"] = f"{self.links.public_url}{page.path}?token={token}"
-        if erasure is not None:
-            values["execute_at"] = erasure.execute_at.astimezone(ZoneInfo(user.timezone))
-        address = await self.cipher.open("users.email_ct", user.id, user.email_ct)
+        if asked.erasure is not None:
+            values["execute_at"] = asked.erasure.execute_at.astimezone(ZoneInfo(user.timezone))
+        address = await self._address(user, asked, values)
         stop = self.links.token(user.id, Category(delivery.category), Channel.EMAIL, delivery.created_at)
         if stop is None:
             return render(delivery.template, user.locale, address, values)
@@ -129,13 +143,24 @@ class MailActivities:
         message = render(delivery.template, user.locale, address, values)
         return replace(message, headers=unsubscribe.headers(self.links.public_url, stop))
 
+    async def _address(self, user: User, asked: Asked, params: Mapping[str, object]) -> str:
+        """The person's own, the one to be confirmed, or the one that the notice names (`to`): a former one."""
+        if asked.email_change is not None:
+            change = asked.email_change
+            return await self.cipher.open("email_changes.address_ct", change.id, change.address_ct)
+        return str(params.get("to") or await self.cipher.open("users.email_ct", user.id, user.email_ct))
 
-def _unwanted(delivery: Delivery, user: User, erasure: ErasureRequest | None) -> str | None:
+
+def _unwanted(delivery: Delivery, user: User, asked: Asked) -> str | None:
     """Why this mail must not leave any more; None: it may. A provider may have been away for days."""
     if user.state in (UserState.ERASING, UserState.ERASED):
         return "account_erased"
     if delivery.template == MailTemplate.VERIFY_EMAIL and user.email_verified_at is not None:
         return "already_verified"
-    if delivery.template == MailTemplate.ERASURE_REQUESTED and erasure is None:
+    if delivery.template == MailTemplate.ERASURE_REQUESTED and asked.erasure is None:
         return "erasure_cancelled"
+    if delivery.template == MailTemplate.PASSWORD_RESET and user.state != UserState.ACTIVE:
+        return "account_blocked"
+    if delivery.template == MailTemplate.CONFIRM_EMAIL and asked.email_change is None:
+        return "email_change_dropped"
     return None

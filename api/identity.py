@@ -9,6 +9,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api import device_cookies
+from api.device_cookies import DeviceCookies
 from api.passwords import Passwords
 from api.rate_limit import RateLimiter
 from api.tokens import Tokens
@@ -17,6 +19,7 @@ from core.db import Database
 from core.redis import Redis
 from core.settings import Settings
 from domain.auth import network_of
+from integrations.identity.breaches import Breaches
 from integrations.keys.secrets import ApplicationSecrets
 from integrations.keys.store import KeyStore
 
@@ -32,6 +35,8 @@ class Identity:
     cipher: FieldCipher
     tokens: Tokens
     passwords: Passwords
+    breaches: Breaches
+    device_cookies: DeviceCookies
     limiter: RateLimiter
     _index_key: bytes = field(repr=False)
     _throttle_key: bytes = field(repr=False)
@@ -53,12 +58,13 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class Client:
     """Where a request came from. `network` is what address limits count; `opts_out` says that the browser sends
-    Global Privacy Control (its only value is `Sec-GPC: 1`)."""
+    Global Privacy Control (its only value is `Sec-GPC: 1`); `device` is the device cookie as it was sent."""
 
     address: str
     user_agent: str | None
     request_id: str | None
     opts_out: bool = False
+    device: str | None = field(default=None, repr=False)
 
     @property
     def network(self) -> str:
@@ -68,7 +74,7 @@ class Client:
 
 @contextmanager
 def build_identity(
-    settings: Settings, db: Database, redis: Redis, keys: KeyStore, secrets: ApplicationSecrets
+    settings: Settings, db: Database, redis: Redis, keys: KeyStore, secrets: ApplicationSecrets, breaches: Breaches
 ) -> Iterator[Identity]:
     """For the lifespan of the api. Opens nothing over the network."""
     passwords = Passwords(workers=settings.auth.hash_workers, queue=settings.auth.hash_queue)
@@ -81,6 +87,8 @@ def build_identity(
             cipher=FieldCipher(keys),
             tokens=Tokens(settings.auth, secrets.signing),
             passwords=passwords,
+            breaches=breaches,
+            device_cookies=DeviceCookies(secrets.derive("device-cookie")),
             limiter=RateLimiter(redis, settings.rate_limits, processes=settings.api.processes),
             _index_key=secrets.derive("email-index"),
             _throttle_key=secrets.derive("login-throttle"),
@@ -104,6 +112,7 @@ async def get_client(request: Request) -> Client:
         user_agent=_printable(agent) if agent else None,
         request_id=getattr(request.state, "request_id", None),
         opts_out=request.headers.get("sec-gpc") == "1",
+        device=request.cookies.get(device_cookies.NAME),
     )
 
 

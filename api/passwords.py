@@ -41,11 +41,21 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash to store. Raises `HashingBusy`."""
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self.in_pool(lambda: self._hasher.hash(password))
 
     async def verify(self, stored: str | None, password: str) -> Verdict:
         """Compare with `stored`; None (no account) takes as long and never matches. Raises `HashingBusy`."""
-        return await self._run(lambda: self._verify(stored, password))
+        return await self.in_pool(lambda: self._verify(stored, password))
+
+    async def in_pool(self, work: Callable[[], _T]) -> _T:
+        """Run CPU work of a few milliseconds off the event loop, in the same queue. Raises `HashingBusy`."""
+        self.require_capacity()
+        self._busy += 1
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(work)
+        # Counted until the thread is done: a caller who went away still occupies it.
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        return await asyncio.wrap_future(future)
 
     def require_capacity(self) -> None:
         """Raises `HashingBusy` before an attempt is counted against an account that nobody would look at."""
@@ -62,15 +72,6 @@ class Passwords:
         except (Argon2Error, InvalidHashError):
             return Verdict(False)
         return Verdict(stored is not None, stored is not None and self._hasher.check_needs_rehash(stored))
-
-    async def _run(self, work: Callable[[], _T]) -> _T:
-        self.require_capacity()
-        self._busy += 1
-        loop = asyncio.get_running_loop()
-        future = self._pool.submit(work)
-        # Counted until the thread is done: a caller who went away still occupies it.
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
-        return await asyncio.wrap_future(future)
 
     def _done(self) -> None:
         self._busy -= 1

@@ -14,7 +14,19 @@ from core.redis import Redis, RedisAway, Script
 from core.settings import RateLimit, RateLimits
 from domain.auth import Admission, Quota, admit
 
-Policy = Literal["default", "anonymous", "login", "login_hourly", "login_account", "registration", "mails", "feeds"]
+Policy = Literal[
+    "default",
+    "anonymous",
+    "login",
+    "login_hourly",
+    "login_account",
+    "registration",
+    "mails",
+    "reset_mails",
+    "reset_network",
+    "credentials",
+    "feeds",
+]
 
 _GCRA = """
 local t = redis.call('TIME')

@@ -18,6 +18,7 @@ from core.live import publishing
 from core.redis import Redis
 from core.settings import Settings
 from core.unsubscribe import Unsubscriber
+from integrations.identity.breaches import open_breaches
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import load_secrets, public_point
 from integrations.keys.store import KeyStore
@@ -68,9 +69,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             connect(settings, API_POOL) as db,
             publishing(redis_url, db.session_class),
             open_endpoint(settings.feedback) as mail_feedback,
+            open_breaches(settings.passwords) as breaches,
         ):
             keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
-            with build_identity(settings, db, redis, keys, secrets) as identity:
+            with build_identity(settings, db, redis, keys, secrets, breaches) as identity:
                 yield Services(
                     settings=settings,
                     db=db,

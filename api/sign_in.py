@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from fastapi import Response
 
-from api import sessions
+from api import device_cookies, sessions
 from api.identity import Client, Identity
 from api.trail import note
 from core.errors import TooManyRequests, Unauthorized
-from domain.auth import is_hashable_password, normalize_password
+from domain.auth import Wait
+from domain.password import is_hashable_password, normalize_password
+from models.queries import device_cookies as known_devices
 from models.queries import throttle, users
 from models.queries.users import Credentials
 
@@ -26,20 +28,35 @@ class CredentialsRefused(Unauthorized):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What signing in answers: 200 with tokens."""
+    """What signing in answers: 200 with tokens, and the cookie by which this device is known from now on."""
 
     body: bytes
     status: int = 200
+    device: str | None = None
 
 
 def respond(_: Client, answer: Answer) -> Response:
     """The answer over HTTP, in the form that this client wants its tokens in."""
-    return Response(answer.body, answer.status, media_type="application/json")
+    response = Response(answer.body, answer.status, media_type="application/json")
+    if answer.device is not None:
+        device_cookies.put(response, answer.device)
+    return response
 
 
 async def enter(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> Answer:
     """The door. `account` may sign in and was read before the proof; `amr` are the proofs given (RFC 8176)."""
-    return Answer(await sessions.open_session(identity, client, account, amr))
+    body = await sessions.open_session(identity, client, account, amr)
+    return Answer(body, device=await _know(identity, client, account))
+
+
+async def _know(identity: Identity, client: Client, account: Credentials) -> str:
+    """Somebody got in, with all that was asked of them: what was counted is forgiven, and their device is known."""
+    cookie, id_hash = identity.device_cookies.mint()
+    former = identity.device_cookies.read(client.device)
+    async with identity.db.sessions.begin() as session:
+        await throttle.forgive(session, identity.throttle_key(account.email_bidx))
+        await known_devices.remember(session, id_hash, account.user_id, device_cookies.LIFETIME, former=former)
+    return cookie
 
 
 async def with_password(identity: Identity, client: Client, canonical: str, password: str) -> Answer:
@@ -49,7 +66,7 @@ async def with_password(identity: Identity, client: Client, canonical: str, pass
     await identity.limiter.require("login_hourly", network)
     await identity.limiter.require("login_account", f"{network}:{account_key.hex()}")
     account = await users.credentials_by_address(identity.db.reads, account_key)
-    if not await password_matches(identity, account_key, account, password) or account is None:
+    if not await password_matches(identity, client, account_key, account, password) or account is None:
         subject = account.user_id if account else None
         async with identity.db.sessions.begin() as session:
             await note(session, identity, client, "auth.login", outcome="refused", actor=None, subject=subject)
@@ -57,27 +74,37 @@ async def with_password(identity: Identity, client: Client, canonical: str, pass
     return await enter(identity, client, account, ("pwd",))
 
 
-async def password_matches(identity: Identity, account_key: bytes, account: Credentials | None, password: str) -> bool:
+async def password_matches(
+    identity: Identity, client: Client, account_key: bytes, account: Credentials | None, password: str
+) -> bool:
     """Whether this is the account's password. Counted against the account first, hashed in any case.
 
-    `account_key` is the blind index of the address, also when there is no account. Raises `TooManyRequests` and
-    `HashingBusy`.
+    `account_key` is the blind index of the address, also when there is no account. The attempt counts as failed until
+    `throttle.forgive`: whoever asks for a second factor forgives only then. Raises `TooManyRequests`, `HashingBusy`.
     """
     identity.passwords.require_capacity()
-    key = identity.throttle_key(account_key)
+    device, user_id = identity.device_cookies.read(client.device), account.user_id if account else None
     async with identity.db.sessions.begin() as session:
-        wait = await throttle.charge_attempt(session, key)
+        key = identity.throttle_key(account_key)
+        wait = await throttle.charge_attempt(session, key, device=device, user_id=user_id)
     if wait is not None:
-        raise TooManyRequests("Too many attempts on this account.", retry_after=wait.seconds)
+        raise _too_many(wait)
     normalized = normalize_password(password)
     if not is_hashable_password(normalized):
         return False
-    verdict = await identity.passwords.verify(account.password_hash if account else None, normalized)
+    stored = account.password_hash if account else None
+    verdict = await identity.passwords.verify(stored, normalized)
     if not verdict.matches or account is None or not account.may_sign_in:
         return False
-    fresh = await identity.passwords.hash(normalized) if verdict.outdated else None
-    async with identity.db.sessions.begin() as session:
-        await throttle.forgive(session, key)
-        if fresh is not None:
-            await users.set_password_hash(session, account.user_id, fresh)
+    if verdict.outdated and stored is not None:
+        fresh = await identity.passwords.hash(normalized)
+        async with identity.db.sessions.begin() as session:
+            await users.rehash_password(session, account.user_id, outdated=stored, fresh=fresh)
     return True
+
+
+def _too_many(wait: Wait) -> TooManyRequests:
+    if wait.seconds is None:
+        detail = "Too many failures in a row. Ask for a mail to set a new password: `POST /auth/password/forgot`."
+        return TooManyRequests(detail, code="password_locked")
+    return TooManyRequests("Too many attempts on this account.", retry_after=wait.seconds)

@@ -18,6 +18,12 @@ class MailTemplate(StrEnum):
     ALREADY_REGISTERED = "already_registered"
     SESSION_REUSE = "session_reuse"
     ERASURE_REQUESTED = "erasure_requested"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a name, not a secret
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    CONFIRM_EMAIL = "confirm_email"
+    ADDRESS_IN_USE = "address_in_use"
+    EMAIL_CHANGE_ASKED = "email_change_asked"
+    EMAIL_CHANGED = "email_changed"
 
 
 class DeliveryState(StrEnum):

@@ -79,18 +79,23 @@ async def revoke(session: AsyncSession, session_id: UUID, reason: str) -> bool:
     return ended.scalar_one_or_none() is not None
 
 
-async def revoke_others(session: AsyncSession, user_id: UUID, keep: UUID, reason: str) -> list[UUID]:
-    """End every session of a user but one. Answers which ended."""
+async def revoke_others(session: AsyncSession, user_id: UUID, keep: UUID | None, reason: str) -> list[UUID]:
+    """End every session of a user but one, and those a login racing with this is about to insert. Answers which
+    ended."""
+    epoch = await _next_epoch(session, user_id)
     mine = and_(col(Session.user_id) == user_id, col(Session.id) != keep)
-    return list((await session.execute(_revoke(reason).where(mine).returning(col(Session.id)))).scalars())
+    ended = list((await session.execute(_revoke(reason).where(mine).returning(col(Session.id)))).scalars())
+    # `keep` lives on in the new epoch only if it lived in the former.
+    kept = and_(col(Session.id) == keep, col(Session.user_id) == user_id, col(Session.epoch) == epoch - 1)
+    await session.execute(
+        update(Session).where(kept).values(epoch=epoch), execution_options={"synchronize_session": False}
+    )
+    return ended
 
 
 async def revoke_all(session: AsyncSession, user_id: UUID, reason: str) -> list[UUID]:
     """End every session of a user, and with the epoch those a login racing with this is about to insert."""
-    await session.execute(
-        update(User).where(col(User.id) == user_id).values(token_epoch=col(User.token_epoch) + 1),
-        execution_options={"synchronize_session": False},
-    )
+    await _next_epoch(session, user_id)
     ended = _revoke(reason).where(col(Session.user_id) == user_id).returning(col(Session.id))
     return list((await session.execute(ended)).scalars())
 
@@ -109,6 +114,12 @@ async def live_sessions(session: AsyncSession, user_id: UUID) -> list[Session]:
         .order_by(col(Session.last_seen).desc())
     )
     return list((await session.execute(query)).scalars())
+
+
+async def _next_epoch(session: AsyncSession, user_id: UUID) -> int:
+    mine = update(User).where(col(User.id) == user_id).values(token_epoch=col(User.token_epoch) + 1)
+    moved = mine.returning(col(User.token_epoch)).execution_options(synchronize_session=False)
+    return (await session.execute(moved)).scalar_one()
 
 
 def _by_id(session_id: object) -> Select[Session]:
