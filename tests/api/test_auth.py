@@ -64,7 +64,7 @@ class TestLogin:
 
     async def test_passwords_equal_in_the_first_72_bytes_are_different_passwords(self, api: Api) -> None:
         email = "seventytwo@example.test"
-        same = "seven herons wade through the harbour while nobody at all looks at them"
+        same = "seven herons wade through the harbour while nobody at all looks at them."
         assert len(same) == 72
         await api.register(email, password=same + "right ending")
         await api.post("/auth/verify-email", {"token": await api.mailed_token(email, MailTokenKind.VERIFY)})
