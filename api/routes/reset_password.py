@@ -71,7 +71,7 @@ WORDS: Final = {
     "en": _Words(
         title="Choose a new password",
         label="New password",
-        rule=f"At least {MIN_ALONE} characters, {MIN_WITH_SECOND_FACTOR} with a second factor. Several unusual words "
+        rule=f"At least {MIN_ALONE} characters, {MIN_WITH_SECOND_FACTOR} if you have a second factor. Several unusual words "
         "are easy to keep and hard to guess.",
         save="Save",
         done="Your password is changed, and all your devices are signed out. Sign in with the new one.",
