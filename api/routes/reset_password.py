@@ -71,8 +71,8 @@ WORDS: Final = {
     "en": _Words(
         title="Choose a new password",
         label="New password",
-        rule=f"At least {MIN_ALONE} characters, {MIN_WITH_SECOND_FACTOR} if you have a second factor. Several unusual words "
-        "are easy to keep and hard to guess.",
+        rule=f"At least {MIN_ALONE} characters, {MIN_WITH_SECOND_FACTOR} if you have a second factor. Several unusual "
+        "words are easy to keep and hard to guess.",
         save="Save",
         done="Your password is changed, and all your devices are signed out. Sign in with the new one.",
         expired="This link has expired or was used before. Ask for a new mail where you sign in.",
