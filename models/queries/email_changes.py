@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -26,11 +26,18 @@ async def ask(session: AsyncSession, change: EmailChange) -> None:
 
 
 async def open_change(session: AsyncSession, user_id: UUID) -> EmailChange | None:
-    """The one that waits for its owner's word."""
-    query = select(EmailChange).where(
-        col(EmailChange.user_id) == user_id,
-        col(EmailChange.confirmed_at).is_(None),
-        col(EmailChange.dropped_at).is_(None),
+    """The one that waits for its owner's word. It ends with the session that asked: whoever finds a stranger among
+    their devices and signs them out has taken back what they began."""
+    query = (
+        select(EmailChange)
+        .join(Session, col(Session.id) == col(EmailChange.session_id))
+        .join(User, and_(col(User.id) == col(EmailChange.user_id), col(User.token_epoch) == col(Session.epoch)))
+        .where(
+            col(EmailChange.user_id) == user_id,
+            col(EmailChange.confirmed_at).is_(None),
+            col(EmailChange.dropped_at).is_(None),
+            col(Session.revoked_at).is_(None),
+        )
     )
     return (await session.scalars(query)).one_or_none()
 

@@ -206,6 +206,17 @@ class TestLinks:
         assert (await confirm(api, token)).status_code == 400
         assert (await api.login(person.email, new)).status_code == 200
 
+    async def test_signing_out_the_device_that_asked_takes_it_back(self, api: Api, mailbox: Mailbox) -> None:
+        for way in ("/auth/sessions", "/auth/logout-all"):
+            person, thief = await api.person(), f"thief{way.replace('/', '.')}@example.test"
+            own = (await api.login(person.email)).json()["access_token"]
+            await ask(person, thief)
+            token = await mailbox.token(thief)
+            ended = await (api.delete(way, own) if way == "/auth/sessions" else api.post(way, token=own))
+            assert ended.status_code == 204
+            assert (await confirm(api, token)).status_code == 400
+            assert (await api.login(person.email)).status_code == 200
+
     async def test_links_mailed_to_the_old_address_open_nothing_afterwards(self, api: Api, mailbox: Mailbox) -> None:
         person = await api.person()
         old = await api.mailed_token(person.email, MailTokenKind.RESET)
