@@ -5,12 +5,14 @@ what they get. A failure is counted before the password is looked at.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fastapi import Response
 
 from api import device_cookies, sessions
 from api.identity import Client, Identity
+from api.passwords import HashingBusy
 from api.trail import note
 from core.errors import TooManyRequests, Unauthorized
 from domain.auth import Wait
@@ -82,25 +84,30 @@ async def password_matches(
     `account_key` is the blind index of the address, also when there is no account. The attempt counts as failed until
     `throttle.forgive`: whoever asks for a second factor forgives only then. Raises `TooManyRequests`, `HashingBusy`.
     """
-    identity.passwords.require_capacity()
     device, user_id = identity.device_cookies.read(client.device), account.user_id if account else None
-    async with identity.db.sessions.begin() as session:
-        key = identity.throttle_key(account_key)
-        wait = await throttle.charge_attempt(session, key, device=device, user_id=user_id)
-    if wait is not None:
-        raise _too_many(wait)
-    normalized = normalize_password(password)
-    if not is_hashable_password(normalized):
-        return False
-    stored = account.password_hash if account else None
-    verdict = await identity.passwords.verify(stored, normalized)
+    normalized, stored = normalize_password(password), account.password_hash if account else None
+    with identity.passwords.place() as place:
+        async with identity.db.sessions.begin() as session:
+            key = identity.throttle_key(account_key)
+            wait = await throttle.charge_attempt(session, key, device=device, user_id=user_id)
+        if wait is not None:
+            raise _too_many(wait)
+        if not is_hashable_password(normalized):
+            return False
+        verdict = await identity.passwords.verify(stored, normalized, place)
     if not verdict.matches or account is None or not account.may_sign_in:
         return False
     if verdict.outdated and stored is not None:
+        await _rehash(identity, account, stored, normalized)
+    return True
+
+
+async def _rehash(identity: Identity, account: Credentials, outdated: str, normalized: str) -> None:
+    """At the next login where there is no time now."""
+    with suppress(HashingBusy):
         fresh = await identity.passwords.hash(normalized)
         async with identity.db.sessions.begin() as session:
-            await users.rehash_password(session, account.user_id, outdated=stored, fresh=fresh)
-    return True
+            await users.rehash_password(session, account.user_id, outdated=outdated, fresh=fresh)
 
 
 def _too_many(wait: Wait) -> TooManyRequests:

@@ -127,9 +127,14 @@ class TestLogin:
         auth = AuthSettings(hash_workers=1, hash_queue=2)
         async with api_process(settings.model_copy(update={"rate_limits": OPEN, "auth": auth})) as small:
             person = await small.person()
-            answers = await asyncio.gather(*[small.login(f"{n}@example.test") for n in range(20)])
+            emails = [f"queue{n}@example.test" for n in range(20)]
+            answers = await asyncio.gather(*[small.login(email) for email in emails])
             refused = [answer for answer in answers if answer.status_code == 503]
             assert {answer.status_code for answer in answers} == {401, 503}
+            keys = [small.identity.throttle_key(small.identity.blind_index(email)) for email in emails]
+            async with small.identity.db.sessions() as session:
+                counted = (await session.scalars(select(LoginThrottle).where(col(LoginThrottle.key).in_(keys)))).all()
+            assert [row.fails for row in counted] == [1] * (20 - len(refused))
             assert {answer.headers["retry-after"] for answer in refused} == {"1"}
             assert (await small.login(person.email)).status_code == 200
 
