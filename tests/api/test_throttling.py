@@ -18,6 +18,7 @@ from core.db import Database
 from core.settings import Settings
 from models.session import DeviceCookie, LoginThrottle, MailTokenKind
 from models.user import User, UserState
+from tests.api.second_factor import answer_with, challenge_of, forget_steps, with_app
 from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, said
 
 WRONG = "not the password at all"
@@ -47,6 +48,14 @@ async def known_device(api: Api, person: Person) -> str:
 
 async def failures(api: Api, email: str, count: int = 6, device: str | None = None) -> list[int]:
     return [(await login(api, email, WRONG, device)).status_code for _ in range(count)]
+
+
+async def counted(api: Api, email: str) -> int:
+    """The failures in a row that are held against the account."""
+    key = api.identity.throttle_key(api.identity.blind_index(email))
+    async with api.identity.db.sessions() as session:
+        query = select(col(LoginThrottle.consecutive)).where(col(LoginThrottle.key) == key)
+        return (await session.scalars(query)).one()
 
 
 async def set_throttle(api: Api, email: str, **values: object) -> None:
@@ -157,6 +166,43 @@ class TestKnownDevices:
         assert (await person.request("PUT", "/users/password", body, headers)).status_code == 204
 
 
+class TestSecondFactors:
+    async def test_a_known_device_does_not_wait_with_its_code_either(self, api: Api) -> None:
+        person = await api.person()
+        app = await with_app(person)
+        device = device_of(await answer_with(api, await challenge_of(api, person.email), code=app.code(1)))
+        await forget_steps(api)
+        await failures(api, person.email)
+        assert (await login(api, person.email)).status_code == 429
+        right = await login(api, person.email, device=device)
+        assert (right.status_code, "set-cookie" in right.headers) == (202, False)
+        await failures(api, person.email, 1)
+        body = {"challenge": right.json()["challenge"], "code": app.code()}
+        headers = {"Cookie": f"{NAME}={device}"}
+        assert (await api.http.post("/api/v1/auth/mfa/challenge", json=body, headers=headers)).status_code == 200
+
+    async def test_the_right_password_neither_counts_nor_wipes_out_what_codes_cost(self, api: Api) -> None:
+        person = await api.person()
+        app = await with_app(person)
+        for _ in range(7):
+            challenge = await challenge_of(api, person.email)
+        assert await counted(api, person.email) == 0
+        await answer_with(api, challenge, code=app.wrong_code())
+        await challenge_of(api, person.email)
+        assert await counted(api, person.email) == 1
+        proof = {"password": PASSWORD}
+        assert (await person.request("POST", "/auth/step-up", proof)).status_code == 200
+        assert await counted(api, person.email) == 1
+        assert (await answer_with(api, challenge, code=app.code(1))).status_code == 200
+        assert await counted(api, person.email) == 0
+
+    async def test_whoever_proves_themselves_again_by_password_alone_is_forgiven(self, api: Api) -> None:
+        person = await api.person()
+        await failures(api, person.email, 3)
+        assert (await person.request("POST", "/auth/step-up", {"password": PASSWORD})).status_code == 200
+        assert await counted(api, person.email) == 0
+
+
 class TestHardCap:
     async def test_after_a_hundred_failures_in_a_row_only_a_new_password_opens(self, api: Api) -> None:
         person = await api.person()
@@ -174,6 +220,17 @@ class TestHardCap:
         new = "seven herons in the harbour"
         assert (await api.post("/auth/password/reset", {"token": token, "password": new})).status_code == 204
         assert (await login(api, person.email, new)).status_code == 200
+
+    async def test_codes_are_guessed_no_longer_than_passwords_are(self, api: Api) -> None:
+        person = await api.person()
+        app = await with_app(person)
+        challenge = await challenge_of(api, person.email)
+        await set_throttle(api, person.email, consecutive=99)
+        assert (await answer_with(api, challenge, code=app.wrong_code())).status_code == 401
+        await set_throttle(api, person.email, next_allowed_at=text("clock_timestamp()"))
+        answer = await answer_with(api, challenge, code=app.code(1))
+        assert (answer.status_code, answer.json()["code"]) == (429, "password_locked")
+        assert "retry-after" not in answer.headers, "no time is enough"
 
     async def test_an_address_without_account_is_locked_alike_and_free_for_its_owner(self, api: Api) -> None:
         email = "hammered@example.test"
