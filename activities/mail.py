@@ -38,7 +38,7 @@ from models.queries import (
 )
 from models.queries.clock import database_now
 from models.session import MailTokenKind
-from models.user import ErasureRequest, User, UserState
+from models.user import EmailChange, ErasureRequest, User, UserState
 from temporal.contracts.mail import SendMail
 
 
@@ -52,6 +52,17 @@ class Page:
 
 
 VERIFICATION: Final = Page("/verify-email", MailTokenKind.VERIFY, timedelta(hours=24))
+RESET: Final = Page("/reset-password", MailTokenKind.RESET, timedelta(minutes=30))
+CONFIRMATION: Final = Page("/confirm-email", MailTokenKind.CHANGE, timedelta(hours=24))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the person wants that a mail may be about, as it stands now."""
+
+    erasure: ErasureRequest | None
+    email_change: EmailChange | None
+    """The very one that the mail asks to confirm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class Wanted:
     delivery: Delivery
     user: User
     standing: Standing
-    erasure: ErasureRequest | None
+    asked: Asked
 
 
 class HeldBack(PetfolioError):
@@ -88,6 +99,8 @@ class MailActivities:
         self.digest = DigestWording(cipher, links)
         self.pages: Mapping[str, Page] = {
             MailTemplate.VERIFY_EMAIL: VERIFICATION,
+            MailTemplate.PASSWORD_RESET: RESET,
+            MailTemplate.CONFIRM_EMAIL: CONFIRMATION,
             MailTemplate.ERASURE_REQUESTED: Page("/cancel-erasure", MailTokenKind.CANCEL_ERASURE, grace),
         }
 
@@ -128,8 +141,8 @@ class MailActivities:
                 raise deliveries.DeliveryBusy
             delivery, user = leased
             standing = await notification_preferences.standing(session, user.id)
-            erasure = await mails.open_erasure(session, user.id)
-            unwanted = _unwanted(delivery, user, erasure) or _refused(delivery, standing)
+            asked = Asked(await mails.open_erasure(session, user.id), await mails.open_email_change(session, delivery))
+            unwanted = _unwanted(delivery, user, asked) or _refused(delivery, standing)
             if delivery.template in self.pages and await mails.is_superseded(session, delivery):
                 unwanted = "superseded"
             if unwanted is not None or standing is None:
@@ -140,7 +153,7 @@ class MailActivities:
             now = await database_now(session)
             free_at = _free_at(delivery, standing, now)
             if free_at <= now:
-                return await self._made(session, Wanted(delivery, user, standing, erasure))
+                return await self._made(session, Wanted(delivery, user, standing, asked))
             await deliveries.defer(session, delivery_id, free_at, QUIET_HOURS)
         raise HeldBack("quiet hours", retry_after=ceil((free_at - now).total_seconds()))
 
@@ -148,8 +161,9 @@ class MailActivities:
         """What to say and where; None, and the row settled, where that cannot be."""
         delivery = wanted.delivery
         try:
-            address = await self._address(delivery, wanted.user)
-            notice = await self._words(session, wanted)
+            params = await self._params(delivery)
+            address = await self._address(wanted, params)
+            notice = await self._words(session, wanted, params)
             if notice is not None and address.channel is Channel.SMS:
                 await _charge(session, delivery, notice)
         except ProviderRefused as refused:
@@ -161,32 +175,46 @@ class MailActivities:
             return None
         return notice, address
 
-    async def _address(self, delivery: Delivery, user: User) -> Address:
+    async def _params(self, delivery: Delivery) -> Mapping[str, object]:
+        """What the notice knows that no row does."""
+        params = await self.cipher.open_optional(notices.PARAMS, delivery.id, delivery.params_ct)
+        return json.loads(params) if params else {}
+
+    async def _address(self, wanted: Wanted, params: Mapping[str, object]) -> Address:
         """Raises `PhoneUnusable`."""
-        match Channel(delivery.channel):
+        user, channel = wanted.user, Channel(wanted.delivery.channel)
+        match channel:
             case Channel.SMS:
                 to = e164(await self.cipher.open_optional("users.phone_ct", user.id, user.phone_ct) or "")
             case Channel.EMAIL:
-                to = await self.cipher.open("users.email_ct", user.id, user.email_ct)
+                to = await self._mailbox(user, wanted.asked.email_change, params)
             case _:
                 to = str(user.id)
-        return Address(Channel(delivery.channel), to)
+        return Address(channel, to)
 
-    async def _words(self, session: AsyncSession, wanted: Wanted) -> NoticeWords | None:
+    async def _mailbox(self, user: User, change: EmailChange | None, params: Mapping[str, object]) -> str:
+        """The person's own, the one to be confirmed, or the one that the notice names (`to`): a former one."""
+        if change is not None:
+            return await self.cipher.open("email_changes.address_ct", change.id, change.address_ct)
+        return str(params.get("to") or await self.cipher.open("users.email_ct", user.id, user.email_ct))
+
+    async def _words(self, session: AsyncSession, wanted: Wanted, params: Mapping[str, object]) -> NoticeWords | None:
         """Without an address; None: nothing is left to tell."""
         if wanted.delivery.step == digests.STEP:
             digest = await self.digest.message(session, wanted.delivery, wanted.standing)
             return NoticeWords(mail=digest, link=self.links.public_url) if digest else None
         delivery, user, category = wanted.delivery, wanted.user, Category(wanted.delivery.category)
-        values: dict[str, object] = {"public_url": self.links.public_url}
-        params = await self.cipher.open_optional(notices.PARAMS, delivery.id, delivery.params_ct)
-        values |= json.loads(params) if params else {}
+        erasure, change = wanted.asked.erasure, wanted.asked.email_change
+        values: dict[str, object] = {"public_url": self.links.public_url, **params}
         page = self.pages.get(delivery.template)
         if page is not None:
-            token = await mails.mint_token(session, user, page.kind, page.lifetime, asked_at=delivery.created_at)
+            bidx = change.address_bidx if change else None
+            token = await mails.mint_token(
+                session, user, page.kind, page.lifetime, asked_at=delivery.created_at, address_bidx=bidx
+            )
             values["link"] = f"{self.links.public_url}{page.path}?token={token}"
-        if wanted.erasure is not None:
-            values["execute_at"] = wanted.erasure.execute_at.astimezone(ZoneInfo(user.timezone))
+        if erasure is not None:
+            values["execute_at"] = erasure.execute_at.astimezone(ZoneInfo(user.timezone))
         stop = self.links.token(user.id, category, Channel.EMAIL, delivery.created_at)
         if stop is not None:
             values["unsubscribe_link"] = unsubscribe.page_link(self.links.public_url, stop)
@@ -235,12 +263,16 @@ async def _charge(session: AsyncSession, delivery: Delivery, notice: NoticeWords
         raise BudgetSpent("no text messages are left this month")
 
 
-def _unwanted(delivery: Delivery, user: User, erasure: ErasureRequest | None) -> str | None:
+def _unwanted(delivery: Delivery, user: User, asked: Asked) -> str | None:
     """Why this mail must not leave any more; None: it may. A provider may have been away for days."""
     if user.state in (UserState.ERASING, UserState.ERASED):
         return "account_erased"
     if delivery.template == MailTemplate.VERIFY_EMAIL and user.email_verified_at is not None:
         return "already_verified"
-    if delivery.template == MailTemplate.ERASURE_REQUESTED and erasure is None:
+    if delivery.template == MailTemplate.ERASURE_REQUESTED and asked.erasure is None:
         return "erasure_cancelled"
+    if delivery.template == MailTemplate.PASSWORD_RESET and user.state != UserState.ACTIVE:
+        return "account_blocked"
+    if delivery.template == MailTemplate.CONFIRM_EMAIL and asked.email_change is None:
+        return "email_change_dropped"
     return None

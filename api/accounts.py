@@ -1,42 +1,30 @@
 """Accounts from the first address to the wish to be forgotten (identity-and-security.md §2.5-2.6, reliability §4.4)."""
 
-import asyncio
-import hashlib
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import account_creation
-from api.auth import mark_revoked, require_fresh
+from api import account_creation, password_policy
+from api.auth import mark_revoked
 from api.identity import Client, Identity
 from api.mail import MailTemplate, send_mail
-from api.step_up import prove
+from api.mailed_links import LinkRefused, even_pace, spend
+from api.password_policy import Owner
+from api.step_up import require_proof
 from api.tokens import Caller
 from api.trail import note
-from core.errors import Conflict, NotFound, PetfolioError
-from models.queries import erasure, feedback, sessions, takeover, users
+from core.errors import Conflict, NotFound
+from models.queries import erasure, feedback, sessions, takeover, throttle, users
 from models.queries.clock import database_now
 from models.session import MailTokenKind
 from models.user import ErasureRequest, User, UserState
 
-REGISTRATION_SECONDS = 0.25
-"""No registration answers sooner, so that its time does not tell a new address from a known one."""
-
-
-class LinkRefused(PetfolioError):
-    """400, the same for a used, expired, voided, unknown or truncated token, and one of another kind."""
-
-    code = "invalid_mail_token"
-    http_status = 400
-
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a person tells about themselves. `address` is mailed to, `canonical` tells accounts apart; the password is
-    normalised and of a length that may be set."""
+    """What a person tells about themselves. `address` is mailed to, `canonical` tells accounts apart."""
 
     address: str
     canonical: str
@@ -51,23 +39,27 @@ async def register(identity: Identity, client: Client, form: Registration) -> No
     """Make an account, or tell the owner of the address by mail that there is one. The caller cannot see which.
 
     Both ways hash, write one outbox row and take the same time. An unverified account is made over: whoever registered
-    first with somebody else's address must not choose the password of its owner. Raises `HashingBusy`.
+    first with somebody else's address must not choose the password of its owner. Raises `PasswordRefused`,
+    `HashingBusy`.
     """
-    until = time.monotonic() + REGISTRATION_SECONDS
-    password_hash = await identity.passwords.hash(form.password)
-    email_bidx = identity.blind_index(form.canonical)
-    if (await identity.limiter.hit("mails", email_bidx.hex())).allowed:
-        known = await users.credentials_by_address(identity.db.reads, email_bidx)
-        if known is not None or not await _create(identity, client, form, email_bidx, password_hash):
-            await _register_again(identity, client, form, email_bidx, password_hash)
-    await asyncio.sleep(until - time.monotonic())
+    async with even_pace():
+        owner = Owner(form.address, (form.first_name, form.last_name))
+        password_hash = (await password_policy.accept(identity, client, form.password, owner)).hash
+        email_bidx = identity.blind_index(form.canonical)
+        if (await identity.limiter.hit("mails", email_bidx.hex())).allowed:
+            known = await users.credentials_by_address(identity.db.reads, email_bidx)
+            if known is not None or not await _create(identity, client, form, email_bidx, password_hash):
+                await _register_again(identity, client, form, email_bidx, password_hash)
 
 
 async def verify_email(identity: Identity, client: Client, token: str) -> None:
     """The address is theirs: the account may sign in. Raises `LinkRefused`."""
     async with identity.db.sessions.begin() as session:
-        user = await _owner_of(session, token, MailTokenKind.VERIFY)
-        user.email_verified_at = user.email_verified_at or await database_now(session)
+        user = await spend(session, token, MailTokenKind.VERIFY)
+        if user.email_verified_at is None:
+            user.email_verified_at = await database_now(session)
+            # What strangers tried on the address before it had an owner is not held against them.
+            await throttle.forgive(session, identity.throttle_key(user.email_bidx))
         await feedback.lift(session, user.id)  # the mail with the link arrived
         await note(session, identity, client, "auth.verify_email", actor=user.id, subject=user.id)
 
@@ -75,7 +67,7 @@ async def verify_email(identity: Identity, client: Client, token: str) -> None:
 async def request_erasure(identity: Identity, client: Client, caller: Caller, password: str | None) -> ErasureRequest:
     """Block the account at once, end its sessions and set the day. Raises `StepUpRequired`, `ProofWrong`,
     `Conflict`, `TooManyRequests`, `HashingBusy`."""
-    await _step_up(identity, client, caller, password)
+    await require_proof(identity, client, caller, password)
     async with identity.db.sessions.begin() as session:
         user = await users.lock(session, caller.user_id)
         if user is None or user.state != UserState.ACTIVE:
@@ -102,9 +94,9 @@ async def close(session: AsyncSession, identity: Identity, user: User) -> tuple[
 async def cancel_erasure(identity: Identity, client: Client, token: str) -> None:
     """The account is as it was; its owner signs in anew. Raises `LinkRefused`."""
     async with identity.db.sessions.begin() as session:
-        user = await _owner_of(session, token, MailTokenKind.CANCEL_ERASURE)
+        user = await spend(session, token, MailTokenKind.CANCEL_ERASURE)
         if user.state != UserState.BLOCKED or await erasure.cancel(session, user.id) is None:
-            raise _bad_token()
+            raise LinkRefused
         user.state = UserState.ACTIVE
         await note(session, identity, client, "erasure.cancel", actor=user.id, subject=user.id)
 
@@ -153,21 +145,3 @@ async def _fill_in(identity: Identity, user: User, form: Registration, password_
     await account_creation.fill_in(identity, user, **names, phone=form.phone)
     user.timezone = form.timezone
     user.password_hash, user.password_single_factor_ok = password_hash, True
-
-
-async def _step_up(identity: Identity, client: Client, caller: Caller, password: str | None) -> None:
-    """Proof that it is them, now: the password, or a login of the last five minutes (ASVS 7.5.1)."""
-    if password is None:
-        return require_fresh(caller)
-    await prove(identity, client, caller, "password", password)
-
-
-async def _owner_of(session: AsyncSession, token: str, kind: MailTokenKind) -> User:
-    user = await users.use_mail_token(session, hashlib.sha256(token.encode()).digest(), kind)
-    if user is None:
-        raise _bad_token()
-    return user
-
-
-def _bad_token() -> LinkRefused:
-    return LinkRefused("The link is not valid, or no longer.")

@@ -14,8 +14,9 @@ from core.settings import Settings
 HEADER: Final = "Petfolio-Session"
 COOKIE: Final = "__Host-rt"
 """The prefix makes browsers insist on what follows, and on no `Domain`: no other host of ours can plant it."""
-_SCOPE: Final = "Path=/; Secure; HttpOnly; SameSite=Strict"
-CLEARED: Final = f"{COOKIE}=; Max-Age=0; {_SCOPE}"
+SCOPE: Final = "Path=/; Secure; HttpOnly; SameSite=Strict"
+"""For this host alone, over TLS, out of reach of scripts and of other sites."""
+CLEARED: Final = f"{COOKIE}=; Max-Age=0; {SCOPE}"
 """The value of `Set-Cookie` that takes the cookie away."""
 FOREIGN: Final[dict[int | str, dict[str, Any]]] = {
     403: {"description": "`foreign_origin`: with a cookie, and not from a page of ours."}
@@ -79,7 +80,7 @@ def require_own_page(request: Request, settings: Settings) -> None:
 
 def set_cookie(raw: str, seconds: int) -> str:
     """The value of `Set-Cookie` that hands a browser its refresh token."""
-    return f"{COOKIE}={raw}; Max-Age={seconds}; {_SCOPE}"
+    return f"{COOKIE}={raw}; Max-Age={seconds}; {SCOPE}"
 
 
 def _origin(url: str) -> str:

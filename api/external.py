@@ -4,8 +4,6 @@ The rules are `domain.oauth.way_in`. Of several first logins at once the unique 
 the others look again. The order of locks is always the account, then its identities.
 """
 
-import asyncio
-import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,10 +13,10 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import account_creation
-from api.accounts import REGISTRATION_SECONDS
 from api.auth import mark_revoked
 from api.identity import Client, Identity
 from api.mail import MailTemplate, Notice, notify, send_mail
+from api.mailed_links import even_pace
 from api.schemas.auth import Mailbox, read_mailbox
 from api.trail import note
 from core.crypto import Subject
@@ -147,16 +145,15 @@ class _Newcomer:
     async def ask(self) -> Closed:
         """The address is a claim: its mailbox is asked, and nobody learns what was found. As registering by password
         does, it takes the same time either way and sends at most so many mails."""
-        until = time.monotonic() + REGISTRATION_SECONDS
-        if (await self.identity.limiter.hit("mails", self.email_bidx.hex())).allowed:
-            async with self.identity.db.sessions.begin() as session:
-                user = await users.lock_by_address(session, self.email_bidx)
-                taken = self._way(user) is Way.TELL_OWNER and user is not None
-                if user is not None and taken:
-                    await self._tell(session, user)
-            if not taken:
-                await self._create(verified=False)
-        await asyncio.sleep(until - time.monotonic())
+        async with even_pace():
+            if (await self.identity.limiter.hit("mails", self.email_bidx.hex())).allowed:
+                async with self.identity.db.sessions.begin() as session:
+                    user = await users.lock_by_address(session, self.email_bidx)
+                    taken = self._way(user) is Way.TELL_OWNER and user is not None
+                    if user is not None and taken:
+                        await self._tell(session, user)
+                if not taken:
+                    await self._create(verified=False)
         return Closed.CONFIRM_ADDRESS
 
     def _way(self, user: User | None) -> Way:

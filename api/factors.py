@@ -1,24 +1,25 @@
 """Second factors of one's own: the authenticator app and the codes on paper, and what follows from every change."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import pyotp
 import segno
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api import password_policy
 from api.auth import mark_revoked
 from api.ceremonies import RP_NAME
 from api.identity import Client, Identity
 from api.mail import MailTemplate, Notice, notify
+from api.password_policy import NewPassword
 from api.proofs import TOTP_SECRET
 from api.tokens import Caller
 from api.trail import note
 from core.crypto import Subject
 from core.errors import Conflict, FieldProblem, Invalid, NotFound
 from core.ids import new_id
-from domain.auth import check_new_password
 from domain.mfa import (
     RECOVERY_BYTES,
     RECOVERY_CODES,
@@ -29,7 +30,8 @@ from domain.mfa import (
     recovery_code,
 )
 from domain.notification import Category, Channel
-from models.queries import mfa, sessions, users
+from domain.password import MIN_ALONE
+from models.queries import mfa, passwords, sessions, users
 from models.queries.mfa import Overview
 from models.user import User
 
@@ -80,7 +82,7 @@ async def confirm_totp(identity: Identity, client: Client, caller: Caller, code:
 async def remove_totp(identity: Identity, client: Client, caller: Caller, new_password: str | None) -> None:
     """Do without the app. Raises `NotFound`, `PasswordRefused`, `HashingBusy`, and `Conflict` where the password is too
     short to be the only factor and no new one is given."""
-    password_hash = await hash_new(identity, new_password)
+    password = await accept_new(identity, client, caller, new_password)
     ended: list[UUID] = []
     async with identity.db.sessions.begin() as session:
         user = await locked(session, caller)
@@ -89,7 +91,7 @@ async def remove_totp(identity: Identity, client: Client, caller: Caller, new_pa
             raise NotFound("There is no authenticator app.")
         await mfa.remove_totp(session, user.id)
         if totp.confirmed:
-            await removed(session, user, password_hash)
+            await removed(session, user, password)
             ended = await changed(session, identity, client, caller, MailTemplate.FACTOR_REMOVED, Method.TOTP)
     await mark_revoked(identity, caller.user_id, ended)
 
@@ -125,16 +127,20 @@ async def address(identity: Identity, caller: Caller) -> str:
     return await identity.cipher.open("users.email_ct", user["id"], user["email_ct"])
 
 
-async def hash_new(identity: Identity, password: str | None) -> str | None:
-    """The hash of a password to be set along. Raises `PasswordRefused`, `HashingBusy`."""
-    return None if password is None else await identity.passwords.hash(check_new_password(password))
+async def accept_new(identity: Identity, client: Client, caller: Caller, password: str | None) -> NewPassword | None:
+    """A password to be set along, good enough to be the only factor. Raises `PasswordRefused`, `HashingBusy`,
+    `NotFound`."""
+    if password is None:
+        return None
+    owner = replace(await password_policy.owner_of(identity, caller.user_id), minimum=MIN_ALONE)
+    return await password_policy.accept(identity, client, password, owner, pointer="/new_password")
 
 
-async def removed(session: AsyncSession, user: User, password_hash: str | None) -> None:
+async def removed(session: AsyncSession, user: User, password: NewPassword | None) -> None:
     """A factor is gone: with the last one go the recovery codes, and a password that was only good beside it must make
     way (§2.3). Raises `Conflict`."""
-    if password_hash is not None:
-        user.password_hash, user.password_single_factor_ok = password_hash, True
+    if password is not None:
+        await passwords.replace(session, user, password.hash, enough_alone=password.enough_alone)
     if has_second_factor(await mfa.methods(session, user.id)):
         return
     if user.password_hash is not None and not user.password_single_factor_ok:
@@ -161,4 +167,4 @@ async def changed(
         params={"method": method},
     )
     await notify(session, identity.cipher, notice)
-    return await sessions.keep_only(session, who, sid, "factors_changed")
+    return await sessions.revoke_others(session, who, sid, "factors_changed")

@@ -11,7 +11,9 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from api import device_cookies
 from api.browser import wants_cookie
+from api.device_cookies import DeviceCookies
 from api.ended import EndedSessions
 from api.passwords import Passwords
 from api.rate_limit import RateLimiter
@@ -22,6 +24,7 @@ from core.db import Database
 from core.redis import Redis
 from core.settings import Settings
 from domain.auth import network_of
+from integrations.identity.breaches import Breaches
 from integrations.keys.protocols import SecretStore
 from integrations.keys.secrets import ApplicationSecrets
 from integrations.keys.store import KeyStore
@@ -40,6 +43,8 @@ class Identity:
     signing_keys: SigningKeys
     ended: EndedSessions
     passwords: Passwords
+    breaches: Breaches
+    device_cookies: DeviceCookies
     limiter: RateLimiter
     _index_key: bytes = field(repr=False)
     _throttle_key: bytes = field(repr=False)
@@ -67,13 +72,14 @@ class Identity:
 class Client:
     """Where a request came from. `network` is what address limits count; `opts_out` says that the browser sends
     Global Privacy Control (its only value is `Sec-GPC: 1`); `in_cookie`, that whoever signs in wants the refresh token
-    in a cookie."""
+    in a cookie; `device` is the device cookie as it was sent."""
 
     address: str
     user_agent: str | None
     request_id: str | None
     opts_out: bool = False
     in_cookie: bool = False
+    device: str | None = field(default=None, repr=False)
 
     @property
     def network(self) -> str:
@@ -83,7 +89,13 @@ class Client:
 
 @asynccontextmanager
 async def build_identity(
-    settings: Settings, db: Database, redis: Redis, keys: KeyStore, secrets: ApplicationSecrets, store: SecretStore
+    settings: Settings,
+    db: Database,
+    redis: Redis,
+    keys: KeyStore,
+    secrets: ApplicationSecrets,
+    store: SecretStore,
+    breaches: Breaches,
 ) -> AsyncIterator[Identity]:
     """For the lifespan of the api. `secrets` were read from `store`, whose signing keys change meanwhile."""
     tokens = Tokens(settings.auth, secrets.signing)
@@ -101,6 +113,8 @@ async def build_identity(
             signing_keys=signing_keys,
             ended=ended,
             passwords=passwords,
+            breaches=breaches,
+            device_cookies=DeviceCookies(secrets.derive("device-cookie")),
             limiter=RateLimiter(redis, settings.rate_limits, processes=settings.api.processes),
             _index_key=secrets.derive("email-index"),
             _throttle_key=secrets.derive("login-throttle"),
@@ -129,6 +143,7 @@ async def get_client(request: Request) -> Client:
         request_id=getattr(request.state, "request_id", None),
         opts_out=request.headers.get("sec-gpc") == "1",
         in_cookie=wants_cookie(request, request.app.state.services.settings),
+        device=request.cookies.get(device_cookies.NAME),
     )
 
 

@@ -82,11 +82,11 @@ async def remove(
     identity: Identity, client: Client, caller: Caller, passkey_id: UUID, new_password: str | None
 ) -> None:
     """Do without it. Raises `NotFound`, and as `factors.remove_totp`."""
-    password_hash = await factors.hash_new(identity, new_password)
+    password = await factors.accept_new(identity, client, caller, new_password)
     async with identity.db.sessions.begin() as session:
         user = await factors.locked(session, caller)
         await passkeys.remove(session, await _own(session, caller, passkey_id))
-        await factors.removed(session, user, password_hash)
+        await factors.removed(session, user, password)
         ended = await factors.changed(session, identity, client, caller, MailTemplate.FACTOR_REMOVED, Method.PASSKEY)
     await mark_revoked(identity, caller.user_id, ended)
 

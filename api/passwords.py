@@ -1,8 +1,9 @@
 """Argon2id in a bounded pool of threads: hashing never runs on the event loop and never queues without end (§2.4)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,6 +29,13 @@ class Verdict:
     outdated: bool = False
 
 
+@dataclass(slots=True)
+class Place:
+    """In the queue, once."""
+
+    taken: bool = False
+
+
 class Passwords:
     """19 MiB, two passes, one lane (OWASP): 24 ms of one core. Passwords come in normalised."""
 
@@ -41,16 +49,37 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash to store. Raises `HashingBusy`."""
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self.in_pool(lambda: self._hasher.hash(password))
 
-    async def verify(self, stored: str | None, password: str) -> Verdict:
-        """Compare with `stored`; None (no account) takes as long and never matches. Raises `HashingBusy`."""
-        return await self._run(lambda: self._verify(stored, password))
+    async def verify(self, stored: str | None, password: str, place: "Place | None" = None) -> Verdict:
+        """Compare with `stored`; None (no account) takes as long and never matches. Raises `HashingBusy` without a
+        place."""
+        return await self.in_pool(lambda: self._verify(stored, password), place)
 
-    def require_capacity(self) -> None:
-        """Raises `HashingBusy` before an attempt is counted against an account that nobody would look at."""
-        if self._busy >= self._capacity:
-            raise HashingBusy("Too many people are signing in at this moment.", retry_after=1)
+    async def in_pool(self, work: Callable[[], _T], place: "Place | None" = None) -> _T:
+        """Run CPU work of a few milliseconds off the event loop, in the same queue. Raises `HashingBusy` without a
+        place."""
+        if place is None:
+            self._enter()
+        else:
+            place.taken = True
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(work)
+        # Counted until the thread is done: a caller who went away still occupies it.
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+        return await asyncio.wrap_future(future)
+
+    @contextmanager
+    def place(self) -> Iterator["Place"]:
+        """A place in the queue, held before an attempt is counted: nobody is charged for one that nobody looked at.
+        Raises `HashingBusy`."""
+        self._enter()
+        place = Place()
+        try:
+            yield place
+        finally:
+            if not place.taken:
+                self._leave()
 
     def close(self) -> None:
         """Let running hashes finish, drop the queue."""
@@ -63,14 +92,10 @@ class Passwords:
             return Verdict(False)
         return Verdict(stored is not None, stored is not None and self._hasher.check_needs_rehash(stored))
 
-    async def _run(self, work: Callable[[], _T]) -> _T:
-        self.require_capacity()
+    def _enter(self) -> None:
+        if self._busy >= self._capacity:
+            raise HashingBusy("Too many people are signing in at this moment.", retry_after=1)
         self._busy += 1
-        loop = asyncio.get_running_loop()
-        future = self._pool.submit(work)
-        # Counted until the thread is done: a caller who went away still occupies it.
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
-        return await asyncio.wrap_future(future)
 
-    def _done(self) -> None:
+    def _leave(self) -> None:
         self._busy -= 1

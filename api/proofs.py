@@ -11,12 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
 from webauthn.helpers.structs import CredentialDeviceType
 
-from api import ceremonies
+from api import attempts, ceremonies
 from api.ceremonies import Credential
 from api.identity import Client, Identity
 from api.mail import MailTemplate, Notice, notify
 from api.trail import note
-from core.errors import TooManyRequests
 from domain.mfa import Method, is_copied, matching_step, normalize_recovery_code
 from domain.notification import Category, Channel
 from models.mfa import Passkey
@@ -79,7 +78,7 @@ async def prove_totp(identity: Identity, client: Client, account: Credentials, c
         step = matching_step(secret, code, totp.now)
         return ("otp",) if step is not None and await mfa.spend_step(session, account.user_id, step) else ()
 
-    await _charge(identity, account)
+    await attempts.charge(identity, client, account.email_bidx, account.user_id)
     return await _tried(identity, client, account, Method.TOTP, check)
 
 
@@ -103,7 +102,7 @@ async def prove_recovery_code(identity: Identity, client: Client, account: Crede
         await notify(session, identity.cipher, notice)
         return ("otp",)
 
-    await _charge(identity, account)
+    await attempts.charge(identity, client, account.email_bidx, account.user_id)
     return await _tried(identity, client, account, Method.RECOVERY_CODE, check)
 
 
@@ -136,13 +135,6 @@ async def prove_passkey(
         return ("swk",) if seen.credential_device_type is CredentialDeviceType.MULTI_DEVICE else ("hwk",)
 
     return await _tried(identity, client, account, Method.PASSKEY, check)
-
-
-async def _charge(identity: Identity, account: Credentials) -> None:
-    async with identity.db.sessions.begin() as session:
-        wait = await throttle.charge_attempt(session, identity.throttle_key(account.email_bidx))
-    if wait is not None:
-        raise TooManyRequests("Too many attempts on this account.", retry_after=wait.seconds)
 
 
 async def _tried(identity: Identity, client: Client, account: Credentials, method: Method, check: _Check) -> Words:

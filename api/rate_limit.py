@@ -22,6 +22,9 @@ Policy = Literal[
     "login_account",
     "registration",
     "mails",
+    "reset_mails",
+    "reset_network",
+    "credentials",
     "feeds",
     "invitations",
 ]

@@ -18,6 +18,7 @@ from core.live import publishing
 from core.redis import Redis
 from core.settings import Settings
 from core.unsubscribe import Unsubscriber
+from integrations.identity.breaches import open_breaches
 from integrations.identity.factory import Providers, open_providers
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import load_secrets, public_point
@@ -71,9 +72,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             publishing(redis_url, db.session_class),
             open_endpoint(settings.feedback) as mail_feedback,
             open_providers(settings) as providers,
+            open_breaches(settings.passwords) as breaches,
         ):
             keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
-            async with build_identity(settings, db, redis, keys, secrets, secret_store) as identity:
+            async with build_identity(settings, db, redis, keys, secrets, secret_store, breaches) as identity:
                 yield Services(
                     settings=settings,
                     db=db,

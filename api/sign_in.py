@@ -5,18 +5,22 @@ what they get. A failure is counted before the password is looked at.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from fastapi import Response
 
-from api import challenges, sessions
+from api import attempts, challenges, device_cookies, sessions
 from api.answer import Answer
 from api.ceremonies import SIGN_IN, Credential, credential_id
 from api.identity import Client, Identity
+from api.passwords import HashingBusy
 from api.proofs import Proof, Words, prove, prove_passkey
 from api.trail import note
-from core.errors import TooManyRequests, Unauthorized
-from domain.auth import is_hashable_password, normalize_password
+from core.errors import Unauthorized
 from domain.mfa import MULTIPLE
+from domain.password import is_hashable_password, normalize_password
+from models.queries import device_cookies as known_devices
 from models.queries import throttle, users
 from models.queries.users import Credentials
 
@@ -48,7 +52,19 @@ async def enter(identity: Identity, client: Client, account: Credentials, amr: S
     second factor gets a challenge, unless `mfa` says that both are among the proofs."""
     if account.has_second_factor and MULTIPLE not in amr:
         return Answer(await challenges.open_challenge(identity, client, account, amr), status=202)
-    return await sessions.open_session(identity, client, account, amr)
+    answer = await sessions.open_session(identity, client, account, amr)
+    return replace(answer, cookies=(*answer.cookies, await _know(identity, client, account)))
+
+
+async def _know(identity: Identity, client: Client, account: Credentials) -> str:
+    """Somebody got in, with all that was asked of them: what was counted is forgiven, and their device is known.
+    Answers the value of `Set-Cookie` that it is known by."""
+    cookie, id_hash = identity.device_cookies.mint()
+    former = identity.device_cookies.read(client.device)
+    async with identity.db.sessions.begin() as session:
+        await throttle.forgive(session, identity.throttle_key(account.email_bidx))
+        await known_devices.remember(session, id_hash, account.user_id, device_cookies.LIFETIME, former=former)
+    return device_cookies.set_cookie(cookie)
 
 
 async def with_password(identity: Identity, client: Client, canonical: str, password: str) -> Answer:
@@ -58,11 +74,13 @@ async def with_password(identity: Identity, client: Client, canonical: str, pass
     await identity.limiter.require("login_hourly", network)
     await identity.limiter.require("login_account", f"{network}:{account_key.hex()}")
     account = await users.credentials_by_address(identity.db.reads, account_key)
-    if not await password_matches(identity, account_key, account, password) or account is None:
+    if not await password_matches(identity, client, account_key, account, password) or account is None:
         subject = account.user_id if account else None
         async with identity.db.sessions.begin() as session:
             await note(session, identity, client, "auth.login", outcome="refused", actor=None, subject=subject)
         raise CredentialsRefused("The address or the password is wrong, or the address was not confirmed yet.")
+    if account.has_second_factor:
+        await attempts.settle(identity, account)
     return await enter(identity, client, account, ("pwd",))
 
 
@@ -93,28 +111,30 @@ async def with_passkey(identity: Identity, client: Client, credential: Credentia
     return await enter(identity, client, account, (*words, MULTIPLE))
 
 
-async def password_matches(identity: Identity, account_key: bytes, account: Credentials | None, password: str) -> bool:
+async def password_matches(
+    identity: Identity, client: Client, account_key: bytes, account: Credentials | None, password: str
+) -> bool:
     """Whether this is the account's password. Counted against the account first, hashed in any case.
 
-    `account_key` is the blind index of the address, also when there is no account. Raises `TooManyRequests` and
-    `HashingBusy`.
+    `account_key` is the blind index of the address, also when there is no account. The attempt counts as failed until
+    `enter` or `attempts.settle` says otherwise. Raises `TooManyRequests`, `HashingBusy`.
     """
-    identity.passwords.require_capacity()
-    key = identity.throttle_key(account_key)
-    async with identity.db.sessions.begin() as session:
-        wait = await throttle.charge_attempt(session, key)
-    if wait is not None:
-        raise TooManyRequests("Too many attempts on this account.", retry_after=wait.seconds)
-    normalized = normalize_password(password)
-    if not is_hashable_password(normalized):
-        return False
-    verdict = await identity.passwords.verify(account.password_hash if account else None, normalized)
+    normalized, stored = normalize_password(password), account.password_hash if account else None
+    with identity.passwords.place() as place:
+        await attempts.charge(identity, client, account_key, account.user_id if account else None)
+        if not is_hashable_password(normalized):
+            return False
+        verdict = await identity.passwords.verify(stored, normalized, place)
     if not verdict.matches or account is None or not account.may_sign_in:
         return False
-    fresh = await identity.passwords.hash(normalized) if verdict.outdated else None
-    async with identity.db.sessions.begin() as session:
-        settle = throttle.undo if account.has_second_factor else throttle.forgive
-        await settle(session, key)
-        if fresh is not None:
-            await users.set_password_hash(session, account.user_id, fresh)
+    if verdict.outdated and stored is not None:
+        await _rehash(identity, account, stored, normalized)
     return True
+
+
+async def _rehash(identity: Identity, account: Credentials, outdated: str, normalized: str) -> None:
+    """At the next login where there is no time now."""
+    with suppress(HashingBusy):
+        fresh = await identity.passwords.hash(normalized)
+        async with identity.db.sessions.begin() as session:
+            await users.rehash_password(session, account.user_id, outdated=outdated, fresh=fresh)

@@ -8,6 +8,8 @@ import orjson
 
 from api import proofs
 from api.answer import Answer, access
+from api.attempts import settle
+from api.auth import require_fresh
 from api.ceremonies import Credential
 from api.identity import Client, Identity
 from api.passkeys import step_up_scope
@@ -43,8 +45,11 @@ account before it looks at what was given, and raises `TooManyRequests` when the
 
 
 async def _password(asked: Asked, given: str) -> Words:
-    account = asked.account
-    return ("pwd",) if await password_matches(asked.identity, account.email_bidx, account, given) else ()
+    identity, account = asked.identity, asked.account
+    if not await password_matches(identity, asked.client, account.email_bidx, account, given):
+        return ()
+    await settle(identity, account)
+    return ("pwd",)
 
 
 async def _code(asked: Asked, given: str) -> Words:
@@ -81,6 +86,13 @@ async def step_up(identity: Identity, client: Client, caller: Caller, method: st
         row.amr = list(dict.fromkeys((*row.amr, *words)))
         await note(session, identity, client, "auth.step_up", actor=who, subject=who, sid=row.id)
     return Answer(orjson.dumps(access(identity, row)))
+
+
+async def require_proof(identity: Identity, client: Client, caller: Caller, password: str | None) -> None:
+    """The password, sent along, or else a proof of the last five minutes. Raises `StepUpRequired`, and as `prove`."""
+    if password is None:
+        return require_fresh(caller)
+    await prove(identity, client, caller, "password", password)
 
 
 async def prove(identity: Identity, client: Client, caller: Caller, method: str, given: object) -> Words:

@@ -26,9 +26,10 @@ class RateLimit(BaseModel, frozen=True):
 
 
 class RateLimits(BaseModel, frozen=True):
-    """One policy per kind of traffic. `default` counts a signed-in user, `mails` an address, `login_account` an address
-    from one network, `feeds` a calendar feed, `invitations` what a person has mailed to others (invitations to a
-    household, offers of a pet); the others count a network (an IPv4 address or an IPv6 /64).
+    """One policy per kind of traffic. `default` counts a signed-in user, `credentials` what they do to their password
+    and address, `invitations` what they have mailed to others (invitations to a household, offers of a pet); `mails`
+    and `reset_mails` an address that is written to, `login_account` an address from one network, `feeds` a calendar
+    feed. The others count a network (an IPv4 address or an IPv6 /64).
 
     Set one with `PETFOLIO_RATE_LIMITS__REGISTRATION='{"quota": 100, "window": 60, "burst": 100}'`.
     """
@@ -40,6 +41,9 @@ class RateLimits(BaseModel, frozen=True):
     login_account: RateLimit = RateLimit(quota=10, window=60, burst=10)
     registration: RateLimit = RateLimit(quota=10, window=3600, burst=10)
     mails: RateLimit = RateLimit(quota=3, window=3600, burst=3)
+    reset_mails: RateLimit = RateLimit(quota=3, window=3600, burst=3)
+    reset_network: RateLimit = RateLimit(quota=10, window=3600, burst=10)
+    credentials: RateLimit = RateLimit(quota=10, window=3600, burst=10)
     feeds: RateLimit = RateLimit(quota=120, window=3600, burst=20)
     invitations: RateLimit = RateLimit(quota=20, window=86_400, burst=20)
 
@@ -107,6 +111,24 @@ class WebAuthnSettings(BaseModel, frozen=True):
 
     rp_id: str | None = None
     origins: tuple[str, ...] = ()
+
+
+class PasswordSettings(BaseModel, frozen=True):
+    """Lists of stolen passwords that new ones are looked up in, besides the packaged list of frequent ones.
+
+    `breached_file`: SHA-1 in ascending order, as HIBP's downloader writes it; `breached_api`: the range API
+    (`https://api.pwnedpasswords.com`). While the API is away passwords are accepted without it, and the audit log
+    says so.
+    """
+
+    breached_file: Path | None = None
+    breached_api: str | None = Field(default=None, pattern=r"^https?://[^/?#@]+(/[^?#]*)?$")
+
+    @field_validator("breached_file", "breached_api", mode="before")
+    @classmethod
+    def blank_is_none(cls, given: object) -> object:
+        """Compose files pass on what is not set as an empty word."""
+        return given or None
 
 
 class KeySettings(BaseModel, frozen=True):
@@ -194,6 +216,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     auth: AuthSettings = AuthSettings()
     webauthn: WebAuthnSettings = WebAuthnSettings()
+    passwords: PasswordSettings = PasswordSettings()
     keys: KeySettings = KeySettings()
     mail: MailSettings = MailSettings()
     feedback: FeedbackSettings = FeedbackSettings()

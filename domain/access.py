@@ -133,8 +133,9 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     # pages that mails lead to, and what their buttons send
     **dict.fromkeys(("home_page", "verify_email_page", "cancel_erasure_page", "unsubscribe_page"), ANYONE),
     **dict.fromkeys(("verify_email", "cancel_erasure", "unsubscribe", "resubscribe"), ANYONE),
+    **dict.fromkeys(("reset_password_page", "reset_password", "confirm_email_page", "confirm_email"), ANYONE),
     # getting in and out
-    **dict.fromkeys(("register", "login", "refresh_token"), ANYONE),
+    **dict.fromkeys(("register", "login", "refresh_token", "forgot_password"), ANYONE),
     **dict.fromkeys(("list_sessions", "end_session", "end_other_sessions", "logout_all", "step_up"), SIGNED_IN),
     "logout": SIGNED_IN,  # also by a browser's cookie alone
     # second factors and passkeys
@@ -158,8 +159,9 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("get_mail_suppression", "lift_mail_suppression"), SIGNED_IN),
     **dict.fromkeys(("list_notifications", "count_unread_notifications", "read_notification"), SIGNED_IN),
     "read_all_notifications": SIGNED_IN,
+    "change_email": FRESH,
     # The password may be sent along instead of a login of the last minutes; the handler asks for one of them.
-    "request_erasure": SIGNED_IN,
+    **dict.fromkeys(("change_password", "request_erasure"), SIGNED_IN),
     "get_erasure": SIGNED_IN,
     # households: what they are, who belongs to them, and who is asked to
     **dict.fromkeys(("list_households", "get_household"), household(Right.READ)),

@@ -1,5 +1,5 @@
-"""Rules of identity: passwords, how long failures make one wait, how fast requests may come, what a refresh token is
-worth (identity-and-security.md §2.2-2.5, §4.1, §4.8)."""
+"""Rules of identity: which addresses are one, how long failures make one wait, how fast requests may come, what a
+refresh token is worth (identity-and-security.md §2.2-2.5, §4.1, §4.8). Passwords are in `domain/password.py`."""
 
 import ipaddress
 import unicodedata
@@ -8,48 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from core.errors import FieldProblem, Invalid
-
-MIN_PASSWORD = 15
-"""Code points, while the password is the only factor (NIST SP 800-63B-4 §3.1.1.2)."""
-MAX_PASSWORD = 128
-MAX_PASSWORD_BYTES = 1024
-
 FREE_FAILURES = 5
 MAX_DELAY = timedelta(minutes=15)
 FAILURES_FORGOTTEN_AFTER = timedelta(hours=24)
 MAX_CONSECUTIVE_FAILURES = 100
-"""NIST SP 800-63B-4 §3.2.2."""
-
-
-class PasswordRefused(Invalid):
-    """422: `too_short` or `too_long`."""
-
-    code = "password_refused"
-
-
-def normalize_password(text: str) -> str:
-    """NFKC, so that one password typed on two keyboards is one password. It is never shortened."""
-    return unicodedata.normalize("NFKC", text)
-
-
-def check_new_password(text: str) -> str:
-    """The normalised password, if it may be set. Raises `PasswordRefused`."""
-    password = normalize_password(text)
-    if len(password) < MIN_PASSWORD:
-        raise _refused("too_short", f"A password has at least {MIN_PASSWORD} characters.")
-    if not is_hashable_password(password):
-        raise _refused("too_long", f"A password has at most {MAX_PASSWORD} characters.")
-    return password
-
-
-def is_hashable_password(normalized: str) -> bool:
-    """Whether it is short enough to spend a hash on; no longer one was ever set."""
-    return len(normalized) <= MAX_PASSWORD and len(normalized.encode()) <= MAX_PASSWORD_BYTES
-
-
-def _refused(code: str, detail: str) -> PasswordRefused:
-    return PasswordRefused(detail, code=code, errors=(FieldProblem("/password", code, detail),))
+"""NIST SP 800-63B-4 §3.2.2. No time undoes them: a login, or a new password set by mail, does."""
+DEVICE_FAILURES = 10
+"""After so many a known device is one like any other."""
 
 
 def canonical_address(local_part: str, ascii_domain: str) -> str:
@@ -70,7 +35,7 @@ def delay_after(failures: int) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Attempts on one account since the last right password."""
+    """Attempts on one account: `fails` within a day, `consecutive` since the last login."""
 
     fails: int
     consecutive: int
@@ -80,21 +45,22 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Too early: come back after `seconds`."""
+    """Not now: come back after `seconds`; None: no time is enough, a new password is needed."""
 
-    seconds: int
+    seconds: int | None
 
 
-def charge(attempts: Attempts, *, now: datetime) -> Attempts | Wait:
+def charge(attempts: Attempts, *, now: datetime, known_device: bool = False) -> Attempts | Wait:
     """Count one attempt as failed before its password is looked at, or refuse it uncounted.
 
-    The counters decay after 24 h without a counted attempt; the cap on consecutive failures holds that long too.
+    A known device does not wait for what strangers did, and is counted all the same. The delay is forgotten 24 h after
+    the last counted attempt; the cap on consecutive failures holds until somebody gets in.
     """
-    if now - attempts.last_fail_at >= FAILURES_FORGOTTEN_AFTER:
-        attempts = Attempts(0, 0, now, now)
     if attempts.consecutive >= MAX_CONSECUTIVE_FAILURES:
-        return Wait(_ceil((attempts.last_fail_at + FAILURES_FORGOTTEN_AFTER - now).total_seconds()))
-    if now < attempts.next_allowed_at:
+        return Wait(None)
+    if now - attempts.last_fail_at >= FAILURES_FORGOTTEN_AFTER:
+        attempts = Attempts(0, attempts.consecutive, now, now)
+    if now < attempts.next_allowed_at and not known_device:
         return Wait(_ceil((attempts.next_allowed_at - now).total_seconds()))
     fails = attempts.fails + 1
     return Attempts(fails, attempts.consecutive + 1, now + delay_after(fails), now)

@@ -30,6 +30,12 @@ class MailTemplate(StrEnum):
     INVITATION = "invitation"
     """To an address that may have no account: `activities/invitation.py` sends it, and so it does the next."""
     PET_OFFERED = "pet_offered"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a name, not a secret
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    CONFIRM_EMAIL = "confirm_email"
+    ADDRESS_IN_USE = "address_in_use"
+    EMAIL_CHANGE_ASKED = "email_change_asked"
+    EMAIL_CHANGED = "email_changed"
 
 
 class DeliveryState(StrEnum):

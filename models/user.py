@@ -77,6 +77,8 @@ class EmailChange(Identified, table=True):
     __tablename__ = "email_changes"
 
     user_id: UUID = Field(foreign_key="users.id")
+    session_id: UUID | None = Field(default=None, foreign_key="sessions.id", ondelete="SET NULL", index=True)
+    """Where it was asked for: the one session that goes on."""
     address_ct: str = words()
     address_bidx: bytes
     confirmed_at: datetime | None = timestamptz(default=None)

@@ -1,21 +1,23 @@
 """`/auth`: signing up, in and out. The mechanisms are in `api/accounts.py` and `api/sessions.py`."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Body, Depends, Request, Response, status
 
-from api import accounts, sessions, sign_in, step_up
+from api import accounts, email_change, password_change, sessions, sign_in, step_up
 from api.auth import CurrentUser, Leaving, limited
 from api.browser import CLEARED, COOKIE, FOREIGN, SESSION_HEADER, refresh_cookie
 from api.identity import ClientDep, IdentityDep
 from api.routing import router as make_router
 from api.schemas.auth import (
     AccessOut,
+    ForgotIn,
     LoginIn,
+    MailedOut,
     RefreshIn,
     RegisterIn,
-    RegisterOut,
+    ResetIn,
     SessionOut,
     SessionsOut,
     TokenIn,
@@ -26,6 +28,10 @@ from api.schemas.step_up import StepUpIn
 
 router = make_router("/auth", "auth")
 
+_NO_LINK: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"description": "`invalid_mail_token`: used, expired, replaced by a newer mail, or never ours."}
+}
+
 
 @router.post(
     "/register",
@@ -33,10 +39,11 @@ router = make_router("/auth", "auth")
     status_code=status.HTTP_202_ACCEPTED,
     dependencies=[Depends(limited("registration"))],
 )
-async def register(body: RegisterIn, identity: IdentityDep, client: ClientDep) -> RegisterOut:
-    """Sign up. The answer is the same whether or not the address has an account; the mail tells its owner."""
+async def register(body: RegisterIn, identity: IdentityDep, client: ClientDep) -> MailedOut:
+    """Sign up. The answer is the same whether or not the address has an account; the mail tells its owner. 422 with
+    every reason against the password: `too_short`, `too_long`, `contextual`, `common`, `breached`, `guessable`."""
     await accounts.register(identity, client, body.registration())
-    return RegisterOut()
+    return MailedOut()
 
 
 @router.post(
@@ -44,11 +51,48 @@ async def register(body: RegisterIn, identity: IdentityDep, client: ClientDep) -
     operation_id="verify_email",
     status_code=status.HTTP_204_NO_CONTENT,
     dependencies=[Depends(limited("anonymous"))],
-    responses={400: {"description": "`invalid_mail_token`: used, expired, replaced by a newer mail, or never ours."}},
+    responses=_NO_LINK,
 )
 async def verify_email(body: TokenIn, identity: IdentityDep, client: ClientDep) -> None:
     """Confirm the address with the token of the mailed link. 400 `invalid_mail_token` for any other token."""
     await accounts.verify_email(identity, client, body.token)
+
+
+@router.post(
+    "/password/forgot",
+    operation_id="forgot_password",
+    status_code=status.HTTP_202_ACCEPTED,
+    dependencies=[Depends(limited("anonymous"))],
+)
+async def forgot_password(body: ForgotIn, identity: IdentityDep, client: ClientDep) -> MailedOut:
+    """Ask for a link to set a new password. The answer is always the same; at most three mails an hour are sent."""
+    await password_change.forgot(identity, client, body.email.canonical)
+    return MailedOut()
+
+
+@router.post(
+    "/password/reset",
+    operation_id="reset_password",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Depends(limited("anonymous"))],
+    responses=_NO_LINK,
+)
+async def reset_password(body: ResetIn, identity: IdentityDep, client: ClientDep) -> None:
+    """Set a new password with the token of the mailed link. Ends every session and signs nobody in; second factors
+    stay. A refused password (422) leaves the link good."""
+    await password_change.reset(identity, client, body.token, body.password)
+
+
+@router.post(
+    "/confirm-email",
+    operation_id="confirm_email",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Depends(limited("anonymous"))],
+    responses=_NO_LINK,
+)
+async def confirm_email(body: TokenIn, identity: IdentityDep, client: ClientDep) -> None:
+    """Move the account to the address that the link was mailed to. Ends every session but the one that asked."""
+    await email_change.confirm(identity, client, body.token)
 
 
 @router.post(

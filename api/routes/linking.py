@@ -24,7 +24,7 @@ async def list_identities(caller: CurrentUser, identity: IdentityDep) -> Respons
 
 
 @router.post("/{provider}", operation_id="start_linking", responses=OFF)
-async def start_linking(body: LinkIn, provider: ChosenProvider, caller: CurrentUser, identity: IdentityDep) -> LinkOut:
+async def start_linking(caller: CurrentUser, body: LinkIn, provider: ChosenProvider, identity: IdentityDep) -> LinkOut:
     """Link another one: open the `url` in a browser, which comes back to `next` with `#code=…`. 403 `step_up_required`
     when the login is older than five minutes."""
     path = oauth.check_next(identity, body.next)

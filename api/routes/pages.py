@@ -115,6 +115,24 @@ VERIFY: Final = {
         "dich noch einmal mit derselben Adresse; dann bekommst du einen neuen.",
     ),
 }
+CONFIRM_EMAIL: Final = {
+    "en": _ENGLISH(
+        title="Confirm your new e-mail address",
+        text="One click, and your account moves to this address.",
+        label="Confirm my new address",
+        done="Your account has this address now. Sign in with it.",
+        expired="This link has expired or was used before, or the address belongs to another account by now. Ask for a "
+        "new one in your app.",
+    ),
+    "de": _GERMAN(
+        title="Bestätige deine neue E-Mail-Adresse",
+        text="Ein Klick, und dein Konto zieht zu dieser Adresse um.",
+        label="Neue Adresse bestätigen",
+        done="Dein Konto hat jetzt diese Adresse. Melde dich mit ihr an.",
+        expired="Dieser Link ist abgelaufen oder wurde schon benutzt, oder die Adresse gehört inzwischen zu einem "
+        "anderen Konto. Fordere in deiner App einen neuen an.",
+    ),
+}
 CANCEL_ERASURE: Final = {
     "en": _ENGLISH(
         title="Keep your account",
@@ -161,6 +179,12 @@ async def home(accept_language: AcceptLanguage = "") -> HTMLResponse:
 async def verify_email(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the link of the verification mail leads."""
     return VERIFY[language_of(accept_language)].page("/api/v1/auth/verify-email")
+
+
+@router.get("/confirm-email", operation_id="confirm_email_page")
+async def confirm_email(accept_language: AcceptLanguage = "") -> HTMLResponse:
+    """Where the link to a new address leads."""
+    return CONFIRM_EMAIL[language_of(accept_language)].page("/api/v1/auth/confirm-email")
 
 
 @router.get("/cancel-erasure", operation_id="cancel_erasure_page")

@@ -4,14 +4,15 @@ from typing import Annotated
 
 from fastapi import Body, Depends, Request, Response
 
-from api import accounts, profile
+from api import accounts, email_change, password_change, profile
 from api.auth import CurrentUser, limited
 from api.deps import UnitOfWork
 from api.etag import IfMatch
 from api.identity import ClientDep, IdentityDep
 from api.json_response import document
 from api.routing import router as make_router
-from api.schemas.users import CancelIn, ErasureIn, ErasureOut, ProfileOut, ProfileUpdate
+from api.schemas.auth import MailedOut
+from api.schemas.users import CancelIn, EmailIn, ErasureIn, ErasureOut, PasswordIn, ProfileOut, ProfileUpdate
 
 router = make_router("/users", "users")
 
@@ -36,6 +37,33 @@ async def change_profile(
     """Change what is sent. Reminders that follow me follow a new time zone at once."""
     shown = await profile.change(session, identity, caller, body, if_match)
     return document(request, shown, shown["version"])
+
+
+@router.put(
+    "/password",
+    operation_id="change_password",
+    status_code=204,
+    responses={403: {"description": "`password_wrong`, or `step_up_required`: the login is older than five minutes."}},
+)
+async def change_password(body: PasswordIn, caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> None:
+    """Set a new password; every other session ends. 422 with every reason against it, as for `register`."""
+    await password_change.change(identity, client, caller, body.password, body.current_password)
+
+
+@router.post(
+    "/email",
+    operation_id="change_email",
+    status_code=202,
+    responses={
+        403: {"description": "`step_up_required`: the login is older than five minutes."},
+        409: {"description": "`same_email`: it is the address the account has."},
+    },
+)
+async def change_email(body: EmailIn, caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> MailedOut:
+    """Move to another address: it counts once the mail sent there is confirmed. The answer is the same where that
+    address has an account already."""
+    await email_change.ask(identity, client, caller, body.email.address, body.email.canonical)
+    return MailedOut()
 
 
 @router.delete(

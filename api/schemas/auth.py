@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from api.accounts import Registration
-from domain.auth import canonical_address, check_new_password
+from domain.auth import canonical_address
 from domain.recurrence import ZONES
 from models.session import Session
 
@@ -65,7 +65,7 @@ class _In(BaseModel):
 
 
 class RegisterIn(_In):
-    """The password: 15 to 128 characters, any characters."""
+    """The password: 15 to 128 characters, any characters, and none that others would guess."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -81,11 +81,11 @@ class RegisterIn(_In):
     timezone: Timezone = "UTC"
 
     def registration(self) -> Registration:
-        """Raises `PasswordRefused`."""
+        """What `accounts.register` takes."""
         return Registration(
             address=self.email.address,
             canonical=self.email.canonical,
-            password=check_new_password(self.password),
+            password=self.password,
             first_name=self.first_name,
             last_name=self.last_name,
             phone=self.phone,
@@ -93,8 +93,8 @@ class RegisterIn(_In):
         )
 
 
-class RegisterOut(BaseModel):
-    """The same for a new and for a known address."""
+class MailedOut(BaseModel):
+    """The same whether or not there is an account with the address."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -112,6 +112,25 @@ class TokenIn(_In):
     model_config = ConfigDict(json_schema_extra={"examples": [{"token": "k3Jx…"}]})
 
     token: Token
+
+
+class ForgotIn(_In):
+    """The address whose owner forgot their password."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "ada@example.com"}]})
+
+    email: Email
+
+
+class ResetIn(_In):
+    """The token of the mailed link, and the new password: as for `register`, 8 characters with a second factor."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"token": "k3Jx…", "password": "seven herons in the harbour"}]}
+    )
+
+    token: Token
+    password: Password
 
 
 class LoginIn(_In):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from api.schemas.auth import Name, Password, Phone, Timezone, Token
+from api.schemas.auth import Email, Name, Password, Phone, Timezone, Token
 
 READ_ONLY = ("id", "email", "subscription_tier", "has_password", "created_at", "updated_at", "version")
 Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
@@ -109,3 +109,28 @@ class CancelIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"token": "k3Jx…"}]})
 
     token: Token
+
+
+class PasswordIn(BaseModel):
+    """The new password, and the present one unless the login is of the last five minutes."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"password": "seven herons in the harbour", "current_password": "correct horse battery"}]
+        },
+    )
+
+    password: Password
+    current_password: Password | None = None
+
+
+class EmailIn(BaseModel):
+    """Where the account is to move."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"email": "ada@example.org"}]}
+    )
+
+    email: Email

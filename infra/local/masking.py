@@ -25,7 +25,7 @@ from sqlalchemy import Table
 
 from api.passwords import Passwords
 from core.crypto import FieldCipher, Subject, WrappedKey
-from domain.auth import normalize_password
+from domain.password import normalize_password
 from infra.local.errors import StackError
 from infra.local.seed import FIRST, LAST, PETS
 from integrations.keys.file import FileKeyProvider, FileSecretStore

@@ -9,11 +9,12 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models.notification import Delivery, DeliveryState
+from models.notification import Delivery, DeliveryState, MailTemplate
+from models.queries import email_changes
 from models.queries.clock import database_now
 from models.queries.deliveries import MAY_LEASE, TAKE_LEASE
 from models.session import MailToken, MailTokenKind
-from models.user import ErasureRequest, ErasureState, User
+from models.user import EmailChange, ErasureRequest, ErasureState, User
 
 _LEASE = text(f"UPDATE deliveries d SET {TAKE_LEASE} WHERE d.id = :id AND {MAY_LEASE} RETURNING d.id")  # noqa: S608 - our own words
 
@@ -39,9 +40,16 @@ async def is_superseded(session: AsyncSession, delivery: Delivery) -> bool:
 
 
 async def mint_token(
-    session: AsyncSession, user: User, kind: MailTokenKind, lifetime: timedelta, *, asked_at: datetime | None = None
+    session: AsyncSession,
+    user: User,
+    kind: MailTokenKind,
+    lifetime: timedelta,
+    *,
+    asked_at: datetime | None = None,
+    address_bidx: bytes | None = None,
 ) -> str:
-    """A fresh 256-bit token for a mail asked for at `asked_at` (default: now); only its SHA-256 is kept.
+    """A fresh 256-bit token for a mail asked for at `asked_at` (default: now) that goes to `address_bidx` (default: the
+    account's address); only its SHA-256 is kept.
 
     Unused ones of former mails of the kind are void from now on. Those of the same mail are not: when an
     acknowledgement was lost, nobody knows which copy will be read, and a provider that honours keys delivers the first
@@ -65,7 +73,7 @@ async def mint_token(
             hash=hashlib.sha256(raw.encode()).digest(),
             kind=kind,
             user_id=user.id,
-            address_bidx=user.email_bidx,
+            address_bidx=address_bidx or user.email_bidx,
             created_at=now,
             expires_at=now + lifetime,
         )
@@ -79,3 +87,11 @@ async def open_erasure(session: AsyncSession, user_id: UUID) -> ErasureRequest |
         col(ErasureRequest.user_id) == user_id, col(ErasureRequest.state) == ErasureState.REQUESTED
     )
     return (await session.scalars(statement)).one_or_none()
+
+
+async def open_email_change(session: AsyncSession, delivery: Delivery) -> EmailChange | None:
+    """The move to another address that this very mail asks to confirm, if it still waits for that."""
+    if delivery.template != MailTemplate.CONFIRM_EMAIL:
+        return None
+    change = await email_changes.open_change(session, delivery.user_id)
+    return change if change is not None and delivery.event_key == email_changes.confirmation_key(change.id) else None

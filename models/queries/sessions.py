@@ -90,29 +90,23 @@ async def revoke(session: AsyncSession, session_id: UUID, reason: str) -> bool:
     return ended.scalar_one_or_none() is not None
 
 
-async def revoke_others(session: AsyncSession, user_id: UUID, keep: UUID, reason: str) -> list[UUID]:
-    """End every session of a user but one. Answers which ended."""
+async def revoke_others(session: AsyncSession, user_id: UUID, keep: UUID | None, reason: str) -> list[UUID]:
+    """End every session of a user but one, and those a login racing with this is about to insert. Answers which
+    ended."""
+    epoch = await _next_epoch(session, user_id)
     mine = and_(col(Session.user_id) == user_id, col(Session.id) != keep)
-    return list((await session.execute(_revoke(reason).where(mine).returning(col(Session.id)))).scalars())
-
-
-async def keep_only(session: AsyncSession, user_id: UUID, keep: UUID, reason: str) -> list[UUID]:
-    """`revoke_others`, and with the epoch those that a sign-in racing with this is about to insert. For changes of what
-    it takes to sign in: whoever was let in by the former rules is out. The user's row is locked by the caller."""
-    epoch = col(User.token_epoch) + 1
-    moved = update(User).where(col(User.id) == user_id).values(token_epoch=epoch).returning(col(User.token_epoch))
-    current = (await session.execute(moved, execution_options={"synchronize_session": False})).scalar_one()
-    kept = update(Session).where(col(Session.id) == keep).values(epoch=current)
-    await session.execute(kept, execution_options={"synchronize_session": False})
-    return await revoke_others(session, user_id, keep, reason)
+    ended = list((await session.execute(_revoke(reason).where(mine).returning(col(Session.id)))).scalars())
+    # `keep` lives on in the new epoch only if it lived in the former.
+    kept = and_(col(Session.id) == keep, col(Session.user_id) == user_id, col(Session.epoch) == epoch - 1)
+    await session.execute(
+        update(Session).where(kept).values(epoch=epoch), execution_options={"synchronize_session": False}
+    )
+    return ended
 
 
 async def revoke_all(session: AsyncSession, user_id: UUID, reason: str) -> list[UUID]:
     """End every session of a user, and with the epoch those a login racing with this is about to insert."""
-    await session.execute(
-        update(User).where(col(User.id) == user_id).values(token_epoch=col(User.token_epoch) + 1),
-        execution_options={"synchronize_session": False},
-    )
+    await _next_epoch(session, user_id)
     ended = _revoke(reason).where(col(Session.user_id) == user_id).returning(col(Session.id))
     return list((await session.execute(ended)).scalars())
 
@@ -141,6 +135,12 @@ async def forget_replays(session: AsyncSession, page: int) -> int:
 async def forget_retired(session: AsyncSession, page: int, age: timedelta) -> int:
     """Drop former tokens of sessions that have ended for good: no session lasts `age`. Answers how many."""
     return len((await session.execute(_FORGET_RETIRED, {"page": page, "age": age})).all())
+
+
+async def _next_epoch(session: AsyncSession, user_id: UUID) -> int:
+    mine = update(User).where(col(User.id) == user_id).values(token_epoch=col(User.token_epoch) + 1)
+    moved = mine.returning(col(User.token_epoch)).execution_options(synchronize_session=False)
+    return (await session.execute(moved)).scalar_one()
 
 
 def _by_id(session_id: object) -> Select[Session]:

@@ -1,6 +1,7 @@
 """Failures per account: counted before a password is looked at, and in Postgres, so that losing Redis opens nothing."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
@@ -8,18 +9,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from domain.auth import Attempts, Wait, charge
+from models.queries import device_cookies
 from models.queries.clock import database_now
 from models.session import LoginThrottle
 
 
-async def charge_attempt(session: AsyncSession, key: bytes) -> Wait | None:
+async def charge_attempt(
+    session: AsyncSession, key: bytes, *, device: bytes | None = None, user_id: UUID | None = None
+) -> Wait | None:
     """Count one attempt as failed until `forgive` says otherwise. A `Wait` means: refuse, nothing was counted.
 
-    The row stays locked until the caller commits, so parallel attempts are counted one after the other.
+    The row stays locked until the caller commits, so parallel attempts are counted one after the other. `device` is the
+    hash of a device cookie; one of this user's does not wait, and is counted by itself.
     """
     row = await _locked(session, key)
+    known = device is not None and await device_cookies.charge(session, device, user_id)
     now = await database_now(session)
-    verdict = charge(Attempts(row.fails, row.consecutive, row.next_allowed_at, row.last_fail_at), now=now)
+    attempts = Attempts(row.fails, row.consecutive, row.next_allowed_at, row.last_fail_at)
+    verdict = charge(attempts, now=now, known_device=known)
     if isinstance(verdict, Wait):
         return verdict
     row.fails, row.consecutive = verdict.fails, verdict.consecutive
@@ -28,7 +35,7 @@ async def charge_attempt(session: AsyncSession, key: bytes) -> Wait | None:
 
 
 async def forgive(session: AsyncSession, key: bytes) -> None:
-    """All that was asked for was right: nothing is held against the account any more."""
+    """All that was asked for was right, or a new password was set: nothing is held against the account any more."""
     await session.execute(
         update(LoginThrottle)
         .where(col(LoginThrottle.key) == key)

@@ -24,6 +24,10 @@ _CREDENTIALS = f"""
 _BY_ADDRESS = f"{_CREDENTIALS} u.email_bidx = $1"
 _BY_ID = f"{_CREDENTIALS} u.id = $1"
 _BY_PASSKEY = f"{_CREDENTIALS} u.id = (SELECT w.user_id FROM webauthn_credentials w WHERE w.credential_id = $1)"  # noqa: S608
+_MAILED_TO = """
+    SELECT u.id FROM mail_tokens t JOIN users u ON u.id = t.user_id AND u.email_bidx = t.address_bidx
+     WHERE t.hash = $1 AND t.kind = $2 AND t.used_at IS NULL AND t.voided_at IS NULL
+       AND t.expires_at > clock_timestamp()"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +91,31 @@ async def lock_by_address(session: AsyncSession, email_bidx: bytes) -> User | No
     return await _locked(session, select(User).where(col(User.email_bidx) == email_bidx))
 
 
+async def id_by_address(session: AsyncSession, email_bidx: bytes) -> UUID | None:
+    """Whose address it is."""
+    return (await session.scalars(select(col(User.id)).where(col(User.email_bidx) == email_bidx))).one_or_none()
+
+
 async def find(reads: ReadPool, user_id: UUID) -> Mapping[str, Any] | None:
     """The columns of the account."""
     row: asyncpg.Record | None = await reads.fetchrow("SELECT * FROM users WHERE id = $1", user_id)
     return dict(row) if row else None
 
 
-async def set_password_hash(session: AsyncSession, user_id: UUID, password_hash: str) -> None:
-    """The same password under newer parameters."""
+async def rehash_password(session: AsyncSession, user_id: UUID, *, outdated: str, fresh: str) -> None:
+    """The same password under newer parameters, unless it was changed meanwhile."""
     await session.execute(
         update(User)
-        .where(col(User.id) == user_id)
-        .values(password_hash=password_hash)
+        .where(col(User.id) == user_id, col(User.password_hash) == outdated)
+        .values(password_hash=fresh)
         .execution_options(synchronize_session=False)
     )
+
+
+async def mail_token_owner(reads: ReadPool, token_hash: bytes, kind: MailTokenKind) -> UUID | None:
+    """Whose mailed token this is, if it is good; it stays unspent."""
+    found: UUID | None = await reads.fetchval(_MAILED_TO, token_hash, kind)
+    return found
 
 
 async def use_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTokenKind) -> User | None:
@@ -108,6 +123,12 @@ async def use_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTok
 
     Good means of this kind, not used, not voided, not expired, and mailed to the address the account still has.
     """
+    found = await spend_mail_token(session, token_hash, kind)
+    return found[0] if found is not None and found[0].email_bidx == found[1] else None
+
+
+async def spend_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTokenKind) -> tuple[User, bytes] | None:
+    """Spend a mailed token wherever it was mailed to: its user, locked, and the blind index of that address."""
     spent = (
         update(MailToken)
         .where(
@@ -123,7 +144,7 @@ async def use_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTok
     )
     row = (await session.execute(spent)).one_or_none()
     user = await lock(session, row.user_id) if row else None
-    return user if user is not None and row is not None and user.email_bidx == row.address_bidx else None
+    return (user, row.address_bidx) if user is not None and row is not None else None
 
 
 async def _locked(session: AsyncSession, query: Select[User]) -> User | None:

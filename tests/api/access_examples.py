@@ -120,6 +120,8 @@ MAKERS: Final[Mapping[str, Maker]] = {
 """How the things that examples name in braces are made; `{household}` is there already, `{nobody}` is nobody's."""
 
 _TOKEN: Final = {"token": "none-of-ours"}
+_CODE: Final = {"code": "none-of-ours", "code_verifier": "v" * 43}
+_LOOK: Final = {"household_id": "{household}", "reason": "You asked why nothing came on Monday."}
 _RECORD: Final = {"record_type": "visit", "title": "Teeth"}
 _SPAN: Final = "from=2036-06-01T00:00:00Z&to=2036-06-08T00:00:00Z"
 
@@ -132,32 +134,70 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "docs_page": Example("GET", "//docs"),
     "docs_script": Example("GET", "//docs/start.js"),
     "docs_asset": Example("GET", "//docs/swagger-ui.css"),
-    "decode_payloads": refused("POST", "//temporal/codec/decode", 401, 403, 404, body={"payloads": []}),
+    "decode_payloads": refused("POST", "//temporal/codec/decode", 200, 401, body={"payloads": []}),
     # pages that mails lead to, and what their buttons send
     "home_page": Example("GET", "//"),
     "verify_email_page": Example("GET", "//verify-email"),
     "cancel_erasure_page": Example("GET", "//cancel-erasure"),
     "unsubscribe_page": Example("GET", "//unsubscribe"),
     "invitation_page": Example("GET", "//invitation"),
+    "reset_password_page": Example("GET", "//reset-password"),
+    "confirm_email_page": Example("GET", "//confirm-email"),
     "verify_email": refused("POST", "/auth/verify-email", 400, body=_TOKEN),
     "cancel_erasure": refused("POST", "/users/erasure/cancel", 400, body=_TOKEN),
+    "reset_password": refused("POST", "/auth/password/reset", 400, body=_TOKEN | {"password": "a new long password"}),
+    "confirm_email": refused("POST", "/auth/confirm-email", 400, body=_TOKEN),
     "unsubscribe": refused("POST", "/unsubscribe/none-of-ours", 404),
     "resubscribe": refused("POST", "/unsubscribe/none-of-ours/undo", 404),
     # getting in and out
     "register": refused("POST", "/auth/register", 422, body={"email": "a@example.test", "password": "short"}),
     "login": refused("POST", "/auth/login", 401, 429, body={"email": "nobody@example.test", "password": "wrong wrong"}),
     "refresh_token": refused("POST", "/auth/refresh-token", 401, body={"refresh_token": "none-of-ours"}),
+    "forgot_password": Example("POST", "/auth/password/forgot", {"email": "nobody@example.test"}),
+    "step_up": refused("POST", "/auth/step-up", 403, 429, body={"password": "wrong wrong"}),
     "logout": Example("POST", "/auth/logout"),
     "logout_all": Example("POST", "/auth/logout-all"),
     "list_sessions": Example("GET", "/auth/sessions"),
     "end_session": refused("DELETE", "/auth/sessions/{nobody}", 404),
     "end_other_sessions": Example("DELETE", "/auth/sessions"),
+    # second factors and passkeys
+    "answer_mfa_challenge": refused(
+        "POST", "/auth/mfa/challenge", 401, body={"challenge": "none-of-ours", "code": "123456"}
+    ),
+    "passkey_options_for_challenge": refused(
+        "POST", "/auth/mfa/challenge/passkey-options", 401, body={"challenge": "none-of-ours"}
+    ),
+    "passkey_sign_in_options": Example("POST", "/auth/passkeys/options"),
+    "passkey_sign_in": refused("POST", "/auth/passkeys/sign-in", 422, body={}),
+    "passkey_options_for_step_up": refused("POST", "/auth/passkeys/step-up-options", 409),
+    "get_second_factors": Example("GET", "/auth/mfa"),
+    "enrol_totp": Example("POST", "/auth/mfa/totp"),
+    "confirm_totp": refused("POST", "/auth/mfa/totp/confirm", 409, body={"code": "123456"}),
+    "remove_totp": refused("DELETE", "/auth/mfa/totp", 404),
+    "make_recovery_codes": refused("POST", "/auth/mfa/recovery-codes", 409),
+    "list_passkeys": Example("GET", "/auth/passkeys"),
+    "begin_passkey": Example("POST", "/auth/passkeys/registration-options"),
+    "register_passkey": refused("POST", "/auth/passkeys", 422, body={}),
+    "rename_passkey": refused("PATCH", "/auth/passkeys/{nobody}", 404, body={"name": "Key"}),
+    "remove_passkey": refused("DELETE", "/auth/passkeys/{nobody}", 404),
+    # with an account elsewhere; none is set up here
+    "list_sign_in_providers": Example("GET", "/auth/oauth"),
+    "start_oauth": refused("GET", "/auth/oauth/google/start", 404),
+    "finish_oauth": refused("GET", "/auth/oauth/google/callback", 404),
+    "finish_oauth_form": refused("POST", "/auth/oauth/google/callback", 404),
+    "exchange_oauth_code": refused("POST", "/auth/oauth/token", 400, body=_CODE),
+    "data_deletion_page": refused("GET", "//data-deletion/none-of-ours", 404),
+    "list_identities": Example("GET", "/users/identities"),
+    "start_linking": refused("POST", "/users/identities/google", 404, body={"code_challenge": "c" * 43}),
+    "finish_linking": refused("POST", "/users/identities", 400, body=_CODE),
+    "unlink_identity": refused("DELETE", "/users/identities/{nobody}", 404),
     # oneself
     "get_profile": Example("GET", "/users/profile"),
     "change_profile": Example("PATCH", "/users/profile", {"locale": "de"}),
     "replace_profile": Example("PUT", "/users/profile", {"locale": "de"}),
     "list_consents": Example("GET", "/users/consents"),
     "record_consent": refused("POST", "/users/consents", 422, body={}),
+    "list_audit_entries": Example("GET", "/users/audit"),
     "list_devices": Example("GET", "/devices"),
     "register_device": refused("POST", "/devices", 422, body={}),
     "delete_device": refused("DELETE", "/devices/{nobody}", 404),
@@ -175,6 +215,8 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "count_unread_notifications": Example("GET", "/notifications/unread"),
     "read_notification": refused("POST", "/notifications/{nobody}/read", 404),
     "read_all_notifications": Example("POST", "/notifications/read-all"),
+    "change_email": Example("POST", "/users/email", {"email": "moved@example.test"}),
+    "change_password": refused("PUT", "/users/password", 422, body={"password": "short"}),
     "request_erasure": Example("DELETE", "/users/account"),
     "get_erasure": refused("GET", "/users/erasure", 404),
     # households: what they are, who belongs to them, and who is asked to
@@ -251,6 +293,14 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "list_calendar_feeds": Example("GET", "/integrations/calendar/feeds"),
     "delete_calendar_feed": refused("DELETE", "/integrations/calendar/feeds/{nobody}", 404),
     "read_calendar_feed": refused("GET", "/feeds/none-of-ours.ics", 404),
+    # operators; where the glass is broken already, there is nothing to break
+    "find_households": Example("POST", "/staff/find", {"email": "nobody@example.test"}),
+    "break_glass": Example("POST", "/staff/break-glass", _LOOK, frozenset({201, 409})),
+    "list_looks": Example("GET", "/staff/break-glass"),
+    "end_look": refused("DELETE", "/staff/break-glass/{nobody}", 404),
+    "get_household_content": Example("GET", "/staff/households/{household}", answers=frozenset({200, 404})),
     # what providers call: a signature decides
     "receive_ses_feedback": refused("POST", "/webhooks/ses", 400, 403, 404, 415, body={}),
+    "receive_apple_event": refused("POST", "/webhooks/apple", 404, body={}),
+    "receive_facebook_deletion": refused("POST", "/webhooks/facebook/data-deletion", 404, body={}),
 }

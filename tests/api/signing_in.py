@@ -34,6 +34,9 @@ OPEN = RateLimits(
     login_account=PLENTY,
     registration=PLENTY,
     mails=PLENTY,
+    reset_mails=PLENTY,
+    reset_network=PLENTY,
+    credentials=PLENTY,
     invitations=PLENTY,
 )
 """Limits out of the way of tests that are not about them."""

@@ -407,6 +407,7 @@ class TestChanges:
             (409, "password_too_short_without_mfa"),
             (422, "too_short"),
         ]
+        assert {error["pointer"] for error in refused[1].json()["errors"]} == {"/new_password"}
         assert (await api.login(person.email)).status_code == 202, "nothing was removed"
         assert (await api.mails(person.email)).count("factor_removed") == 0
         new = "quite another password"

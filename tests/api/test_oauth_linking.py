@@ -18,6 +18,7 @@ from models.queries.identities import REFRESH_TOKEN
 from models.session import MailTokenKind, Session
 from models.user import AuthIdentity, User, UserState
 from tests.api.front import Front, open_front, with_providers
+from tests.api.second_factor import answer_with, with_app
 from tests.api.signing_in import Api, Person, audit_of
 from tests.sign_in_providers import Form, Providers, Visitor, consent, said, somebody
 
@@ -88,6 +89,19 @@ class TestLinking:
         assert api.identity.tokens.verify(tokens["access_token"]).user_id == owner.user_id
         assert (await api.mails(owner.email))[-1] == "identity_linked"
         assert ("auth.identity.link", "ok") in await audit_of(api, owner.email)
+
+    async def test_it_does_not_get_around_the_second_factor(self, front: Front, api: Api) -> None:
+        owner, person = await api.person(), somebody()
+        await linked(front, owner.access_token, "google", person)
+        app = await with_app(owner)
+        answer = await front.visitor().sign_in("google", person)
+        assert (answer.status_code, set(answer.json())) == (202, {"challenge", "methods", "expires_in"})
+        assert answer.json()["methods"] == ["totp"]
+        assert "set-cookie" not in answer.headers, "nobody is in yet, and no device is known"
+        finished = await answer_with(api, answer.json()["challenge"], code=app.code(1))
+        assert finished.status_code == 200, finished.text
+        assert api.identity.tokens.verify(finished.json()["access_token"]).user_id == owner.user_id
+        assert "__Host-device" in finished.cookies
 
     async def test_it_asks_for_a_recent_login(self, front: Front, api: Api) -> None:
         owner = await api.person()

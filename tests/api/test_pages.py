@@ -6,12 +6,18 @@ import re
 
 import pytest
 
-from api.routes.pages import CANCEL_ERASURE, VERIFY
+from api.routes import reset_password
+from api.routes.pages import CANCEL_ERASURE, CONFIRM_EMAIL, VERIFY
 from core.settings import Settings
+from domain.password import Weakness
 from models.session import MailTokenKind
 from tests.api.signing_in import OPEN, PASSWORD, Api
 
-PAGES = {"/verify-email": "/api/v1/auth/verify-email", "/cancel-erasure": "/api/v1/users/erasure/cancel"}
+PAGES = {
+    "/verify-email": "/api/v1/auth/verify-email",
+    "/confirm-email": "/api/v1/auth/confirm-email",
+    "/cancel-erasure": "/api/v1/users/erasure/cancel",
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +32,7 @@ def inline(tag: str, html: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, "/reset-password"])
 async def test_a_page_may_run_exactly_its_own_script(api: Api, path: str) -> None:
     answer = await api.http.get(path)
     policy = answer.headers["content-security-policy"]
@@ -47,6 +53,27 @@ async def test_the_button_posts_to_the_api_what_the_address_bar_holds(api: Api, 
     script = inline("script", html)
     assert 'new URLSearchParams(location.search).get("token")' in script
     assert "JSON.stringify({token})" in script
+
+
+async def test_the_form_for_a_new_password_posts_it_with_the_token_and_says_why_it_was_refused(api: Api) -> None:
+    html = (await api.http.get("/reset-password?token=%22%3E%3Cscript%3E", headers={"Accept-Language": "de"})).text
+    assert 'data-post="/api/v1/auth/password/reset"' in html
+    assert 'type="password" autocomplete="new-password"' in html
+    assert "event.preventDefault()" in inline("script", html)
+    assert "JSON.stringify({token, password: password.value})" in inline("script", html)
+    for reason, sentence in reset_password.REASONS["de"].items():
+        assert f'data-{reason}="{sentence}"' in html
+    assert html == (await api.http.get("/reset-password", headers={"Accept-Language": "de"})).text
+
+
+async def test_a_scanner_that_opens_the_form_changes_no_password(api: Api) -> None:
+    person = await api.person()
+    token = await api.mailed_token(person.email, MailTokenKind.RESET)
+    for method in ("GET", "HEAD", "GET"):
+        assert token not in (await api.http.request(method, f"/reset-password?token={token}")).text
+    assert await person.is_let_in()
+    body = {"token": token, "password": "seven herons in the harbour"}
+    assert (await api.post("/auth/password/reset", body)).status_code == 204
 
 
 async def test_a_scanner_that_follows_the_link_leaves_the_token_to_its_reader(api: Api) -> None:
@@ -95,5 +122,11 @@ async def test_the_address_at_the_foot_of_a_mail_leads_somewhere(api: Api) -> No
 
 
 def test_words_need_no_escaping() -> None:
-    for words in (*VERIFY.values(), *CANCEL_ERASURE.values()):
-        assert not set('<>&"') & set("".join(getattr(words, name) for name in words.__slots__))
+    pages = (*VERIFY.values(), *CANCEL_ERASURE.values(), *CONFIRM_EMAIL.values(), *reset_password.WORDS.values())
+    said = [getattr(words, name) for words in pages for name in words.__slots__]
+    said += [sentence for sentences in reset_password.REASONS.values() for sentence in sentences.values()]
+    assert not set('<>&"') & set("".join(said))
+
+
+def test_every_reason_against_a_password_has_its_sentence_in_both_languages() -> None:
+    assert all(sentences.keys() == set(Weakness) for sentences in reset_password.REASONS.values())

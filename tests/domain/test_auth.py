@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.auth import (
     Attempts,
-    PasswordRefused,
     Quota,
     Refresh,
     RefreshChain,
@@ -17,11 +16,9 @@ from domain.auth import (
     admit,
     canonical_address,
     charge,
-    check_new_password,
     delay_after,
     judge_refresh,
     network_of,
-    normalize_password,
     truncated_ip,
 )
 
@@ -35,20 +32,35 @@ def test_delays_start_after_five_failures_and_double_up_to_a_quarter_of_an_hour(
     assert delay_after(10**9) == timedelta(minutes=15)
 
 
-def test_counters_decay_a_day_after_the_last_counted_attempt() -> None:
+def test_the_delay_is_forgotten_a_day_after_the_last_counted_attempt() -> None:
     tired = Attempts(9, 9, NOW + timedelta(seconds=16), NOW)
     assert charge(tired, now=NOW + timedelta(seconds=10)) == Wait(6)
     later = NOW + timedelta(hours=24)
-    assert charge(tired, now=later) == Attempts(1, 1, later, later)
+    assert charge(tired, now=later) == Attempts(1, 10, later, later)
 
 
-def test_after_a_hundred_failures_in_a_row_nothing_is_tried_for_a_day() -> None:
+def test_after_a_hundred_failures_in_a_row_no_time_is_enough_and_no_device_known_enough() -> None:
     attempts, now, counted = NEVER, NOW, 0
     while isinstance(verdict := charge(attempts, now=now), Attempts):
         attempts, counted = verdict, counted + 1
         now = max(now, attempts.next_allowed_at)
     assert counted == 100
-    assert verdict.seconds == pytest.approx(24 * 3600, abs=900)
+    for later in (now, now + timedelta(days=400)):
+        assert charge(attempts, now=later) == charge(attempts, now=later, known_device=True) == Wait(None)
+
+
+def test_failures_a_day_apart_wait_for_nothing_and_still_come_to_a_hundred() -> None:
+    attempts, now, counted = NEVER, NOW, 0
+    while isinstance(verdict := charge(attempts, now=now), Attempts):
+        assert verdict.next_allowed_at == now
+        attempts, counted, now = verdict, counted + 1, now + timedelta(hours=24)
+    assert counted == 100
+
+
+def test_a_known_device_does_not_wait_for_strangers_and_is_counted() -> None:
+    tired = Attempts(9, 9, NOW + timedelta(seconds=16), NOW)
+    verdict = charge(tired, now=NOW, known_device=True)
+    assert verdict == Attempts(10, 10, NOW + timedelta(seconds=32), NOW)
 
 
 def test_a_refused_attempt_does_not_lengthen_the_wait() -> None:
@@ -69,24 +81,6 @@ def test_spellings_of_one_local_part_are_one_address(left: str, right: str) -> N
 def test_a_canonical_address_is_its_own_canonical_form(local_part: str) -> None:
     once = canonical_address(local_part, "example.test")
     assert canonical_address(once.rpartition("@")[0], "example.test") == once
-
-
-@given(st.text(min_size=15, max_size=40))
-def test_a_password_that_may_be_set_is_never_shortened(text: str) -> None:
-    normalized = normalize_password(text)
-    assume(15 <= len(normalized) <= 128)
-    assert check_new_password(text) == normalized == check_new_password(normalized)
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [("", "too_short"), ("x" * 14, "too_short"), ("e\u0301" * 14, "too_short"), ("x" * 129, "too_long")],
-)
-def test_length_is_counted_in_normalised_characters(text: str, code: str) -> None:
-    with pytest.raises(PasswordRefused) as refused:
-        check_new_password(text)
-    assert refused.value.problem_code == code
-    assert [problem.pointer for problem in refused.value.errors] == ["/password"]
 
 
 @pytest.mark.parametrize(

@@ -194,13 +194,18 @@ def create_tables() -> None:
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("session_id", sa.Uuid(), nullable=True),
         sa.Column("address_ct", sa.Text(), nullable=False),
         sa.Column("address_bidx", sa.LargeBinary(), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("dropped_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_email_changes_user_id_users")),
+        sa.ForeignKeyConstraint(
+            ["session_id"], ["sessions.id"], name=op.f("fk_email_changes_session_id_sessions"), ondelete="SET NULL"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_email_changes")),
     )
+    op.create_index(op.f("ix_email_changes_session_id"), "email_changes", ["session_id"], unique=False)
     op.create_index(
         "uq_email_changes_open",
         "email_changes",
