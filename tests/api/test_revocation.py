@@ -66,7 +66,7 @@ class TestRefresh:
         newest = answers[2].json().get("refresh_token", tokens[-1])
         assert (await person.refresh(newest)).status_code == 401
         assert not await person.is_let_in()
-        assert (await api.mails(person.email)).count("session_reuse") == 2, "one mail and one line in the app"
+        assert (await api.mails(person.email)).count("session_reuse") == 4, "once on each channel"
 
     async def test_refreshes_that_race_with_signing_out_everywhere_leave_nothing_alive(
         self, api: Api, other: Api
