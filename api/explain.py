@@ -20,7 +20,7 @@ from models.queries.explanations import Record
 from models.queries.reminder_words import Telling
 from models.queries.reminders import occurrence_of
 
-_DELIVERY = "id user_id channel step state reason provider_id not_before folded_into created_at at".split()
+_DELIVERY = "id user_id grant_id channel step state reason provider_id not_before folded_into created_at at".split()
 _EVENT = "at kind device_id provider_id code".split()
 
 
@@ -59,6 +59,7 @@ def _told(row: asyncpg.Record) -> Told:
         at=row["at"],
         not_before=row["not_before"],
         attempts=row["attempt"],
+        as_sitter=row["grant_id"] is not None,
     )
 
 

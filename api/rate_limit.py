@@ -14,7 +14,17 @@ from core.redis import Redis, RedisAway, Script
 from core.settings import RateLimit, RateLimits
 from domain.auth import Admission, Quota, admit
 
-Policy = Literal["default", "anonymous", "login", "login_hourly", "login_account", "registration", "mails", "feeds"]
+Policy = Literal[
+    "default",
+    "anonymous",
+    "login",
+    "login_hourly",
+    "login_account",
+    "registration",
+    "mails",
+    "feeds",
+    "invitations",
+]
 
 _GCRA = """
 local t = redis.call('TIME')

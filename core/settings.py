@@ -25,7 +25,8 @@ class RateLimit(BaseModel, frozen=True):
 
 class RateLimits(BaseModel, frozen=True):
     """One policy per kind of traffic. `default` counts a signed-in user, `mails` an address, `login_account` an address
-    from one network, `feeds` a calendar feed; the others count a network (an IPv4 address or an IPv6 /64).
+    from one network, `feeds` a calendar feed or a vet's link, `invitations` what a person has mailed to others
+    (invitations to a household, offers of a pet, sitters); the others count a network (an IPv4 address or an IPv6 /64).
 
     Set one with `PETFOLIO_RATE_LIMITS__REGISTRATION='{"quota": 100, "window": 60, "burst": 100}'`.
     """
@@ -38,6 +39,7 @@ class RateLimits(BaseModel, frozen=True):
     registration: RateLimit = RateLimit(quota=10, window=3600, burst=10)
     mails: RateLimit = RateLimit(quota=3, window=3600, burst=3)
     feeds: RateLimit = RateLimit(quota=120, window=3600, burst=20)
+    invitations: RateLimit = RateLimit(quota=20, window=86_400, burst=20)
 
 
 class DbSettings(BaseModel, frozen=True):

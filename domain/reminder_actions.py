@@ -129,6 +129,11 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """Other people are reminded from now on: they hear what was said already of what is still due."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """No notices until resumed."""
 
@@ -145,4 +150,4 @@ class End:
     reason: str
 
 
-Action = Complete | Skip | Undo | Snooze | Acknowledge | Reschedule | Configure | Move | Pause | Resume | End
+Action = Complete | Skip | Undo | Snooze | Acknowledge | Reschedule | Configure | Move | HandOver | Pause | Resume | End

@@ -18,6 +18,7 @@ from domain.reminder_actions import (
     Complete,
     Configure,
     End,
+    HandOver,
     NotDue,
     Pause,
     Reschedule,
@@ -87,6 +88,8 @@ def _applied(series: Series, action: Action, now: datetime) -> Series:
             return _acknowledge(series, series.find(key), by, now)
         case Configure():
             return _configure(series, action, now)
+        case HandOver():
+            return _hand_over(series, now)
         case Pause():
             return replace(_going_on(series), state=ReminderState.PAUSED)
         case Resume():
@@ -236,6 +239,15 @@ def _configure(series: Series, action: Configure, now: datetime) -> Series:
     if asked.policy == series.policy or due is None or reminder_steps.round_began(due) > now:
         return asked
     return asked.put((reminder_steps.skipped_ahead(asked, replace(due, rung=0), now),))
+
+
+def _hand_over(series: Series, now: datetime) -> Series:
+    """The steps of this round are taken anew, unless it is too late for a notice. Whoever heard one hears it no second
+    time: the ledger has one row per person, channel and step."""
+    due = series.due
+    if due is None or not due.rung or series.expired(reminder_steps.round_began(due), now):
+        return series
+    return series.put((replace(due, rung=0, notice_at=now),))
 
 
 def _reschedule(series: Series, schedule: Schedule, now: datetime) -> Change:

@@ -23,6 +23,11 @@ class MailTemplate(StrEnum):
     FACTOR_REMOVED = "factor_removed"
     RECOVERY_CODES_MADE = "recovery_codes_made"
     RECOVERY_CODE_USED = "recovery_code_used"
+    GRANT_GIVEN = "grant_given"
+    GRANT_ANSWERED = "grant_answered"
+    GRANT_STARTED = "grant_started"
+    GRANT_ENDED = "grant_ended"
+    SITTER_SUMMARY = "sitter_summary"
 
 
 class DeliveryState(StrEnum):

@@ -28,6 +28,11 @@ def reminder(household_id: UUID, reminder_id: UUID) -> str:
     return f"household/{household_id}/reminder/{reminder_id}"
 
 
+def grant(household_id: UUID, grant_id: UUID) -> str:
+    """The entity of one sitter's grant."""
+    return f"household/{household_id}/grant/{grant_id}"
+
+
 def mail(user_id: UUID, delivery_id: UUID) -> str:
     """One mail to one person: verification, reset, notices."""
     return f"user/{user_id}/mail/{delivery_id}"

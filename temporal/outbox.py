@@ -16,7 +16,7 @@ from core import live
 from core.ids import new_id
 from models.outbox import Outbox
 from temporal import ids
-from temporal.contracts import mail, reminder
+from temporal.contracts import mail, reminder, sitter_grant
 
 CHANNEL = "outbox"
 """What the relay LISTENs to; the notification is empty and arrives with the commit."""
@@ -66,6 +66,17 @@ async def ring_reminder(session: AsyncSession, household_id: UUID, reminder_id: 
     )
     if user_id is not None:
         say_workflow(session, (user_id,), ids.reminder(household_id, reminder_id), "reminder")
+
+
+async def ring_grant(session: AsyncSession, household_id: UUID, grant_id: UUID) -> None:
+    """The bell of a sitter's grant. Nobody's in particular: it outlives the account of who gave it."""
+    await ring(
+        session,
+        aggregate=sitter_grant.aggregate(grant_id),
+        kind=sitter_grant.KIND,
+        workflow_id=ids.grant(household_id, grant_id),
+        args={"household_id": str(household_id), "grant_id": str(grant_id)},
+    )
 
 
 def say_workflow(session: AsyncSession, people: Iterable[UUID], workflow_id: str, kind: str) -> None:

@@ -16,15 +16,18 @@ from activities.mail import MailActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
 from activities.reminder import ReminderActivities
+from activities.sitter_grant import SitterGrantActivities
+from activities.strangers import StrangerMail
 from activities.wording import Links, ReminderWording
 from activities.zone_data import ZoneDataActivities
 from core import unsubscribe
 from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
 from temporal import queues
-from temporal.contracts import mail, reminder
+from temporal.contracts import mail, reminder, sitter_grant
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reminder import Bell
+from temporal.contracts.sitter_grant import GrantChanged
 from workers.composition import Parts
 from workers.sender import OutboxKind
 from workflows.audit import AuditWorkflow
@@ -32,10 +35,19 @@ from workflows.digest import DigestWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
+from workflows.sitter_grant import SitterGrantWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
 WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
-    queues.CORE: (AuditWorkflow, DigestWorkflow, MailWorkflow, ReconcileWorkflow, ReminderWorkflow, ZoneDataWorkflow),
+    queues.CORE: (
+        AuditWorkflow,
+        DigestWorkflow,
+        MailWorkflow,
+        ReconcileWorkflow,
+        ReminderWorkflow,
+        SitterGrantWorkflow,
+        ZoneDataWorkflow,
+    ),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
@@ -47,6 +59,12 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         lambda row: reminder.first_state(row.args),
         signal=reminder.CHANGED,
         message=lambda row: Bell(row.seq),
+    ),
+    sitter_grant.KIND: OutboxKind(
+        sitter_grant.WORKFLOW,
+        lambda row: sitter_grant.first_state(row.args),
+        signal=sitter_grant.CHANGED,
+        message=lambda row: GrantChanged(row.seq),
     ),
     mail.KIND: OutboxKind(mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"])))),
 }
@@ -67,11 +85,18 @@ def activities(parts: Parts) -> Bound:
             Pusher(parts.db.sessions, parts.cipher, parts.push),
         ),
     )
+    strangers = StrangerMail(parts.cipher, parts.email, parts.settings.public_url)
+    grants = SitterGrantActivities(parts.db.sessions, strangers)
     return {
         queues.CORE: (
             audit.seal_entries,
             audit.verify_chain,
             DigestActivities(parts.db.sessions).enqueue_digests,
+            grants.review_grant,
+            grants.mail_grant,
+            grants.start_grant,
+            grants.summarise_grant,
+            grants.end_grant,
             mails.send_mail,
             reconcile.ring_missing,
             reconcile.end_orphans,

@@ -9,6 +9,7 @@ from api.routes import (
     consents,
     devices,
     feeds,
+    grants,
     health,
     health_records,
     jwks,
@@ -23,6 +24,7 @@ from api.routes import (
     staff,
     unsubscribe,
     users,
+    vet_links,
     workflows,
 )
 from api.webhooks import ses
@@ -42,6 +44,10 @@ ALL = (
     pets.router,
     health_records.router,
     health_records.alias,
+    grants.router,
+    grants.mine,
+    vet_links.router,
+    vet_links.page,
     agenda.router,
     reminders.router,
     occurrences.router,

@@ -25,10 +25,12 @@ class AttemptOut(BaseModel):
 
 
 class DeliveryOut(BaseModel):
-    """One message to one person on one channel, and what became of it. `not_before`: it is held back until then."""
+    """One message to one person on one channel, and what became of it. `not_before`: it is held back until then.
+    `grant_id`: it went to them as a sitter, because this grant was in force."""
 
     id: UUID
     user_id: UUID
+    grant_id: UUID | None
     channel: str
     step: str
     state: str
@@ -85,6 +87,7 @@ class ExplanationOut(BaseModel):
                         {
                             "id": "019aaf3e-0000-7000-8000-000000000030",
                             "user_id": "019aaf3e-0000-7000-8000-000000000002",
+                            "grant_id": None,
                             "channel": "email",
                             "step": "due",
                             "state": "sent",

@@ -8,8 +8,11 @@ to be told that one is over.
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, and_, column, or_, table
 from sqlalchemy.orm import Mapped
+
+from core.errors import NotFound
 
 pet_access = table(
     "pet_access",
@@ -34,6 +37,14 @@ def reached(household: str, pet: str, *, by: str = "$1", alias: str = "a") -> st
         f"JOIN pet_access {alias} ON {alias}.user_id = {by} AND {alias}.household_id = {household}"
         f" AND ({alias}.pet_id IS NULL OR {alias}.pet_id = {pet})"
     )
+
+
+def found_in(row: asyncpg.Record | None) -> asyncpg.Record:
+    """What was written in this transaction, as its writer sees it. Raises `NotFound` for who lost it meanwhile: the
+    pet moved, or they were removed, while they waited for its lock."""
+    if row is None:
+        raise NotFound("it is not yours any more")
+    return row
 
 
 def reaches(household: Mapped[UUID], pet: Mapped[UUID], user_id: UUID) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from core.db import Database, raw_connection
 from domain.access import Access
 from models.health import HealthRecord, HealthRecordId
 from models.pet import Pet
-from models.queries.access import pet_access, reached, reaches
+from models.queries.access import found_in, pet_access, reached, reaches
 
 _COLUMNS = """
 SELECT r.id, r.pet_id, r.household_id, r.record_type, r.title_ct, r.description_ct, r.date_administered,
@@ -37,9 +37,9 @@ async def find(db: Database, user_id: UUID, record_id: UUID) -> asyncpg.Record |
 
 
 async def find_in(session: AsyncSession, user_id: UUID, record_id: UUID) -> asyncpg.Record:
-    """`find` inside the transaction that has just written it."""
+    """`find` inside the transaction that has just written it. Raises as `found_in`."""
     await session.flush()
-    return await (await raw_connection(session)).fetchrow(_ONE, user_id, record_id)
+    return found_in(await (await raw_connection(session)).fetchrow(_ONE, user_id, record_id))
 
 
 async def page(db: Database, user_id: UUID, pet_id: UUID, before: UUID | None, limit: int) -> Sequence[asyncpg.Record]:

@@ -1,19 +1,40 @@
-"""Households and who belongs to them."""
+"""Households and who belongs to them.
 
+Whoever changes a membership locks the household's row first: of two owners who leave at once, the second one is judged
+by what the first one left behind.
+"""
+
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+import asyncpg
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from core.db import Database
 from core.read_pool import ReadPool
-from domain.access import Role
+from domain.access import Access, Role
 from models.household import Household, Membership
+from models.queries.access import pet_access
 
 _PERSONAL = """
     SELECT household_id FROM memberships
      WHERE user_id = $1 AND left_at IS NULL AND role = 'owner'
      ORDER BY id LIMIT 1"""
+
+# A sitter has a row of the view for each pet: one of them says it all.
+_HOUSEHOLD = """
+SELECT h.id, h.version, h.name_ct, h.home_tzid, h.country, h.currency, h.created_at, h.updated_at, a.role, a.actions
+  FROM households h
+  JOIN LATERAL (SELECT a.role, a.actions FROM pet_access a
+                 WHERE a.user_id = $1 AND a.household_id = h.id ORDER BY a.role LIMIT 1) a ON true
+ WHERE """
+_ONE = _HOUSEHOLD + "h.id = $2"
+_ACCESS = text(
+    """SELECT role, actions FROM pet_access WHERE user_id = :user_id AND household_id = :household_id
+        ORDER BY role LIMIT 1"""
+)
 
 
 async def create(session: AsyncSession, household_id: UUID, owner_id: UUID, *, home_tzid: str) -> None:
@@ -41,3 +62,39 @@ async def personal_household(reads: ReadPool, user_id: UUID) -> UUID | None:
     """Where a person's new pets go when they do not say: the first household they own. Made at registration."""
     found: UUID | None = await reads.fetchval(_PERSONAL, user_id)
     return found
+
+
+async def find(db: Database, user_id: UUID, household_id: UUID) -> asyncpg.Record | None:
+    """The household as `user_id` may see it, with the role by which they do."""
+    return await db.reads.fetchrow(_ONE, user_id, household_id)
+
+
+async def lock(session: AsyncSession, user_id: UUID, household_id: UUID) -> tuple[Household, Access] | None:
+    """The household's row for a write, with the access this person has once they hold the lock."""
+    mine = select(pet_access.c.household_id).where(pet_access.c.user_id == user_id)
+    household = await _locked(session, household_id, col(Household.id).in_(mine))
+    if household is None:
+        return None
+    found = (await session.execute(_ACCESS, {"user_id": user_id, "household_id": household_id})).one_or_none()
+    return None if found is None else (household, Access.of(found.role, found.actions))
+
+
+async def lock_all(session: AsyncSession, household_ids: Sequence[UUID]) -> None:
+    """Lock these households for those who act by another word than a role in them, in the order everybody locks in."""
+    for household_id in sorted(set(household_ids)):
+        await _locked(session, household_id)
+
+
+async def roles(session: AsyncSession, household_id: UUID) -> dict[UUID, Role]:
+    """Everybody who belongs to it, in the order they came."""
+    rows = select(col(Membership.user_id), col(Membership.role)).where(
+        col(Membership.household_id) == household_id, col(Membership.left_at).is_(None)
+    )
+    found = await session.execute(rows.order_by(col(Membership.id)))
+    return {user_id: Role(role) for user_id, role in found}
+
+
+async def _locked(session: AsyncSession, household_id: UUID, *conditions: object) -> Household | None:
+    # FOR NO KEY UPDATE: rows that refer to the household can be inserted meanwhile.
+    query = select(Household).where(col(Household.id) == household_id, *conditions)  # type: ignore[arg-type]
+    return (await session.scalars(query.with_for_update(key_share=True, of=Household))).one_or_none()

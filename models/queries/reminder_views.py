@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db import Database, raw_connection
 from domain.access import Access
 from domain.schedule_json import Zones
-from models.queries.access import OWN, reached
+from models.queries.access import OWN, found_in, reached
 
 _MINE = reached("r.household_id", "r.pet_id")
 _REMINDER = f"""
@@ -132,8 +132,8 @@ async def occurrence(db: Database, user_id: UUID, occurrence_id: UUID) -> asyncp
 
 
 async def occurrence_in(session: AsyncSession, user_id: UUID, occurrence_id: UUID) -> asyncpg.Record:
-    """`occurrence` inside the transaction that has just written it."""
-    return await (await raw_connection(session)).fetchrow(_ONE_OCCURRENCE, user_id, occurrence_id)
+    """`occurrence` inside the transaction that has just written it. Raises as `found_in`."""
+    return found_in(await (await raw_connection(session)).fetchrow(_ONE_OCCURRENCE, user_id, occurrence_id))
 
 
 async def occurrences(

@@ -34,6 +34,7 @@ OPEN = RateLimits(
     login_account=PLENTY,
     registration=PLENTY,
     mails=PLENTY,
+    invitations=PLENTY,
 )
 """Limits out of the way of tests that are not about them."""
 

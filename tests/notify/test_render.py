@@ -20,6 +20,21 @@ VALUES = {
     "minutes": 30,
     "method": "totp",
     "left": 9,
+    "giver": "Ada",
+    "household": "Die Lovelaces",
+    "pets": ["Milo", "Luna"],
+    "begins": "2026-08-01T09:00:00+02:00",
+    "ends": "2026-08-08T18:30:00+02:00",
+    "asked": True,
+    "acts": True,
+    "adds": True,
+    "sitter": "Sam",
+    "answer": "accepted",
+    "until": "2026-08-02T21:00:00+02:00",
+    "sections": [
+        ("done", [{"title": "Tablet", "pet": "Milo", "at": "2026-08-02T08:05:00+02:00", "by": "Sam"}], 2),
+        ("open", [{"title": "Brush", "pet": "Luna", "at": "2026-08-02T18:00:00+02:00", "by": None}], 0),
+    ],
 }
 
 

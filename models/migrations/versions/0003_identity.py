@@ -201,6 +201,11 @@ def create_tables() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("granted_by", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("email_ct", sa.Text(), nullable=True),
+        sa.Column("email_bidx", sa.LargeBinary(), nullable=True),
+        sa.Column("locale", sa.Text(), nullable=False),
+        sa.Column("mailed", sa.Boolean(), nullable=False),
+        sa.Column("mail_problem", sa.Text(), nullable=True),
         sa.Column("token_hash", sa.LargeBinary(), nullable=True),
         sa.Column("token_ct", sa.Text(), nullable=True),
         sa.Column("label_ct", sa.Text(), nullable=True),
@@ -209,8 +214,10 @@ def create_tables() -> None:
         sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
         sa.Column("valid_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("declined", sa.Boolean(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("summarised_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["granted_by"], ["users.id"], name=op.f("fk_grants_granted_by_users")),
         sa.ForeignKeyConstraint(["household_id"], ["households.id"], name=op.f("fk_grants_household_id_households")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_grants_user_id_users")),
@@ -220,6 +227,13 @@ def create_tables() -> None:
     op.create_index("ix_grants_household", "grants", ["household_id", "id"], unique=False)
     op.create_index(
         "ix_grants_user", "grants", ["user_id"], unique=False, postgresql_where=sa.text("revoked_at IS NULL")
+    )
+    op.create_index(
+        "ix_grants_offered",
+        "grants",
+        ["email_bidx"],
+        unique=False,
+        postgresql_where=sa.text("user_id IS NULL AND revoked_at IS NULL"),
     )
     op.create_table(
         "invitations",
