@@ -28,7 +28,7 @@ SELECT d.id, d.user_id, d.channel, d.step, d.state, d.reason, d.provider_id, d.a
          WHERE g.kind = 'sitter' AND g.user_id = d.user_id AND g.household_id = r.household_id
            AND r.pet_id = ANY(g.pet_ids) AND g.valid_from <= d.created_at
            AND d.created_at < least(g.valid_until, g.revoked_at) LIMIT 1) AS grant_id
-  FROM deliveries d JOIN reminders r ON r.id = d.reminder_id
+  FROM deliveries d JOIN occurrences o ON o.id = d.occurrence_id JOIN reminders r ON r.id = o.reminder_id
  WHERE d.occurrence_id = $1 AND ($2::uuid IS NULL OR d.user_id = $2) ORDER BY d.id"""
 _EVENTS = """
 SELECT e.delivery_id, e.created_at AS at, e.kind, e.device_id, e.provider_id, e.code
