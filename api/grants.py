@@ -27,7 +27,6 @@ from domain.access import Right
 from domain.grant import OPEN, GrantState
 from domain.notification import Category, Channel
 from domain.reminder_actions import HandOver
-from integrations.notify.render import language_of
 from models.household import Grant, GrantKind, Household
 from models.queries import grants, reminders, users
 from models.queries.clock import database_now
@@ -249,7 +248,7 @@ async def _for_vet(services: Services, grant: Grant, label: str) -> None:
 
 async def _language(services: Services, caller: Caller) -> str:
     user = await users.find(services.db.reads, caller.user_id)
-    return language_of(user["locale"] if user else "")
+    return user["locale"] if user else "en"
 
 
 async def _hand_over(session: AsyncSession, grant: Grant) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from temporalio import activity
-from temporalio.client import WorkflowHistory
+from temporalio.client import WorkflowHandle, WorkflowHistory
 
 from core.clock import pin_zone_data
 from core.ids import new_id
@@ -22,6 +22,7 @@ from temporal.contracts.audit import Audit
 from temporal.contracts.digest import Digests
 from temporal.contracts.mail import SendMail
 from temporal.contracts.zone_data import RollOver
+from tests.workflows.grant_world import GrantWorld, grant_world
 from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
@@ -114,6 +115,45 @@ async def escalated_and_snoozed(world: ReminderWorld) -> None:
     await reminder.ended()
 
 
+async def sat_for_a_week(world: GrantWorld) -> WorkflowHandle[Any, Any]:
+    """Mailed while the provider was away, accepted on the second day, a summary every evening, over."""
+    world.row.faults = [ProviderUnavailable("away")]
+    handle = await world.offer()
+    await world.passes(days(1))
+    await world.change(handle, accepted=True)
+    await world.passes(days(3))
+    return handle
+
+
+async def revoked_in_between(world: GrantWorld) -> WorkflowHandle[Any, Any]:
+    """Begun, summed up, ended early; the first try to take it back dies."""
+    handle = await world.offer()
+    await world.change(handle, accepted=True)
+    await world.passes(days(4))
+    world.row.faults = [RuntimeError("the worker died")]
+    await world.change(handle, revoked_at=await world.now())
+    return handle
+
+
+async def never_accepted(world: GrantWorld) -> WorkflowHandle[Any, Any]:
+    """Nobody answers."""
+    return await world.offer()
+
+
+GRANTS: Final = (sat_for_a_week, revoked_in_between, never_accepted)
+
+
+async def record_grants() -> None:
+    """Write what sitters' grants live through, unless it is there: asleep, and at their end."""
+    for scenario in GRANTS:
+        if not is_recorded("sitter_grant", scenario.__name__):
+            async with grant_world(begins=days(2), lasts=days(7)) as world:
+                handle = await scenario(world)
+                asleep = await handle.fetch_history()
+                await handle.result()
+                write("sitter_grant", scenario.__name__, [asleep, await handle.fetch_history()])
+
+
 async def job(workflow: type, request: object, *activities: Callable[..., Any]) -> list[WorkflowHistory]:
     """One run of an operators' job."""
     async with job_world(workflow, *activities) as world:
@@ -201,6 +241,7 @@ async def main() -> None:
         await record_reminder(scenario)
     for name, failures in MAIL.items():
         await record_mail(name, failures)
+    await record_grants()
     if not is_recorded("digest", "enqueued"):
         write("digest", "enqueued", await job(DigestWorkflow, Digests(page_size=50), Jobs().enqueue_digests))
     if not is_recorded("audit", "sealed_and_verified"):

@@ -18,7 +18,7 @@ CREATE VIEW pet_access (user_id, household_id, pet_id, role, actions) AS
     UNION ALL
     SELECT g.user_id, g.household_id, scope.pet_id, g.kind, g.actions
       FROM grants g CROSS JOIN LATERAL unnest(g.pet_ids) AS scope (pet_id)
-     WHERE g.kind = 'sitter' AND g.revoked_at IS NULL
+     WHERE g.kind = 'sitter' AND g.user_id IS NOT NULL AND g.revoked_at IS NULL
        AND g.valid_from <= statement_timestamp() AND statement_timestamp() < g.valid_until
        AND NOT EXISTS (SELECT FROM memberships m
                         WHERE m.user_id = g.user_id AND m.household_id = g.household_id AND m.left_at IS NULL)
