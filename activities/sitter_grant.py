@@ -1,5 +1,6 @@
 """Effects of a sitter's grant. Each may run twice: the row and the ledger say what is done already."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
@@ -9,14 +10,16 @@ from temporalio import activity
 
 from activities.sitter_wording import SitterWording
 from activities.strangers import StrangerMail
+from core.crypto import SubjectErased
 from core.db import SessionFactory, single_statement
 from domain import grant as rules
 from domain import reminder_machine
 from domain.access import Right
-from domain.grant import OPEN, Span, Todo
+from domain.grant import OPEN, GrantState, Span, Todo
 from domain.notification import Category, Channel
 from domain.reminder_actions import HandOver
 from domain.reminder_series import ReminderState
+from integrations.notify.protocol import Message
 from integrations.notify.render import render
 from models.household import Grant
 from models.notification import MailTemplate
@@ -27,6 +30,8 @@ from temporal import outbox
 from temporal.contracts.sitter_grant import EndGrant, MailGrant, ReviewGrant, StartGrant, SummariseGrant
 
 SUPPRESSED: Final = "suppressed"
+_BY_MAIL_TOO: Final = (Channel.EMAIL, Channel.IN_APP)
+_IN_APP: Final = (Channel.IN_APP,)
 
 
 class SitterGrantActivities:
@@ -51,22 +56,11 @@ class SitterGrantActivities:
     async def mail_grant(self, request: MailGrant) -> None:
         """Ask the sitter: by mail, whether or not there is an account with that address, and in the app where there is
         one. The mail of a grant that was answered or ended meanwhile is not sent."""
-        message = problem = None
         async with self.sessions.begin() as session:
             row = await grants.lock_by_id(session, request.grant_id)
             if row is None or row.mailed or grants.standing_of(row).state(await database_now(session)) not in OPEN:
                 return
-            words = await self.wording.given(session, row)
-            account = row.user_id or words.account_id
-            channels = (Channel.EMAIL, Channel.IN_APP) if row.user_id else (Channel.IN_APP,)
-            if account is not None:
-                await self._tell(session, account, MailTemplate.GRANT_GIVEN, row, channels, words.params)
-            if row.user_id is None and words.suppressed:
-                problem = SUPPRESSED
-            elif row.user_id is None:
-                address = await self.mail.cipher.open("grants.email_ct", row.id, row.email_ct or "")
-                values = words.speakable | {"public_url": self.mail.public_url}
-                message = render(MailTemplate.GRANT_GIVEN, row.locale, address, values)
+            message, problem = await self._ask(session, row)
         if message is not None:
             problem = await self.mail.send(message, uuid5(request.grant_id, MailTemplate.GRANT_GIVEN))
         async with self.sessions.begin() as session:
@@ -84,14 +78,15 @@ class SitterGrantActivities:
         if Right.ACT in row.actions:
             await self._hand_over(row.id)
         async with self.sessions.begin() as session:
-            locked = await grants.lock_by_id(session, row.id)
+            locked, now = await grants.lock_by_id(session, row.id), await database_now(session)
             if locked is None or locked.started_at is not None:
                 return
-            locked.started_at = await database_now(session)
+            if grants.standing_of(locked).state(now) is not GrantState.ACTIVE:
+                return  # ended meanwhile
+            locked.started_at = now
             await session.flush()
             params = await self.wording.scope(session, locked)
-            channels = (Channel.EMAIL, Channel.IN_APP)
-            await self._tell(session, row.user_id, MailTemplate.GRANT_STARTED, locked, channels, params)
+            await self._tell(session, row.user_id, MailTemplate.GRANT_STARTED, locked, _BY_MAIL_TOO, params)
 
     @activity.defn
     async def summarise_grant(self, request: SummariseGrant) -> None:
@@ -117,6 +112,22 @@ class SitterGrantActivities:
             if grants.standing_of(locked).gave_access(now):
                 await self._summarise(session, locked, now)
             locked.ended_at = now
+
+    async def _ask(self, session: AsyncSession, row: Grant) -> tuple[Message | None, str | None]:
+        """Tell whoever has an account; answers the mail to an address that has not answered, or why there is none."""
+        if row.user_id is not None and row.email_bidx is not None:
+            return None, None  # accepted before the mail left
+        words = await self.wording.given(session, row)
+        if row.user_id is not None:
+            await self._tell(session, row.user_id, MailTemplate.GRANT_GIVEN, row, _BY_MAIL_TOO, words.params)
+            return None, None
+        if words.account_id is not None:
+            await self._tell(session, words.account_id, MailTemplate.GRANT_GIVEN, row, _IN_APP, words.params)
+        if words.suppressed or row.email_ct is None:
+            return None, SUPPRESSED
+        address = await self.mail.cipher.open("grants.email_ct", row.id, row.email_ct)
+        values = words.speakable | {"public_url": self.mail.public_url}
+        return render(MailTemplate.GRANT_GIVEN, row.locale, address, values), None
 
     async def _find(self, grant_id: UUID) -> Grant | None:
         async with single_statement(self.sessions) as session:
@@ -185,7 +196,8 @@ class SitterGrantActivities:
         )
 
     async def _send(self, session: AsyncSession, notice: Notice) -> None:
-        await outbox.send(session, notice.user_id, await notices.claim(session, self.mail.cipher, notice))
+        with suppress(SubjectErased):  # nobody is there to be told
+            await outbox.send(session, notice.user_id, await notices.claim(session, self.mail.cipher, notice))
 
 
 def _event(grant_id: UUID) -> str:

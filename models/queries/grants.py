@@ -45,12 +45,13 @@ _IS_MEMBER = text(
                        WHERE m.household_id = :household_id AND m.left_at IS NULL
                          AND (u.id = :user_id OR u.email_bidx = :email_bidx))"""
 )
-# Who has looked after animals of this household before, or has lived in it, is no stranger: naming them by id tells
-# nobody anything about accounts.
+# Who has looked after animals of this household before and did not walk out, or has lived in it, is no stranger: naming
+# them by id tells nobody anything about accounts.
 _KNOWN = text(
     """SELECT u.id, u.locale, u.email_bidx FROM users u
         WHERE u.id = :user_id AND u.state = 'active' AND u.email_verified_at IS NOT NULL
-          AND (EXISTS (SELECT FROM grants g WHERE g.household_id = :household_id AND g.user_id = u.id)
+          AND (EXISTS (SELECT FROM grants g
+                        WHERE g.household_id = :household_id AND g.user_id = u.id AND NOT g.declined)
                OR EXISTS (SELECT FROM memberships m WHERE m.household_id = :household_id AND m.user_id = u.id))"""
 )
 _REMINDERS = text(

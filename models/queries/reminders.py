@@ -83,7 +83,8 @@ _LOAD = text(
               (SELECT jsonb_build_object('at', g.given_at, 'by', g.by_user_id, 'key', c.key)
                  FROM doses g JOIN occurrences c ON c.id = g.occurrence_id
                 WHERE g.reminder_id = r.id AND g.state = 'given' ORDER BY g.given_at DESC LIMIT 1) END AS last_given,
-              (SELECT jsonb_object_agg(a.user_id, a.actions) FROM pet_access a
+              (SELECT jsonb_object_agg(a.user_id, a.actions)
+                 FROM pet_access a JOIN users n ON n.id = a.user_id AND n.state = 'active'
                 WHERE a.household_id = r.household_id AND a.pet_id = r.pet_id AND a.role = 'sitter') AS sitting,
               {OCCURRENCE}
          FROM reminders r

@@ -16,17 +16,20 @@ from activities.wording import Links
 from core.crypto import FieldCipher, Subject
 from core.db import Database
 from core.ids import new_id
+from core.settings import Settings
 from core.unsubscribe import Unsubscriber
 from domain.access import Role
 from domain.escalation import Step as Ladder
 from domain.escalation import Who
 from domain.grant import Step, Todo
 from domain.reminder_actions import Complete
+from integrations.keys.factory import open_keys
 from integrations.keys.store import KeyStore
 from integrations.notify.memory import MemoryChannel
 from integrations.notify.protocol import ProviderUnavailable
 from models.household import Grant, GrantKind, Membership
 from models.queries import grants
+from models.queries.keys import KeyTable
 from temporal.contracts.mail import SendMail
 from temporal.contracts.sitter_grant import EndGrant, MailGrant, ReviewGrant, StartGrant, SummariseGrant
 from tests.activities.reminder_home import Home, move_in
@@ -148,6 +151,15 @@ async def test_it_is_told_as_always_while_nobody_who_may_act_has_accepted(
     assert await sitting.told(reminder) == {sitting.home.user_id}
 
 
+@pytest.mark.parametrize("state", ["blocked", "erasing"])
+async def test_nothing_is_left_to_a_sitter_whose_account_is_closed(sitting: Sitting, state: str) -> None:
+    reminder = await sitting.home.remind(DAILY)
+    await sitting.grant()
+    await sitting.home.execute("UPDATE users SET state = :state WHERE id = :id", state=state, id=sitting.sitter_id)
+    await sitting.home.deliver(reminder, DUE)
+    assert await sitting.told(reminder) == {sitting.home.user_id}
+
+
 async def test_reminders_of_other_pets_and_of_none_stay_where_they_are(sitting: Sitting) -> None:
     home = sitting.home
     reminder = await home.remind(DAILY)
@@ -236,6 +248,26 @@ async def test_at_the_start_the_sitter_hears_of_what_is_due_and_at_the_end_the_o
     assert await sitting.review(grant) == Todo()
     await home.deliver(reminder, due + timedelta(minutes=10))
     assert len(home.notifier.addresses) == 2
+
+
+async def test_a_grant_that_was_revoked_just_before_its_start_is_not_announced(sitting: Sitting) -> None:
+    grant = await sitting.grant(begins=timedelta(seconds=-1), revoked_at=datetime.now(UTC))
+    await sitting.activities.start_grant(StartGrant(grant))
+    assert await sitting.mails(sitting.sitter_id, "grant_started") == []
+    assert await sitting.review(grant) == Todo(Step.END)
+
+
+async def test_a_sitter_who_was_forgotten_meanwhile_holds_up_nothing(sitting: Sitting, settings: Settings) -> None:
+    grant = await sitting.grant(begins=timedelta(seconds=-1))
+    await sitting.home.execute(
+        "UPDATE user_keys SET destroyed_at = now(), wrapped_dek = NULL WHERE owner_id = :id", id=sitting.sitter_id
+    )
+    provider, _ = open_keys(settings)
+    sitting.home.cipher = FieldCipher(KeyStore(provider, KeyTable(sitting.home.db.reads)))  # knows no key yet
+    await sitting.activities.start_grant(StartGrant(grant))
+    await sitting.over(grant)
+    await sitting.activities.end_grant(EndGrant(grant))
+    assert await sitting.review(grant) == Todo()
 
 
 async def test_what_fell_due_in_the_sitter_s_time_is_told_to_the_owner_once_it_is_over(sitting: Sitting) -> None:

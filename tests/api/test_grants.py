@@ -240,6 +240,17 @@ async def test_whom_the_household_has_met_is_named_by_id_and_needs_not_be_asked_
     assert await status(sam, "GET", f"/pets/{milo}") == 200
 
 
+async def test_whoever_walked_out_is_asked_again_by_address_only(owner: Person) -> None:
+    milo = await pet_of(owner)
+    sam = await sitter(owner, milo)
+    (grant_id,) = await names(sam, "/grants", "id")
+    assert await status(sam, "DELETE", f"/grants/{grant_id}") == 204
+    body = {"kind": "sitter", "pet_ids": [milo], "valid_until": ahead(days=1)}
+    path = await grants_path(owner)
+    assert await status(owner, "POST", path, body | {"user_id": str(sam.user_id)}) == 422
+    assert await status(owner, "POST", path, body | {"email": sam.email}) == 201
+
+
 async def test_the_same_address_has_a_pet_in_its_care_once_at_a_time(owner: Person) -> None:
     milo, luna = await pet_of(owner), await pet_of(owner, "Luna")
     email = f"sam-{new_id().hex}@example.test"
