@@ -1,6 +1,7 @@
 """A sitter's grant on real Postgres: who is reminded while it is in force, what is handed over and back, and what the
 owners are told in the evening."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +29,7 @@ from integrations.keys.store import KeyStore
 from integrations.notify.memory import MemoryChannel
 from integrations.notify.protocol import ProviderUnavailable
 from models.household import Grant, GrantKind, Membership
-from models.queries import grants
+from models.queries import grants, reminders
 from models.queries.keys import KeyTable
 from temporal.contracts.mail import SendMail
 from temporal.contracts.sitter_grant import EndGrant, MailGrant, ReviewGrant, StartGrant, SummariseGrant
@@ -483,3 +484,21 @@ async def test_what_the_sitter_does_is_on_record_as_theirs(sitting: Sitting) -> 
         "SELECT closed_by FROM occurrences WHERE reminder_id = :id AND state = 'done'", id=reminder
     )
     assert row.closed_by == sitting.sitter_id
+
+
+async def test_whoever_waits_for_the_lock_is_judged_by_what_holds_once_they_have_it(sitting: Sitting) -> None:
+    sessions, reminder = sitting.home.db.sessions, await sitting.home.remind(DAILY)
+    grant = await sitting.grant()
+
+    async def locked_by_sitter() -> reminders.Locked | None:
+        async with sessions.begin() as session:
+            return await reminders.lock_for(session, sitting.sitter_id, reminder)
+
+    assert await locked_by_sitter() is not None
+    async with sessions.begin() as holder:
+        await reminders.lock(holder, reminder)
+        waiting = asyncio.create_task(locked_by_sitter())
+        while not await sitting.home.rows("SELECT pid FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        await sitting.over(grant)
+    assert await waiting is None
