@@ -9,6 +9,7 @@ from temporalio.client import Client
 from core.crypto import KeySource, Subject, SubjectErased
 from core.db import SessionFactory
 from integrations.keys.store import KeyMissing
+from models.queries import grants
 from models.queries import reconcile as rows
 from models.queries.reconcile import ReminderRef
 from temporal import ids, outbox
@@ -33,6 +34,7 @@ class ReconcileActivities:
             async with self._sessions.begin() as session:
                 page = await rows.active_after(session, last, request.page_size)
             if not page:
+                await self._ring_grants(request.page_size)
                 return MissingRung(seen, rung)
             missing = await self._without_workflow(page)
             await self._ring(missing)
@@ -57,6 +59,19 @@ class ReconcileActivities:
         async with self._sessions.begin() as session:
             for ref in reminders:
                 await outbox.ring_reminder(session, ref.household_id, ref.id, ref.user_id)
+
+    async def _ring_grants(self, page_size: int) -> None:
+        """Sitters' grants are few: each is rung, and one whose workflow lives reads its row once more."""
+        last: UUID | None = None
+        while True:
+            async with self._sessions.begin() as session:
+                page = await grants.unfinished(session, last, page_size)
+                for grant_id, household_id in page:
+                    await outbox.ring_grant(session, household_id, grant_id)
+            if not page:
+                return
+            last = page[-1][0]
+            activity.heartbeat()
 
     async def _without_workflow(self, page: Sequence[ReminderRef]) -> list[ReminderRef]:
         wanted = {ids.reminder(ref.household_id, ref.id): ref for ref in page}

@@ -22,7 +22,10 @@ from models.queries.explanations import Record
 from models.queries.reminder_words import Telling
 from models.queries.reminders import occurrence_of
 
-_DELIVERY = "id user_id channel step state reason provider_id not_before folded_into retracted_at created_at at".split()
+_DELIVERY = (
+    *"id user_id grant_id channel step state reason provider_id not_before folded_into".split(),
+    *"retracted_at created_at at".split(),
+)
 _EVENT = "at kind device_id provider_id code".split()
 
 
@@ -63,6 +66,7 @@ def _told(row: asyncpg.Record) -> Told:
         at=row["at"],
         not_before=row["not_before"],
         attempts=row["attempt"],
+        as_sitter=row["grant_id"] is not None,
     )
 
 

@@ -56,7 +56,7 @@ WritablePet = Annotated[Pet, Depends(writable_pet)]
 
 async def present(cipher: FieldCipher, pet: asyncpg.Record) -> dict[str, Any]:
     """The document of `PetOut`."""
-    chips = [await _chip(cipher, row) for row in pet["chips"]]
+    chips = [await present_chip(cipher, row) for row in pet["chips"]]
     weighed = pet["grams"] is not None
     return {
         "id": pet["id"],
@@ -166,7 +166,8 @@ async def _check(session: AsyncSession, pet: Pet, now: datetime) -> None:
     check_birth_date(pet.date_of_birth, now.astimezone(ZoneInfo(zone)).date())
 
 
-async def _chip(cipher: FieldCipher, row: tuple[Any, ...]) -> Mapping[str, Any]:
+async def present_chip(cipher: FieldCipher, row: tuple[Any, ...]) -> Mapping[str, Any]:
+    """One of `microchips` of a pet."""
     row_id, code, entered, standard, prefix_kind, is_primary, disputed, implanted_on, site = row
     return {
         "id": row_id,

@@ -27,9 +27,10 @@ class RateLimit(BaseModel, frozen=True):
 
 class RateLimits(BaseModel, frozen=True):
     """One policy per kind of traffic. `default` counts a signed-in user, `credentials` what they do to their password
-    and address, `invitations` what they have mailed to others (invitations to a household, offers of a pet); `mails`
+    and address, `invitations` what they have mailed to others (invitations to a household, offers of a
+    pet, sitters); `mails`
     and `reset_mails` an address that is written to, `login_account` an address from one network, `feeds` a calendar
-    feed. The others count a network (an IPv4 address or an IPv6 /64).
+    feed or a vet's link. The others count a network (an IPv4 address or an IPv6 /64).
 
     Set one with `PETFOLIO_RATE_LIMITS__REGISTRATION='{"quota": 100, "window": 60, "burst": 100}'`.
     """

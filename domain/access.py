@@ -47,6 +47,8 @@ class Right(StrEnum):
     """One's own membership is for oneself to end."""
     TRANSFER_PET = "transfer_pet"
     SEE_AUDIT = "see_audit"
+    MANAGE_GRANTS = "manage_grants"
+    """Let sitters and vets in, for a time, and see how they used it."""
 
 
 ALL_RIGHTS: Final = frozenset(Right)
@@ -189,6 +191,11 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("list_records", "list_pet_records", "get_record"), household(Right.READ)),
     **dict.fromkeys(("create_record", "create_pet_record"), household(Right.ADD_RECORD)),
     **dict.fromkeys(("change_record", "replace_record", "delete_record"), household(Right.EDIT_RECORD)),
+    # access that ends by itself: what owners give, what sitters were given, what a vet's link shows
+    **dict.fromkeys(("list_grants", "create_grant", "get_grant", "change_grant"), household(Right.MANAGE_GRANTS)),
+    **dict.fromkeys(("revoke_grant", "list_grant_accesses", "get_grant_qr"), household(Right.MANAGE_GRANTS)),
+    **dict.fromkeys(("list_my_grants", "accept_grant", "leave_grant"), SIGNED_IN),
+    **dict.fromkeys(("read_vet_link", "vet_page"), ANYONE),
     # reminders and what is due
     **dict.fromkeys(("list_reminders", "get_reminder", "preview_reminder", "list_occurrences"), household(Right.READ)),
     "preview_schedule": household(Right.READ),

@@ -23,6 +23,8 @@ class Told:
     at: datetime
     not_before: datetime | None
     attempts: int
+    as_sitter: bool = False
+    """Told because a grant was in force."""
 
 
 CHANNEL_WORDS: Final = {"email": "e-mail", "sms": "text message", "push": "push message", "in_app": "a line in the app"}
@@ -34,7 +36,7 @@ WITHHELD: Final[Mapping[str, str]] = {
     "not_verified": "the e-mail address was never confirmed",
     "suppressed": "mail to this address bounced or was complained about",
     "account_blocked": "the account is blocked",
-    "not_a_member": "the person no longer belongs to the household",
+    "not_a_member": "the person has no access any more",
     "paused": "the reminder is paused",
     "snoozed": "it was snoozed meanwhile",
     "acknowledged": "somebody had seen it already",
@@ -71,7 +73,8 @@ _CLOSED: Final[Mapping[str, str]] = {
 
 def sentence(occurrence: Occurrence, ledger: Iterable[Told], person: UUID, tzid: str) -> str:
     """What happened between this occurrence and this person. Times are on the clock of `tzid`."""
-    rows = [told for told in ledger if told.user_id == person and not told.step.startswith((WITHDRAWN, UNDELIVERED))]
+    said = [told for told in ledger if not told.step.startswith((WITHDRAWN, UNDELIVERED))]
+    rows = [told for told in said if told.user_id == person]
     reached = [told for told in rows if told.state in ("sent", "delivered")]
     if reached:
         return f"{_reached(reached, tzid)}{_afterwards(occurrence, tzid)}"
@@ -84,6 +87,8 @@ def sentence(occurrence: Occurrence, ledger: Iterable[Told], person: UUID, tzid:
         return f"{how}{_afterwards(occurrence, tzid)}"
     if rows:
         return f"Nothing was sent: {'; '.join(dict.fromkeys(_withheld(told) for told in rows))}."
+    if any(told.as_sitter for told in said):
+        return f"It went to the sitter first, because their grant was in force{_afterwards(occurrence, tzid)}"
     return _silent(occurrence, tzid)
 
 
@@ -96,6 +101,8 @@ def _reached(rows: list[Told], tzid: str) -> str:
         how = f"You were told ahead of time by {CHANNEL_WORDS[first.channel]} at {_clock(first.at, tzid)}"
     if first.reason == "acknowledgement_lost":
         how += " (perhaps twice: the provider's acknowledgement was lost)"
+    if first.as_sitter:
+        how += ", because you look after this animal"
     return f"{how}{f' and {len(more)} more times' if more else ''}"
 
 

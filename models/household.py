@@ -97,7 +97,9 @@ class GrantKind(StrEnum):
 class Grant(Versioned, table=True):
     """Access to some pets that ends by itself. The query is the wall, the workflow only the timer (product.md §4.5).
 
-    `started_at` and `ended_at` are when the workflow handed reminders over and took them back.
+    A sitter is offered it by address and has nothing until they accept: `user_id` is theirs from then on. `declined`:
+    it was ended by the sitter's own word. `started_at` and `ended_at` are when the workflow handed reminders over and
+    took them back, `summarised_at` up to when it told the owners what was done.
     """
 
     __tablename__ = "grants"
@@ -106,6 +108,11 @@ class Grant(Versioned, table=True):
     kind: GrantKind = words()
     granted_by: UUID = Field(foreign_key="users.id")
     user_id: UUID | None = Field(default=None, foreign_key="users.id")
+    email_ct: str | None = words(default=None)
+    email_bidx: bytes | None = Field(default=None)
+    locale: str = words(default="en")
+    mailed: bool = Field(default=False)
+    mail_problem: str | None = words(default=None)
     token_hash: bytes | None = Field(default=None, unique=True)
     token_ct: str | None = words(default=None)
     label_ct: str | None = words(default=None)
@@ -114,12 +121,15 @@ class Grant(Versioned, table=True):
     valid_from: datetime = timestamptz()
     valid_until: datetime = timestamptz()
     revoked_at: datetime | None = timestamptz(default=None)
+    declined: bool = Field(default=False)
     started_at: datetime | None = timestamptz(default=None)
     ended_at: datetime | None = timestamptz(default=None)
+    summarised_at: datetime | None = timestamptz(default=None)
 
     __table_args__ = (
         Index("ix_grants_household", "household_id", "id"),
         Index("ix_grants_user", "user_id", postgresql_where=text("revoked_at IS NULL")),
+        Index("ix_grants_offered", "email_bidx", postgresql_where=text("user_id IS NULL AND revoked_at IS NULL")),
     )
 
 

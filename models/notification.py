@@ -36,6 +36,11 @@ class MailTemplate(StrEnum):
     ADDRESS_IN_USE = "address_in_use"
     EMAIL_CHANGE_ASKED = "email_change_asked"
     EMAIL_CHANGED = "email_changed"
+    GRANT_GIVEN = "grant_given"
+    GRANT_ANSWERED = "grant_answered"
+    GRANT_STARTED = "grant_started"
+    GRANT_ENDED = "grant_ended"
+    SITTER_SUMMARY = "sitter_summary"
 
 
 class DeliveryState(StrEnum):

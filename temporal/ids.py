@@ -38,6 +38,11 @@ def transfer(household_id: UUID, transfer_id: UUID) -> str:
     return f"household/{household_id}/transfer/{transfer_id}"
 
 
+def grant(household_id: UUID, grant_id: UUID) -> str:
+    """The entity of one sitter's grant."""
+    return f"household/{household_id}/grant/{grant_id}"
+
+
 def mail(user_id: UUID, delivery_id: UUID) -> str:
     """One mail to one person: verification, reset, notices."""
     return f"user/{user_id}/mail/{delivery_id}"

@@ -16,7 +16,7 @@ from core import live
 from core.ids import new_id
 from models.outbox import Outbox
 from temporal import ids
-from temporal.contracts import invitation, mail, reminder, transfer
+from temporal.contracts import invitation, mail, reminder, sitter_grant, transfer
 
 CHANNEL = "outbox"
 """What the relay LISTENs to; the notification is empty and arrives with the commit."""
@@ -87,6 +87,17 @@ async def ring_transfer(session: AsyncSession, household_id: UUID, transfer_id: 
         kind=transfer.KIND,
         workflow_id=ids.transfer(household_id, transfer_id),
         args={"household_id": str(household_id), "transfer_id": str(transfer_id)},
+    )
+
+
+async def ring_grant(session: AsyncSession, household_id: UUID, grant_id: UUID) -> None:
+    """The bell of a sitter's grant. Nobody's in particular: it outlives the account of who gave it."""
+    await ring(
+        session,
+        aggregate=sitter_grant.aggregate(grant_id),
+        kind=sitter_grant.KIND,
+        workflow_id=ids.grant(household_id, grant_id),
+        args={"household_id": str(household_id), "grant_id": str(grant_id)},
     )
 
 

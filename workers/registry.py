@@ -21,6 +21,7 @@ from activities.reconcile import ReconcileActivities
 from activities.reminder import ReminderActivities
 from activities.sessions import SessionActivities
 from activities.signing_keys import SigningKeyActivities
+from activities.sitter_grant import SitterGrantActivities
 from activities.strangers import StrangerMail
 from activities.transfer import TransferActivities
 from activities.wording import Links, ReminderWording
@@ -30,10 +31,11 @@ from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
 from models.queries.keys import KeyTable
 from temporal import queues
-from temporal.contracts import invitation, mail, reminder, transfer
+from temporal.contracts import invitation, mail, reminder, sitter_grant, transfer
 from temporal.contracts.invitation import InvitationChanged
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reminder import Bell
+from temporal.contracts.sitter_grant import GrantChanged
 from temporal.contracts.transfer import TransferChanged
 from workers.composition import Parts
 from workers.sender import OutboxKind
@@ -46,6 +48,7 @@ from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
 from workflows.sessions import SessionSweepWorkflow
 from workflows.signing_keys import SigningKeyWorkflow
+from workflows.sitter_grant import SitterGrantWorkflow
 from workflows.transfer import TransferWorkflow
 from workflows.zone_data import ZoneDataWorkflow
 
@@ -60,6 +63,7 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         ReminderWorkflow,
         SessionSweepWorkflow,
         SigningKeyWorkflow,
+        SitterGrantWorkflow,
         TransferWorkflow,
         ZoneDataWorkflow,
     ),
@@ -93,6 +97,13 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         message=lambda row: TransferChanged(row.seq),
         summary="A pet on offer to another household, and its move",
     ),
+    sitter_grant.KIND: OutboxKind(
+        sitter_grant.WORKFLOW,
+        lambda row: sitter_grant.first_state(row.args),
+        signal=sitter_grant.CHANGED,
+        message=lambda row: GrantChanged(row.seq),
+        summary="A sitter's time with some pets: asked, begun, told of every evening, over",
+    ),
 }
 
 
@@ -107,6 +118,7 @@ def activities(parts: Parts) -> Bound:
         {Channel.EMAIL: parts.email, Channel.SMS: parts.sms}, Pusher(parts.db.sessions, parts.cipher, parts.push)
     )
     strangers = StrangerMail(parts.cipher, parts.email, parts.settings.public_url)
+    grants = SitterGrantActivities(parts.db.sessions, strangers)
     invitations = InvitationActivities(parts.db.sessions, strangers, parts.secrets.derive(INVITATION_KEY))
     transfers = TransferActivities(parts.db.sessions, strangers)
     mails = MailActivities(parts.db.sessions, parts.cipher, courier, links=links, grace=grace)
@@ -119,6 +131,11 @@ def activities(parts: Parts) -> Bound:
             data_keys.rewrap_keys,
             data_keys.renew_keys,
             DigestActivities(parts.db.sessions).enqueue_digests,
+            grants.review_grant,
+            grants.mail_grant,
+            grants.start_grant,
+            grants.summarise_grant,
+            grants.end_grant,
             invitations.review_invitation,
             invitations.mail_invitation,
             transfers.review_transfer,

@@ -9,6 +9,7 @@ from api.routes import (
     consents,
     devices,
     feeds,
+    grants,
     health,
     health_records,
     households,
@@ -31,6 +32,7 @@ from api.routes import (
     transfers,
     unsubscribe,
     users,
+    vet_links,
     workflows,
 )
 from api.webhooks import apple, facebook, ses
@@ -60,6 +62,10 @@ ALL = (
     pets.router,
     health_records.router,
     health_records.alias,
+    grants.router,
+    grants.mine,
+    vet_links.router,
+    vet_links.page,
     agenda.router,
     reminders.router,
     occurrences.router,

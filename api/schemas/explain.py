@@ -31,10 +31,12 @@ class AttemptOut(BaseModel):
 
 class DeliveryOut(BaseModel):
     """One message to one person on one channel, and what became of it. `not_before`: it is held back until then;
-    `retracted_at`: it is shown on no device since then."""
+    `retracted_at`: it is shown on no device since then; `grant_id`: it went to them as a sitter, because this grant was
+    in force."""
 
     id: UUID
     user_id: UUID
+    grant_id: UUID | None
     channel: str
     step: str
     state: str
@@ -93,6 +95,7 @@ class ExplanationOut(BaseModel):
                         {
                             "id": "019aaf3e-0000-7000-8000-000000000030",
                             "user_id": "019aaf3e-0000-7000-8000-000000000002",
+                            "grant_id": None,
                             "channel": "email",
                             "step": "due",
                             "state": "sent",

@@ -116,6 +116,7 @@ def _environment(*, autoescape: bool) -> Environment:
         "capital": capital,
         "clock": clock,
         "day": day,
+        "instant": datetime.fromisoformat,
         "moment": moment,
         "one_line": one_line,
         "spoken": spoken,

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from core.db import Database
+from domain.access import Role
 from models.queries.access import reached
 
 _OCCURRENCE = f"""
@@ -20,10 +21,17 @@ SELECT o.*, o.id AS occurrence_id, o.state AS occurrence_state, o.schedule_versi
   {reached("r.household_id", "r.pet_id")}
   JOIN users u ON u.id = a.user_id
  WHERE o.id = $2 AND r.deleted_at IS NULL"""  # noqa: S608 - our own words
+# A grant keeps its pets and its beginning, and its end never moves into the past: whether somebody was told as a sitter
+# follows from the row for good. A sitter is shown what was sent to themselves.
 _DELIVERIES = """
 SELECT d.id, d.user_id, d.channel, d.step, d.state, d.reason, d.provider_id, d.attempt, d.not_before, d.folded_into,
-       d.retracted_at, d.created_at, d.at
-  FROM deliveries d WHERE d.occurrence_id = $1 ORDER BY d.id"""
+       d.retracted_at, d.created_at, d.at,
+       (SELECT g.id FROM grants g
+         WHERE g.kind = 'sitter' AND g.user_id = d.user_id AND g.household_id = r.household_id
+           AND r.pet_id = ANY(g.pet_ids) AND g.valid_from <= d.created_at
+           AND d.created_at < least(g.valid_until, g.revoked_at) LIMIT 1) AS grant_id
+  FROM deliveries d JOIN occurrences o ON o.id = d.occurrence_id JOIN reminders r ON r.id = o.reminder_id
+ WHERE d.occurrence_id = $1 AND ($2::uuid IS NULL OR d.user_id = $2) ORDER BY d.id"""
 _EVENTS = """
 SELECT e.delivery_id, e.created_at AS at, e.kind, e.device_id, e.provider_id, e.code
   FROM delivery_events e WHERE e.delivery_id = ANY($1::uuid[]) ORDER BY e.id"""
@@ -49,7 +57,8 @@ async def record(db: Database, user_id: UUID, occurrence_id: UUID) -> Record | N
     found = await db.reads.fetchrow(_OCCURRENCE, user_id, occurrence_id)
     if found is None:
         return None
-    deliveries = await db.reads.fetch(_DELIVERIES, occurrence_id)
+    alone = user_id if found["role"] == Role.SITTER else None
+    deliveries = await db.reads.fetch(_DELIVERIES, occurrence_id, alone)
     return Record(
         occurrence=found,
         deliveries=deliveries,

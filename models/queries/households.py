@@ -46,6 +46,19 @@ _COUNTS = text(
               (SELECT count(*) FROM memberships WHERE user_id = :user_id AND left_at IS NULL) AS households"""
 )
 
+# A sitter has a row of the view for each pet: one of them says it all.
+_HOUSEHOLD = """
+SELECT h.id, h.version, h.name_ct, h.home_tzid, h.country, h.currency, h.created_at, h.updated_at, a.role, a.actions
+  FROM households h
+  JOIN LATERAL (SELECT a.role, a.actions FROM pet_access a
+                 WHERE a.user_id = $1 AND a.household_id = h.id ORDER BY a.role LIMIT 1) a ON true
+ WHERE """
+_ONE = _HOUSEHOLD + "h.id = $2"
+_ACCESS = text(
+    """SELECT role, actions FROM pet_access WHERE user_id = :user_id AND household_id = :household_id
+        ORDER BY role LIMIT 1"""
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:

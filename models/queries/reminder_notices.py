@@ -27,6 +27,7 @@ from domain.reminder_steps import UNDELIVERED, WITHDRAWN
 from domain.schedule_json import from_stored
 from models.notification import Channel, DeliveryState
 from models.queries import deliveries, retractions
+from models.queries.access import OWN
 from models.queries.deliveries import ABANDONED_REASON, ACKNOWLEDGEMENT_LOST, MAY_LEASE, TAKE_LEASE, WAITING
 from models.queries.devices import REACHABLE
 from models.queries.reminders import OCCURRENCE, Locked, occurrence_of
@@ -107,8 +108,9 @@ _WORDS = f"""
                  {OCCURRENCE},
                  (SELECT min(n.instant) FROM occurrences n
                    WHERE n.reminder_id = r.id AND n.state = 'scheduled') AS next_at,
-                 EXISTS (SELECT FROM memberships m WHERE m.household_id = r.household_id AND m.user_id = d.user_id
-                            AND m.left_at IS NULL) AS is_member"""  # noqa: S608 - our own words
+                 EXISTS (SELECT FROM pet_access a
+                          WHERE a.user_id = d.user_id AND a.household_id = r.household_id
+                            AND (a.pet_id IS NULL OR a.pet_id = r.pet_id) AND {OWN}) AS may_know"""  # noqa: S608
 _LEASE = text(f"{_NOTICE} d.id = :id {_WORDS}").columns(schedule=JSONB)
 _LEASE_COMPANIONS = text(
     f"""{_NOTICE} d.user_id = :user_id AND d.channel = :channel AND d.reason = '{GATHERING}' AND d.id <> :id {_WORDS}"""
@@ -356,7 +358,7 @@ def _leased(row: RowMapping) -> Leased:
 
 
 def _unwanted(row: RowMapping) -> str | None:
-    if row["user_state"] != UserState.ACTIVE or not row["is_member"]:
+    if row["user_state"] != UserState.ACTIVE or not row["may_know"]:
         return "not_a_member"
     if row["reminder_state"] == ReminderState.PAUSED and not row["step"].startswith(WITHDRAWN):
         return str(row["reminder_state"])

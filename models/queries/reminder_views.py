@@ -138,8 +138,8 @@ async def occurrence(db: Database, user_id: UUID, occurrence_id: UUID) -> asyncp
 
 
 async def occurrence_in(session: AsyncSession, user_id: UUID, occurrence_id: UUID) -> asyncpg.Record:
-    """`occurrence` inside the transaction that has just written it."""
-    return await (await raw_connection(session)).fetchrow(_ONE_OCCURRENCE, user_id, occurrence_id)
+    """`occurrence` inside the transaction that has just written it. Raises as `found_in`."""
+    return found_in(await (await raw_connection(session)).fetchrow(_ONE_OCCURRENCE, user_id, occurrence_id))
 
 
 async def occurrences(

@@ -5,7 +5,7 @@ a lock keeps the snapshot it began with, and would decide on the zone of a user 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core import live
 from core.ids import new_id
 from core.live import Name
-from domain.access import Access
+from domain.access import Access, Right, Role
 from domain.escalation import Who, Whom
 from domain.recurrence import Schedule, TzMode
 from domain.reminder_series import (
@@ -71,6 +71,9 @@ _LOAD = text(
               (SELECT jsonb_build_object('at', g.given_at, 'by', g.by_user_id, 'key', c.key)
                  FROM doses g JOIN occurrences c ON c.id = g.occurrence_id
                 WHERE g.reminder_id = r.id AND g.state = 'given' ORDER BY g.given_at DESC LIMIT 1) END AS last_given,
+              (SELECT jsonb_object_agg(a.user_id, a.actions)
+                 FROM pet_access a JOIN users n ON n.id = a.user_id AND n.state = 'active'
+                WHERE a.household_id = r.household_id AND a.pet_id = r.pet_id AND a.role = 'sitter') AS sitting,
               {OCCURRENCE}
          FROM reminders r
          JOIN users u ON u.id = r.user_id
@@ -79,7 +82,7 @@ _LOAD = text(
          LEFT JOIN occurrences o ON o.reminder_id = r.id AND (o.state IN ('scheduled', 'due') OR o.id = :occurrence_id)
         WHERE r.id = :id AND r.deleted_at IS NULL
         ORDER BY o.seq"""  # noqa: S608 - our own names
-).columns(schedule=JSONB, notification_methods=JSONB, lead_minutes=JSONB, steps=JSONB, last_given=JSONB)
+).columns(schedule=JSONB, notification_methods=JSONB, lead_minutes=JSONB, steps=JSONB, last_given=JSONB, sitting=JSONB)
 _OCCURRENCE_COLUMNS: Final = tuple(field.name for field in fields(Occurrence))
 _SHOWN: Final = ("state", "late", "instant", "notice_at", "notified_at", "snooze_count", "acknowledged_at")
 """What somebody who looks at an occurrence sees change."""
@@ -137,7 +140,8 @@ class Locked:
 
     `read_at` is the database's clock after the lock; `assignees` are those a notice goes to first, `others` the rest of
     the household, `owners` those of both who own it; `access` is that of the person who locked it, None where nobody
-    did.
+    did. `sitting`: whoever had a grant for its pet at that moment. Who of them may act is assigned, and whoever would
+    have been comes after.
     """
 
     series: Series
@@ -150,11 +154,17 @@ class Locked:
     version: int
     ids: Mapping[str, UUID]
     access: Access | None = None
+    sitting: Mapping[UUID, Access] = field(default_factory=dict)
 
     @property
     def members(self) -> tuple[UUID, ...]:
-        """Everybody in the household."""
+        """Everybody in the household, and who stands in for them."""
         return self.assignees + self.others
+
+    @property
+    def watching(self) -> frozenset[UUID]:
+        """Everybody who sees what becomes of it."""
+        return frozenset((*self.members, *self.sitting))
 
     def people(self, who: Whom) -> tuple[UUID, ...]:
         """Whom a step is for. A member that it names is answered also when they have left."""
@@ -166,7 +176,7 @@ class Locked:
             case Who.OWNERS:
                 return self.owners
             case Who.CARETAKERS:
-                return tuple(member for member in self.members if member not in self.owners)
+                return tuple(who for who in self.members if who not in self.owners and who not in self.sitting)
             case UUID():
                 return (who,)
             case _:
@@ -187,12 +197,14 @@ async def lock(session: AsyncSession, reminder_id: UUID) -> Locked | None:
 async def lock_for(
     session: AsyncSession, user_id: UUID, reminder_id: UUID, occurrence_id: UUID | None = None
 ) -> Locked | None:
-    """The reminder, for a person who may see it, with the occurrence they name. None when there is none."""
+    """The reminder, for a person who may see it, with the occurrence they name. None when there is none, and for a
+    sitter whose grant ended while they waited for the lock."""
     found = (await session.execute(_LOCK_BY_PERSON, {"id": reminder_id, "user_id": user_id})).first()
-    if found is None:
+    locked = await _load(session, reminder_id, occurrence_id) if found else None
+    if found is None or locked is None:
         return None
-    locked = await _load(session, reminder_id, occurrence_id)
-    return replace(locked, access=Access.of(found.role, found.actions)) if locked else None
+    access = locked.sitting.get(user_id) if found.role == Role.SITTER else Access.of(found.role, found.actions)
+    return replace(locked, access=access) if access else None
 
 
 async def home_of(session: AsyncSession, occurrence_id: UUID) -> tuple[UUID, UUID] | None:
@@ -254,14 +266,14 @@ async def save(session: AsyncSession, before: Locked, after: Series, *, reworded
 
 
 def _say_changes(session: AsyncSession, before: Locked, after: Series, ids: Mapping[str, UUID]) -> None:
-    """Everybody in the household hears what became of the occurrences."""
+    """Everybody who sees them hears what became of the occurrences."""
     known = {o.key: o for o in before.series.occurrences}
     for o in after.occurrences:
         was = known.get(o.key)
         if was is None or any(getattr(was, name) != getattr(o, name) for name in _SHOWN):
             live.say(
                 session,
-                before.members,
+                before.watching,
                 Name.OCCURRENCE_UPDATED if was and was.state == o.state else Name(f"occurrence.{o.state}"),
                 occurrence_id=ids[o.key],
                 reminder_id=after.reminder_id,
@@ -271,7 +283,18 @@ def _say_changes(session: AsyncSession, before: Locked, after: Series, ids: Mapp
 
 async def _load(session: AsyncSession, reminder_id: UUID, occurrence_id: UUID | None = None) -> Locked | None:
     rows = (await session.execute(_LOAD, {"id": reminder_id, "occurrence_id": occurrence_id})).mappings().all()
-    return _locked(rows) if rows else None
+    return _handed_over(_locked(rows), rows[0]["sitting"] or {}) if rows else None
+
+
+def _handed_over(locked: Locked, grants: Mapping[str, list[str]]) -> Locked:
+    """Whoever sits and may act hears of it first, as long as their grant is in force."""
+    if not grants:
+        return locked
+    sitting = {UUID(user_id): Access.of(Role.SITTER, actions) for user_id, actions in sorted(grants.items())}
+    acting = tuple(user_id for user_id, access in sitting.items() if access.may(Right.ACT))
+    if not acting:
+        return replace(locked, sitting=sitting)
+    return replace(locked, sitting=sitting, assignees=acting, others=locked.members)
 
 
 def _locked(rows: Sequence[RowMapping]) -> Locked:

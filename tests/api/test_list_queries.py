@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from core.db import Database
-from models.queries import feeds, health_records, notifications, pets, reminder_views, workflows
+from models.queries import (
+    feeds,
+    grants,
+    health_records,
+    notifications,
+    pets,
+    reminder_views,
+    vet_links,
+    workflows,
+)
+from tests.api.grants_kit import vet_link
 from tests.api.signing_in import Api, Person
 
 # Row n of a table belongs to household n modulo the number of households, and so on up.
@@ -19,6 +29,13 @@ GROWTH = {
         "'id', md5('m' || n)::uuid, 'user_id', md5('u' || n)::uuid, 'household_id', md5('h' || n)::uuid",
     ),
     "pets": (PETS, f"'id', md5('p' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid"),
+    "grants": (
+        PETS,
+        f"'id', md5('g' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid, 'kind', 'sitter', "
+        f"'user_id', CASE WHEN n % 2 = 0 THEN md5('u' || n % {USERS} + 1)::uuid END, "
+        "'email_bidx', '\\x' || md5('b' || n), 'token_hash', '\\x' || md5('t' || n)",
+    ),
+    "grant_access_log": (RECORDS, f"'id', md5('a' || n)::uuid, 'grant_id', md5('g' || n % {PETS} + 1)::uuid"),
     "health_record_ids": (RECORDS, f"'id', md5('d' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
     "health_records": (RECORDS, f"'id', md5('d' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
     "reminders": (REMINDERS, f"'id', md5('r' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid"),
@@ -35,7 +52,16 @@ GROWTH = {
 }
 NOW = datetime.now(UTC)
 YESTERDAY, TOMORROW = NOW - timedelta(days=1), NOW + timedelta(days=1)
-BIG = ("pets", "health_records", "reminders", "occurrences", "deliveries", "notifications")
+BIG = (
+    "pets",
+    "health_records",
+    "reminders",
+    "occurrences",
+    "deliveries",
+    "notifications",
+    "grants",
+    "grant_access_log",
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +72,8 @@ async def person(api: Api, db: Database) -> Person:
     await person.request("POST", f"/pets/{pet}/records", {"record_type": "visit", "title": "Check-up"})
     later = {"title": "Walk", "reminder_date": "2030-01-01T08:00:00Z", "pet_id": pet}
     assert (await person.request("POST", "/reminders", later)).status_code == 201
+    _, link = await vet_link(person, pet)
+    assert (await api.get(link)).status_code == 200
     await db.reads.execute(
         "INSERT INTO notifications (id, user_id, delivery_id) SELECT id, user_id, id FROM deliveries LIMIT 1"
     )
@@ -73,6 +101,10 @@ LISTS = [
     (notifications.PAGE, lambda own: (own["user"], None, 51)),
     (feeds.REMINDERS, lambda own: (own["user"], None)),
     (notifications._UNREAD, lambda own: (own["user"],)),
+    (grants.PAGE, lambda own: (own["household"], None, 51)),
+    (grants._TO_ME, lambda own: (own["user"], 51)),
+    (vet_links.ACCESSES, lambda own: (own["grant"], None, 51)),
+    (vet_links._LINK, lambda _: (b"hash",)),
 ]
 
 
@@ -92,12 +124,18 @@ LISTS = [
         "notifications",
         "feed",
         "unread",
+        "grants",
+        "grants of a sitter",
+        "accesses",
+        "vet link",
     ],
 )
 async def test_no_list_reads_a_whole_table(person: Person, db: Database, query: str, arguments: Any, mode: str) -> None:
     row = await db.reads.fetchrow(
         """SELECT (SELECT p.id FROM pets p JOIN memberships m USING (household_id) WHERE m.user_id = $1) AS pet,
                   (SELECT r.id FROM reminders r WHERE r.user_id = $1 ORDER BY r.created_at LIMIT 1) AS reminder,
+                  (SELECT household_id FROM memberships WHERE user_id = $1) AS household,
+                  (SELECT id FROM grants WHERE granted_by = $1 ORDER BY created_at LIMIT 1) AS grant,
                   (SELECT h.id FROM health_records h WHERE h.by_user_id = $1
                     ORDER BY h.created_at LIMIT 1) AS record""",
         person.user_id,

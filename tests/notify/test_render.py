@@ -17,7 +17,6 @@ VALUES = {
     "link": "https://petfolio.test/verify-email?token=TOKEN",
     "inviter": "Ada",
     "offerer": "Ada",
-    "household": "Die Lovelaces",
     "pet": "Milo",
     "role": "caretaker",
     "expires_at": datetime(2026, 12, 7, 9, 30, tzinfo=BERLIN),
@@ -27,6 +26,21 @@ VALUES = {
     "method": "totp",
     "left": 9,
     "provider": "Google",
+    "giver": "Ada",
+    "household": "Die Lovelaces",
+    "pets": ["Milo", "Luna"],
+    "begins": "2026-08-01T09:00:00+02:00",
+    "ends": "2026-08-08T18:30:00+02:00",
+    "asked": True,
+    "acts": True,
+    "adds": True,
+    "sitter": "Sam",
+    "answer": "accepted",
+    "until": "2026-08-02T21:00:00+02:00",
+    "sections": [
+        ("done", [{"title": "Tablet", "pet": "Milo", "at": "2026-08-02T08:05:00+02:00", "by": "Sam"}], 2),
+        ("open", [{"title": "Brush", "pet": "Luna", "at": "2026-08-02T18:00:00+02:00", "by": None}], 0),
+    ],
 }
 
 

@@ -26,6 +26,7 @@ from temporal.contracts.mail import SendMail
 from temporal.contracts.reconcile import Reconcile
 from temporal.contracts.sessions import SweepSessions
 from temporal.contracts.zone_data import RollOver
+from tests.workflows.grant_world import GrantWorld, grant_world
 from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
 from tests.workflows.offer_world import OfferWorld, offer_world
@@ -176,6 +177,31 @@ async def offered_and_expired(world: OfferWorld) -> WorkflowHandle[Any, Any]:
     return await world.offer()
 
 
+async def sat_for_a_week(world: GrantWorld) -> WorkflowHandle[Any, Any]:
+    """Mailed while the provider was away, accepted on the second day, a summary every evening, over."""
+    world.row.faults = [ProviderUnavailable("away")]
+    handle = await world.offer()
+    await world.passes(days(1))
+    await world.change(handle, accepted=True)
+    await world.passes(days(3))
+    return handle
+
+
+async def revoked_in_between(world: GrantWorld) -> WorkflowHandle[Any, Any]:
+    """Begun, summed up, ended early; the first try to take it back dies."""
+    handle = await world.offer()
+    await world.change(handle, accepted=True)
+    await world.passes(days(4))
+    world.row.faults = [RuntimeError("the worker died")]
+    await world.change(handle, revoked_at=await world.now())
+    return handle
+
+
+async def never_accepted(world: GrantWorld) -> WorkflowHandle[Any, Any]:
+    """Nobody answers."""
+    return await world.offer()
+
+
 OFFERS: Final[Mapping[str, tuple[Callable[[OfferWorld], Awaitable[WorkflowHandle[Any, Any]]], ...]]] = {
     "invitation": (invited_twice_then_expired, invited_and_answered),
     "transfer": (offered_and_moved, offered_and_expired),
@@ -192,6 +218,20 @@ async def record_offers() -> None:
                     asleep = await handle.fetch_history()
                     await handle.result()
                     write(feature, scenario.__name__, [asleep, await handle.fetch_history()])
+
+
+GRANTS: Final = (sat_for_a_week, revoked_in_between, never_accepted)
+
+
+async def record_grants() -> None:
+    """Write what sitters' grants live through, unless it is there: asleep, and at their end."""
+    for scenario in GRANTS:
+        if not is_recorded("sitter_grant", scenario.__name__):
+            async with grant_world(begins=days(2), lasts=days(7)) as world:
+                handle = await scenario(world)
+                asleep = await handle.fetch_history()
+                await handle.result()
+                write("sitter_grant", scenario.__name__, [asleep, await handle.fetch_history()])
 
 
 async def job(workflow: type, request: object) -> list[WorkflowHistory]:
@@ -292,6 +332,7 @@ async def main() -> None:
         await record_reminder(scenario)
     for name, failures in MAIL.items():
         await record_mail(name, failures)
+    await record_grants()
     await record_offers()
     for (feature, scenario), (workflow, request) in JOBS.items():
         if not is_recorded(feature, scenario):

@@ -18,7 +18,7 @@ CREATE VIEW pet_access (user_id, household_id, pet_id, role, actions) AS
     UNION ALL
     SELECT g.user_id, g.household_id, scope.pet_id, g.kind, g.actions
       FROM grants g CROSS JOIN LATERAL unnest(g.pet_ids) AS scope (pet_id)
-     WHERE g.kind = 'sitter' AND g.revoked_at IS NULL
+     WHERE g.kind = 'sitter' AND g.user_id IS NOT NULL AND g.revoked_at IS NULL
        AND g.valid_from <= statement_timestamp() AND statement_timestamp() < g.valid_until
        AND NOT EXISTS (SELECT FROM memberships m
                         WHERE m.user_id = g.user_id AND m.household_id = g.household_id AND m.left_at IS NULL)
@@ -227,6 +227,11 @@ def create_tables() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("granted_by", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("email_ct", sa.Text(), nullable=True),
+        sa.Column("email_bidx", sa.LargeBinary(), nullable=True),
+        sa.Column("locale", sa.Text(), nullable=False),
+        sa.Column("mailed", sa.Boolean(), nullable=False),
+        sa.Column("mail_problem", sa.Text(), nullable=True),
         sa.Column("token_hash", sa.LargeBinary(), nullable=True),
         sa.Column("token_ct", sa.Text(), nullable=True),
         sa.Column("label_ct", sa.Text(), nullable=True),
@@ -235,8 +240,10 @@ def create_tables() -> None:
         sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
         sa.Column("valid_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("declined", sa.Boolean(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("summarised_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["granted_by"], ["users.id"], name=op.f("fk_grants_granted_by_users")),
         sa.ForeignKeyConstraint(["household_id"], ["households.id"], name=op.f("fk_grants_household_id_households")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_grants_user_id_users")),
@@ -246,6 +253,13 @@ def create_tables() -> None:
     op.create_index("ix_grants_household", "grants", ["household_id", "id"], unique=False)
     op.create_index(
         "ix_grants_user", "grants", ["user_id"], unique=False, postgresql_where=sa.text("revoked_at IS NULL")
+    )
+    op.create_index(
+        "ix_grants_offered",
+        "grants",
+        ["email_bidx"],
+        unique=False,
+        postgresql_where=sa.text("user_id IS NULL AND revoked_at IS NULL"),
     )
     op.create_table(
         "invitations",
