@@ -118,7 +118,7 @@ async def test_operators_count_the_last_words_of_account_mails_too(world: World)
     await world.run(delivery_id)
     verified = await world.person(email_verified_at=datetime.now(UTC))
     await world.run(await world.ask(verified, MailTemplate.VERIFY_EMAIL))
-    world.activities.email = _Refusing()
+    world.activities.courier = courier(world.db, world.cipher, _Refusing())
     await world.run(await world.ask(await world.person(), MailTemplate.ALREADY_REGISTERED))
     assert [counted(*word) for word in wanted] == [count + 1 for count in before]
     assert metrics.ATTEMPTS.labels("email")._value.get() == put_off + 1
