@@ -17,6 +17,7 @@ from integrations.notify.memory import MemoryChannel
 from integrations.notify.protocol import Message
 from models.notification import Channel, Delivery, DeliveryState
 from temporal.contracts.mail import SendMail
+from tests.activities.reminder_home import courier
 from tests.api.signing_in import Api
 
 PUBLIC_URL: Final = "https://petfolio.test"
@@ -45,9 +46,8 @@ class Mailbox:
         """Send what waits."""
         identity = self.api.identity
         links = Links(PUBLIC_URL, Unsubscriber(b"u" * 32))
-        activities = MailActivities(
-            identity.db.sessions, identity.cipher, self.channel, links=links, grace=timedelta(days=14)
-        )
+        mail = courier(identity.db, identity.cipher, self.channel)
+        activities = MailActivities(identity.db.sessions, identity.cipher, mail, links=links, grace=timedelta(days=14))
         for delivery_id in await self._waiting():
             await ActivityEnvironment().run(activities.send_mail, SendMail(delivery_id))
 

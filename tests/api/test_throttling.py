@@ -80,7 +80,7 @@ class TestKnownDevices:
         assert (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"], cookie["domain"]) == (
             True,
             True,
-            "strict",
+            "Strict",
             "/",
             "",
         )
