@@ -33,7 +33,7 @@ from models.queries import grants, reminders
 from models.queries.keys import KeyTable
 from temporal.contracts.mail import SendMail
 from temporal.contracts.sitter_grant import EndGrant, MailGrant, ReviewGrant, StartGrant, SummariseGrant
-from tests.activities.reminder_home import Home, move_in
+from tests.activities.reminder_home import Home, courier, move_in
 
 DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "UTC"}
 DUE = datetime.fromisoformat("2036-06-01T08:00+00:00")
@@ -105,9 +105,9 @@ class Sitting:
             template=template,
         )
         links = Links(MAIL, Unsubscriber(b"u" * 32))
-        post = MailActivities(
-            self.home.db.sessions, self.home.cipher, self.channel, links=links, grace=timedelta(days=14)
-        )
+        db, cipher = self.home.db, self.home.cipher
+        by_mail = courier(db, cipher, self.channel)
+        post = MailActivities(db.sessions, cipher, by_mail, links=links, grace=timedelta(days=14))
         for row in rows:
             await ActivityEnvironment().run(post.send_mail, SendMail(row.id))
         return [self.channel.sent[row.id].text for row in rows if row.id in self.channel.sent]

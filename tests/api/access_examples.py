@@ -100,6 +100,11 @@ async def workflow(ground: Ground) -> object:
     return ids.reminder(ground.household_id, UUID(await ground.make("reminder")))
 
 
+async def grant(ground: Ground) -> object:
+    body = {"kind": "vet", "label": f"{CANARY}'s vet", "pet_ids": [await ground.make("pet")]}
+    return (await ground.owner_sends("POST", f"/households/{ground.household_id}/grants", body))["id"]
+
+
 async def nobody(_: Ground) -> object:
     return new_id()
 
@@ -115,6 +120,7 @@ MAKERS: Final[Mapping[str, Maker]] = {
     "invitation": invitation,
     "transfer": transfer,
     "workflow": workflow,
+    "grant": grant,
     "nobody": nobody,
 }
 """How the things that examples name in braces are made; `{household}` is there already, `{nobody}` is nobody's."""
@@ -239,6 +245,21 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "revoke_invitation": Example("DELETE", "/households/{household}/invitations/{invitation}"),
     "accept_invitation": refused("POST", "/invitations/accept", 400, body=_TOKEN),
     "decline_invitation": refused("POST", "/invitations/decline", 400, body=_TOKEN),
+    # sitters and vets
+    "list_grants": Example("GET", "/households/{household}/grants"),
+    "create_grant": Example(
+        "POST", "/households/{household}/grants", {"kind": "vet", "label": "Dr Herriot", "pet_ids": ["{pet}"]}
+    ),
+    "get_grant": Example("GET", "/households/{household}/grants/{grant}"),
+    "change_grant": Example("PATCH", "/households/{household}/grants/{grant}", {}),
+    "revoke_grant": Example("DELETE", "/households/{household}/grants/{grant}"),
+    "list_grant_accesses": Example("GET", "/households/{household}/grants/{grant}/accesses"),
+    "get_grant_qr": Example("GET", "/households/{household}/grants/{grant}/qr"),
+    "list_my_grants": Example("GET", "/grants"),
+    "accept_grant": refused("POST", "/grants/{nobody}/accept", 404),
+    "leave_grant": refused("DELETE", "/grants/{nobody}", 404),
+    "read_vet_link": refused("GET", "/v/none-of-ours", 404),
+    "vet_page": Example("GET", "//v/none-of-ours"),
     # pets that move
     "list_transfers": Example("GET", "/households/{household}/transfers"),
     "offer_transfer": Example(
