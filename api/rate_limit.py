@@ -14,7 +14,18 @@ from core.redis import Redis, RedisAway, Script
 from core.settings import RateLimit, RateLimits
 from domain.auth import Admission, Quota, admit
 
-Policy = Literal["default", "anonymous", "login", "login_hourly", "login_account", "registration", "mails", "feeds"]
+Policy = Literal[
+    "default",
+    "anonymous",
+    "login",
+    "login_hourly",
+    "login_account",
+    "registration",
+    "mails",
+    "feeds",
+    "sightings",
+    "tag_sightings",
+]
 
 _GCRA = """
 local t = redis.call('TIME')

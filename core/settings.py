@@ -25,7 +25,8 @@ class RateLimit(BaseModel, frozen=True):
 
 class RateLimits(BaseModel, frozen=True):
     """One policy per kind of traffic. `default` counts a signed-in user, `mails` an address, `login_account` an address
-    from one network, `feeds` a calendar feed; the others count a network (an IPv4 address or an IPv6 /64).
+    from one network, `feeds` a calendar feed, `tag_sightings` a tag; the others count a network (an IPv4 address or an
+    IPv6 /64).
 
     Set one with `PETFOLIO_RATE_LIMITS__REGISTRATION='{"quota": 100, "window": 60, "burst": 100}'`.
     """
@@ -38,6 +39,8 @@ class RateLimits(BaseModel, frozen=True):
     registration: RateLimit = RateLimit(quota=10, window=3600, burst=10)
     mails: RateLimit = RateLimit(quota=3, window=3600, burst=3)
     feeds: RateLimit = RateLimit(quota=120, window=3600, burst=20)
+    sightings: RateLimit = RateLimit(quota=10, window=3600, burst=5)
+    tag_sightings: RateLimit = RateLimit(quota=20, window=3600, burst=10)
 
 
 class DbSettings(BaseModel, frozen=True):

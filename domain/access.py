@@ -43,12 +43,18 @@ class Right(StrEnum):
     SEE_MEMBERS = "see_members"
     MANAGE_MEMBERS = "manage_members"
     EDIT_HOUSEHOLD = "edit_household"
+    MANAGE_TAG = "manage_tag"
+    """Decide what a stranger who finds the pet may read."""
+    REPORT_LOST = "report_lost"
+    """Begin, answer for and end the search for a pet, and read what finders wrote."""
 
 
 ALL_RIGHTS: Final = frozenset(Right)
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.OWNER: ALL_RIGHTS,
-    Role.CARETAKER: frozenset({Right.READ, Right.ACT, Right.ADD_RECORD, Right.ADD_REMINDER, Right.SEE_MEMBERS}),
+    Role.CARETAKER: frozenset(
+        {Right.READ, Right.ACT, Right.ADD_RECORD, Right.ADD_REMINDER, Right.SEE_MEMBERS, Right.REPORT_LOST}
+    ),
     Role.SITTER: frozenset({Right.READ, Right.ACT, Right.ADD_RECORD}),
     Role.VET: frozenset({Right.READ}),
     Role.ADMIN: frozenset({Right.READ, Right.SEE_MEMBERS}),
@@ -160,6 +166,12 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("list_records", "list_pet_records", "get_record"), household(Right.READ)),
     **dict.fromkeys(("create_record", "create_pet_record"), household(Right.ADD_RECORD)),
     **dict.fromkeys(("change_record", "replace_record", "delete_record"), household(Right.EDIT_RECORD)),
+    # tags, the pages behind them, and the search for a pet
+    **dict.fromkeys(("get_tag", "get_tag_qr_svg", "get_tag_qr_png", "get_search"), household(Right.READ)),
+    **dict.fromkeys(("save_tag", "revoke_tag"), household(Right.MANAGE_TAG)),
+    **dict.fromkeys(("open_search", "change_search", "confirm_search", "close_search"), household(Right.REPORT_LOST)),
+    "list_sightings": household(Right.REPORT_LOST),
+    **dict.fromkeys(("tag_page", "read_tag", "report_sighting"), ANYONE),
     # reminders and what is due
     **dict.fromkeys(("list_reminders", "get_reminder", "preview_reminder", "list_occurrences"), household(Right.READ)),
     "preview_schedule": household(Right.READ),

@@ -23,6 +23,10 @@ class MailTemplate(StrEnum):
     FACTOR_REMOVED = "factor_removed"
     RECOVERY_CODES_MADE = "recovery_codes_made"
     RECOVERY_CODE_USED = "recovery_code_used"
+    PET_LOST = "pet_lost"
+    STILL_LOST = "still_lost"
+    PET_SIGHTED = "pet_sighted"
+    SEARCH_ENDED = "search_ended"
 
 
 class DeliveryState(StrEnum):

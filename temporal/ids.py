@@ -28,6 +28,11 @@ def reminder(household_id: UUID, reminder_id: UUID) -> str:
     return f"household/{household_id}/reminder/{reminder_id}"
 
 
+def lost_case(household_id: UUID, case_id: UUID) -> str:
+    """The entity of one search for a pet."""
+    return f"household/{household_id}/lost/{case_id}"
+
+
 def mail(user_id: UUID, delivery_id: UUID) -> str:
     """One mail to one person: verification, reset, notices."""
     return f"user/{user_id}/mail/{delivery_id}"

@@ -16,7 +16,7 @@ from core import live
 from core.ids import new_id
 from models.outbox import Outbox
 from temporal import ids
-from temporal.contracts import mail, reminder
+from temporal.contracts import lost_case, mail, reminder
 
 CHANNEL = "outbox"
 """What the relay LISTENs to; the notification is empty and arrives with the commit."""
@@ -66,6 +66,17 @@ async def ring_reminder(session: AsyncSession, household_id: UUID, reminder_id: 
     )
     if user_id is not None:
         say_workflow(session, (user_id,), ids.reminder(household_id, reminder_id), "reminder")
+
+
+async def ring_lost_case(session: AsyncSession, household_id: UUID, case_id: UUID) -> None:
+    """The bell of a search. Nobody's in particular: it outlives the account of who opened it."""
+    await ring(
+        session,
+        aggregate=lost_case.aggregate(case_id),
+        kind=lost_case.KIND,
+        workflow_id=ids.lost_case(household_id, case_id),
+        args={"household_id": str(household_id), "case_id": str(case_id)},
+    )
 
 
 def say_workflow(session: AsyncSession, people: Iterable[UUID], workflow_id: str, kind: str) -> None:

@@ -13,6 +13,7 @@ from activities.audit import AuditActivities
 from activities.courier import Courier
 from activities.data_keys import DataKeyActivities
 from activities.digest import DigestActivities
+from activities.lost_case import LostCaseActivities
 from activities.mail import MailActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
@@ -26,7 +27,8 @@ from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
 from models.queries.keys import KeyTable
 from temporal import queues
-from temporal.contracts import mail, reminder
+from temporal.contracts import lost_case, mail, reminder
+from temporal.contracts.lost_case import SearchChanged
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reminder import Bell
 from workers.composition import Parts
@@ -34,6 +36,7 @@ from workers.sender import OutboxKind
 from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
+from workflows.lost_case import LostCaseWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
@@ -46,6 +49,7 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         AuditWorkflow,
         DataKeysWorkflow,
         DigestWorkflow,
+        LostCaseWorkflow,
         MailWorkflow,
         ReconcileWorkflow,
         ReminderWorkflow,
@@ -66,6 +70,13 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         message=lambda row: Bell(row.seq),
         summary="One reminder: waits until it is due, tells, asks again until somebody has acted",
     ),
+    lost_case.KIND: OutboxKind(
+        lost_case.WORKFLOW,
+        lambda row: lost_case.first_state(row.args),
+        signal=lost_case.CHANGED,
+        message=lambda row: SearchChanged(row.seq),
+        summary="One search for a lost pet: asks every day, closes what nobody answers for, forgets what was written",
+    ),
     mail.KIND: OutboxKind(
         mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"]))), summary="One message to one person"
     ),
@@ -82,6 +93,7 @@ def activities(parts: Parts) -> Bound:
     courier = Courier(
         {Channel.EMAIL: parts.email, Channel.SMS: parts.sms}, Pusher(parts.db.sessions, parts.cipher, parts.push)
     )
+    searches = LostCaseActivities(parts.db.sessions, parts.cipher)
     mails = MailActivities(parts.db.sessions, parts.cipher, courier, links=links, grace=grace)
     reminders = ReminderActivities(parts.db.sessions, ReminderWording(parts.cipher, links), courier)
     auth = parts.settings.auth
@@ -92,6 +104,10 @@ def activities(parts: Parts) -> Bound:
             data_keys.rewrap_keys,
             data_keys.renew_keys,
             DigestActivities(parts.db.sessions).enqueue_digests,
+            searches.review_search,
+            searches.ask_whether_lost,
+            searches.close_search,
+            searches.wipe_search,
             mails.send_mail,
             reconcile.ring_missing,
             reconcile.end_orphans,

@@ -34,6 +34,8 @@ OPEN = RateLimits(
     login_account=PLENTY,
     registration=PLENTY,
     mails=PLENTY,
+    sightings=PLENTY,
+    tag_sightings=PLENTY,
 )
 """Limits out of the way of tests that are not about them."""
 

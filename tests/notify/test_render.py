@@ -20,6 +20,13 @@ VALUES = {
     "minutes": 30,
     "method": "totp",
     "left": 9,
+    "pet": "Milo",
+    "ending": "no_answer",
+    "by": "Ada",
+    "note": "Last seen at the lake.\r\nVery shy.",
+    "message": "She sits below our car.\r\nBcc: spy@example.test <script>alert(1)</script>\u202e",
+    "place": "Lakeside 4",
+    "contact": "finder@example.test",
 }
 
 

@@ -371,6 +371,7 @@ def create_tables() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by", sa.Uuid(), nullable=True),
         sa.Column("closed_reason", sa.Text(), nullable=True),
+        sa.Column("wiped_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["closed_by"], ["users.id"], name=op.f("fk_lost_cases_closed_by_users")),
         sa.ForeignKeyConstraint(
             ["household_id"], ["households.id"], name=op.f("fk_lost_cases_household_id_households")
@@ -390,10 +391,13 @@ def create_tables() -> None:
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.Column("pet_id", sa.Uuid(), nullable=False),
+        sa.Column("contact_id", sa.Uuid(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("shown", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("note_ct", sa.Text(), nullable=True),
+        sa.Column("care_note_ct", sa.Text(), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["contact_id"], ["users.id"], name=op.f("fk_pet_tags_contact_id_users")),
         sa.ForeignKeyConstraint(["pet_id"], ["pets.id"], name=op.f("fk_pet_tags_pet_id_pets")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pet_tags")),
         sa.UniqueConstraint("code", name=op.f("uq_pet_tags_code")),
