@@ -64,6 +64,12 @@ class Family:
         """What a finder sends."""
         return await self.api.post(f"/p/{code}/sightings", {"message": message} | more)
 
+    async def sightings(self, by: Person | None = None) -> list[dict[str, Any]]:
+        """What finders wrote, the newest first."""
+        answer = await (by or self.owner).request("GET", f"{self.path}/sightings")
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["items"])
+
     async def told(self, person: Person, template: str) -> set[str]:
         """On which channels somebody was, or will be, told of it."""
         async with self.db.sessions() as session:

@@ -1,11 +1,12 @@
 """Tags and the pages behind them: what a stranger reads, and what nobody ever does."""
 
+import asyncio
 import base64
 import hashlib
 import re
 import struct
 import zlib
-from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import segno
@@ -247,7 +248,7 @@ async def test_the_qr_code_says_the_address_of_the_page(home: Family) -> None:
 
 
 def modules_of(png: bytes, scale: int = 10, border: int = 4) -> list[list[int]]:
-    """The dark and light modules of a picture of one bit a pixel, whose rows are not filtered."""
+    """The dark and light modules of a picture of one bit a pixel (ISO/IEC 15948), filtered by the row above or not."""
     chunks, position = {}, 8
     while position < len(png):
         (length,) = struct.unpack(">I", png[position : position + 4])
@@ -257,9 +258,12 @@ def modules_of(png: bytes, scale: int = 10, border: int = 4) -> list[list[int]]:
     width, height, depth, colour = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
     assert (depth, colour, width) == (1, 0, height)
     raw, stride = zlib.decompress(chunks[b"IDAT"]), 1 + (width + 7) // 8
-    rows = [raw[row * stride : (row + 1) * stride] for row in range(height)]
-    assert {row[0] for row in rows} == {0}
-    bits = [f"{int.from_bytes(row[1:], 'big'):0{8 * (stride - 1)}b}"[:width] for row in rows]
+    rows: list[bytes] = []
+    for row in (raw[start : start + stride] for start in range(0, len(raw), stride)):
+        assert row[0] in (0, 2)
+        above = rows[-1] if rows and row[0] == 2 else bytes(stride - 1)
+        rows.append(bytes((own + up) % 256 for own, up in zip(row[1:], above, strict=True)))
+    bits = [f"{int.from_bytes(row, 'big'):0{8 * (stride - 1)}b}"[:width] for row in rows]
     inside = range(border * scale, width - border * scale, scale)
     return [[1 - int(bits[y][x]) for x in inside] for y in inside]
 
@@ -282,30 +286,38 @@ def modules_of_path(svg: str, size: int, border: int = 4) -> list[list[int]]:
     return found
 
 
-async def test_somebody_who_tries_codes_is_slowed_down(settings: Settings, db: Database) -> None:
+async def test_somebody_who_tries_codes_is_slowed_down(settings: Settings, home: Family) -> None:
+    tag = await home.tag("species")
     limits = OPEN.model_copy(update={"anonymous": RateLimit(quota=60, window=60, burst=3)})
     async with api_process(settings.model_copy(update={"rate_limits": limits})) as narrow:
-        home = await family(narrow, db)
-        tag = await home.tag("species")
-        answers = [await home.look(code) for code in ("A" * 16, tag["code"], "B" * 16, tag["code"])]
+        there = replace(home, api=narrow)
+        answers = [await there.look(code) for code in ("A" * 16, tag["code"], "B" * 16, tag["code"])]
         assert [answer.status_code for answer in answers] == [404, 200, 404, 429]
         assert int(answers[-1].headers["retry-after"]) >= 1
 
 
-@pytest.fixture
-async def guarded(settings: Settings, db: Database) -> AsyncIterator[Family]:
-    """A family whose finders are counted: three of one network, five of one tag."""
-    limits = OPEN.model_copy(
-        update={
-            "sightings": RateLimit(quota=1, window=3600, burst=3),
-            "tag_sightings": RateLimit(quota=1, window=3600, burst=5),
-        }
-    )
-    async with api_process(settings.model_copy(update={"rate_limits": limits})) as narrow:
-        yield await family(narrow, db)
+LIMITED = OPEN.model_copy(
+    update={
+        "sightings": RateLimit(quota=1, window=3600, burst=3),
+        "tag_sightings": RateLimit(quota=1, window=3600, burst=5),
+    }
+)
 
 
-async def test_a_storm_of_messages_is_limited(guarded: Family, settings: Settings) -> None:
-    tag = await guarded.tag("species")
-    assert [(await guarded.write(tag["code"])).status_code for _ in range(5)] == [204, 204, 204, 429, 429]
-    assert len(await guarded.lines(guarded.owner, "pet_sighted")) == 3
+async def test_a_storm_of_messages_is_limited_by_network_and_by_tag(settings: Settings, home: Family) -> None:
+    tag, statuses = await home.tag("species"), []
+    for _ in range(3):
+        async with api_process(settings.model_copy(update={"rate_limits": LIMITED})) as narrow:
+            there = replace(home, api=narrow)
+            statuses += [(await there.write(tag["code"])).status_code for _ in range(4)]
+    assert statuses == [204, 204, 204, 429, 204, 204, 429, 429, 429, 429, 429, 429]
+    assert len(await home.sightings()) == 5
+
+
+async def test_a_storm_that_comes_all_at_once_is_limited_too(settings: Settings, home: Family) -> None:
+    tag = await home.tag("species")
+    async with api_process(settings.model_copy(update={"rate_limits": LIMITED})) as narrow:
+        there = replace(home, api=narrow)
+        answers = await asyncio.gather(*(there.write(tag["code"]) for _ in range(20)))
+    assert [answer.status_code for answer in answers].count(204) == 3
+    assert len(await home.sightings()) == 3
