@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from temporal.policies import DB_WRITE
 
 ROUNDS_PER_RUN = 200
-"""Half a year of questions, about 2,500 events: a history that replays quickly."""
+"""A hundred days, about 1,500 events: a history that replays quickly."""
 
 
 @workflow.defn(name=contract.WORKFLOW)

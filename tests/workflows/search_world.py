@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from temporalio import activity
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -28,6 +28,7 @@ from temporal.client import workflow_runner
 from temporal.contracts import lost_case
 from temporal.contracts.lost_case import ReviewSearch, SearchChanged, SearchOpened, SearchPlan, TakeStep
 from temporal.interceptors import ActivityInterceptor
+from tests.workflows.reminder_world import histories_of
 from workflows.lost_case import LostCaseWorkflow
 
 IDENTITY = "search-world"
@@ -106,6 +107,10 @@ class SearchWorld:
         """A person changed the row, and rang."""
         self.rows.search = replace(self.rows.search, **change)
         await self.ring()
+
+    async def histories(self) -> list[WorkflowHistory]:
+        """All runs, the latest last."""
+        return await histories_of(self.env.client, ids.lost_case(self.household_id, self.case_id))
 
     async def now(self) -> datetime:
         """The world's clock."""
