@@ -20,7 +20,7 @@ from models.lost import LostCase, LostCaseState, Sighting
 from models.pet import Pet, PetStatus
 from models.queries import lost, users
 from models.queries.clock import database_now
-from temporal import outbox
+from temporal import ids, outbox
 
 _NOTE: Final = "lost_cases.note_ct"
 _WRITTEN: Final = ("message", "place", "contact")
@@ -96,6 +96,12 @@ async def end(
     return case
 
 
+async def pet_gone(session: AsyncSession, pet: Pet) -> None:
+    """A pet was removed: the search for it ends, and what was written is forgotten in its time."""
+    if (case := await lost.open_case(session, pet.id)) is not None:
+        await outbox.ring_lost_case(session, case.household_id, case.id)
+
+
 async def running_case(session: AsyncSession, pet: Pet) -> LostCase:
     """The search that is on. Raises `NotLost`."""
     case = await lost.open_case(session, pet.id)
@@ -125,10 +131,19 @@ async def report(session: AsyncSession, services: Services, client: Client, code
     sighting_id, home = new_id(), Subject.household(page["household_id"])
     written = body.model_dump()
     sealed = {
-        f"{field}_ct": await services.cipher.seal_optional(home, f"sightings.{field}_ct", sighting_id, written[field])
-        for field in _WRITTEN
+        field: await services.cipher.seal_optional(home, f"sightings.{field}_ct", sighting_id, text)
+        for field, text in written.items()
     }
-    session.add(Sighting(id=sighting_id, pet_id=page["pet_id"], case_id=page["case_id"], **sealed))
+    session.add(
+        Sighting(
+            id=sighting_id,
+            pet_id=page["pet_id"],
+            case_id=page["case_id"],
+            message_ct=sealed["message"],
+            place_ct=sealed["place"],
+            contact_ct=sealed["contact"],
+        )
+    )
     await session.flush()
     roles = (Role.OWNER,) if page["case_id"] is None else lost.MEMBERS
     name = await services.cipher.open("pets.name_ct", page["pet_id"], page["name_ct"])
@@ -172,6 +187,8 @@ async def _changed(
     """Ring, and write down who did it."""
     await session.flush()
     await outbox.ring_lost_case(session, case.household_id, case.id)
+    members = await lost.people(session, case.household_id, lost.MEMBERS)
+    outbox.say_workflow(session, members, ids.lost_case(case.household_id, case.id), "lost")
     await tags.write_down(session, services, client, caller, case.household_id, action, f"lost:{case.id}")
 
 

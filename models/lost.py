@@ -58,6 +58,8 @@ class LostCase(Versioned, table=True):
     __table_args__ = (
         Index("uq_lost_cases_open", "pet_id", unique=True, postgresql_where=text("state = 'open'")),
         Index("ix_lost_cases_household", "household_id", "id"),
+        Index("ix_lost_cases_pet", "pet_id", text("id DESC")),
+        Index("ix_lost_cases_unfinished", "id", postgresql_where=text("wiped_at IS NULL")),
     )
 
 
@@ -73,4 +75,7 @@ class Sighting(Identified, table=True):
     contact_ct: str | None = words(default=None)
     wiped_at: datetime | None = timestamptz(default=None)
 
-    __table_args__ = (Index("ix_sightings_pet", "pet_id", text("id DESC")),)
+    __table_args__ = (
+        Index("ix_sightings_pet", "pet_id", text("id DESC")),
+        Index("ix_sightings_stray", "id", postgresql_where=text("case_id IS NULL AND wiped_at IS NULL")),
+    )

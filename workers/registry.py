@@ -14,6 +14,7 @@ from activities.courier import Courier
 from activities.data_keys import DataKeyActivities
 from activities.digest import DigestActivities
 from activities.lost_case import LostCaseActivities
+from activities.lost_sweep import LostSweepActivities
 from activities.mail import MailActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
@@ -37,6 +38,7 @@ from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.lost_case import LostCaseWorkflow
+from workflows.lost_sweep import LostSweepWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
@@ -50,6 +52,7 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         DataKeysWorkflow,
         DigestWorkflow,
         LostCaseWorkflow,
+        LostSweepWorkflow,
         MailWorkflow,
         ReconcileWorkflow,
         ReminderWorkflow,
@@ -108,6 +111,7 @@ def activities(parts: Parts) -> Bound:
             searches.ask_whether_lost,
             searches.close_search,
             searches.wipe_search,
+            LostSweepActivities(parts.db.sessions).sweep_lost,
             mails.send_mail,
             reconcile.ring_missing,
             reconcile.end_orphans,

@@ -1,6 +1,6 @@
 """/pets/{pet_id}/lost: the search for a pet; /p/{code}/sightings: what finders write to its people."""
 
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from fastapi import Request, Response
@@ -21,7 +21,9 @@ from models.queries import lost as queries
 
 router = make_router("/pets", "lost pets")
 public = make_router("/p", "lost pets")
-_NOT_LOST: Final = {409: {"description": "`not_lost`: nobody is looking for this pet now."}}
+_NOT_LOST: Final[dict[int | str, dict[str, Any]]] = {
+    409: {"description": "`not_lost`: nobody is looking for this pet now."}
+}
 
 
 @router.get("/{pet_id}/lost", operation_id="get_search", response_model=SearchOut)

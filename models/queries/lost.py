@@ -4,7 +4,7 @@ Whoever changes a tag or a search holds the lock of the pet's row: at most one o
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -49,6 +49,14 @@ SELECT id, case_id, message_ct, place_ct, contact_ct, wiped_at, created_at FROM 
 _WIPE = text(
     """UPDATE sightings SET message_ct = NULL, place_ct = NULL, contact_ct = NULL, wiped_at = :now
         WHERE case_id = :case_id AND wiped_at IS NULL"""
+)
+_WIPE_STRAYS = text(
+    """UPDATE sightings SET message_ct = NULL, place_ct = NULL, contact_ct = NULL, wiped_at = clock_timestamp()
+        WHERE id IN (SELECT id FROM sightings
+                      WHERE case_id IS NULL AND wiped_at IS NULL
+                        AND created_at < clock_timestamp() - CAST(:kept AS interval)
+                      ORDER BY id LIMIT :limit)
+       RETURNING id"""
 )
 _WITHDRAW = text(
     """WITH asked AS (SELECT id FROM deliveries WHERE event_key = :question),
@@ -126,6 +134,19 @@ async def wipe(session: AsyncSession, case: LostCase, now: datetime) -> None:
     """Forget what was written for a search, and what finders wrote in it."""
     case.note_ct, case.wiped_at = None, now
     await session.execute(_WIPE, {"case_id": case.id, "now": now})
+
+
+async def wipe_strays(session: AsyncSession, kept: timedelta, limit: int) -> int:
+    """Forget what finders wrote outside of a search longer ago than `kept`; answers how many it were."""
+    return len((await session.execute(_WIPE_STRAYS, {"kept": kept, "limit": limit})).all())
+
+
+async def unfinished(session: AsyncSession, after: UUID | None, limit: int) -> list[tuple[UUID, UUID]]:
+    """(id, household) of searches that are not over and forgotten, by id."""
+    page = select(col(LostCase.id), col(LostCase.household_id)).where(col(LostCase.wiped_at).is_(None))
+    if after is not None:
+        page = page.where(col(LostCase.id) > after)
+    return [(row.id, row.household_id) for row in await session.execute(page.order_by(col(LostCase.id)).limit(limit))]
 
 
 async def withdraw_question(session: AsyncSession, case: LostCase) -> None:

@@ -9,6 +9,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.lost_case import LostCaseActivities
+from activities.lost_sweep import LostSweepActivities
 from core.crypto import FieldCipher, Subject
 from core.db import Database
 from core.ids import new_id
@@ -19,6 +20,7 @@ from models.household import Membership
 from models.lost import LostCase, Sighting
 from models.pet import Pet, PetStatus
 from temporal.contracts.lost_case import ReviewSearch, SearchPlan, TakeStep
+from temporal.contracts.lost_sweep import LostSwept, SweepLost
 from tests.activities.reminder_home import Home, move_in
 
 DAY = timedelta(days=1)
@@ -192,3 +194,25 @@ async def test_a_search_that_is_not_there_asks_for_nothing(searching: Searching)
     assert await searching.plan() == SearchPlan()
     for step in SearchStep:
         await searching.take(step, datetime.now(UTC))
+
+
+async def test_the_night_forgets_reports_outside_a_search_and_rings_searches_whose_workflow_is_lost(
+    searching: Searching,
+) -> None:
+    home, old, fresh = searching.home, new_id(), new_id()
+    for sighting_id, days in ((old, 31), (fresh, 29)):
+        await home.execute(
+            "INSERT INTO sightings (id, pet_id, message_ct, contact_ct, created_at)"
+            " VALUES (:id, :pet, 'sealed', 'sealed', clock_timestamp() - CAST(:age AS interval))",
+            id=sighting_id,
+            pet=home.pet_id,
+            age=timedelta(days=days),
+        )
+    swept = await ActivityEnvironment().run(LostSweepActivities(home.db.sessions).sweep_lost, SweepLost(page_size=1))
+    again = await ActivityEnvironment().run(LostSweepActivities(home.db.sessions).sweep_lost, SweepLost(page_size=1))
+    assert (swept.sightings, again) == (1, LostSwept(0, swept.searches))
+    rows = await home.rows("SELECT id, message_ct, contact_ct FROM sightings WHERE pet_id = :id", id=home.pet_id)
+    kept = {row.id: (row.message_ct, row.contact_ct) for row in rows}
+    assert (kept[old], kept[fresh]) == ((None, None), ("sealed", "sealed"))
+    rung = await home.rows("SELECT workflow_id FROM outbox WHERE kind = 'lost' AND done_at IS NULL")
+    assert f"household/{home.household_id}/lost/{searching.case_id}" in {row.workflow_id for row in rung}

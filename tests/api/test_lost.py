@@ -13,6 +13,7 @@ from models.audit import AuditEntry
 from models.outbox import Outbox
 from tests.api.lost_kit import PHONE, Family, family, with_pet
 from tests.api.signing_in import OPEN, Api
+from tests.api.test_process import api_server
 
 EVERYWHERE = {"email", "push", "in_app"}
 HOSTILE = "Found!\r\nBcc: spy@example.test<script>alert(1)</script>\u202egnp.exe"
@@ -274,3 +275,41 @@ async def test_what_was_done_is_in_the_log(home: Family) -> None:
     for person, done in ((home.owner, {"tag.saved", "lost.opened"}), (home.partner, {"lost.closed"})):
         items = (await person.request("GET", "/users/audit")).json()["items"]
         assert done <= {entry["action"] for entry in items}
+
+
+async def test_a_pet_that_is_removed_while_it_is_missing_takes_its_search_along(home: Family, db: Database) -> None:
+    case = await home.lose()
+    (opened,) = await bells(db, case["id"])
+    assert (await home.owner.request("DELETE", home.path)).status_code == 204
+    (removed,) = await bells(db, case["id"])
+    assert removed.seq > opened.seq
+    assert (await home.owner.request("GET", f"{home.path}/lost")).status_code == 404
+
+
+async def test_the_workflow_of_a_search_is_shown_to_those_who_see_the_pet(home: Family) -> None:
+    case = await home.lose()
+    path = f"/workflows/household/{home.household}/lost/{case['id']}"
+    shown = (await home.caretaker.request("GET", path)).json()
+    assert (shown["type"], shown["status"]) == ("lost", "open")
+    assert shown["result"] == f"/api/v1{home.path}/lost"
+    assert (await home.stranger.request("GET", path)).status_code == 404
+
+
+async def test_no_log_holds_a_number_a_message_or_the_code(home: Family, settings: Settings) -> None:
+    tag = await home.tag("species", "name", note="canary-of-the-tag")
+    await home.lose(note="canary-of-the-search", shown=["species"])
+    limits = {f"PETFOLIO_RATE_LIMITS__{name.upper()}": limit.model_dump_json() for name, limit in OPEN}
+    async with api_server(settings, **limits) as (process, client):
+        auth = {"Authorization": f"Bearer {home.owner.access_token}"}
+        body = {"message": "canary-of-the-finder", "place": "canary-of-the-place", "contact": "canary@example.test"}
+        assert (await client.get(f"/p/{tag['code']}")).status_code == 200
+        assert (await client.post(f"/api/v1/p/{tag['code']}/sightings", json=body)).status_code == 204
+        assert (await client.post(f"/api/v1/p/{tag['code']}/sightings", json={"message": []})).status_code == 422
+        assert (await client.get(f"/api/v1{home.path}/sightings", headers=auth)).status_code == 200
+        assert (await client.put(f"/api/v1{home.path}/tag", json={"shown": ["phone"]}, headers=auth)).status_code == 200
+        process.terminate()
+        assert process.stdout is not None
+        said = (await process.stdout.read()).decode()
+    assert "/api/v1/p/{code}/sightings" in said
+    for secret in ("canary", PHONE, tag["code"], "10.0.", "127.0.0.1"):
+        assert secret not in said.replace("http://127.0.0.1", "")

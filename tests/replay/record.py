@@ -22,6 +22,7 @@ from integrations.notify.protocol import ProviderUnavailable
 from temporal.contracts.audit import Audit
 from temporal.contracts.data_keys import RotateDataKeys
 from temporal.contracts.digest import Digests
+from temporal.contracts.lost_sweep import SweepLost
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reconcile import Reconcile
 from temporal.contracts.sessions import SweepSessions
@@ -34,6 +35,7 @@ from tests.workflows.test_jobs import Jobs
 from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
+from workflows.lost_sweep import LostSweepWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.sessions import SessionSweepWorkflow
 from workflows.zone_data import ZoneDataWorkflow
@@ -218,6 +220,7 @@ SEARCHES: Final[tuple[Callable[[SearchWorld], Awaitable[None]], ...]] = (
 )
 JOBS: Final[Mapping[tuple[str, str], tuple[type, object]]] = {
     ("digest", "enqueued"): (DigestWorkflow, Digests(page_size=50)),
+    ("lost_sweep", "swept"): (LostSweepWorkflow, SweepLost()),
     ("zone_data", "rolled_over"): (ZoneDataWorkflow, RollOver("2026f")),
     ("sessions", "swept"): (SessionSweepWorkflow, SweepSessions()),
     ("data_keys", "rotated"): (DataKeysWorkflow, RotateDataKeys()),

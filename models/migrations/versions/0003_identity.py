@@ -381,6 +381,10 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lost_cases")),
     )
     op.create_index("ix_lost_cases_household", "lost_cases", ["household_id", "id"], unique=False)
+    op.create_index("ix_lost_cases_pet", "lost_cases", ["pet_id", sa.literal_column("id DESC")], unique=False)
+    op.create_index(
+        "ix_lost_cases_unfinished", "lost_cases", ["id"], unique=False, postgresql_where=sa.text("wiped_at IS NULL")
+    )
     op.create_index(
         "uq_lost_cases_open", "lost_cases", ["pet_id"], unique=True, postgresql_where=sa.text("state = 'open'")
     )
@@ -461,6 +465,13 @@ def create_tables() -> None:
     )
     op.create_index(op.f("ix_sightings_case_id"), "sightings", ["case_id"], unique=False)
     op.create_index("ix_sightings_pet", "sightings", ["pet_id", sa.literal_column("id DESC")], unique=False)
+    op.create_index(
+        "ix_sightings_stray",
+        "sightings",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("case_id IS NULL AND wiped_at IS NULL"),
+    )
     op.add_column("audit_log", sa.Column("household", sa.Text(), nullable=True))
     op.add_column("sessions", sa.Column("in_cookie", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("users", sa.Column("is_staff", sa.Boolean(), server_default=sa.text("false"), nullable=False))
