@@ -53,9 +53,11 @@ class LostCaseWorkflow:
 
     async def review(self) -> SearchPlan:
         """Read the row: what comes next, and when."""
-        return await workflow.execute_local_activity_method(
+        plan = await workflow.execute_local_activity_method(
             LostCaseActivities.review_search, ReviewSearch(self.case_id), **DB_WRITE
         )
+        workflow.set_current_details(f"{plan.step or 'forgotten'}; next: {plan.at or 'nothing'}")
+        return plan
 
     async def take(self, step: SearchStep) -> None:
         """Each may run twice: the row says whether it was taken."""
