@@ -222,7 +222,7 @@ class MailActivities:
         if stop is not None:
             mail = replace(mail, headers=unsubscribe.headers(self.links.public_url, stop))
         link = str(values.get("link", self.links.public_url))
-        return NoticeWords(mail=mail, link=link, urgent=category is Category.SECURITY)
+        return NoticeWords(mail=mail, link=link, urgent=_is_critical(delivery))
 
 
 async def _settle(
@@ -251,7 +251,12 @@ def _free_at(delivery: Delivery, standing: Standing, now: datetime) -> datetime:
     category, channel = Category(delivery.category), Channel(delivery.channel)
     if not notification.may_be_stopped(category, channel):
         return now
-    return notification.free_at(now, standing, critical=category is Category.SECURITY)
+    return notification.free_at(now, standing, critical=_is_critical(delivery))
+
+
+def _is_critical(delivery: Delivery) -> bool:
+    """Whether it breaks through quiet hours; a question has time."""
+    return Category(delivery.category) in notification.CRITICAL and delivery.template != MailTemplate.STILL_LOST
 
 
 async def _charge(session: AsyncSession, delivery: Delivery, notice: NoticeWords) -> None:

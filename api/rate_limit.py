@@ -27,6 +27,8 @@ Policy = Literal[
     "credentials",
     "feeds",
     "invitations",
+    "sightings",
+    "tag_sightings",
 ]
 
 _GCRA = """

@@ -27,10 +27,9 @@ class RateLimit(BaseModel, frozen=True):
 
 class RateLimits(BaseModel, frozen=True):
     """One policy per kind of traffic. `default` counts a signed-in user, `credentials` what they do to their password
-    and address, `invitations` what they have mailed to others (invitations to a household, offers of a
-    pet, sitters); `mails`
-    and `reset_mails` an address that is written to, `login_account` an address from one network, `feeds` a calendar
-    feed or a vet's link. The others count a network (an IPv4 address or an IPv6 /64).
+    and address, `invitations` what they have mailed to others (invitations to a household, offers of a pet, sitters);
+    `mails` and `reset_mails` an address that is written to, `login_account` an address from one network, `feeds` a
+    calendar feed or a vet's link, `tag_sightings` a tag. The others count a network (an IPv4 address or an IPv6 /64).
 
     Set one with `PETFOLIO_RATE_LIMITS__REGISTRATION='{"quota": 100, "window": 60, "burst": 100}'`.
     """
@@ -47,6 +46,8 @@ class RateLimits(BaseModel, frozen=True):
     credentials: RateLimit = RateLimit(quota=10, window=3600, burst=10)
     feeds: RateLimit = RateLimit(quota=120, window=3600, burst=20)
     invitations: RateLimit = RateLimit(quota=20, window=86_400, burst=20)
+    sightings: RateLimit = RateLimit(quota=10, window=3600, burst=5)
+    tag_sightings: RateLimit = RateLimit(quota=20, window=3600, burst=10)
 
 
 class DbSettings(BaseModel, frozen=True):

@@ -49,13 +49,25 @@ class Right(StrEnum):
     SEE_AUDIT = "see_audit"
     MANAGE_GRANTS = "manage_grants"
     """Let sitters and vets in, for a time, and see how they used it."""
+    MANAGE_TAG = "manage_tag"
+    """Decide what a stranger who finds the pet may read."""
+    REPORT_LOST = "report_lost"
+    """Begin, answer for and end the search for a pet, and read what finders wrote."""
 
 
 ALL_RIGHTS: Final = frozenset(Right)
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.OWNER: ALL_RIGHTS,
     Role.CARETAKER: frozenset(
-        {Right.READ, Right.ACT, Right.ADD_RECORD, Right.ADD_REMINDER, Right.SEE_MEMBERS, Right.LEAVE}
+        {
+            Right.READ,
+            Right.ACT,
+            Right.ADD_RECORD,
+            Right.ADD_REMINDER,
+            Right.SEE_MEMBERS,
+            Right.LEAVE,
+            Right.REPORT_LOST,
+        }
     ),
     Role.SITTER: frozenset({Right.READ, Right.ACT, Right.ADD_RECORD}),
     Role.VET: frozenset({Right.READ}),
@@ -196,6 +208,12 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("revoke_grant", "list_grant_accesses", "get_grant_qr"), household(Right.MANAGE_GRANTS)),
     **dict.fromkeys(("list_my_grants", "accept_grant", "leave_grant"), SIGNED_IN),
     **dict.fromkeys(("read_vet_link", "vet_page"), ANYONE),
+    # tags, the pages behind them, and the search for a pet
+    **dict.fromkeys(("get_tag", "get_tag_qr_svg", "get_tag_qr_png", "get_search"), household(Right.READ)),
+    **dict.fromkeys(("save_tag", "revoke_tag"), household(Right.MANAGE_TAG)),
+    **dict.fromkeys(("open_search", "change_search", "confirm_search", "close_search"), household(Right.REPORT_LOST)),
+    "list_sightings": household(Right.REPORT_LOST),
+    **dict.fromkeys(("tag_page", "read_tag", "report_sighting"), ANYONE),
     # reminders and what is due
     **dict.fromkeys(("list_reminders", "get_reminder", "preview_reminder", "list_occurrences"), household(Right.READ)),
     "preview_schedule": household(Right.READ),

@@ -35,6 +35,7 @@ class Category(StrEnum):
     GROOMING = "grooming"
     FEEDING = "feeding"
     OTHER = "other"
+    LOST = "lost"
     DIGEST = "digest"
     CALENDAR = "calendar"
     BILLING = "billing"
@@ -95,6 +96,12 @@ MATRIX: Final[Mapping[Category, Mapping[Channel, Cell]]] = MappingProxyType(
         Category.GROOMING: _REMINDER,
         Category.FEEDING: _REMINDER,
         Category.OTHER: _REMINDER,
+        Category.LOST: {
+            Channel.EMAIL: Cell(True, "A missing pet is found by whoever hears of it early."),
+            Channel.SMS: _NAMED_SMS,
+            Channel.PUSH: Cell(True, "A missing pet is found by whoever hears of it early."),
+            Channel.IN_APP: _USEFUL,
+        },
         Category.DIGEST: {
             Channel.EMAIL: Cell(True, "What is coming, still open or was missed, in one mail instead of many."),
             Channel.SMS: _ONE_MAIL,
@@ -113,6 +120,10 @@ MATRIX: Final[Mapping[Category, Mapping[Channel, Cell]]] = MappingProxyType(
         Category.ACCOUNT: _kept("Without them nobody could sign up or get back in.", push=_NO_HURRY),
     }
 )
+
+
+CRITICAL: Final = frozenset({Category.LOST, Category.SECURITY})
+"""What breaks through quiet hours, beside doses, unless the person said otherwise."""
 
 
 class Account(StrEnum):

@@ -16,9 +16,12 @@ class PetTag(Identified, table=True):
     __tablename__ = "pet_tags"
 
     pet_id: UUID = Field(foreign_key="pets.id", index=True)
+    contact_id: UUID = Field(foreign_key="users.id")
+    """Whose first name and phone number it can show: who saved it last."""
     code: str = words(unique=True)
     shown: list[str] = Field(sa_type=ARRAY(Text))  # type: ignore[call-overload, unused-ignore]
     note_ct: str | None = words(default=None)
+    care_note_ct: str | None = words(default=None)
     revoked_at: datetime | None = timestamptz(default=None)
 
     __table_args__ = (Index("uq_pet_tags_active", "pet_id", unique=True, postgresql_where=text("revoked_at IS NULL")),)
@@ -32,7 +35,8 @@ class LostCaseState(StrEnum):
 
 
 class LostCase(Versioned, table=True):
-    """One search. `shown` are the fields its public page shows; closing wipes what the page said."""
+    """One search. `shown` are the fields its public page shows, a contact being who opened it; some time after its end
+    what was written for it is wiped."""
 
     __tablename__ = "lost_cases"
 
@@ -49,10 +53,13 @@ class LostCase(Versioned, table=True):
     closed_at: datetime | None = timestamptz(default=None)
     closed_by: UUID | None = Field(default=None, foreign_key="users.id")
     closed_reason: str | None = words(default=None)
+    wiped_at: datetime | None = timestamptz(default=None)
 
     __table_args__ = (
         Index("uq_lost_cases_open", "pet_id", unique=True, postgresql_where=text("state = 'open'")),
         Index("ix_lost_cases_household", "household_id", "id"),
+        Index("ix_lost_cases_pet", "pet_id", text("id DESC")),
+        Index("ix_lost_cases_unfinished", "id", postgresql_where=text("wiped_at IS NULL")),
     )
 
 
@@ -68,4 +75,7 @@ class Sighting(Identified, table=True):
     contact_ct: str | None = words(default=None)
     wiped_at: datetime | None = timestamptz(default=None)
 
-    __table_args__ = (Index("ix_sightings_pet", "pet_id", text("id DESC")),)
+    __table_args__ = (
+        Index("ix_sightings_pet", "pet_id", text("id DESC")),
+        Index("ix_sightings_stray", "id", postgresql_where=text("case_id IS NULL AND wiped_at IS NULL")),
+    )

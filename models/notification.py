@@ -41,6 +41,10 @@ class MailTemplate(StrEnum):
     GRANT_STARTED = "grant_started"
     GRANT_ENDED = "grant_ended"
     SITTER_SUMMARY = "sitter_summary"
+    PET_LOST = "pet_lost"
+    STILL_LOST = "still_lost"
+    PET_SIGHTED = "pet_sighted"
+    SEARCH_ENDED = "search_ended"
 
 
 class DeliveryState(StrEnum):

@@ -43,6 +43,11 @@ def grant(household_id: UUID, grant_id: UUID) -> str:
     return f"household/{household_id}/grant/{grant_id}"
 
 
+def lost_case(household_id: UUID, case_id: UUID) -> str:
+    """The entity of one search for a pet."""
+    return f"household/{household_id}/lost/{case_id}"
+
+
 def mail(user_id: UUID, delivery_id: UUID) -> str:
     """One mail to one person: verification, reset, notices."""
     return f"user/{user_id}/mail/{delivery_id}"

@@ -16,7 +16,7 @@ from core import live
 from core.ids import new_id
 from models.outbox import Outbox
 from temporal import ids
-from temporal.contracts import invitation, mail, reminder, sitter_grant, transfer
+from temporal.contracts import invitation, lost_case, mail, reminder, sitter_grant, transfer
 
 CHANNEL = "outbox"
 """What the relay LISTENs to; the notification is empty and arrives with the commit."""
@@ -98,6 +98,17 @@ async def ring_grant(session: AsyncSession, household_id: UUID, grant_id: UUID) 
         kind=sitter_grant.KIND,
         workflow_id=ids.grant(household_id, grant_id),
         args={"household_id": str(household_id), "grant_id": str(grant_id)},
+    )
+
+
+async def ring_lost_case(session: AsyncSession, household_id: UUID, case_id: UUID) -> None:
+    """The bell of a search. Nobody's in particular: it outlives the account of who opened it."""
+    await ring(
+        session,
+        aggregate=lost_case.aggregate(case_id),
+        kind=lost_case.KIND,
+        workflow_id=ids.lost_case(household_id, case_id),
+        args={"household_id": str(household_id), "case_id": str(case_id)},
     )
 
 

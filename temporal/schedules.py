@@ -20,7 +20,7 @@ from temporalio.client import (
 )
 
 from temporal import ids, queues
-from temporal.contracts import audit, data_keys, digest, reconcile, sessions, signing_keys
+from temporal.contracts import audit, data_keys, digest, lost_sweep, reconcile, sessions, signing_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,14 @@ JOBS: Final = (
         sessions.SweepSessions(),
         cron="*/15 * * * *",
         jitter=timedelta(minutes=5),
+    ),
+    Job(
+        "lost",
+        "Forgets what finders wrote, and rings the searches that go on",
+        lost_sweep.WORKFLOW,
+        lost_sweep.SweepLost(),
+        cron="27 3 * * *",
+        jitter=timedelta(minutes=20),
     ),
     # Zones differ by quarters of an hour, and so do the times at which people read their mail.
     Job(

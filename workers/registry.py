@@ -15,6 +15,8 @@ from activities.data_keys import DataKeyActivities
 from activities.digest import DigestActivities
 from activities.invitation import KEY_PURPOSE as INVITATION_KEY
 from activities.invitation import InvitationActivities
+from activities.lost_case import LostCaseActivities
+from activities.lost_sweep import LostSweepActivities
 from activities.mail import MailActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
@@ -31,8 +33,9 @@ from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
 from models.queries.keys import KeyTable
 from temporal import queues
-from temporal.contracts import invitation, mail, reminder, sitter_grant, transfer
+from temporal.contracts import invitation, lost_case, mail, reminder, sitter_grant, transfer
 from temporal.contracts.invitation import InvitationChanged
+from temporal.contracts.lost_case import SearchChanged
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reminder import Bell
 from temporal.contracts.sitter_grant import GrantChanged
@@ -43,6 +46,8 @@ from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.invitation import InvitationWorkflow
+from workflows.lost_case import LostCaseWorkflow
+from workflows.lost_sweep import LostSweepWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.reminder import ReminderWorkflow
@@ -58,6 +63,8 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         DataKeysWorkflow,
         DigestWorkflow,
         InvitationWorkflow,
+        LostCaseWorkflow,
+        LostSweepWorkflow,
         MailWorkflow,
         ReconcileWorkflow,
         ReminderWorkflow,
@@ -79,6 +86,13 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         signal=reminder.CHANGED,
         message=lambda row: Bell(row.seq),
         summary="One reminder: waits until it is due, tells, asks again until somebody has acted",
+    ),
+    lost_case.KIND: OutboxKind(
+        lost_case.WORKFLOW,
+        lambda row: lost_case.first_state(row.args),
+        signal=lost_case.CHANGED,
+        message=lambda row: SearchChanged(row.seq),
+        summary="One search for a lost pet: asks every day, closes what nobody answers for, forgets what was written",
     ),
     mail.KIND: OutboxKind(
         mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"]))), summary="One message to one person"
@@ -121,6 +135,7 @@ def activities(parts: Parts) -> Bound:
     grants = SitterGrantActivities(parts.db.sessions, strangers)
     invitations = InvitationActivities(parts.db.sessions, strangers, parts.secrets.derive(INVITATION_KEY))
     transfers = TransferActivities(parts.db.sessions, strangers)
+    searches = LostCaseActivities(parts.db.sessions, parts.cipher)
     mails = MailActivities(parts.db.sessions, parts.cipher, courier, links=links, grace=grace)
     reminders = ReminderActivities(parts.db.sessions, ReminderWording(parts.cipher, links), courier)
     auth = parts.settings.auth
@@ -142,6 +157,11 @@ def activities(parts: Parts) -> Bound:
             transfers.mail_offer,
             transfers.move_pet,
             transfers.reseal_pet,
+            searches.review_search,
+            searches.ask_whether_lost,
+            searches.close_search,
+            searches.wipe_search,
+            LostSweepActivities(parts.db.sessions).sweep_lost,
             mails.send_mail,
             reconcile.ring_missing,
             reconcile.end_orphans,

@@ -76,10 +76,10 @@ def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def policy(script: str) -> str:
-    """A page may run exactly this script, look as all of ours do, and talk to us."""
+def policy(script: str, style: str = STYLE) -> str:
+    """A page may run exactly this script, look exactly like this, and talk to us."""
     return (
-        f"default-src 'none'; script-src 'sha256-{_hash(script)}'; style-src 'sha256-{_hash(STYLE)}'; "
+        f"default-src 'none'; script-src 'sha256-{_hash(script)}'; style-src 'sha256-{_hash(style)}'; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 

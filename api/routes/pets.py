@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from api import actions, pets
+from api import actions, lost, pets
 from api.auth import CurrentUser
 from api.cursor import CursorText, Limit
 from api.deps import ServicesDep, UnitOfWork
@@ -71,3 +71,4 @@ async def delete_pet(pet: WritablePet, if_match: IfMatch, session: UnitOfWork) -
     await queries.retire(session, pet)
     await session.flush()
     await actions.pet_gone(session, pet.id)
+    await lost.pet_gone(session, pet)

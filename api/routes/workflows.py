@@ -34,6 +34,11 @@ async def readable_workflow(
             if row is not None:
                 await require(request, caller, row, needed)
             found = row and WorkflowOut.of_reminder(row)
+        case ids.WorkflowId(Subject("household", UUID() as household_id), "lost", UUID() as case_id):
+            row = await queries.search(services.db, caller.user_id, household_id, case_id)
+            if row is not None:
+                await require(request, caller, row, needed)
+            found = row and WorkflowOut.of_search(row)
         case ids.WorkflowId(Subject("user", caller.user_id), "mail", UUID() as delivery_id):
             row = await queries.mail(services.db, caller.user_id, delivery_id)
             found = row and WorkflowOut.of_mail(row)

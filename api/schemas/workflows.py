@@ -27,7 +27,7 @@ class WorkflowOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
-    type: Literal["reminder", "mail"]
+    type: Literal["reminder", "lost", "mail"]
     status: str
     summary: str = Field(description="One sentence for people.")
     created_at: datetime
@@ -47,6 +47,19 @@ class WorkflowOut(BaseModel):
             created_at=row["created_at"],
             updated_at=row["updated_at"],
             result=f"/api/v1/reminders/{row['id']}",
+        )
+
+    @classmethod
+    def of_search(cls, row: asyncpg.Record) -> "WorkflowOut":
+        """From a row of `models.queries.workflows`."""
+        return cls(
+            id=ids.lost_case(row["household_id"], row["id"]),
+            type="lost",
+            status=row["state"],
+            summary=f"Search for a lost pet: {row['state']}.",
+            created_at=row["created_at"],
+            updated_at=row["updated_at"],
+            result=f"/api/v1/pets/{row['pet_id']}/lost",
         )
 
     @classmethod

@@ -172,6 +172,7 @@ _SEALED: Final[Mapping[str, Callable[[Masker, Row], str]]] = {
     "reminders.description_ct": _words("Description"),
     "deliveries.params_ct": lambda _, __: "{}",
     "pet_tags.note_ct": _words("Note"),
+    "pet_tags.care_note_ct": _words("Note"),
     "lost_cases.note_ct": _words("Note"),
     "sightings.message_ct": _words("Message"),
     "sightings.place_ct": _words("Place"),

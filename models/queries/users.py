@@ -54,6 +54,12 @@ class Credentials:
         return self.verified and self.state == UserState.ACTIVE
 
 
+async def first_name(session: AsyncSession, user_id: UUID) -> str | None:
+    """Sealed, if they gave one."""
+    found: str | None = await session.scalar(select(col(User.first_name_ct)).where(col(User.id) == user_id))
+    return found
+
+
 async def credentials_by_address(reads: ReadPool, email_bidx: bytes) -> Credentials | None:
     """The account of an address."""
     return _credentials(await reads.fetchrow(_BY_ADDRESS, email_bidx))

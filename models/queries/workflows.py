@@ -16,6 +16,11 @@ SELECT r.id, r.household_id, r.state, r.next_at, r.created_at, r.updated_at, a.r
  WHERE r.deleted_at IS NULL AND """  # noqa: S608 - our own words
 _REMINDERS = _REMINDER + OWN + " AND ($2::uuid IS NULL OR r.id > $2) ORDER BY r.id LIMIT $3"
 _ONE_REMINDER = _REMINDER + "r.household_id = $2 AND r.id = $3"
+_ONE_SEARCH = f"""
+SELECT c.id, c.pet_id, c.household_id, c.state, c.created_at, c.updated_at, a.role, a.actions
+  FROM lost_cases c
+  {reached("c.household_id", "c.pet_id")}
+ WHERE c.household_id = $2 AND c.id = $3"""  # noqa: S608 - our own words
 _ONE_MAIL = """
 SELECT id, user_id, state, template, created_at, at AS updated_at
   FROM deliveries WHERE user_id = $1 AND id = $2 AND channel = 'email' AND occurrence_id IS NULL"""
@@ -29,6 +34,11 @@ async def reminders(db: Database, user_id: UUID, after: UUID | None, limit: int)
 async def reminder(db: Database, user_id: UUID, household_id: UUID, reminder_id: UUID) -> asyncpg.Record | None:
     """One of them, if it lives in that household."""
     return await db.reads.fetchrow(_ONE_REMINDER, user_id, household_id, reminder_id)
+
+
+async def search(db: Database, user_id: UUID, household_id: UUID, case_id: UUID) -> asyncpg.Record | None:
+    """A search for a lost pet, by this household."""
+    return await db.reads.fetchrow(_ONE_SEARCH, user_id, household_id, case_id)
 
 
 async def mail(db: Database, user_id: UUID, delivery_id: UUID) -> asyncpg.Record | None:

@@ -38,6 +38,8 @@ OPEN = RateLimits(
     reset_network=PLENTY,
     credentials=PLENTY,
     invitations=PLENTY,
+    sightings=PLENTY,
+    tag_sightings=PLENTY,
 )
 """Limits out of the way of tests that are not about them."""
 

@@ -55,6 +55,9 @@ def named(value: object) -> Iterator[str]:
         case dict():
             for inner in value.values():
                 yield from named(inner)
+        case list():
+            for inner in value:
+                yield from named(inner)
 
 
 def filled(value: Any, things: Mapping[str, str]) -> Any:
@@ -64,6 +67,8 @@ def filled(value: Any, things: Mapping[str, str]) -> Any:
             return _NAMED.sub(lambda name: things[name[1]], value)
         case dict():
             return {key: filled(inner, things) for key, inner in value.items()}
+        case list():
+            return [filled(inner, things) for inner in value]
         case _:
             return value
 

@@ -22,6 +22,7 @@ from integrations.notify.protocol import ProviderUnavailable
 from temporal.contracts.audit import Audit
 from temporal.contracts.data_keys import RotateDataKeys
 from temporal.contracts.digest import Digests
+from temporal.contracts.lost_sweep import SweepLost
 from temporal.contracts.mail import SendMail
 from temporal.contracts.reconcile import Reconcile
 from temporal.contracts.sessions import SweepSessions
@@ -31,10 +32,12 @@ from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
 from tests.workflows.offer_world import OfferWorld, offer_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
+from tests.workflows.search_world import SearchWorld, search_world
 from tests.workflows.test_jobs import Jobs
 from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
+from workflows.lost_sweep import LostSweepWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.sessions import SessionSweepWorkflow
 from workflows.zone_data import ZoneDataWorkflow
@@ -234,6 +237,30 @@ async def record_grants() -> None:
                 write("sitter_grant", scenario.__name__, [asleep, await handle.fetch_history()])
 
 
+async def lost_and_found(world: SearchWorld) -> None:
+    """Asked for three days, answered for once, found after a week, forgotten a month later."""
+    handle = await world.ring()
+    await world.passes(days(3))
+    await world.answer(answered_at=await world.now())
+    await world.passes(days(4))
+    await world.answer(closed_at=await world.now())
+    await handle.result()
+
+
+async def never_found(world: SearchWorld) -> None:
+    """Nobody answers; a step fails on the way."""
+    world.rows.faults = [RuntimeError("Postgres is away")]
+    await (await world.ring()).result()
+
+
+async def taken_over(world: SearchWorld) -> None:
+    """Answered for every four weeks, until a new run has taken over: recorded is that one."""
+    await world.ring()
+    for _ in range(4):
+        await world.passes(days(28))
+        await world.answer(answered_at=await world.now())
+
+
 async def job(workflow: type, request: object) -> list[WorkflowHistory]:
     """One run of an operators' job."""
     async with job_world(workflow, *Jobs().activities) as world:
@@ -278,8 +305,14 @@ REMINDER: Final[tuple[Scenario, ...]] = (
     announced_ahead,
     sent_again,
 )
+SEARCHES: Final[tuple[Callable[[SearchWorld], Awaitable[None]], ...]] = (
+    lost_and_found,
+    never_found,
+    taken_over,
+)
 JOBS: Final[Mapping[tuple[str, str], tuple[type, object]]] = {
     ("digest", "enqueued"): (DigestWorkflow, Digests(page_size=50)),
+    ("lost_sweep", "swept"): (LostSweepWorkflow, SweepLost()),
     ("zone_data", "rolled_over"): (ZoneDataWorkflow, RollOver("2026f")),
     ("sessions", "swept"): (SessionSweepWorkflow, SweepSessions()),
     ("data_keys", "rotated"): (DataKeysWorkflow, RotateDataKeys()),
@@ -303,6 +336,15 @@ async def record_mail(scenario: str, failures: int) -> None:
     """Write what a mail lived through, unless it is there."""
     if not is_recorded("mail", scenario):
         write("mail", scenario, [history async for history in mail(failures)])
+
+
+async def record_search(scenario: Callable[[SearchWorld], Awaitable[None]]) -> None:
+    """Write the last run of the scenario's search, unless it is there."""
+    if is_recorded("lost_case", scenario.__name__):
+        return
+    async with search_world() as world:
+        await scenario(world)
+        write("lost_case", scenario.__name__, (await world.histories())[-1:])
 
 
 def is_recorded(feature: str, scenario: str) -> bool:
@@ -334,6 +376,8 @@ async def main() -> None:
         await record_mail(name, failures)
     await record_grants()
     await record_offers()
+    for search in SEARCHES:
+        await record_search(search)
     for (feature, scenario), (workflow, request) in JOBS.items():
         if not is_recorded(feature, scenario):
             write(feature, scenario, await job(workflow, request))

@@ -18,7 +18,7 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -224,14 +224,19 @@ class LiveReminder:
 
     async def histories(self) -> list[WorkflowHistory]:
         """All runs, the latest last."""
-        handle, found = self.world.env.client.get_workflow_handle(self.workflow_id), []
-        while True:
-            history = await handle.fetch_history()
-            found.append(history)
-            earlier = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
-            if not earlier:
-                return found[::-1]
-            handle = self.world.env.client.get_workflow_handle(self.workflow_id, run_id=earlier)
+        return await histories_of(self.world.env.client, self.workflow_id)
+
+
+async def histories_of(client: Client, workflow_id: str) -> list[WorkflowHistory]:
+    """All runs of a workflow, the latest last."""
+    handle, found = client.get_workflow_handle(workflow_id), []
+    while True:
+        history = await handle.fetch_history()
+        found.append(history)
+        earlier = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+        if not earlier:
+            return found[::-1]
+        handle = client.get_workflow_handle(workflow_id, run_id=earlier)
 
 
 class ReminderWorld:

@@ -18,6 +18,7 @@ from temporal.contracts.data_keys import (
     RotateDataKeys,
 )
 from temporal.contracts.digest import Digests, DigestsEnqueued, EnqueueDigests
+from temporal.contracts.lost_sweep import LostSwept, SweepLost
 from temporal.contracts.reconcile import EndOrphans, MissingRung, OrphansEnded, Reconcile, Reconciled, RingMissing
 from temporal.contracts.sessions import SessionsSwept, SweepSessions
 from temporal.contracts.signing_keys import RotateSigningKeys, SigningKeysRotated
@@ -26,6 +27,7 @@ from tests.workflows.job_world import job_world
 from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
+from workflows.lost_sweep import LostSweepWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.sessions import SessionSweepWorkflow
 from workflows.signing_keys import SigningKeyWorkflow
@@ -58,6 +60,7 @@ class Jobs:
             self.renew_keys,
             self.rotate_signing_keys,
             self.sweep_sessions,
+            self.sweep_lost,
             self.seal_entries,
             self.verify_chain,
         )
@@ -114,6 +117,12 @@ class Jobs:
         """See `SigningKeyActivities`."""
         self._note(request)
         return ROTATED
+
+    @activity.defn(name="sweep_lost")
+    async def sweep_lost(self, request: SweepLost) -> LostSwept:
+        """See `LostSweepActivities`."""
+        self._note(request)
+        return LostSwept(sightings=4, searches=2)
 
     @activity.defn(name="sweep_sessions")
     async def sweep_sessions(self, request: SweepSessions) -> SessionsSwept:
@@ -197,3 +206,11 @@ async def test_a_sweep_tells_what_it_forgot() -> None:
     async with job_world(SessionSweepWorkflow, *jobs.activities) as world:
         assert await (await world.start(SweepSessions(page_size=7))).result() == SessionsSwept(replays=2, tokens=5)
         assert jobs.asked == [SweepSessions(page_size=7)]
+
+
+async def test_a_sweep_of_lost_pets_outlasts_an_outage() -> None:
+    jobs = Jobs(failures=2)
+    async with job_world(LostSweepWorkflow, *jobs.activities) as world:
+        done = await (await world.start(SweepLost(page_size=7))).result()
+    assert done == LostSwept(sightings=4, searches=2)
+    assert jobs.asked == [SweepLost(page_size=7)] * 3

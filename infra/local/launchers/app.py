@@ -14,7 +14,7 @@ _ADDRESSES = ("PETFOLIO_DATABASE_URL", "PETFOLIO_TEMPORAL_ADDRESS")
 _SETUP_CODE = ("core", "domain", "models", "integrations", "temporal", "activities", "workflows", "workers")
 _MARK = "release"
 # Everybody on this machine is one network: a limit per network would count all of them as one.
-_PER_NETWORK = ("ANONYMOUS", "LOGIN", "LOGIN_HOURLY", "REGISTRATION")
+_PER_NETWORK = ("ANONYMOUS", "LOGIN", "LOGIN_HOURLY", "REGISTRATION", "SIGHTINGS")
 _ROOMY = '{"quota": 6000, "window": 60, "burst": 1000}'
 _HABITS = {
     "PETFOLIO_API__DOCS": "true",

@@ -394,6 +394,7 @@ def create_tables() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by", sa.Uuid(), nullable=True),
         sa.Column("closed_reason", sa.Text(), nullable=True),
+        sa.Column("wiped_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["closed_by"], ["users.id"], name=op.f("fk_lost_cases_closed_by_users")),
         sa.ForeignKeyConstraint(
             ["household_id"], ["households.id"], name=op.f("fk_lost_cases_household_id_households")
@@ -403,6 +404,10 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lost_cases")),
     )
     op.create_index("ix_lost_cases_household", "lost_cases", ["household_id", "id"], unique=False)
+    op.create_index("ix_lost_cases_pet", "lost_cases", ["pet_id", sa.literal_column("id DESC")], unique=False)
+    op.create_index(
+        "ix_lost_cases_unfinished", "lost_cases", ["id"], unique=False, postgresql_where=sa.text("wiped_at IS NULL")
+    )
     op.create_index(
         "uq_lost_cases_open", "lost_cases", ["pet_id"], unique=True, postgresql_where=sa.text("state = 'open'")
     )
@@ -413,10 +418,13 @@ def create_tables() -> None:
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.Column("pet_id", sa.Uuid(), nullable=False),
+        sa.Column("contact_id", sa.Uuid(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("shown", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("note_ct", sa.Text(), nullable=True),
+        sa.Column("care_note_ct", sa.Text(), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["contact_id"], ["users.id"], name=op.f("fk_pet_tags_contact_id_users")),
         sa.ForeignKeyConstraint(["pet_id"], ["pets.id"], name=op.f("fk_pet_tags_pet_id_pets")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pet_tags")),
         sa.UniqueConstraint("code", name=op.f("uq_pet_tags_code")),
@@ -492,6 +500,13 @@ def create_tables() -> None:
     )
     op.create_index(op.f("ix_sightings_case_id"), "sightings", ["case_id"], unique=False)
     op.create_index("ix_sightings_pet", "sightings", ["pet_id", sa.literal_column("id DESC")], unique=False)
+    op.create_index(
+        "ix_sightings_stray",
+        "sightings",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("case_id IS NULL AND wiped_at IS NULL"),
+    )
     op.add_column("audit_log", sa.Column("household", sa.Text(), nullable=True))
     op.add_column("sessions", sa.Column("in_cookie", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("users", sa.Column("is_staff", sa.Boolean(), server_default=sa.text("false"), nullable=False))

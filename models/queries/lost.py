@@ -1,0 +1,178 @@
+"""Tags, the public pages behind them, searches, and what finders wrote.
+
+Whoever changes a tag or a search holds the lock of the pet's row: at most one of each is active.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from core import live
+from core.db import Database
+from domain.access import Role
+from domain.lost import Search
+from domain.notification import Category, Channel
+from models.household import Household, Membership
+from models.lost import LostCase, LostCaseState, PetTag
+from models.pet import Pet
+from models.queries.notices import Notice
+
+MEMBERS = (Role.OWNER, Role.CARETAKER)
+# Without an owner who is there nobody could be told, so there is no page. A contact counts while they belong to the
+# household: of a pet that was given on, the former owner's number is not shown.
+_PAGE = """
+SELECT t.id AS tag_id, t.shown AS tag_shown, t.note_ct, t.care_note_ct, p.id AS pet_id, p.household_id, p.name_ct,
+       p.species, p.breed, p.sex, c.id AS case_id, c.shown AS case_shown, c.note_ct AS appeal_ct,
+       u.id AS contact_id, u.first_name_ct, u.phone_ct,
+       EXISTS (SELECT 1 FROM microchips m WHERE m.pet_id = p.id AND m.removed_at IS NULL) AS microchipped
+  FROM pet_tags t
+  JOIN pets p ON p.id = t.pet_id AND p.deleted_at IS NULL AND p.status IN ('active', 'lost')
+  LEFT JOIN lost_cases c ON c.pet_id = p.id AND c.household_id = p.household_id AND c.state = 'open'
+  LEFT JOIN LATERAL (
+       SELECT u.id, u.first_name_ct, u.phone_ct FROM users u
+         JOIN memberships m ON m.user_id = u.id AND m.household_id = p.household_id AND m.left_at IS NULL
+        WHERE u.id = coalesce(c.opened_by, t.contact_id) AND u.state = 'active') u ON true
+ WHERE t.revoked_at IS NULL
+   AND EXISTS (SELECT 1 FROM memberships m JOIN users o ON o.id = m.user_id AND o.state = 'active'
+                WHERE m.household_id = p.household_id AND m.role = 'owner' AND m.left_at IS NULL)
+   AND """
+_BY_CODE = _PAGE + "t.code = $1"
+_BY_PET = _PAGE + "t.pet_id = $1"
+_SIGHTINGS = """
+SELECT id, case_id, message_ct, place_ct, contact_ct, wiped_at, created_at FROM sightings
+ WHERE pet_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"""
+_WIPE = text(
+    """UPDATE sightings SET message_ct = NULL, place_ct = NULL, contact_ct = NULL, wiped_at = :now
+        WHERE case_id = :case_id AND wiped_at IS NULL"""
+)
+_WIPE_STRAYS = text(
+    """UPDATE sightings SET message_ct = NULL, place_ct = NULL, contact_ct = NULL, wiped_at = clock_timestamp()
+        WHERE id IN (SELECT id FROM sightings
+                      WHERE case_id IS NULL AND wiped_at IS NULL
+                        AND created_at < clock_timestamp() - CAST(:kept AS interval)
+                      ORDER BY id LIMIT :limit)
+       RETURNING id"""
+)
+_WITHDRAW = text(
+    """WITH asked AS (SELECT id FROM deliveries WHERE event_key = :question),
+            held AS (UPDATE deliveries SET state = 'withdrawn', reason = 'answered'
+                      WHERE id IN (SELECT id FROM asked) AND state IN ('planned', 'deferred'))
+       UPDATE notifications SET withdrawn_at = clock_timestamp()
+        WHERE delivery_id IN (SELECT id FROM asked) AND withdrawn_at IS NULL RETURNING id, user_id"""
+)
+
+
+async def page_by_code(db: Database, code: str) -> asyncpg.Record | None:
+    """What the page of this code can show; None: there is no such page, or not any more."""
+    return await db.reads.fetchrow(_BY_CODE, code)
+
+
+async def page_by_pet(connection: asyncpg.Connection, pet_id: UUID) -> asyncpg.Record | None:
+    """The same for the pet's present tag, inside the transaction that has just written it."""
+    return await connection.fetchrow(_BY_PET, pet_id)
+
+
+async def tag_of(session: AsyncSession, pet_id: UUID) -> PetTag | None:
+    """The pet's present tag."""
+    query = select(PetTag).where(col(PetTag.pet_id) == pet_id, col(PetTag.revoked_at).is_(None))
+    return (await session.scalars(query)).one_or_none()
+
+
+async def open_case(session: AsyncSession, pet_id: UUID) -> LostCase | None:
+    """The search that is on for this pet."""
+    query = select(LostCase).where(col(LostCase.pet_id) == pet_id, col(LostCase.state) == LostCaseState.OPEN)
+    return (await session.scalars(query)).one_or_none()
+
+
+async def latest_case(session: AsyncSession, pet_id: UUID, household_id: UUID) -> LostCase | None:
+    """The last search for this pet by this household, open or not."""
+    query = select(LostCase).where(col(LostCase.pet_id) == pet_id, col(LostCase.household_id) == household_id)
+    return (await session.scalars(query.order_by(col(LostCase.id).desc()).limit(1))).one_or_none()
+
+
+async def lock(session: AsyncSession, case_id: UUID) -> tuple[LostCase, Pet, Search] | None:
+    """A search, its pet and where it stands; the pet is locked first, as by everybody else."""
+    pet_id = await session.scalar(select(col(LostCase.pet_id)).where(col(LostCase.id) == case_id))
+    if pet_id is None:
+        return None
+    pet = (await session.scalars(select(Pet).where(col(Pet.id) == pet_id).with_for_update())).one()
+    case = (await session.scalars(select(LostCase).where(col(LostCase.id) == case_id).with_for_update())).one()
+    home = await session.scalar(select(col(Household.home_tzid)).where(col(Household.id) == case.household_id))
+    search = Search(
+        opened_at=case.created_at,
+        answered_at=case.answered_at,
+        asked_at=case.asked_at,
+        closed_at=case.closed_at,
+        wiped_at=case.wiped_at,
+        tzid=pet.home_tzid or str(home),
+        pet_is_here=pet.deleted_at is None and pet.household_id == case.household_id,
+    )
+    return case, pet, search
+
+
+async def people(session: AsyncSession, household_id: UUID, roles: Sequence[Role]) -> tuple[UUID, ...]:
+    """Who belongs to the household in one of these roles, the first to come first."""
+    query = select(col(Membership.user_id)).where(
+        col(Membership.household_id) == household_id,
+        col(Membership.role).in_(roles),
+        col(Membership.left_at).is_(None),
+    )
+    return tuple(await session.scalars(query.order_by(col(Membership.id))))
+
+
+async def sightings(db: Database, pet_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
+    """What finders wrote, the newest first, before an id."""
+    return await db.reads.fetch(_SIGHTINGS, pet_id, after, limit)
+
+
+async def wipe(session: AsyncSession, case: LostCase, now: datetime) -> None:
+    """Forget what was written for a search, and what finders wrote in it."""
+    case.note_ct, case.wiped_at = None, now
+    await session.execute(_WIPE, {"case_id": case.id, "now": now})
+
+
+async def wipe_strays(session: AsyncSession, kept: timedelta, limit: int) -> int:
+    """Forget what finders wrote outside of a search longer ago than `kept`; answers how many it were."""
+    return len((await session.execute(_WIPE_STRAYS, {"kept": kept, "limit": limit})).all())
+
+
+async def unfinished(session: AsyncSession, after: UUID | None, limit: int) -> list[tuple[UUID, UUID]]:
+    """(id, household) of searches that are not over and forgotten, by id."""
+    page = select(col(LostCase.id), col(LostCase.household_id)).where(col(LostCase.wiped_at).is_(None))
+    if after is not None:
+        page = page.where(col(LostCase.id) > after)
+    return [(row.id, row.household_id) for row in await session.execute(page.order_by(col(LostCase.id)).limit(limit))]
+
+
+async def withdraw_question(session: AsyncSession, case: LostCase) -> None:
+    """The last question is answered, or asked anew: nobody sees it any more."""
+    if case.asked_at is not None:
+        for line in await session.execute(_WITHDRAW, {"question": question_key(case.id, case.asked_at)}):
+            live.say(session, (line.user_id,), live.Name.NOTIFICATION_WITHDRAWN, notification_id=line.id)
+
+
+def question_key(case_id: UUID, asked_at: datetime) -> str:
+    """One question, for the ledger."""
+    return event_key(case_id, "asked", f"{asked_at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def event_key(case_id: UUID, *event: object) -> str:
+    """What happened in a search, for the ledger."""
+    return "/".join(("lost", str(case_id), *map(str, event)))
+
+
+def notice(user_id: UUID, template: str, event_key: str, params: Mapping[str, object], *channels: Channel) -> Notice:
+    """What to tell one person about a lost pet."""
+    return Notice(
+        user_id=user_id,
+        category=Category.LOST,
+        template=template,
+        event_key=event_key,
+        channels=channels or (Channel.EMAIL, Channel.PUSH, Channel.IN_APP),
+        params=params,
+    )
