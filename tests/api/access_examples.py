@@ -100,6 +100,18 @@ async def workflow(ground: Ground) -> object:
     return ids.reminder(ground.household_id, UUID(await ground.make("reminder")))
 
 
+async def tagged(ground: Ground) -> object:
+    animal = await ground.make("pet")
+    await ground.owner_sends("PUT", f"/pets/{animal}/tag", {"shown": ["species"]})
+    return animal
+
+
+async def lost(ground: Ground) -> object:
+    animal = await pet(ground)  # one of its own: a lost pet does not move to another household
+    await ground.owner_sends("POST", f"/pets/{animal}/lost", {})
+    return animal
+
+
 async def grant(ground: Ground) -> object:
     body = {"kind": "vet", "label": f"{CANARY}'s vet", "pet_ids": [await ground.make("pet")]}
     return (await ground.owner_sends("POST", f"/households/{ground.household_id}/grants", body))["id"]
@@ -121,6 +133,8 @@ MAKERS: Final[Mapping[str, Maker]] = {
     "transfer": transfer,
     "workflow": workflow,
     "grant": grant,
+    "tagged": tagged,
+    "lost": lost,
     "nobody": nobody,
 }
 """How the things that examples name in braces are made; `{household}` is there already, `{nobody}` is nobody's."""
@@ -260,6 +274,21 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "leave_grant": refused("DELETE", "/grants/{nobody}", 404),
     "read_vet_link": refused("GET", "/v/none-of-ours", 404),
     "vet_page": Example("GET", "//v/none-of-ours"),
+    # tags and searches
+    "get_tag": Example("GET", "/pets/{tagged}/tag"),
+    "save_tag": Example("PUT", "/pets/{pet}/tag", {"shown": ["species"]}),
+    "revoke_tag": Example("DELETE", "/pets/{tagged}/tag"),
+    "get_tag_qr_svg": Example("GET", "/pets/{tagged}/tag/qr.svg"),
+    "get_tag_qr_png": Example("GET", "/pets/{tagged}/tag/qr.png"),
+    "read_tag": refused("GET", "/p/none-of-ours", 404),
+    "tag_page": refused("GET", "//p/none-of-ours", 404),
+    "report_sighting": refused("POST", "/p/none-of-ours/sightings", 404, body={"message": "She is here."}),
+    "open_search": Example("POST", "/pets/{pet}/lost", {}),
+    "get_search": Example("GET", "/pets/{lost}/lost"),
+    "change_search": Example("PATCH", "/pets/{lost}/lost", {"note": "Very shy."}),
+    "confirm_search": Example("POST", "/pets/{lost}/lost/confirm"),
+    "close_search": Example("POST", "/pets/{lost}/lost/close", {"reason": "found"}),
+    "list_sightings": Example("GET", "/pets/{pet}/sightings"),
     # pets that move
     "list_transfers": Example("GET", "/households/{household}/transfers"),
     "offer_transfer": Example(

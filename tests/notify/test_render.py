@@ -41,7 +41,6 @@ VALUES = {
         ("done", [{"title": "Tablet", "pet": "Milo", "at": "2026-08-02T08:05:00+02:00", "by": "Sam"}], 2),
         ("open", [{"title": "Brush", "pet": "Luna", "at": "2026-08-02T18:00:00+02:00", "by": None}], 0),
     ],
-    "pet": "Milo",
     "ending": "no_answer",
     "by": "Ada",
     "note": "Last seen at the lake.\r\nVery shy.",
