@@ -107,7 +107,7 @@ async def tagged(ground: Ground) -> object:
 
 
 async def lost(ground: Ground) -> object:
-    animal = await pet(ground)  # one of its own: a lost pet does not move to another household
+    animal = await ground.make("pet")
     await ground.owner_sends("POST", f"/pets/{animal}/lost", {})
     return animal
 
@@ -274,7 +274,16 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "leave_grant": refused("DELETE", "/grants/{nobody}", 404),
     "read_vet_link": refused("GET", "/v/none-of-ours", 404),
     "vet_page": Example("GET", "//v/none-of-ours"),
-    # tags and searches
+    # pets that move
+    "list_transfers": Example("GET", "/households/{household}/transfers"),
+    "offer_transfer": Example(
+        "POST", "/households/{household}/transfers", {"pet_id": "{pet}", "email": "guest@example.test"}
+    ),
+    "cancel_transfer": Example("DELETE", "/households/{household}/transfers/{transfer}"),
+    "list_offers": Example("GET", "/transfers"),
+    "accept_transfer": refused("POST", "/transfers/{transfer}/accept", 404, body={}),
+    "decline_transfer": refused("POST", "/transfers/{transfer}/decline", 404),
+    # tags and searches; after offers, because a lost pet is not given away
     "get_tag": Example("GET", "/pets/{tagged}/tag"),
     "save_tag": Example("PUT", "/pets/{pet}/tag", {"shown": ["species"]}),
     "revoke_tag": Example("DELETE", "/pets/{tagged}/tag"),
@@ -289,15 +298,6 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "confirm_search": Example("POST", "/pets/{lost}/lost/confirm"),
     "close_search": Example("POST", "/pets/{lost}/lost/close", {"reason": "found"}),
     "list_sightings": Example("GET", "/pets/{pet}/sightings"),
-    # pets that move
-    "list_transfers": Example("GET", "/households/{household}/transfers"),
-    "offer_transfer": Example(
-        "POST", "/households/{household}/transfers", {"pet_id": "{pet}", "email": "guest@example.test"}
-    ),
-    "cancel_transfer": Example("DELETE", "/households/{household}/transfers/{transfer}"),
-    "list_offers": Example("GET", "/transfers"),
-    "accept_transfer": refused("POST", "/transfers/{transfer}/accept", 404, body={}),
-    "decline_transfer": refused("POST", "/transfers/{transfer}/decline", 404),
     # pets and their diary
     "list_pets": listing("/pets"),
     "create_pet": Example("POST", "/pets", {"name": "Milo", "household_id": "{household}"}),
