@@ -18,8 +18,8 @@ from integrations.notify.protocol import Message
 from integrations.notify.render import render
 from models.household import PetTransfer, TransferState
 from models.notification import MailTemplate
-from models.pet import Pet
-from models.queries import audit, households, reminders, resealing, transfers
+from models.pet import Pet, PetStatus
+from models.queries import audit, households, lost, reminders, resealing, transfers
 from models.queries.clock import database_now
 from temporal import outbox
 from temporal.contracts.transfer import MailOffer, MovePet, ResealPet, ReviewTransfer, TransferPlan
@@ -103,6 +103,9 @@ class TransferActivities:
     async def _switch(self, session: AsyncSession, transfer: PetTransfer, pet: Pet, now: datetime) -> None:
         """The pet itself, on record on both sides."""
         assert transfer.to_household_id is not None  # noqa: S101 - it was accepted
+        if (search := await lost.open_case(session, pet)) is not None:
+            pet.status = PetStatus.ACTIVE
+            await outbox.ring_lost_case(session, search.household_id, search.id)  # it ends with the move
         pet.household_id, pet.home_tzid = transfer.to_household_id, None
         pet.version += 1
         pet.updated_at = transfer.moved_at = now

@@ -30,10 +30,11 @@ async def begin(
     session: AsyncSession, services: Services, client: Client, caller: Caller, pet: Pet, body: SearchIn
 ) -> LostCase:
     """Open the search and tell every member. The pet's row is locked. Raises `AlreadyLost`, `NotSearchable`."""
-    if (running := await lost.open_case(session, pet.id)) is not None:
+    if (running := await lost.open_case(session, pet)) is not None:
         raise AlreadyLost("somebody is looking for this pet already", extra={"case_id": str(running.id)})
     if pet.status not in (PetStatus.ACTIVE, PetStatus.LOST):
         raise NotSearchable(f"a pet that is {pet.status} cannot be lost")
+    await lost.close_foreign(session, pet)
     case_id, now = new_id(), await database_now(session)
     case = LostCase(
         id=case_id,
@@ -98,13 +99,13 @@ async def end(
 
 async def pet_gone(session: AsyncSession, pet: Pet) -> None:
     """A pet was removed: the search for it ends, and what was written is forgotten in its time."""
-    if (case := await lost.open_case(session, pet.id)) is not None:
+    if (case := await lost.open_case(session, pet)) is not None:
         await outbox.ring_lost_case(session, case.household_id, case.id)
 
 
 async def running_case(session: AsyncSession, pet: Pet) -> LostCase:
     """The search that is on. Raises `NotLost`."""
-    case = await lost.open_case(session, pet.id)
+    case = await lost.open_case(session, pet)
     if case is None:
         raise NotLost("nobody is looking for this pet now")
     return case

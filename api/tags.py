@@ -1,5 +1,6 @@
 """Tags on collars, and what a stranger reads who scans one: what was chosen field by field, and nothing else."""
 
+import asyncio
 import base64
 import re
 import secrets
@@ -96,11 +97,9 @@ def url(services: Services, code: str) -> str:
     return f"{services.settings.public_url}{PATH}/{code}"
 
 
-def qr(services: Services, tag: PetTag, kind: Literal["svg", "png"]) -> bytes:
+async def qr(services: Services, tag: PetTag, kind: Literal["svg", "png"]) -> bytes:
     """The QR code of the tag's address, readable with 15 % of it scratched away (ISO/IEC 18004, level M)."""
-    drawn = BytesIO()
-    segno.make_qr(url(services, tag.code), error="m", boost_error=False).save(drawn, kind=kind, scale=10)
-    return drawn.getvalue()
+    return await asyncio.to_thread(_draw, url(services, tag.code), kind)  # 5 to 8 ms
 
 
 async def admit(services: Services, client: Client, code: str) -> tuple[asyncpg.Record, RateLimitState]:
@@ -137,6 +136,12 @@ async def _value(services: Services, page: asyncpg.Record, field: Shown) -> Any:
         return page[field]
     column, bound_to = _SEALED[field]
     return await services.cipher.open_optional(column, page[bound_to], page[column.partition(".")[2]])
+
+
+def _draw(text: str, kind: str) -> bytes:
+    drawn = BytesIO()
+    segno.make_qr(text, error="m", boost_error=False).save(drawn, kind=kind, scale=10)
+    return drawn.getvalue()
 
 
 def _new_code() -> str:

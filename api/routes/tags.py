@@ -47,13 +47,13 @@ async def revoke_tag(
 @router.get("/{pet_id}/tag/qr.svg", operation_id="get_tag_qr_svg", response_class=Response, responses=_image("svg"))
 async def get_tag_qr_svg(pet: ReadablePet, session: UnitOfWork, services: ServicesDep) -> Response:
     """The tag's address as a QR code, to be cut or printed at any size."""
-    return Response(tags.qr(services, await tags.find(session, pet["id"]), "svg"), media_type=_IMAGES["svg"])
+    return Response(await tags.qr(services, await tags.find(session, pet["id"]), "svg"), media_type=_IMAGES["svg"])
 
 
 @router.get("/{pet_id}/tag/qr.png", operation_id="get_tag_qr_png", response_class=Response, responses=_image("png"))
 async def get_tag_qr_png(pet: ReadablePet, session: UnitOfWork, services: ServicesDep) -> Response:
     """The same as a picture, ten pixels a module."""
-    return Response(tags.qr(services, await tags.find(session, pet["id"]), "png"), media_type=_IMAGES["png"])
+    return Response(await tags.qr(services, await tags.find(session, pet["id"]), "png"), media_type=_IMAGES["png"])
 
 
 @public.get("/{code}", operation_id="read_tag", response_model=PublicPageOut)

@@ -8,18 +8,19 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from core import live
 from core.db import Database
 from domain.access import Role
-from domain.lost import Search
+from domain.lost import Ending, Search
 from domain.notification import Category, Channel
 from models.household import Household, Membership
 from models.lost import LostCase, LostCaseState, PetTag
 from models.pet import Pet
+from models.queries.clock import database_now
 from models.queries.notices import Notice
 
 MEMBERS = (Role.OWNER, Role.CARETAKER)
@@ -83,10 +84,29 @@ async def tag_of(session: AsyncSession, pet_id: UUID) -> PetTag | None:
     return (await session.scalars(query)).one_or_none()
 
 
-async def open_case(session: AsyncSession, pet_id: UUID) -> LostCase | None:
-    """The search that is on for this pet."""
-    query = select(LostCase).where(col(LostCase.pet_id) == pet_id, col(LostCase.state) == LostCaseState.OPEN)
+async def open_case(session: AsyncSession, pet: Pet) -> LostCase | None:
+    """The search that the pet's household has going on."""
+    query = select(LostCase).where(
+        col(LostCase.pet_id) == pet.id,
+        col(LostCase.household_id) == pet.household_id,
+        col(LostCase.state) == LostCaseState.OPEN,
+    )
     return (await session.scalars(query)).one_or_none()
+
+
+async def close_foreign(session: AsyncSession, pet: Pet) -> None:
+    """End a search that was going on where the pet lived before."""
+    now = await database_now(session)
+    await session.execute(
+        update(LostCase)
+        .where(
+            col(LostCase.pet_id) == pet.id,
+            col(LostCase.household_id) != pet.household_id,
+            col(LostCase.state) == LostCaseState.OPEN,
+        )
+        .values(state=LostCaseState.CLOSED, closed_at=now, closed_reason=Ending.PET_GONE)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def latest_case(session: AsyncSession, pet_id: UUID, household_id: UUID) -> LostCase | None:

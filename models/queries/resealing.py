@@ -34,7 +34,7 @@ TABLES: Final = (
         of_pet="t.reminder_id IN (SELECT id FROM reminders WHERE pet_id = :pet_id)",
         bound_to="occurrence_id",
     ),
-    SealedTable("pet_tags", ("note_ct",)),
+    SealedTable("pet_tags", ("note_ct", "care_note_ct")),
     SealedTable("lost_cases", ("note_ct",)),
     SealedTable("sightings", ("message_ct", "place_ct", "contact_ct")),
 )

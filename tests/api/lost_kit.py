@@ -1,5 +1,6 @@
 """What tests of lost pets share: a household of two owners, a caretaker and a sitter, its cat, and the tag of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,7 +84,13 @@ class Family:
         items = (await person.request("GET", "/notifications")).json()["items"]
         return [line["params"] for line in items if line["kind"] == kind]
 
+    async def rows(self, sql: str, **values: object) -> Sequence[Any]:
+        """What the database holds."""
+        async with self.db.sessions() as session:
+            return (await session.execute(text(sql), values)).all()
+
     async def execute(self, sql: str, **values: object) -> None:
+        """A change behind the platform's back."""
         async with self.db.sessions.begin() as session:
             await session.execute(text(sql), values)
 

@@ -10,6 +10,7 @@ from models.queries import (
     feeds,
     grants,
     health_records,
+    lost,
     notifications,
     pets,
     reminder_views,
@@ -43,6 +44,9 @@ GROWTH = {
         OCCURRENCES,
         f"'id', md5('o' || n)::uuid, 'key', 'k' || n, 'reminder_id', md5('r' || n % {REMINDERS} + 1)::uuid",
     ),
+    "pet_tags": (PETS, "'id', md5('t' || n)::uuid, 'pet_id', md5('p' || n)::uuid, 'code', md5('c' || n)"),
+    "lost_cases": (PETS, "'id', md5('l' || n)::uuid, 'pet_id', md5('p' || n)::uuid"),
+    "sightings": (OCCURRENCES, f"'id', md5('s' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
     "deliveries": (OCCURRENCES, "'id', md5('v' || n)::uuid, 'event_key', 'e' || n"),
     "notifications": (
         OCCURRENCES,
@@ -54,6 +58,9 @@ NOW = datetime.now(UTC)
 YESTERDAY, TOMORROW = NOW - timedelta(days=1), NOW + timedelta(days=1)
 BIG = (
     "pets",
+    "pet_tags",
+    "lost_cases",
+    "sightings",
     "health_records",
     "reminders",
     "occurrences",
@@ -74,6 +81,9 @@ async def person(api: Api, db: Database) -> Person:
     assert (await person.request("POST", "/reminders", later)).status_code == 201
     _, link = await vet_link(person, pet)
     assert (await api.get(link)).status_code == 200
+    tag = await person.request("PUT", f"/pets/{pet}/tag", {})
+    assert (await person.request("POST", f"/pets/{pet}/lost", {})).status_code == 201
+    assert (await api.post(f"/p/{tag.json()['code']}/sightings", {"message": "Here!"})).status_code == 204
     await db.reads.execute(
         "INSERT INTO notifications (id, user_id, delivery_id) SELECT id, user_id, id FROM deliveries LIMIT 1"
     )
@@ -99,6 +109,9 @@ LISTS = [
     ),
     (workflows._REMINDERS, lambda own: (own["user"], None, 51)),
     (notifications.PAGE, lambda own: (own["user"], None, 51)),
+    (lost._BY_CODE, lambda own: (own["code"],)),
+    (lost._BY_PET, lambda own: (own["pet"],)),
+    (lost._SIGHTINGS, lambda own: (own["pet"], None, 51)),
     (feeds.REMINDERS, lambda own: (own["user"], None)),
     (notifications._UNREAD, lambda own: (own["user"],)),
     (grants.PAGE, lambda own: (own["household"], None, 51)),
@@ -122,6 +135,9 @@ LISTS = [
         "agenda",
         "workflows",
         "notifications",
+        "tag",
+        "tag of a pet",
+        "sightings",
         "feed",
         "unread",
         "grants",
@@ -137,7 +153,8 @@ async def test_no_list_reads_a_whole_table(person: Person, db: Database, query: 
                   (SELECT household_id FROM memberships WHERE user_id = $1) AS household,
                   (SELECT id FROM grants WHERE granted_by = $1 ORDER BY created_at LIMIT 1) AS grant,
                   (SELECT h.id FROM health_records h WHERE h.by_user_id = $1
-                    ORDER BY h.created_at LIMIT 1) AS record""",
+                    ORDER BY h.created_at LIMIT 1) AS record,
+                  (SELECT t.code FROM pet_tags t WHERE t.contact_id = $1 ORDER BY t.created_at LIMIT 1) AS code""",
         person.user_id,
     )
     assert row is not None

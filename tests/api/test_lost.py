@@ -313,3 +313,17 @@ async def test_no_log_holds_a_number_a_message_or_the_code(home: Family, setting
     assert "/api/v1/p/{code}/sightings" in said
     for secret in ("canary", PHONE, tag["code"], "10.0.", "127.0.0.1"):
         assert secret not in said.replace("http://127.0.0.1", "")
+
+
+async def test_a_search_stays_with_those_who_began_it_when_the_pet_moves_on(home: Family) -> None:
+    case, tag = await home.lose(note="Only ours."), await home.tag("species")
+    elsewhere = (await home.stranger.request("POST", "/pets", {"name": "Luna"})).json()["household_id"]
+    await home.execute("UPDATE pets SET household_id = :there WHERE id = :pet", there=elsewhere, pet=home.pet)
+    assert await home.scan(tag["code"]) == {"lost": False, "species": "cat"}
+    for method, path in (("POST", "/lost/confirm"), ("PATCH", "/lost")):
+        answer = await home.stranger.request(method, home.path + path, {} if method == "PATCH" else None)
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_lost")
+    assert (await home.stranger.request("GET", f"{home.path}/lost")).status_code == 404
+    assert (await home.lose(by=home.stranger))["id"] != case["id"]
+    (closed,) = await home.rows("SELECT closed_reason FROM lost_cases WHERE id = :id", id=case["id"])
+    assert closed.closed_reason == "pet_gone"

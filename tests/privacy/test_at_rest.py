@@ -71,6 +71,12 @@ async def furnished(api: Api, canaries: Canaries) -> Person:
     row = (await person.request("GET", f"/reminders/{made.json()['id']}/occurrences")).json()["items"][0]
     early = {"override_reason": canaries.new("override")}
     assert (await person.request("POST", f"/occurrences/{row['id']}/complete", early)).status_code == 200
+    path = f"/pets/{pet.json()['id']}"
+    words = {"note": canaries.new("tag"), "care_note": canaries.new("care")}
+    tag = await person.request("PUT", f"{path}/tag", {"shown": ["name", "phone"]} | words)
+    assert (await person.request("POST", f"{path}/lost", {"note": canaries.new("lost")})).status_code == 201
+    report = {"message": canaries.new("finder"), "place": canaries.new("place"), "contact": canaries.new("contact")}
+    assert (await api.post(f"/p/{tag.json()['code']}/sightings", report)).status_code == 204
     return person
 
 
