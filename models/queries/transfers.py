@@ -48,9 +48,14 @@ _MOVE_REMINDERS = text(
 )
 _MOVE_REST = (
     text("UPDATE health_records SET household_id = :household_id WHERE pet_id = :pet_id"),
-    text("UPDATE lost_cases SET household_id = :household_id WHERE pet_id = :pet_id"),
-    # What the public page of its tag shows was chosen by people whose animal it is no more.
-    text("UPDATE pet_tags SET shown = '{}', note_ct = NULL WHERE pet_id = :pet_id AND revoked_at IS NULL"),
+    # What the public page of its tag shows was chosen by people whose animal it is no more. The new ones may have
+    # chosen already when this runs a second time.
+    text(
+        """UPDATE pet_tags t SET shown = '{}', note_ct = NULL, care_note_ct = NULL
+            WHERE t.pet_id = :pet_id AND t.revoked_at IS NULL
+              AND NOT EXISTS (SELECT FROM memberships m WHERE m.household_id = :household_id
+                                 AND m.user_id = t.contact_id AND m.left_at IS NULL)"""
+    ),
 )
 
 

@@ -104,6 +104,11 @@ async def test_with_the_consent_of_both_sides_everything_of_the_pet_moves(
         assert [entry["action"] for entry in log][:2] == ["pet.moved", "pet.transfer_accepted"]
 
 
+async def tag_of(person: Person, pet: dict[str, Any]) -> tuple[Any, Any, Any]:
+    tag = (await person.request("GET", f"/pets/{pet['id']}/tag")).json()
+    return tag["shown"], tag["note"], tag["care_note"]
+
+
 async def test_what_is_known_of_it_is_under_the_new_household_s_key(
     api: Api, owner: Person, taker: Person, post: Post
 ) -> None:
@@ -124,6 +129,7 @@ async def test_what_is_known_of_it_is_under_the_new_household_s_key(
     assert (await owner.request("POST", f"{path}/lost", {"note": "Red collar"})).status_code == 201
     report = {"message": "In our shed", "place": "12 Mill Lane", "contact": "020 7946 0018"}
     assert (await api.post(f"/p/{tag['code']}/sightings", report)).status_code == 204
+    assert (await owner.request("POST", f"{path}/lost/close", {"reason": "found"})).status_code == 200
     offered = await offer(owner, pet, taker.email)
     await accept(taker, offered)
     await post.move(offered)
@@ -135,19 +141,24 @@ async def test_what_is_known_of_it_is_under_the_new_household_s_key(
                 query = text(f"SELECT t.{column} FROM {table.name} t WHERE {table.of_pet} AND t.{column} IS NOT NULL")
                 sealed = (await session.execute(query, {"pet_id": UUID(pet["id"])})).scalars().all()
                 assert all(each.startswith(ours) for each in sealed), table.name
-                if column not in {"description_ct", "veterinarian_ct"}:
+                if table.name != "pet_tags" and column not in {"description_ct", "veterinarian_ct"}:
                     assert sealed, f"{table.name}.{column} was not put to the test"
+    assert await tag_of(taker, pet) == ([], None, None), "what the former people chose is not shown"
+    chosen = {"shown": ["name"], "note": "Bites", "care_note": "Pills"}
+    assert (await taker.request("PUT", f"{path}/tag", chosen)).status_code == 200
+    await post.move(offered)
+    assert await tag_of(taker, pet) == (["name"], "Bites", "Pills"), "what the new people chose stays"
     explained = (await taker.request("GET", f"/occurrences/{pending['id']}/explain")).json()
     assert explained["doses"][0]["override_reason"] == "Vomited"
 
 
 async def test_a_search_ends_with_the_move(api: Api, owner: Person, taker: Person, post: Post) -> None:
     pet = await pet_of(owner)
+    offered = await offer(owner, pet, taker.email)
+    await accept(taker, offered)
     assert (await owner.request("POST", f"/pets/{pet['id']}/lost", {})).status_code == 201
     ring = f"SELECT max(seq) AS seq FROM outbox WHERE workflow_id LIKE 'household/{pet['household_id']}/lost/%'"
     (before,) = await rows(api, ring)
-    offered = await offer(owner, pet, taker.email)
-    await accept(taker, offered)
     await post.move(offered)
     assert (await taker.request("GET", f"/pets/{pet['id']}")).json()["status"] == "active"
     (after,) = await rows(api, ring)
@@ -164,8 +175,9 @@ async def test_every_sealed_column_of_a_pet_is_known_to_move(api: Api) -> None:
               AND p.column_name IN ('pet_id', 'reminder_id', 'occurrence_id', 'case_id')
               AND c.table_name NOT SIMILAR TO 'health_records_[p0-9]+'""",
     )
-    # Under the keys of persons, and of the household that makes the offer.
+    # Under the keys of persons, and of the household that makes the offer or searched.
     others = {("ics_feeds", "token_ct"), ("deliveries", "params_ct"), ("pet_transfers", "email_ct")}
+    others.add(("lost_cases", "note_ct"))
     known = {(table.name, column) for table in resealing.TABLES for column in table.columns}
     assert {(row.table_name, row.column_name) for row in found} - others == known - {("pets", "name_ct")}
 
