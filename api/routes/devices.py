@@ -38,7 +38,7 @@ async def register_device(
     return computed(await devices.register(session, services, caller, body), 201)
 
 
-@router.delete("/{device_id}", operation_id="delete_device", status_code=204)
+@router.delete("/{device_id:uuid}", operation_id="delete_device", status_code=204)
 async def delete_device(device_id: UUID, caller: CurrentUser, session: UnitOfWork) -> None:
     """Not on this one any more."""
     if not await queries.remove(session, caller.user_id, device_id):

@@ -23,7 +23,7 @@ async def list_identities(caller: CurrentUser, identity: IdentityDep) -> Respons
     return computed({"items": await linking.show(identity, caller)})
 
 
-@router.post("/{provider}", operation_id="start_linking", responses=OFF)
+@router.post("/{provider}/start", operation_id="start_linking", responses=OFF)
 async def start_linking(caller: CurrentUser, body: LinkIn, provider: ChosenProvider, identity: IdentityDep) -> LinkOut:
     """Link another one: open the `url` in a browser, which comes back to `next` with `#code=…`. 403 `step_up_required`
     when the login is older than five minutes."""

@@ -96,7 +96,7 @@ async def register_passkey(
     return made
 
 
-@router.patch("/{passkey_id}", operation_id="rename_passkey", response_model=PasskeyOut)
+@router.patch("/{passkey_id:uuid}", operation_id="rename_passkey", response_model=PasskeyOut)
 async def rename_passkey(
     passkey_id: UUID, body: PasskeyNameIn, caller: CurrentUser, identity: IdentityDep
 ) -> dict[str, Any]:
@@ -105,7 +105,7 @@ async def rename_passkey(
 
 
 @router.delete(
-    "/{passkey_id}",
+    "/{passkey_id:uuid}",
     operation_id="remove_passkey",
     status_code=status.HTTP_204_NO_CONTENT,
     responses={

@@ -67,14 +67,14 @@ async def preview_schedule(body: PreviewIn, caller: CurrentUser, session: UnitOf
     return computed(preview.preview(body, where.zones))
 
 
-@router.get("/{reminder_id}", operation_id="get_reminder", response_model=ReminderOut)
+@router.get("/{reminder_id:uuid}", operation_id="get_reminder", response_model=ReminderOut)
 async def get_reminder(request: Request, reminder: ReadableReminder, services: ServicesDep) -> Response:
     """One reminder."""
     return document(request, await reminders.present(services.cipher, reminder), reminder["version"])
 
 
-@router.put("/{reminder_id}", operation_id="replace_reminder", response_model=ReminderOut)
-@router.patch("/{reminder_id}", operation_id="change_reminder", response_model=ReminderOut)
+@router.put("/{reminder_id:uuid}", operation_id="replace_reminder", response_model=ReminderOut)
+@router.patch("/{reminder_id:uuid}", operation_id="change_reminder", response_model=ReminderOut)
 async def change_reminder(
     request: Request,
     reminder_id: UUID,
@@ -89,7 +89,7 @@ async def change_reminder(
     return document(request, changed, changed["version"])
 
 
-@router.delete("/{reminder_id}", operation_id="delete_reminder", status_code=204)
+@router.delete("/{reminder_id:uuid}", operation_id="delete_reminder", status_code=204)
 async def delete_reminder(reminder_id: UUID, if_match: IfMatch, caller: CurrentUser, session: UnitOfWork) -> None:
     """Never remind of this again."""
     await reminders.remove(session, caller, reminder_id, if_match)

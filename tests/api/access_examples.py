@@ -208,7 +208,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "exchange_oauth_code": refused("POST", "/auth/oauth/token", 400, body=_CODE),
     "data_deletion_page": refused("GET", "//data-deletion/none-of-ours", 404),
     "list_identities": Example("GET", "/users/identities"),
-    "start_linking": refused("POST", "/users/identities/google", 404, body={"code_challenge": "c" * 43}),
+    "start_linking": refused("POST", "/users/identities/google/start", 404, body={"code_challenge": "c" * 43}),
     "finish_linking": refused("POST", "/users/identities", 400, body=_CODE),
     "unlink_identity": refused("DELETE", "/users/identities/{nobody}", 404),
     # oneself

@@ -43,7 +43,7 @@ def nothing_is_wrong(providers: Providers) -> None:
 
 async def begun(front: Front, visitor: Visitor, token: str, provider: str) -> httpx.Response:
     body = {"code_challenge": challenge_of(visitor.verifier), "next": "/settings"}
-    return await front.send("POST", f"/users/identities/{provider}", token, body)
+    return await front.send("POST", f"/users/identities/{provider}/start", token, body)
 
 
 async def brought_back(front: Front, visitor: Visitor, token: str, provider: str, person: Form) -> str:
