@@ -38,7 +38,7 @@ class LostSweepActivities:
             async with self.sessions.begin() as session:
                 page = await lost.unfinished(session, last, page_size)
                 for case_id, household_id in page:
-                    await outbox.ring_lost_case(session, household_id, case_id)
+                    await outbox.LOST_CASE.ring(session, household_id, case_id)
             if not page:
                 return total
             last, total = page[-1][0], total + len(page)

@@ -67,7 +67,7 @@ class ReconcileActivities:
             async with self._sessions.begin() as session:
                 page = await grants.unfinished(session, last, page_size)
                 for grant_id, household_id in page:
-                    await outbox.ring_grant(session, household_id, grant_id)
+                    await outbox.GRANT.ring(session, household_id, grant_id)
             if not page:
                 return
             last = page[-1][0]

@@ -105,7 +105,7 @@ class TransferActivities:
         assert transfer.to_household_id is not None  # noqa: S101 - it was accepted
         if (search := await lost.open_case(session, pet)) is not None:
             pet.status = PetStatus.ACTIVE
-            await outbox.ring_lost_case(session, search.household_id, search.id)  # it ends with the move
+            await outbox.LOST_CASE.ring(session, search.household_id, search.id)  # it ends with the move
         pet.household_id, pet.home_tzid = transfer.to_household_id, None
         pet.version += 1
         pet.updated_at = transfer.moved_at = now

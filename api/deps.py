@@ -1,11 +1,12 @@
 """What handlers ask for in their signature."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.cursor import CursorText, Limit, Paging
 from api.services import Services, services_of
 from core.failpoint import failpoint
 
@@ -30,3 +31,15 @@ async def get_services(request: Request) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(get_services)]
+
+
+def paging(usual: int) -> Callable[..., Awaitable[Paging]]:
+    """`?limit=&cursor=` of a list that shows so many items unless told otherwise."""
+
+    async def asked(request: Request, limit: Limit = usual, cursor: CursorText = None) -> Paging:
+        return Paging(services_of(request).cursors, request.url, limit, cursor)
+
+    return asked
+
+
+PagingDep = Annotated[Paging, Depends(paging(50))]

@@ -106,7 +106,7 @@ async def create(
     session.add(grant)
     await session.flush()
     if kind is GrantKind.SITTER:
-        await outbox.ring_grant(session, household.id, grant.id)
+        await outbox.GRANT.ring(session, household.id, grant.id)
     await record(session, services, client, caller, "given", grant)
     return await grants.find_in(session, grant.id)
 
@@ -129,7 +129,7 @@ async def change(
     await _check_overlap(session, grant, grant.user_id, grant.email_bidx)
     await grants.touch(session, grant, now)
     if grant.kind == GrantKind.SITTER:
-        await outbox.ring_grant(session, grant.household_id, grant.id)
+        await outbox.GRANT.ring(session, grant.household_id, grant.id)
     if acted is not (Right.ACT in grant.actions) and standing_of(grant).state(now) is GrantState.ACTIVE:
         await _hand_over(session, grant)
     await record(session, services, client, caller, "changed", grant)
@@ -146,7 +146,7 @@ async def revoke(session: AsyncSession, services: Services, client: Client, call
     await record(session, services, client, caller, "revoked", grant)
     if grant.kind == GrantKind.VET:
         return
-    await outbox.ring_grant(session, grant.household_id, grant.id)
+    await outbox.GRANT.ring(session, grant.household_id, grant.id)
     if grant.user_id is not None:
         pets = await pet_names(session, services, grant)
         await tell(session, services, grant, grant.user_id, MailTemplate.GRANT_ENDED, {"pets": pets})

@@ -231,8 +231,8 @@ async def _take_back(session: AsyncSession, household_id: UUID, user_id: UUID) -
     for invitation in await invitations.open_ones(session, household_id):
         if invitation.invited_by == user_id:
             await invitations.close(session, invitation, InvitationState.REVOKED, now)
-            await outbox.ring_invitation(session, household_id, invitation.id)
+            await outbox.INVITATION.ring(session, household_id, invitation.id)
     for transfer in await transfers.open_ones(session, household_id):
         if transfer.offered_by == user_id:
             await transfers.close(session, transfer, TransferState.CANCELLED, now)
-            await outbox.ring_transfer(session, household_id, transfer.id)
+            await outbox.TRANSFER.ring(session, household_id, transfer.id)

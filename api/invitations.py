@@ -63,7 +63,7 @@ async def create(
     )
     session.add(invitation)
     await session.flush()
-    await outbox.ring_invitation(session, household.id, invitation_id)
+    await outbox.INVITATION.ring(session, household.id, invitation_id)
     await _record(session, services, client, caller, "invited", invitation)
     return await invitations.find_in(session, invitation_id)
 
@@ -84,7 +84,7 @@ async def resend(
     invitation.mailing += 1
     invitation.expires_at, invitation.mail_problem = now + rules.INVITATION_LASTS, None
     await invitations.touch(session, invitation, now)
-    await outbox.ring_invitation(session, household.id, invitation.id)
+    await outbox.INVITATION.ring(session, household.id, invitation.id)
     await _record(session, services, client, caller, "invited_again", invitation)
     return await invitations.find_in(session, invitation.id)
 
@@ -189,7 +189,7 @@ async def _of_token(session: AsyncSession, caller: Caller, token: str) -> Invita
 
 async def _close(session: AsyncSession, invitation: Invitation, state: InvitationState) -> None:
     await invitations.close(session, invitation, state, await database_now(session))
-    await outbox.ring_invitation(session, invitation.household_id, invitation.id)
+    await outbox.INVITATION.ring(session, invitation.household_id, invitation.id)
 
 
 async def _record(

@@ -1,11 +1,14 @@
 """Answers of hot reads: bytes by orjson, the ETag of their version, 304 where the caller has it already."""
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from fastapi import Request, Response
 
+from api.cursor import Part
 from api.etag import etag, knows
+
+_WHOLE: Final = Part[Any](())
 
 
 def document(
@@ -27,9 +30,9 @@ def computed(body: dict[str, Any], status: int = 200) -> Response:
     return Response(orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z), status, media_type="application/json")
 
 
-def listing(items: list[dict[str, Any]], next_cursor: str | None, headers: dict[str, str]) -> Response:
-    """A page of a list."""
-    body = {"items": items, "next_cursor": next_cursor}
+def listing(items: list[dict[str, Any]], part: Part[Any] = _WHOLE) -> Response:
+    """A page of a list: the documents of the part's items; without a part, all there are."""
+    body = {"items": items, "next_cursor": part.next_cursor}
     return Response(
-        orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z), 200, headers, media_type="application/json"
+        orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z), 200, part.headers, media_type="application/json"
     )

@@ -100,7 +100,7 @@ async def end(
 async def pet_gone(session: AsyncSession, pet: Pet) -> None:
     """A pet was removed: the search for it ends, and what was written is forgotten in its time."""
     if (case := await lost.open_case(session, pet)) is not None:
-        await outbox.ring_lost_case(session, case.household_id, case.id)
+        await outbox.LOST_CASE.ring(session, case.household_id, case.id)
 
 
 async def running_case(session: AsyncSession, pet: Pet) -> LostCase:
@@ -187,7 +187,7 @@ async def _changed(
 ) -> None:
     """Ring, and write down who did it."""
     await session.flush()
-    await outbox.ring_lost_case(session, case.household_id, case.id)
+    await outbox.LOST_CASE.ring(session, case.household_id, case.id)
     members = await lost.people(session, case.household_id, lost.MEMBERS)
     outbox.say_workflow(session, members, ids.lost_case(case.household_id, case.id), "lost")
     await tags.write_down(session, services, client, caller, case.household_id, action, f"lost:{case.id}")

@@ -70,7 +70,7 @@ async def _lock(session: AsyncSession, caller: Caller, grant_id: UUID) -> Grant:
 async def _answered(
     session: AsyncSession, services: Services, client: Client, caller: Caller, grant: Grant, answer: str
 ) -> None:
-    await outbox.ring_grant(session, grant.household_id, grant.id)
+    await outbox.GRANT.ring(session, grant.household_id, grant.id)
     await giving.record(session, services, client, caller, answer, grant)
     user = await users.find(services.db.reads, caller.user_id)
     params: dict[str, object] = {

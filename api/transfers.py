@@ -70,7 +70,7 @@ async def offer(
     )
     session.add(transfer)
     await session.flush()
-    await outbox.ring_transfer(session, household.id, transfer_id)
+    await outbox.TRANSFER.ring(session, household.id, transfer_id)
     await _record(session, services, client, caller, "pet.offered", transfer, household.id)
     return await transfers.find_in(session, transfer_id)
 
@@ -158,7 +158,7 @@ async def _offered_to(
 
 async def _close(session: AsyncSession, transfer: PetTransfer, state: TransferState) -> None:
     await transfers.close(session, transfer, state, await database_now(session))
-    await outbox.ring_transfer(session, transfer.from_household_id, transfer.id)
+    await outbox.TRANSFER.ring(session, transfer.from_household_id, transfer.id)
 
 
 async def _record(

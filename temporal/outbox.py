@@ -4,7 +4,9 @@ The caller has locked the aggregate's row before (an UPDATE or FOR UPDATE): only
 which is what lets a workflow drop a bell lower than one it has heard. Nothing here commits.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, select, text
@@ -68,48 +70,30 @@ async def ring_reminder(session: AsyncSession, household_id: UUID, reminder_id: 
         say_workflow(session, (user_id,), ids.reminder(household_id, reminder_id), "reminder")
 
 
-async def ring_invitation(session: AsyncSession, household_id: UUID, invitation_id: UUID) -> None:
-    """The bell of an invitation. Nobody's in particular: it outlives the account of who sent it."""
-    await ring(
-        session,
-        aggregate=invitation.aggregate(invitation_id),
-        kind=invitation.KIND,
-        workflow_id=ids.invitation(household_id, invitation_id),
-        args={"household_id": str(household_id), "invitation_id": str(invitation_id)},
-    )
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """Of an entity of a household. Nobody's in particular: it outlives the account of who began it."""
+
+    kind: str
+    aggregate: Callable[[UUID], str]
+    workflow_id: Callable[[UUID, UUID], str]
+    id_name: str
+
+    async def ring(self, session: AsyncSession, household_id: UUID, entity_id: UUID) -> None:
+        """Tell the entity that its row changed."""
+        await ring(
+            session,
+            aggregate=self.aggregate(entity_id),
+            kind=self.kind,
+            workflow_id=self.workflow_id(household_id, entity_id),
+            args={"household_id": str(household_id), self.id_name: str(entity_id)},
+        )
 
 
-async def ring_transfer(session: AsyncSession, household_id: UUID, transfer_id: UUID) -> None:
-    """The bell of a pet's move away from this household."""
-    await ring(
-        session,
-        aggregate=transfer.aggregate(transfer_id),
-        kind=transfer.KIND,
-        workflow_id=ids.transfer(household_id, transfer_id),
-        args={"household_id": str(household_id), "transfer_id": str(transfer_id)},
-    )
-
-
-async def ring_grant(session: AsyncSession, household_id: UUID, grant_id: UUID) -> None:
-    """The bell of a sitter's grant. Nobody's in particular: it outlives the account of who gave it."""
-    await ring(
-        session,
-        aggregate=sitter_grant.aggregate(grant_id),
-        kind=sitter_grant.KIND,
-        workflow_id=ids.grant(household_id, grant_id),
-        args={"household_id": str(household_id), "grant_id": str(grant_id)},
-    )
-
-
-async def ring_lost_case(session: AsyncSession, household_id: UUID, case_id: UUID) -> None:
-    """The bell of a search. Nobody's in particular: it outlives the account of who opened it."""
-    await ring(
-        session,
-        aggregate=lost_case.aggregate(case_id),
-        kind=lost_case.KIND,
-        workflow_id=ids.lost_case(household_id, case_id),
-        args={"household_id": str(household_id), "case_id": str(case_id)},
-    )
+INVITATION: Final = Bell(invitation.KIND, invitation.aggregate, ids.invitation, "invitation_id")
+TRANSFER: Final = Bell(transfer.KIND, transfer.aggregate, ids.transfer, "transfer_id")
+GRANT: Final = Bell(sitter_grant.KIND, sitter_grant.aggregate, ids.grant, "grant_id")
+LOST_CASE: Final = Bell(lost_case.KIND, lost_case.aggregate, ids.lost_case, "case_id")
 
 
 def say_workflow(session: AsyncSession, people: Iterable[UUID], workflow_id: str, kind: str) -> None:

@@ -3,13 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Response
 from pydantic import AwareDatetime
 
 from api import agenda, timeline
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep
+from api.cursor import Paging
+from api.deps import ServicesDep, paging
 from api.json_response import listing
 from api.routing import router as make_router
 from api.schemas.agenda import AgendaPage
@@ -21,20 +21,17 @@ To = Annotated[AwareDatetime | None, Query(alias="to", description="Exclusive, a
 
 @router.get("", operation_id="get_agenda", response_model=AgendaPage)
 async def get_agenda(
-    request: Request,
     caller: CurrentUser,
     services: ServicesDep,
+    paging: Annotated[Paging, Depends(paging(100))],
     start: From = None,
     end: To = None,
     pet_id: UUID | None = None,
-    limit: Limit = 100,
-    cursor: CursorText = None,
 ) -> Response:
     """What was, is and will be due for all pets, in order: from rows, and from the code that drives deliveries."""
-    binding = f"agenda:{caller.user_id}:{start}:{end}:{pet_id}"
-    page = services.cursors.page(limit, cursor, binding)
+    page = paging.page(f"agenda:{caller.user_id}:{start}:{end}:{pet_id}")
     span = await agenda.span(services, caller.user_id, start, end)
     after = agenda.place_of(page.after)
-    found = await timeline.entries(services.db, caller.user_id, span, pet_id=pet_id, after=after, limit=limit + 1)
-    items, following, headers = services.cursors.answer(request, binding, limit, found, agenda.key_of)
-    return listing(await agenda.present(services, caller.user_id, items), following, headers)
+    found = await timeline.entries(services.db, caller.user_id, span, pet_id=pet_id, after=after, limit=page.rows)
+    part = page.part(found, agenda.key_of)
+    return listing(await agenda.present(services, caller.user_id, part.items), part)

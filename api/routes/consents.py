@@ -17,7 +17,7 @@ router = make_router("/users", "users")
 @router.get("/consents", operation_id="list_consents", response_model=ConsentsOut)
 async def list_consents(caller: CurrentUser, client: ClientDep, services: ServicesDep) -> Response:
     """Every purpose, with the words to show before asking. `Sec-GPC: 1` counts as an opt-out of sale and sharing."""
-    return listing(await consents.show(services.db.reads, client, caller), None, {})
+    return listing(await consents.show(services.db.reads, client, caller))
 
 
 @router.post(

@@ -20,7 +20,7 @@ router = make_router("/devices", "notifications")
 @router.get("", operation_id="list_devices", response_model=DevicesOut)
 async def list_devices(caller: CurrentUser, services: ServicesDep) -> Response:
     """Where push messages go."""
-    return listing(await devices.show(services, caller), None, {})
+    return listing(await devices.show(services, caller))
 
 
 @router.get("/vapid-key", operation_id="get_vapid_key", response_model=VapidKeyOut)

@@ -26,7 +26,7 @@ _PRIVATE: Final = {"Cache-Control": "private, max-age=900", "X-Robots-Tag": "noi
 @router.get("", operation_id="list_calendar_feeds", response_model=FeedsOut)
 async def list_calendar_feeds(caller: CurrentUser, services: ServicesDep) -> Response:
     """The feeds you have given out, and when a program last read each (to the hour)."""
-    return listing(await feeds.show(services, caller), None, {})
+    return listing(await feeds.show(services, caller))
 
 
 @router.post(

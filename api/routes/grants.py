@@ -8,8 +8,7 @@ from fastapi import Request, Response
 
 from api import grants, sitting, vet_links
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
 from api.grants import ReadableGrant
 from api.households import ReadableHousehold, WritableHousehold
@@ -37,20 +36,16 @@ _SVG: Final[Answers] = {
 
 @router.get("", operation_id="list_grants", response_model=GrantPage)
 async def list_grants(
-    request: Request,
     household: ReadableHousehold,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
 ) -> Response:
     """Whom you let in, the newest first, and what became of it."""
-    binding = f"grants:{household['id']}:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    before = UUID(page.after[0]) if page.after else None
-    rows = await queries.page(services.db, household["id"], before, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await grants.present(services, row) for row in rows], following, headers)
+    page = paging.page(f"grants:{household['id']}:{caller.user_id}")
+    rows = await queries.page(services.db, household["id"], page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await grants.present(services, row) for row in part.items], part)
 
 
 @router.post("", operation_id="create_grant", status_code=201, response_model=GrantOut, responses=_TAKEN)
@@ -114,20 +109,16 @@ async def revoke_grant(
 
 @router.get("/{grant_id}/accesses", operation_id="list_grant_accesses", response_model=GrantAccessPage)
 async def list_grant_accesses(
-    request: Request,
     grant: ReadableGrant,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
 ) -> Response:
     """Every use of a vet's link, the newest first: when, from which network, with what."""
-    binding = f"grant-accesses:{grant['id']}:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    before = UUID(page.after[0]) if page.after else None
-    rows = await uses.accesses(services.db, grant["id"], before, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([vet_links.present_access(row) for row in rows], following, headers)
+    page = paging.page(f"grant-accesses:{grant['id']}:{caller.user_id}")
+    rows = await uses.accesses(services.db, grant["id"], page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([vet_links.present_access(row) for row in part.items], part)
 
 
 @router.get("/{grant_id}/qr", operation_id="get_grant_qr", response_class=Response, responses=_SVG)
@@ -139,7 +130,7 @@ async def get_grant_qr(grant: ReadableGrant, services: ServicesDep) -> Response:
 @mine.get("", operation_id="list_my_grants", response_model=MyGrantsOut)
 async def list_my_grants(caller: CurrentUser, services: ServicesDep) -> Response:
     """What you look after now or soon, and what you are asked to."""
-    return listing(await sitting.mine(services, caller), None, {})
+    return listing(await sitting.mine(services, caller))
 
 
 @mine.post("/{grant_id}/accept", operation_id="accept_grant", status_code=204, responses=_ANSWER)

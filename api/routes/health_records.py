@@ -1,13 +1,10 @@
 """/health-records, and the same lists below /pets."""
 
-from uuid import UUID
-
 from fastapi import APIRouter, Request, Response
 
 from api import health_records as records
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
 from api.health_records import ReadableRecord, WritableRecord
 from api.idempotency import Idempotent
@@ -25,20 +22,16 @@ alias: APIRouter = make_router("/pets", "health records")
 @alias.get("/{pet_id}/records", operation_id="list_pet_records", response_model=RecordPage)
 @router.get("/pets/{pet_id}/records", operation_id="list_records", response_model=RecordPage)
 async def list_records(
-    request: Request,
     pet: ReadablePet,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
 ) -> Response:
     """The health diary of a pet, newest first."""
-    binding = f"records:{pet['id']}:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    before = UUID(page.after[0]) if page.after else None
-    rows = await queries.page(services.db, caller.user_id, pet["id"], before, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await records.present(services.cipher, row) for row in rows], following, headers)
+    page = paging.page(f"records:{pet['id']}:{caller.user_id}")
+    rows = await queries.page(services.db, caller.user_id, pet["id"], page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await records.present(services.cipher, row) for row in part.items], part)
 
 
 @alias.post("/{pet_id}/records", operation_id="create_pet_record", status_code=201, response_model=RecordOut)

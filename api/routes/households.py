@@ -7,8 +7,7 @@ from fastapi import Request, Response
 
 from api import households
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
 from api.households import ReadableHousehold, WritableHousehold
 from api.idempotency import Idempotent
@@ -35,15 +34,12 @@ _LAST_OWNER: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("", operation_id="list_households", response_model=HouseholdPage)
-async def list_households(
-    request: Request, caller: CurrentUser, services: ServicesDep, limit: Limit = 50, cursor: CursorText = None
-) -> Response:
+async def list_households(caller: CurrentUser, services: ServicesDep, paging: PagingDep) -> Response:
     """The households you belong to or look after animals of, in the order they were made."""
-    binding = f"households:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    rows = await queries.page(services.db, caller.user_id, UUID(page.after[0]) if page.after else None, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await households.present(services.cipher, row) for row in rows], following, headers)
+    page = paging.page(f"households:{caller.user_id}")
+    rows = await queries.page(services.db, caller.user_id, page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await households.present(services.cipher, row) for row in part.items], part)
 
 
 @router.post(
@@ -94,20 +90,16 @@ async def change_household(
 
 @router.get("/{household_id}/members", operation_id="list_members", response_model=MemberPage)
 async def list_members(
-    request: Request,
     household: ReadableHousehold,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
 ) -> Response:
     """Who belongs to it, in the order they came."""
-    binding = f"members:{household['id']}:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    after = UUID(page.after[0]) if page.after else None
-    rows = await queries.members(services.db, household["id"], after, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await households.present_member(services.cipher, caller, row) for row in rows], following, headers)
+    page = paging.page(f"members:{household['id']}:{caller.user_id}")
+    rows = await queries.members(services.db, household["id"], page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await households.present_member(services.cipher, caller, row) for row in part.items], part)
 
 
 @router.patch("/{household_id}/members/{user_id}", operation_id="change_member", status_code=204, responses=_LAST_OWNER)
@@ -154,17 +146,13 @@ async def leave_household(
 
 @router.get("/{household_id}/audit", operation_id="list_household_audit", response_model=HouseholdAuditPage)
 async def list_household_audit(
-    request: Request,
     household: ReadableHousehold,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
 ) -> Response:
     """Who changed what about the household and its members, the newest first."""
-    binding = f"household-audit:{household['id']}:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    before = UUID(page.after[0]) if page.after else None
-    rows = await audit.of_household(services.db, household["id"], before, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([households.present_entry(row) for row in rows], following, headers)
+    page = paging.page(f"household-audit:{household['id']}:{caller.user_id}")
+    rows = await audit.of_household(services.db, household["id"], page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([households.present_entry(row) for row in part.items], part)

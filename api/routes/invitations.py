@@ -7,8 +7,7 @@ from fastapi import Request, Response
 
 from api import households, invitations
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.households import ReadableHousehold, WritableHousehold
 from api.idempotency import Idempotent
 from api.identity import ClientDep
@@ -26,20 +25,16 @@ _REFUSED: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("", operation_id="list_invitations", response_model=InvitationPage)
 async def list_invitations(
-    request: Request,
     household: ReadableHousehold,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
 ) -> Response:
     """Who was asked, the newest first, and what became of it."""
-    binding = f"invitations:{household['id']}:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    before = UUID(page.after[0]) if page.after else None
-    rows = await queries.page(services.db, household["id"], before, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await invitations.present(services.cipher, row) for row in rows], following, headers)
+    page = paging.page(f"invitations:{household['id']}:{caller.user_id}")
+    rows = await queries.page(services.db, household["id"], page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await invitations.present(services.cipher, row) for row in part.items], part)
 
 
 @router.post(

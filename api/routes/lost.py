@@ -1,14 +1,12 @@
 """/pets/{pet_id}/lost: the search for a pet; /p/{code}/sightings: what finders write to its people."""
 
 from typing import Any, Final
-from uuid import UUID
 
 from fastapi import Request, Response
 
 from api import lost
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
 from api.idempotency import Idempotent
 from api.identity import ClientDep
@@ -106,19 +104,16 @@ async def close_search(
 
 @router.get("/{pet_id}/sightings", operation_id="list_sightings", response_model=SightingPage)
 async def list_sightings(
-    request: Request,
     pet: ReadablePet,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
 ) -> Response:
     """What finders wrote, the newest first."""
-    binding = f"sightings:{pet['id']}:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    rows = await queries.sightings(services.db, pet["id"], UUID(page.after[0]) if page.after else None, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await lost.sighting(services, row) for row in rows], following, headers)
+    page = paging.page(f"sightings:{pet['id']}:{caller.user_id}")
+    rows = await queries.sightings(services.db, pet["id"], page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await lost.sighting(services, row) for row in part.items], part)
 
 
 @public.post("/{code}/sightings", operation_id="report_sighting", status_code=204)

@@ -5,12 +5,11 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from fastapi import Body, Request, Response
+from fastapi import Body, Response
 
 from api import suppression
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.identity import ClientDep
 from api.json_response import computed, listing
 from api.routing import router as make_router
@@ -24,15 +23,12 @@ PLAIN = "id category step reminder_id occurrence_id pet_id nominal tzid late sta
 
 
 @router.get("", operation_id="list_notifications", response_model=NotificationPage)
-async def list_notifications(
-    request: Request, caller: CurrentUser, services: ServicesDep, limit: Limit = 50, cursor: CursorText = None
-) -> Response:
+async def list_notifications(caller: CurrentUser, services: ServicesDep, paging: PagingDep) -> Response:
     """What is due, was missed or happened to the account, the newest notice first."""
-    binding = f"notifications:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    rows = await queries.page(services.db, caller.user_id, UUID(page.after[0]) if page.after else None, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await _present(services.cipher, row) for row in rows], following, headers)
+    page = paging.page(f"notifications:{caller.user_id}")
+    rows = await queries.page(services.db, caller.user_id, page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await _present(services.cipher, row) for row in part.items], part)
 
 
 @router.get("/unread", operation_id="count_unread_notifications", response_model=UnreadOut)

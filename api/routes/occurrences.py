@@ -8,8 +8,7 @@ from fastapi import Body, Request, Response
 from api import agenda, explain, occurrences
 from api.access import Needed, require
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.idempotency import Idempotent
 from api.json_response import computed, document, listing
 from api.routes.agenda import From, To
@@ -28,24 +27,21 @@ State = Literal["scheduled", "due", "done", "skipped", "missed", "cancelled", "c
 
 @router.get("", operation_id="find_occurrences", response_model=OccurrencePage)
 async def find_occurrences(
-    request: Request,
     caller: CurrentUser,
     services: ServicesDep,
+    paging: PagingDep,
     start: From = None,
     end: To = None,
     state: State | None = None,
     pet_id: UUID | None = None,
-    limit: Limit = 50,
-    cursor: CursorText = None,
 ) -> Response:
     """Occurrences of all reminders that have rows: the diary, what is open, and the next one of each series."""
-    binding = f"occurrences:{caller.user_id}:{start}:{end}:{state}:{pet_id}"
-    page = services.cursors.page(limit, cursor, binding)
+    page = paging.page(f"occurrences:{caller.user_id}:{start}:{end}:{state}:{pet_id}")
     span = await agenda.span(services, caller.user_id, start, end)
     states, after = [state] if state else [*OccurrenceState], agenda.place_of(page.after)
-    rows = await views.timeline(services.db, caller.user_id, span, states, limit + 1, pet_id=pet_id, after=after)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, occurrences.cursor_key)
-    return listing([occurrences.present(row) for row in rows], following, headers)
+    rows = await views.timeline(services.db, caller.user_id, span, states, page.rows, pet_id=pet_id, after=after)
+    part = page.part(rows, occurrences.cursor_key)
+    return listing([occurrences.present(row) for row in part.items], part)
 
 
 @router.get("/{occurrence_id}", operation_id="get_occurrence", response_model=OccurrenceOut)

@@ -1,13 +1,10 @@
 """/pets"""
 
-from uuid import UUID
-
 from fastapi import Request, Response
 
 from api import actions, lost, pets
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
 from api.idempotency import Idempotent
 from api.json_response import document, listing
@@ -20,15 +17,12 @@ router = make_router("/pets", "pets")
 
 
 @router.get("", operation_id="list_pets", response_model=PetPage)
-async def list_pets(
-    request: Request, caller: CurrentUser, services: ServicesDep, limit: Limit = 50, cursor: CursorText = None
-) -> Response:
+async def list_pets(caller: CurrentUser, services: ServicesDep, paging: PagingDep) -> Response:
     """All pets of the caller's households, in the order they were added."""
-    binding = f"pets:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    rows = await queries.page(services.db, caller.user_id, UUID(page.after[0]) if page.after else None, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await pets.present(services.cipher, row) for row in rows], following, headers)
+    page = paging.page(f"pets:{caller.user_id}")
+    rows = await queries.page(services.db, caller.user_id, page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await pets.present(services.cipher, row) for row in part.items], part)
 
 
 @router.post("", operation_id="create_pet", status_code=201, response_model=PetOut)

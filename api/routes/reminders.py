@@ -8,8 +8,7 @@ from fastapi import Query, Request, Response
 
 from api import occurrences, preview, reminders
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
 from api.idempotency import Idempotent
 from api.json_response import computed, document, listing
@@ -34,21 +33,17 @@ Days = Annotated[int, Query(ge=1, le=366, description="How far to look ahead.")]
 
 @router.get("", operation_id="list_reminders", response_model=ReminderPage)
 async def list_reminders(
-    request: Request,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
     pet_id: UUID | None = None,
     state: Literal["active", "paused", "ended"] | None = None,
 ) -> Response:
     """All reminders of the caller's households, in the order they were made."""
-    binding = f"reminders:{caller.user_id}:{pet_id}:{state}"
-    page = services.cursors.page(limit, cursor, binding)
-    after = UUID(page.after[0]) if page.after else None
-    rows = await views.page(services.db, caller.user_id, after, limit + 1, pet_id, state)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await reminders.present(services.cipher, row) for row in rows], following, headers)
+    page = paging.page(f"reminders:{caller.user_id}:{pet_id}:{state}")
+    rows = await views.page(services.db, caller.user_id, page.after_id, page.rows, pet_id, state)
+    part = page.part_by_id(rows)
+    return listing([await reminders.present(services.cipher, row) for row in part.items], part)
 
 
 @router.post("", operation_id="create_reminder", status_code=201, response_model=ReminderOut)
@@ -138,15 +133,11 @@ async def list_occurrences(
     reminder: ReadableReminder,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
 ) -> Response:
     """The diary of a reminder, newest first: what comes next, what is due, what was done, skipped or missed."""
-    binding = f"occurrences:{reminder['id']}:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
+    page = paging.page(f"occurrences:{reminder['id']}:{caller.user_id}")
     after = (datetime.fromisoformat(page.after[0]), UUID(page.after[1])) if page.after else None
-    rows = await views.occurrences(services.db, caller.user_id, reminder["id"], limit + 1, after)
-    rows, following, headers = services.cursors.answer(
-        request, binding, limit, rows, lambda row: (row["instant"].isoformat(), str(row["id"]))
-    )
-    return listing([occurrences.present(row) for row in rows], following, headers)
+    rows = await views.occurrences(services.db, caller.user_id, reminder["id"], page.rows, after)
+    part = page.part(rows, lambda row: (row["instant"].isoformat(), str(row["id"])))
+    return listing([occurrences.present(row) for row in part.items], part)

@@ -7,8 +7,7 @@ from fastapi import Body, Request, Response
 
 from api import transfers
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep, UnitOfWork
+from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.households import ReadableHousehold, WritableHousehold
 from api.idempotency import Idempotent
 from api.identity import ClientDep
@@ -26,20 +25,16 @@ _CLOSED: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("", operation_id="list_transfers", response_model=TransferPage)
 async def list_transfers(
-    request: Request,
     household: ReadableHousehold,
     caller: CurrentUser,
     services: ServicesDep,
-    limit: Limit = 50,
-    cursor: CursorText = None,
+    paging: PagingDep,
 ) -> Response:
     """Pets that were offered to others, the newest offer first."""
-    binding = f"transfers:{household['id']}:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    before = UUID(page.after[0]) if page.after else None
-    rows = await queries.page(services.db, household["id"], before, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await transfers.present(services.cipher, row) for row in rows], following, headers)
+    page = paging.page(f"transfers:{household['id']}:{caller.user_id}")
+    rows = await queries.page(services.db, household["id"], page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await transfers.present(services.cipher, row) for row in part.items], part)
 
 
 @router.post(
@@ -83,16 +78,12 @@ async def cancel_transfer(
 
 
 @offers.get("", operation_id="list_offers", response_model=OfferPage)
-async def list_offers(
-    request: Request, caller: CurrentUser, services: ServicesDep, limit: Limit = 50, cursor: CursorText = None
-) -> Response:
+async def list_offers(caller: CurrentUser, services: ServicesDep, paging: PagingDep) -> Response:
     """Pets that are offered to your address, and those that you accepted, the newest first."""
-    binding = f"offers:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    before = UUID(page.after[0]) if page.after else None
-    rows = await queries.offers(services.db, caller.user_id, before, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([await transfers.present_offer(services.cipher, row) for row in rows], following, headers)
+    page = paging.page(f"offers:{caller.user_id}")
+    rows = await queries.offers(services.db, caller.user_id, page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([await transfers.present_offer(services.cipher, row) for row in part.items], part)
 
 
 @offers.post("/{transfer_id}/accept", operation_id="accept_transfer", response_model=OfferOut, responses={**_CLOSED})

@@ -7,8 +7,7 @@ from fastapi import Depends, Request, Response
 
 from api.access import Needed, require
 from api.auth import CurrentUser
-from api.cursor import CursorText, Limit
-from api.deps import ServicesDep
+from api.deps import PagingDep, ServicesDep
 from api.json_response import listing
 from api.routing import router as make_router
 from api.schemas.workflows import WorkflowDetail, WorkflowOut, WorkflowPage
@@ -54,15 +53,12 @@ ReadableWorkflow = Annotated[WorkflowOut, Depends(readable_workflow)]
 
 
 @router.get("", operation_id="list_workflows", response_model=WorkflowPage)
-async def list_workflows(
-    request: Request, caller: CurrentUser, services: ServicesDep, limit: Limit = 50, cursor: CursorText = None
-) -> Response:
+async def list_workflows(caller: CurrentUser, services: ServicesDep, paging: PagingDep) -> Response:
     """Work of the caller's households that goes on by itself, oldest first. The state is that of the rows."""
-    binding = f"workflows:{caller.user_id}"
-    page = services.cursors.page(limit, cursor, binding)
-    rows = await queries.reminders(services.db, caller.user_id, UUID(page.after[0]) if page.after else None, limit + 1)
-    rows, following, headers = services.cursors.answer(request, binding, limit, rows, lambda row: (str(row["id"]),))
-    return listing([WorkflowOut.of_reminder(row).model_dump() for row in rows], following, headers)
+    page = paging.page(f"workflows:{caller.user_id}")
+    rows = await queries.reminders(services.db, caller.user_id, page.after_id, page.rows)
+    part = page.part_by_id(rows)
+    return listing([WorkflowOut.of_reminder(row).model_dump() for row in part.items], part)
 
 
 @router.get("/{workflow_id:path}", operation_id="get_workflow")

@@ -1,7 +1,6 @@
-"""Slow clients wait at the proxy and never at the api. Runs where haproxy is installed."""
+"""Slow clients wait at the proxy and never at the api. Runs where haproxy is installed, and on any Debian."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -12,12 +11,11 @@ import pytest
 from core.db import Database
 from core.settings import Settings
 from infra.check_infra import PROXY
+from infra.haproxy import Unobtainable, haproxy
 from infra.local import ports
 from tests.api.test_process import OURS, api_server
 from tests.relay.kit import until
 
-HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
 LIMIT_SECONDS = 5.0
 HEAD = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\n"
 
@@ -25,12 +23,16 @@ HEAD = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\n"
 @pytest.fixture(scope="module")
 async def proxy(settings: Settings, db: Database, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
     """The proxy of production in front of an api process; its port."""
+    try:
+        program = haproxy()
+    except Unobtainable as reason:
+        pytest.skip(str(reason))
     api_port, port = [port for port in OURS if ports.is_free(port)][:2]
     config = PROXY.read_text().replace("bind :8080", f"bind 127.0.0.1:{port}")
     path = tmp_path_factory.mktemp("proxy") / "haproxy.cfg"
     path.write_text(config.replace('"${PETFOLIO_API_HOST}:8000"', f"127.0.0.1:{api_port}"))
     async with api_server(settings, api_port, PETFOLIO_API__TRUSTED_PROXIES='["127.0.0.1"]'):
-        process = await asyncio.create_subprocess_exec(str(HAPROXY), "-db", "-f", str(path))
+        process = await asyncio.create_subprocess_exec(program, "-db", "-f", str(path))
         try:
             await until(lambda: passes(port), seconds=15)
             yield port

@@ -63,7 +63,7 @@ async def test_a_grant_that_ends_while_the_worker_is_down_opens_nothing_and_is_t
                 )
             )
             await session.flush()
-            await outbox.ring_grant(session, home.household_id, grant)
+            await outbox.GRANT.ring(session, home.household_id, grant)
         await until(is_started, alive=worker)
         assert await db.reads.fetchval(REACHED, sitter) == 1
         worker.kill()
