@@ -1,4 +1,4 @@
-"""Forgetting what sessions no longer need. May run twice: what is gone is gone."""
+"""Forgetting what sessions and the way to them no longer need. May run twice: what is gone is gone."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from core.db import SessionFactory
+from models.queries import device_cookies, throttle
 from models.queries import sessions as rows
 from temporal.contracts.sessions import SessionsSwept, SweepSessions
 
@@ -23,7 +24,9 @@ class SessionActivities:
         """Page by page, each in a transaction of its own; heartbeats after each."""
         replays = await self._all(request.page_size, rows.forget_replays)
         tokens = await self._all(request.page_size, partial(rows.forget_retired, age=self._lifetime))
-        return SessionsSwept(replays, tokens)
+        attempts = await self._all(request.page_size, throttle.forget)
+        devices = await self._all(request.page_size, device_cookies.forget_expired)
+        return SessionsSwept(replays, tokens, attempts, devices)
 
     async def _all(self, page_size: int, forget: Callable[[AsyncSession, int], Awaitable[int]]) -> int:
         total = 0

@@ -15,6 +15,7 @@ from api.password_policy import Owner
 from api.step_up import require_proof
 from api.tokens import Caller
 from api.trail import note
+from core.db import raw_connection
 from core.errors import Conflict, NotFound
 from models.queries import erasure, feedback, sessions, takeover, throttle, users
 from models.queries.clock import database_now
@@ -59,7 +60,7 @@ async def verify_email(identity: Identity, client: Client, token: str) -> None:
         if user.email_verified_at is None:
             user.email_verified_at = await database_now(session)
             # What strangers tried on the address before it had an owner is not held against them.
-            await throttle.forgive(session, identity.throttle_key(user.email_bidx))
+            await throttle.forgive(await raw_connection(session), identity.throttle_key(user.email_bidx))
         await feedback.lift(session, user.id)  # the mail with the link arrived
         await note(session, identity, client, "auth.verify_email", actor=user.id, subject=user.id)
 

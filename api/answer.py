@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from api.browser import set_cookie
 from api.identity import Identity
 from core.crypto import derive
+from models.queries.sessions import OpenedSession
 from models.session import Session
 
 
@@ -23,13 +24,13 @@ class Answer:
     cookies: tuple[str, ...] = field(default=(), repr=False)
 
 
-def access(identity: Identity, row: Session) -> dict[str, object]:
+def access(identity: Identity, row: Session | OpenedSession) -> dict[str, object]:
     """A new access token of a live session, as every answer shows it."""
     token = identity.tokens.mint(row.user_id, row.id, row.auth_time, row.amr)
     return {"access_token": token, "token_type": "Bearer", "expires_in": identity.tokens.lifetime}
 
 
-def tokens(identity: Identity, row: Session, raw: str, now: datetime) -> Answer:
+def tokens(identity: Identity, row: Session | OpenedSession, raw: str, now: datetime) -> Answer:
     """Access and refresh token, the latter where the session keeps it: in a browser's cookie, or in the body."""
     shown = access(identity, row)
     if row.in_cookie:

@@ -12,9 +12,9 @@ async def charge(identity: Identity, client: Client, account_key: bytes, user_id
     """Count one. `account_key` is the blind index of the address, also where there is no account. A device known to
     this user does not wait. Raises `TooManyRequests`, and counts nothing then."""
     device = identity.device_cookies.read(client.device)
-    async with identity.db.sessions.begin() as session:
-        key = identity.throttle_key(account_key)
-        wait = await throttle.charge_attempt(session, key, device=device, user_id=user_id)
+    key = identity.throttle_key(account_key)
+    async with identity.db.reads.transaction() as connection:
+        wait = await throttle.charge_attempt(connection, key, device=device, user_id=user_id)
     if wait is None:
         return
     if wait.seconds is None:
@@ -27,5 +27,5 @@ async def settle(identity: Identity, account: Credentials) -> None:
     """The password was right: nothing is held against the account any more, or, where a second factor is asked for as
     well, this attempt is not."""
     key = identity.throttle_key(account.email_bidx)
-    async with identity.db.sessions.begin() as session:
-        await (throttle.undo if account.has_second_factor else throttle.forgive)(session, key)
+    async with identity.db.reads.acquire() as connection:
+        await (throttle.undo if account.has_second_factor else throttle.forgive)(connection, key)

@@ -7,13 +7,12 @@ import base64
 import hashlib
 import hmac
 import secrets
-from datetime import timedelta
 from typing import Final
 
 from api.browser import SCOPE
+from domain.auth import DEVICE_LIFETIME
 
 NAME: Final = "__Host-device"
-LIFETIME: Final = timedelta(days=90)
 
 
 class DeviceCookies:
@@ -38,7 +37,7 @@ class DeviceCookies:
 
 def set_cookie(cookie: str) -> str:
     """The value of `Set-Cookie` that has a browser keep it as it keeps its refresh token."""
-    return f"{NAME}={cookie}; Max-Age={int(LIFETIME.total_seconds())}; {SCOPE}"
+    return f"{NAME}={cookie}; Max-Age={int(DEVICE_LIFETIME.total_seconds())}; {SCOPE}"
 
 
 def _hash(name: str) -> bytes:

@@ -12,6 +12,7 @@ from api.mailed_links import LinkRefused, even_pace, token_hash
 from api.tokens import Caller
 from api.trail import note
 from core.crypto import Subject
+from core.db import raw_connection
 from core.errors import Conflict, NotFound
 from core.ids import new_id
 from domain.notification import Category, Channel
@@ -87,7 +88,7 @@ async def _move(
     if not await email_changes.carry_out(session, user, change, email_ct):
         raise LinkRefused
     await feedback.lift(session, user.id)  # the mail with the link arrived
-    await throttle.forgive(session, identity.throttle_key(change.address_bidx))
+    await throttle.forgive(await raw_connection(session), identity.throttle_key(change.address_bidx))
     ended = await sessions.revoke_others(session, user.id, change.session_id, "email_change")
     if change.session_id is not None:
         await email_changes.require_proof(session, change.session_id)

@@ -11,6 +11,7 @@ from api.password_policy import NewPassword
 from api.step_up import require_proof
 from api.tokens import Caller
 from api.trail import note
+from core.db import raw_connection
 from core.errors import NotFound
 from core.ids import new_id
 from domain.notification import Category, Channel
@@ -75,7 +76,7 @@ async def _replace(
     session: AsyncSession, identity: Identity, client: Client, user: User, new: NewPassword, action: str
 ) -> None:
     """In the transaction that ends sessions: the new password, a clean slate, and word to its owner."""
-    await throttle.forgive(session, identity.throttle_key(user.email_bidx))
+    await throttle.forgive(await raw_connection(session), identity.throttle_key(user.email_bidx))
     await device_cookies.forget_all(session, user.id)
     await passwords.replace(session, user, new.hash, enough_alone=new.enough_alone)
     await note(session, identity, client, action, actor=user.id, subject=user.id)

@@ -16,6 +16,7 @@ from api.ceremonies import Credential
 from api.identity import Client, Identity
 from api.mail import MailTemplate, Notice, notify
 from api.trail import note
+from core.db import raw_connection
 from domain.mfa import Method, is_copied, matching_step, normalize_recovery_code
 from domain.notification import Category, Channel
 from models.mfa import Passkey
@@ -143,7 +144,7 @@ async def _tried(identity: Identity, client: Client, account: Credentials, metho
     async with identity.db.sessions.begin() as session:
         words = await check(session)
         if words:
-            await throttle.forgive(session, identity.throttle_key(account.email_bidx))
+            await throttle.forgive(await raw_connection(session), identity.throttle_key(account.email_bidx))
         outcome, actor = ("ok", who) if words else ("refused", None)
         await note(session, identity, client, "auth.factor", outcome=outcome, actor=actor, subject=who, object=method)
     return words

@@ -9,21 +9,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.answer import Answer, seal, tokens, unseal
 from api.auth import mark_revoked
-from api.consents import heed_signal
 from api.identity import Client, Identity
 from api.mail import MailTemplate, Notice, notify
 from api.tokens import Caller
 from api.trail import note
 from core.errors import NotFound, Unauthorized
-from core.ids import new_id
 from domain.auth import Refresh, RefreshChain, judge_refresh, truncated_ip
 from domain.notification import Category, Channel
 from models.queries import sessions
-from models.queries.clock import database_now
 from models.queries.sessions import Standing
 from models.queries.users import Credentials
 from models.session import Session
@@ -113,34 +111,27 @@ async def end_other_sessions(identity: Identity, client: Client, caller: Caller)
     await mark_revoked(identity, caller.user_id, ended)
 
 
-async def open_session(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> Answer:
+async def open_session(
+    connection: asyncpg.Connection, identity: Identity, client: Client, account: Credentials, amr: Sequence[str]
+) -> Answer:
     """A new device session and its first tokens. `amr` are the proofs given (RFC 8176: `pwd`, `otp`, `hwk` …)."""
-    raw, session_id = _new_token(), new_id()
-    settings = identity.settings.auth
+    raw, settings, who = _new_token(), identity.settings.auth, account.user_id
     days = settings.cookie_absolute_days if client.in_cookie else settings.refresh_absolute_days
-    async with identity.db.sessions.begin() as session:
-        now = await database_now(session)
-        row = Session(
-            id=session_id,
-            user_id=account.user_id,
-            # As read before the password was checked: a logout everywhere meanwhile makes this session still-born.
-            epoch=account.epoch,
-            rt_hash=_hash(raw),
-            auth_time=now,
-            amr=list(amr),
-            ip_trunc=truncated_ip(client.address),
-            user_agent=client.user_agent,
-            in_cookie=client.in_cookie,
-            last_seen=now,
-            idle_expires_at=now + timedelta(days=settings.refresh_idle_days),
-            absolute_expires_at=now + timedelta(days=days),
-        )
-        session.add(row)
-        who = account.user_id
-        await note(session, identity, client, "auth.login", actor=who, subject=who, sid=session_id)
-        if client.opts_out:
-            await heed_signal(session, identity, client, who)
-    return tokens(identity, row, raw, now)
+    opened = await sessions.open_session(
+        connection,
+        who,
+        # As read before the password was checked: a logout everywhere meanwhile makes this session still-born.
+        epoch=account.epoch,
+        rt_hash=_hash(raw),
+        amr=list(amr),
+        ip_trunc=truncated_ip(client.address),
+        user_agent=client.user_agent,
+        in_cookie=client.in_cookie,
+        idle=timedelta(days=settings.refresh_idle_days),
+        absolute=timedelta(days=days),
+    )
+    await note(connection, identity, client, "auth.login", actor=who, subject=who, sid=opened.id)
+    return tokens(identity, opened, raw, opened.auth_time)
 
 
 def _reuse_of(row: Session) -> Notice:

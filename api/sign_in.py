@@ -13,6 +13,7 @@ from fastapi import Response
 from api import attempts, challenges, device_cookies, sessions
 from api.answer import Answer
 from api.ceremonies import SIGN_IN, Credential, credential_id
+from api.consents import heed_signal
 from api.identity import Client, Identity
 from api.passwords import HashingBusy
 from api.proofs import Proof, Words, prove, prove_passkey
@@ -49,22 +50,22 @@ def respond(_: Client, answer: Answer) -> Response:
 
 async def enter(identity: Identity, client: Client, account: Credentials, amr: Sequence[str]) -> Answer:
     """The door. `account` may sign in and was read before the proof; `amr` are the proofs given (RFC 8176). Who has a
-    second factor gets a challenge, unless `mfa` says that both are among the proofs."""
+    second factor gets a challenge, unless `mfa` says that both are among the proofs.
+
+    Whoever got in, with all that was asked of them, has a session, is forgiven what was counted, and is known on their
+    device."""
     if account.has_second_factor and MULTIPLE not in amr:
         return Answer(await challenges.open_challenge(identity, client, account, amr), status=202)
-    answer = await sessions.open_session(identity, client, account, amr)
-    return replace(answer, cookies=(*answer.cookies, await _know(identity, client, account)))
-
-
-async def _know(identity: Identity, client: Client, account: Credentials) -> str:
-    """Somebody got in, with all that was asked of them: what was counted is forgiven, and their device is known.
-    Answers the value of `Set-Cookie` that it is known by."""
     cookie, id_hash = identity.device_cookies.mint()
     former = identity.device_cookies.read(client.device)
-    async with identity.db.sessions.begin() as session:
-        await throttle.forgive(session, identity.throttle_key(account.email_bidx))
-        await known_devices.remember(session, id_hash, account.user_id, device_cookies.LIFETIME, former=former)
-    return device_cookies.set_cookie(cookie)
+    if client.opts_out:
+        async with identity.db.sessions.begin() as session:
+            await heed_signal(session, identity, client, account.user_id)
+    async with identity.db.reads.transaction() as connection:
+        await throttle.forgive(connection, identity.throttle_key(account.email_bidx))
+        await known_devices.remember(connection, id_hash, account.user_id, former=former)
+        answer = await sessions.open_session(connection, identity, client, account, amr)
+    return replace(answer, cookies=(*answer.cookies, device_cookies.set_cookie(cookie)))
 
 
 async def with_password(identity: Identity, client: Client, canonical: str, password: str) -> Answer:

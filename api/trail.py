@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.identity import Client, Identity
@@ -9,7 +10,7 @@ from models.queries import audit
 
 
 async def note(
-    session: AsyncSession,
+    into: AsyncSession | asyncpg.Connection,
     identity: Identity,
     client: Client,
     action: str,
@@ -23,7 +24,7 @@ async def note(
 ) -> None:
     """An entry in the transaction of what it records; arguments as `models.queries.audit.record`."""
     await audit.record(
-        session,
+        into,
         action=action,
         outcome=outcome,
         actor=actor,

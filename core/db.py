@@ -1,8 +1,9 @@
 """Postgres: one place for pools, their sizes and their time limits.
 
 Two ways in, by purpose. `sessions` (SQLAlchemy, SQLModel rows) for everything that locks, decides and writes; `reads`
-(asyncpg) for hot reads, where an ORM costs three times the CPU (local-stack.md §5.3). Statement, lock and idle limits
-are set on the database by the migrations, because a transaction pooler refuses them as start-up parameters.
+(asyncpg) for hot reads and for what every sign-in writes, where an ORM costs three times the CPU (local-stack.md §5.3).
+Statement, lock and idle limits are set on the database by the migrations, because a transaction pooler refuses them as
+start-up parameters.
 """
 
 from collections.abc import AsyncIterator

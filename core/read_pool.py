@@ -6,7 +6,8 @@ with it, 57 went into a task, a proxy and two timers. Here a use is a pop and an
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Final
 
@@ -56,6 +57,12 @@ class ReadPool:
         """Run a statement; its status, e.g. `INSERT 0 1`."""
         async with _Lease(self) as connection:
             return str(await connection.execute(query, *arguments))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection in a transaction, committed at the end and rolled back by an error."""
+        async with _Lease(self) as connection, connection.transaction():
+            yield connection
 
     async def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back."""

@@ -13,8 +13,13 @@ MAX_DELAY = timedelta(minutes=15)
 FAILURES_FORGOTTEN_AFTER = timedelta(hours=24)
 MAX_CONSECUTIVE_FAILURES = 100
 """NIST SP 800-63B-4 §3.2.2. No time undoes them: a login, or a new password set by mail, does."""
+FAILURES_KEPT = timedelta(days=90)
+"""Short of that number they are dropped after so long without an attempt: at most 400 guesses a year are never added
+up, and made-up addresses do not fill the table."""
 DEVICE_FAILURES = 10
 """After so many a known device is one like any other."""
+DEVICE_LIFETIME = timedelta(days=90)
+"""How long a device stays known after the last login on it."""
 
 
 def canonical_address(local_part: str, ascii_domain: str) -> str:

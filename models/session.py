@@ -80,6 +80,8 @@ class DeviceCookie(SQLModel, table=True):
     created_at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
     expires_at: datetime = timestamptz()
 
+    __table_args__ = (Index("ix_device_cookies_created_at", "created_at", postgresql_using="brin"),)
+
 
 class MailTokenKind(StrEnum):
     """What the bearer of a mailed token may do, once."""

@@ -1,7 +1,8 @@
-"""Forgets what sessions no longer need, once.
+"""Forgets what sessions and the way to them no longer need, once.
 
-Promise: afterwards no answer to a refresh lies in the database that may not be asked for again, and no former token of
-a session that is past its end. Id `system/sessions-{time}`, started by the Schedule; it ends by itself.
+Promise: afterwards no answer to a refresh lies in the database that may not be asked for again, no former token of a
+session that is past its end, no expired device cookie, and no counter of an account that nobody tries any more. Id
+`system/sessions-{time}`, started by the Schedule; it ends by itself.
 """
 
 from datetime import timedelta

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from api.routes.pages import STYLE, AcceptLanguage, language_of, policy
+from api.routes.pages import AcceptLanguage, Frame, language_of
 
 page = APIRouter(include_in_schema=False)
 
@@ -41,12 +41,8 @@ form.addEventListener("submit", async (event) => {
   fields.disabled = false;
 });
 """
-PAGE: Final = Template(
-    """<!doctype html>
-<html lang="$language">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title – Petfolio</title><style>$style</style></head>
-<body><main><h1>$title</h1><p>$text</p><p>$no_account</p>
+MAIN: Final = Template(
+    """<main><h1>$title</h1><p>$text</p><p>$no_account</p>
 <form data-accept="$accepted" data-decline="$declined" data-refused="$refused" data-full="$full" data-factor="$factor"
   data-wrong="$wrong" data-later="$later">
 <fieldset>
@@ -56,7 +52,7 @@ PAGE: Final = Template(
 </fieldset></form>
 <p role="status" aria-live="polite"></p>
 <noscript><p>$noscript</p></noscript>
-</main><script>$script</script></body></html>"""
+</main>"""
 )
 
 
@@ -118,11 +114,12 @@ WORDS: Final = {
         noscript="Diese Seite braucht JavaScript. Du kannst den Link auch in deiner App öffnen.",
     ),
 }
+FRAME: Final = Frame(SCRIPT)
 
 
 @page.get("/invitation", operation_id="invitation_page")
 async def invitation(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the link of an invitation leads."""
     language = language_of(accept_language)
-    html = PAGE.substitute(asdict(WORDS[language]), language=language, style=STYLE, script=SCRIPT)
-    return HTMLResponse(html, headers={"Content-Security-Policy": policy(SCRIPT), "Content-Language": language})
+    words = WORDS[language]
+    return FRAME.page(language, words.title, MAIN.substitute(asdict(words)))

@@ -3,31 +3,22 @@
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from string import Template
 from typing import Final
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import HTMLResponse
 
 from api.auth import limited
 from api.deps import ServicesDep
 from api.identity import Identity
 from api.provider_events import DELETION_PAGE
-from api.routes.pages import STYLE, AcceptLanguage, language_of, policy
+from api.routes.pages import AcceptLanguage, Frame, language_of
 from core.errors import PetfolioError
 from domain.oauth import Provider
 from models.queries import vendor_events
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE: Final = Template(
-    """<!doctype html>
-<html lang="$language">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title – Petfolio</title><style>$style</style></head>
-<body><main><h1>$title</h1><p>$text</p>$link</main></body></html>"""
-)
-_POLICY: Final = policy("")
+_FRAME: Final = Frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +95,5 @@ def _told(words: _Words, at: datetime) -> _Words:
 
 
 def _page(words: _Words, language: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    html = _PAGE.substitute(language=language, title=words.title, text=words.text, link=words.link, style=STYLE)
-    own = {"Content-Security-Policy": _POLICY, "Content-Language": language}
-    return HTMLResponse(html, status, headers=own | (headers or {}))
+    main = f"<main><h1>{words.title}</h1><p>{words.text}</p>{words.link}</main>"
+    return _FRAME.page(language, words.title, main, status, headers)

@@ -2,7 +2,8 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from string import Template
 from typing import Annotated, Final
@@ -39,17 +40,48 @@ button { font: inherit; padding: 12px 20px; border: 0; border-radius: 8px; backg
 button:disabled { opacity: .5; }
 button:focus-visible { outline: 3px solid #e8a33d; outline-offset: 2px; }
 """
-PAGE = Template(
+_FRAME: Final = Template(
     """<!doctype html>
 <html lang="$language">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title – Petfolio</title><style>$style</style></head>
-<body><main><h1>$title</h1><p>$text</p>
+<title>$title</title><style>$style</style></head>
+<body>$main$script</body></html>"""
+)
+
+
+class Frame:
+    """What is around the `<main>` of a page. The page may run exactly this script, look exactly like this, and talk to
+    us."""
+
+    def __init__(self, script: str = "", style: str = STYLE) -> None:
+        self._script, self._style = f"<script>{script}</script>" if script else "", style
+        self._policy = (
+            f"default-src 'none'; script-src 'sha256-{_hash(script)}'; style-src 'sha256-{_hash(style)}'; "
+            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+
+    def page(
+        self, language: str, title: str, main: str, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> HTMLResponse:
+        """`main` is markup: what people typed is escaped in it. `title` is text of ours, empty for the front page."""
+        name = f"{title} – Petfolio" if title else "Petfolio"
+        html = _FRAME.substitute(language=language, title=name, style=self._style, main=main, script=self._script)
+        own = {"Content-Security-Policy": self._policy, "Content-Language": language}
+        return HTMLResponse(html, status, own | dict(headers or {}))
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+_MAIN: Final = Template(
+    """<main><h1>$title</h1><p>$text</p>
 <button type="button" data-post="$post" data-done="$done" data-expired="$expired" data-later="$later">$label</button>
 <p role="status" aria-live="polite"></p>
 <noscript><p>$noscript</p></noscript>
-</main><script>$script</script></body></html>"""
+</main>"""
 )
+_CONFIRMING: Final = Frame(SCRIPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +98,10 @@ class _Words:
     noscript: str
 
     def page(self, post: str) -> HTMLResponse:
-        """The page, allowed to run exactly its own script and style."""
-        words = {name: getattr(self, name) for name in self.__slots__}
-        html = PAGE.substitute(words, post=post, style=STYLE, script=SCRIPT)
-        return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY, "Content-Language": self.language})
+        """The page whose button posts the token there."""
+        return _CONFIRMING.page(self.language, self.title, _MAIN.substitute(asdict(self), post=post))
 
 
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def policy(script: str, style: str = STYLE) -> str:
-    """A page may run exactly this script, look exactly like this, and talk to us."""
-    return (
-        f"default-src 'none'; script-src 'sha256-{_hash(script)}'; style-src 'sha256-{_hash(style)}'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-
-
-_POLICY = policy(SCRIPT)
 _ENGLISH = partial(
     _Words,
     language="en",
@@ -150,13 +167,6 @@ CANCEL_ERASURE: Final = {
     ),
 }
 
-HOME: Final = Template(
-    """<!doctype html>
-<html lang="$language">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Petfolio</title><style>$style</style></head>
-<body><main><h1>Petfolio</h1><p>$text</p></main></body></html>"""
-)
 HOME_TEXT: Final = {
     "en": "We remind you of what your pets need, when they need it. This is the address our mails come from; you sign "
     "in with your app.",
@@ -171,8 +181,7 @@ AcceptLanguage = Annotated[str, Header()]
 async def home(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the address at the foot of every mail leads."""
     language = language_of(accept_language)
-    html = HOME.substitute(language=language, text=HOME_TEXT[language], style=STYLE)
-    return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY, "Content-Language": language})
+    return Frame().page(language, "", f"<main><h1>Petfolio</h1><p>{HOME_TEXT[language]}</p></main>")
 
 
 @router.get("/verify-email", operation_id="verify_email_page")

@@ -1,13 +1,13 @@
 """The page behind the link of a reset mail: a form for the new password. Opening it changes nothing."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from string import Template
 from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from api.routes.pages import STYLE, AcceptLanguage, language_of, policy
+from api.routes.pages import AcceptLanguage, Frame, language_of
 from domain.password import MIN_ALONE, MIN_WITH_SECOND_FACTOR, Weakness
 
 router = APIRouter(include_in_schema=False)
@@ -35,12 +35,8 @@ form.addEventListener("submit", async (event) => {
   button.disabled = false;
 });
 """
-PAGE = Template(
-    """<!doctype html>
-<html lang="$language">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title – Petfolio</title><style>$style</style></head>
-<body><main><h1>$title</h1>
+MAIN = Template(
+    """<main><h1>$title</h1>
 <form data-post="$post" data-done="$done" data-expired="$expired" data-later="$later" $reasons>
 <p><label for="password">$label</label></p>
 <p><input id="password" type="password" autocomplete="new-password" required aria-describedby="rule"></p>
@@ -49,7 +45,7 @@ PAGE = Template(
 </form>
 <p role="status" aria-live="polite"></p>
 <noscript><p>$noscript</p></noscript>
-</main><script>$script</script></body></html>"""
+</main>"""
 )
 
 
@@ -111,15 +107,15 @@ REASONS: Final[dict[str, dict[str, str]]] = {
         Weakness.GUESSABLE: "Das ist leicht zu erraten: nimm mehr oder ungewöhnlichere Wörter.",
     },
 }
-_POLICY: Final = policy(SCRIPT)
+FRAME: Final = Frame(SCRIPT)
 
 
 @router.get("/reset-password", operation_id="reset_password_page")
 async def reset_password(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the link of the reset mail leads."""
     language = language_of(accept_language)
-    words = {name: getattr(WORDS[language], name) for name in _Words.__slots__}
+    words = WORDS[language]
     # `too_short` is `dataset.too_short`: a data attribute keeps its underscore.
     reasons = " ".join(f'data-{reason}="{sentence}"' for reason, sentence in REASONS[language].items())
-    html = PAGE.substitute(words, language=language, reasons=reasons, post=ENDPOINT, style=STYLE, script=SCRIPT)
-    return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY, "Content-Language": language})
+    main = MAIN.substitute(asdict(words), reasons=reasons, post=ENDPOINT)
+    return FRAME.page(language, words.title, main)

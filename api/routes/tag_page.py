@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 from api import tags
 from api.deps import ServicesDep
 from api.identity import ClientDep
-from api.routes.pages import STYLE, AcceptLanguage, language_of, policy
+from api.routes.pages import STYLE, AcceptLanguage, Frame, language_of
 from core.errors import NotFound
 
 page = APIRouter(include_in_schema=False)
@@ -48,12 +48,8 @@ label { display: block; margin: 12px 0; }
 input, textarea { display: block; width: 100%; box-sizing: border-box; font: inherit; padding: 8px; }
 """
 )
-PAGE: Final = Template(
-    """<!doctype html>
-<html lang="$language">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex"><title>$title – Petfolio</title><style>$style</style></head>
-<body><main><h1>$title</h1>
+MAIN: Final = Template(
+    """<main><h1>$title</h1>
 $appeal<dl>$rows</dl>
 <form hidden data-done="$done" data-gone="$gone" data-later="$later">
 <p>$invitation</p>
@@ -64,14 +60,7 @@ $appeal<dl>$rows</dl>
 </form>
 <p role="status" aria-live="polite"></p>
 <noscript><p>$noscript</p></noscript>
-</main><script>$script</script></body></html>"""
-)
-MISSING: Final = Template(
-    """<!doctype html>
-<html lang="$language">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex"><title>$title – Petfolio</title><style>$style</style></head>
-<body><main><h1>$title</h1><p>$text</p></main></body></html>"""
+</main>"""
 )
 
 
@@ -153,11 +142,8 @@ WORDS: Final[Mapping[str, _Words]] = {
         "man seinen Mikrochip lesen.",
     ),
 }
-_HEADERS: Final = {
-    "Content-Security-Policy": policy(SCRIPT, PAGE_STYLE),
-    "Cache-Control": "no-store",
-    "X-Robots-Tag": "noindex",
-}
+FRAME: Final = Frame(SCRIPT, PAGE_STYLE)
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 
 
 @page.get(f"{tags.PATH}/{{code}}", operation_id="tag_page")
@@ -177,16 +163,14 @@ def _shown(language: str, said: Mapping[str, Any]) -> HTMLResponse:
     """The page of what was chosen, and nothing else."""
     words = WORDS[language]
     ours = {name: getattr(words, name) for name in _Words.__slots__ if name not in ("lost", "labels", "microchipped")}
-    html = PAGE.substitute(
+    title = words.lost if said["lost"] else words.found
+    main = MAIN.substitute(
         ours,
-        language=language,
-        title=words.lost if said["lost"] else words.found,
+        title=title,
         appeal=f"<p>{_typed(said['appeal'])}</p>\n" if "appeal" in said else "",
         rows="".join(_row(words, field, said[field]) for field in words.labels if field in said),
-        style=PAGE_STYLE,
-        script=SCRIPT,
     )
-    return HTMLResponse(html, headers=_HEADERS | {"Content-Language": language})
+    return FRAME.page(language, title, main, headers=_HEADERS)
 
 
 def _row(words: _Words, field: str, value: Any) -> str:
@@ -208,5 +192,5 @@ def _typed(text: str) -> str:
 
 def _missing(language: str) -> HTMLResponse:
     words = WORDS[language]
-    html = MISSING.substitute(language=language, title=words.missing, text=words.missing_text, style=PAGE_STYLE)
-    return HTMLResponse(html, 404, headers=_HEADERS | {"Content-Language": language})
+    main = f"<main><h1>{words.missing}</h1><p>{words.missing_text}</p></main>"
+    return FRAME.page(language, words.missing, main, 404, _HEADERS)

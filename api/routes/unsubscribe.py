@@ -1,6 +1,6 @@
 """One-click unsubscribe (RFC 8058): what a mail program posts to, and the page that the link in a mail opens."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from string import Template
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from api import preferences
 from api.auth import limited
 from api.deps import ServicesDep, UnitOfWork
 from api.identity import ClientDep
-from api.routes.pages import STYLE, AcceptLanguage, language_of, policy
+from api.routes.pages import AcceptLanguage, Frame, language_of
 from api.routing import router as make_router
 from api.schemas.unsubscribe import UnsubscribedOut
 from core import unsubscribe
@@ -63,19 +63,15 @@ async function post(button, path, words) {
 stop.addEventListener("click", () => post(stop, "", main.dataset.done));
 undo.addEventListener("click", () => post(undo, "/undo", main.dataset.undone));
 """
-PAGE = Template(
-    """<!doctype html>
-<html lang="$language">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title – Petfolio</title><style>$style</style></head>
-<body><main data-post="$post" data-done="$done" data-undone="$undone" data-unknown="$unknown" data-later="$later"
+MAIN = Template(
+    """<main data-post="$post" data-done="$done" data-undone="$undone" data-unknown="$unknown" data-later="$later"
   $names>
 <h1>$title</h1><p>$text</p>
 <button type="button">$label</button>
 <button type="button" hidden>$undo</button>
 <p role="status" aria-live="polite"></p>
 <noscript><p>$noscript</p></noscript>
-</main><script>$script</script></body></html>"""
+</main>"""
 )
 
 
@@ -158,15 +154,15 @@ NAMES: Final[dict[str, dict[str, str]]] = {
         Channel.IN_APP: "in der App",
     },
 }
-_POLICY: Final = policy(SCRIPT)
+FRAME: Final = Frame(SCRIPT)
 
 
 @page.get(unsubscribe.PAGE, operation_id="unsubscribe_page")
 async def unsubscribe_page(accept_language: AcceptLanguage = "") -> HTMLResponse:
     """Where the foot of a mail leads. Opening it changes nothing: the button does."""
     language = language_of(accept_language)
-    words = {name: getattr(WORDS[language], name) for name in _Words.__slots__}
+    words = WORDS[language]
     # `in_app` is `dataset.in_app`: a data attribute keeps its underscore.
     names = " ".join(f'data-{word}="{name}"' for word, name in NAMES[language].items())
-    html = PAGE.substitute(words, language=language, names=names, post=unsubscribe.ENDPOINT, style=STYLE, script=SCRIPT)
-    return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY, "Content-Language": language})
+    main = MAIN.substitute(asdict(words), names=names, post=unsubscribe.ENDPOINT)
+    return FRAME.page(language, words.title, main)

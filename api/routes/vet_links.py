@@ -11,7 +11,7 @@ from api import vet_links
 from api.deps import ServicesDep, UnitOfWork
 from api.identity import ClientDep
 from api.json_response import computed
-from api.routes.pages import STYLE, AcceptLanguage, language_of, policy
+from api.routes.pages import AcceptLanguage, Frame, language_of
 from api.routing import router as make_router
 from api.schemas.grants import VetLinkOut
 
@@ -58,18 +58,14 @@ const show = (pet) => {
   } catch { said.textContent = words.later; }
 })();
 """
-PAGE: Final = Template(
-    """<!doctype html>
-<html lang="$language">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex, nofollow">
-<title>$title – Petfolio</title><style>$style</style></head>
-<body><main data-chips="$chips" data-vaccinations="$vaccinations" data-medication="$medication" data-records="$records"
+FRAME: Final = Frame(SCRIPT)
+MAIN: Final = Template(
+    """<main data-chips="$chips" data-vaccinations="$vaccinations" data-medication="$medication" data-records="$records"
   data-next="$next" data-until="$until" data-over="$over" data-later="$later">
 <h1>$title</h1>
 <p role="status" aria-live="polite"></p>
 <noscript><p>$noscript</p></noscript>
-</main><script>$script</script></body></html>"""
+</main>"""
 )
 
 
@@ -138,6 +134,5 @@ async def read_vet_link(
 async def vet_page(token: str, accept_language: AcceptLanguage = "") -> HTMLResponse:
     """The page behind the link. The same whatever the token is: only what its script reads counts as a use."""
     language = language_of(accept_language)
-    html = PAGE.substitute(asdict(WORDS[language]), language=language, style=STYLE, script=SCRIPT)
-    headers = {"Content-Security-Policy": policy(SCRIPT), "Content-Language": language, **_HIDDEN}
-    return HTMLResponse(html, headers=headers)
+    words = WORDS[language]
+    return FRAME.page(language, words.title, MAIN.substitute(asdict(words)), headers=_HIDDEN)

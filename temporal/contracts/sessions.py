@@ -15,7 +15,10 @@ class SweepSessions:
 
 @dataclass(frozen=True, slots=True)
 class SessionsSwept:
-    """`replays`: kept answers to a refresh that nobody may ask for any more; `tokens`: of sessions past their end."""
+    """`replays`: kept answers to a refresh that nobody may ask for any more; `tokens`: of sessions past their end;
+    `attempts`: counters of accounts that nobody tries any more; `devices`: cookies past their end."""
 
-    replays: int
-    tokens: int
+    replays: int = 0
+    tokens: int = 0
+    attempts: int = 0
+    devices: int = 0

@@ -48,6 +48,14 @@ async def age(db: Database, user_id: UUID, **by: timedelta) -> None:
             await session.execute(text(earlier), {"by": by["tokens"], "user_id": user_id})
 
 
+async def counted(db: Database) -> tuple[int, int]:
+    """(accounts with attempts, known devices)"""
+    query = "SELECT (SELECT count(*) FROM login_throttle) AS accounts, (SELECT count(*) FROM device_cookies) AS devices"
+    row = await db.reads.fetchrow(query)
+    assert row is not None
+    return row["accounts"], row["devices"]
+
+
 async def test_an_answer_that_may_be_asked_for_again_stays(db: Database, chain: tuple[Person, list[str]]) -> None:
     person, tokens = chain
     answer = await person.refresh(tokens[-2])
@@ -74,3 +82,21 @@ async def test_tokens_older_than_any_session_are_forgotten_page_by_page(
     await age(db, person.user_id, tokens=timedelta(days=91))
     assert await sweep(db) == SessionsSwept(0, 3)
     assert (await person.refresh((await person.api.login(person.email)).json()["refresh_token"])).status_code == 200
+
+
+async def test_devices_past_their_end_and_accounts_nobody_tries_are_forgotten(db: Database, api: Api) -> None:
+    person = await api.person()
+    stranger = f"nobody-{person.user_id}@example.test"
+    for email in (person.email, stranger):
+        assert (await api.login(email, "wrong and long enough")).status_code == 401
+    await sweep(db)
+    before = await counted(db)
+    async with db.sessions.begin() as session:
+        await session.execute(text("UPDATE login_throttle SET last_fail_at = last_fail_at - interval '91 days'"))
+        await session.execute(text("UPDATE device_cookies SET created_at = created_at - interval '91 days'"))
+        locked = "UPDATE login_throttle SET consecutive = 100 WHERE key = :key"
+        key = api.identity.throttle_key(api.identity.blind_index(person.email))
+        await session.execute(text(locked), {"key": key})
+    swept = await sweep(db)
+    assert (swept.attempts, swept.devices) == (before[0] - 1, before[1])
+    assert await counted(db) == (1, 0), "an account at the cap stays there"

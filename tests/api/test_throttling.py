@@ -3,11 +3,12 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http.cookies import SimpleCookie
 
+import asyncpg
 import httpx
 import pytest
 from argon2 import PasswordHasher, extract_parameters
@@ -252,7 +253,7 @@ class TestHardCap:
 
 @contextmanager
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The work that requests cause: statements of transactions, and hashes with their parameters, in order."""
+    """The work that requests cause: statements, and hashes with their parameters, in order."""
     work: list[str] = []
     verify = PasswordHasher.verify
 
@@ -263,12 +264,20 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     def executed(*arguments: object) -> None:
         work.append(str(arguments[2]))
 
-    monkeypatch.setattr(PasswordHasher, "verify", hashed)
+    def seen(through: Callable[..., object]) -> Callable[..., object]:
+        def called(self: asyncpg.Connection, query: str, *arguments: object) -> object:
+            work.append(query.strip())
+            return through(self, query, *arguments)
+
+        return called
+
     event.listen(Engine, "before_cursor_execute", executed)
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(PasswordHasher, "verify", hashed)
+        for way in ("execute", "fetch", "fetchrow", "fetchval"):
+            patch.setattr(asyncpg.Connection, way, seen(getattr(asyncpg.Connection, way)))
         yield work
-    finally:
-        event.remove(Engine, "before_cursor_execute", executed)
+    event.remove(Engine, "before_cursor_execute", executed)
 
 
 class TestEnumeration:

@@ -187,6 +187,9 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("id_hash", name=op.f("pk_device_cookies")),
     )
     op.create_index(op.f("ix_device_cookies_user_id"), "device_cookies", ["user_id"], unique=False)
+    op.create_index(
+        "ix_device_cookies_created_at", "device_cookies", ["created_at"], unique=False, postgresql_using="brin"
+    )
     op.create_table(
         "email_changes",
         sa.Column("id", sa.Uuid(), nullable=False),
