@@ -293,7 +293,7 @@ ES256. A token is new once in its ten minutes, in each process. Whether its sess
 
 def show_logins(seen: Logins) -> str:
     """Bench 8."""
-    spent = f"api {seen.api_ms:.1f}, Postgres {seen.postgres_ms:.1f}"
+    spent = f"api {seen.api_ms:.1f}, Postgres {seen.postgres_ms:.1f}, Valkey {seen.redis_ms:.1f}"
     return f"""## 8. Logins
 
 | | per second | CPU ms each |

@@ -1,7 +1,7 @@
 """`python -m bench.load`: keep-alive GETs as fast as they are answered, on connections that never wait for each other.
 
-A process of its own, pinned beside the server's core. One C parser per connection and no client library: the driver
-must not be what is measured. Prints one JSON object.
+A process of its own, pinned beside the server's core; `press` does the same with any requests. One C parser per
+connection and no client library: the driver must not be what is measured. Prints one JSON object.
 """
 
 import argparse
@@ -9,7 +9,9 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import quantiles
 from urllib.parse import urlsplit
 
@@ -71,12 +73,17 @@ async def run(url: str, token: str, connections: int, seconds: float) -> Load:
     """GET `url` over that many connections for that long."""
     place = urlsplit(url)
     head = f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    loop, began = asyncio.get_running_loop(), time.perf_counter()
+    return await press(url, [head] * connections, seconds)
+
+
+async def press(url: str, requests: Sequence[bytes], seconds: float) -> Load:
+    """Send each request over a connection of its own, again and again, for that long."""
+    place, loop, began = urlsplit(url), asyncio.get_running_loop(), time.perf_counter()
     opened = [
         await loop.create_connection(
-            lambda: Connection(head, began + seconds), place.hostname or "localhost", place.port or 80
+            partial(Connection, request, began + seconds), place.hostname or "localhost", place.port or 80
         )
-        for _ in range(connections)
+        for request in requests
     ]
     await asyncio.gather(*(connection.done for _, connection in opened))
     took = time.perf_counter() - began
