@@ -28,16 +28,11 @@ async def readable_workflow(
     except ids.UnknownWorkflowId:
         raise NotFound("no such workflow") from None
     match parsed:
-        case ids.WorkflowId(Subject("household", UUID() as household_id), "reminder", UUID() as reminder_id):
-            row = await queries.reminder(services.db, caller.user_id, household_id, reminder_id)
+        case ids.WorkflowId(Subject("household", UUID() as household_id), kind, UUID() as row_id):
+            row = await queries.one(services.db, caller.user_id, household_id, kind, row_id)
             if row is not None:
                 await require(request, caller, row, needed)
-            found = row and WorkflowOut.of_reminder(row)
-        case ids.WorkflowId(Subject("household", UUID() as household_id), "lost", UUID() as case_id):
-            row = await queries.search(services.db, caller.user_id, household_id, case_id)
-            if row is not None:
-                await require(request, caller, row, needed)
-            found = row and WorkflowOut.of_search(row)
+            found = row and WorkflowOut.of_row(row)
         case ids.WorkflowId(Subject("user", caller.user_id), "mail", UUID() as delivery_id):
             row = await queries.mail(services.db, caller.user_id, delivery_id)
             found = row and WorkflowOut.of_mail(row)
@@ -56,9 +51,9 @@ ReadableWorkflow = Annotated[WorkflowOut, Depends(readable_workflow)]
 async def list_workflows(caller: CurrentUser, services: ServicesDep, paging: PagingDep) -> Response:
     """Work of the caller's households that goes on by itself, oldest first. The state is that of the rows."""
     page = paging.page(f"workflows:{caller.user_id}")
-    rows = await queries.reminders(services.db, caller.user_id, page.after_id, page.rows)
+    rows = await queries.page(services.db, caller.user_id, page.after_id, page.rows)
     part = page.part_by_id(rows)
-    return listing([WorkflowOut.of_reminder(row).model_dump() for row in part.items], part)
+    return listing([WorkflowOut.of_row(row).model_dump() for row in part.items], part)
 
 
 @router.get("/{workflow_id:path}", operation_id="get_workflow")

@@ -1,7 +1,10 @@
 """Long-running work as its owner sees it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
+from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -21,13 +24,32 @@ _EXAMPLE: dict[str, JsonValue] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one kind of work is named, what its `until` means, and where its outcome is."""
+
+    workflow_id: Callable[[UUID, UUID], str]
+    name: str
+    until: str
+    result: str
+
+
+_KINDS: Final = {
+    "reminder": _Kind(ids.reminder, "Reminder", "next due", "/reminders/{id}"),
+    "lost": _Kind(ids.lost_case, "Search for a lost pet", "until", "/pets/{pet_id}/lost"),
+    "invitation": _Kind(ids.invitation, "Invitation", "until", "/households/{household_id}/invitations"),
+    "transfer": _Kind(ids.transfer, "Transfer of a pet", "until", "/households/{household_id}/transfers"),
+    "grant": _Kind(ids.grant, "Sitter's access", "until", "/households/{household_id}/grants/{id}"),
+}
+
+
 class WorkflowOut(BaseModel):
     """The state of its row, which is what counts; `result` is where the outcome is, if it has a place."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
-    type: Literal["reminder", "lost", "mail"]
+    type: Literal["reminder", "lost", "invitation", "transfer", "grant", "mail"]
     status: str
     summary: str = Field(description="One sentence for people.")
     created_at: datetime
@@ -35,31 +57,18 @@ class WorkflowOut(BaseModel):
     result: str | None
 
     @classmethod
-    def of_reminder(cls, row: asyncpg.Record) -> "WorkflowOut":
-        """From a row of `models.queries.workflows`."""
-        due = row["next_at"]
-        next_due = f"next due {due.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if due else "nothing due"
+    def of_row(cls, row: asyncpg.Record) -> "WorkflowOut":
+        """From a row of `models.queries.workflows.page`."""
+        kind = _KINDS[row["type"]]
+        when = f", {kind.until} {row['until'].astimezone(UTC):%Y-%m-%d %H:%M} UTC" if row["until"] else ""
         return cls(
-            id=ids.reminder(row["household_id"], row["id"]),
-            type="reminder",
+            id=kind.workflow_id(row["household_id"], row["id"]),
+            type=row["type"],
             status=row["state"],
-            summary=f"Reminder: {row['state']}, {next_due}.",
+            summary=f"{kind.name}: {row['state']}{when}.",
             created_at=row["created_at"],
             updated_at=row["updated_at"],
-            result=f"/api/v1/reminders/{row['id']}",
-        )
-
-    @classmethod
-    def of_search(cls, row: asyncpg.Record) -> "WorkflowOut":
-        """From a row of `models.queries.workflows`."""
-        return cls(
-            id=ids.lost_case(row["household_id"], row["id"]),
-            type="lost",
-            status=row["state"],
-            summary=f"Search for a lost pet: {row['state']}.",
-            created_at=row["created_at"],
-            updated_at=row["updated_at"],
-            result=f"/api/v1/pets/{row['pet_id']}/lost",
+            result=f"/api/v1{kind.result.format_map(row)}",
         )
 
     @classmethod

@@ -8,37 +8,48 @@ import asyncpg
 from core.db import Database
 from models.queries.access import OWN, reached
 
-# Access is part of the query, as for pets: a foreign id finds nothing.
-_REMINDER = f"""
-SELECT r.id, r.household_id, r.state, r.next_at, r.created_at, r.updated_at, a.role, a.actions
-  FROM reminders r
-  {reached("r.household_id", "r.pet_id")}
- WHERE r.deleted_at IS NULL AND """  # noqa: S608 - our own words
-_REMINDERS = _REMINDER + OWN + " AND ($2::uuid IS NULL OR r.id > $2) ORDER BY r.id LIMIT $3"
-_ONE_REMINDER = _REMINDER + "r.household_id = $2 AND r.id = $3"
-_ONE_SEARCH = f"""
-SELECT c.id, c.pet_id, c.household_id, c.state, c.created_at, c.updated_at, a.role, a.actions
-  FROM lost_cases c
-  {reached("c.household_id", "c.pet_id")}
- WHERE c.household_id = $2 AND c.id = $3"""  # noqa: S608 - our own words
+# Access is part of the query, as for pets: a foreign id finds nothing. Who is let in is the owners' business alone.
+_WORK = f"""
+SELECT * FROM (
+  SELECT 'reminder' AS type, r.id, r.household_id, r.pet_id, r.state, r.next_at AS until, r.created_at, r.updated_at,
+         a.role, a.actions
+    FROM reminders r {reached("r.household_id", "r.pet_id")}
+   WHERE r.deleted_at IS NULL
+  UNION ALL
+  SELECT 'lost', c.id, c.household_id, c.pet_id, c.state, NULL, c.created_at, c.updated_at, a.role, a.actions
+    FROM lost_cases c {reached("c.household_id", "c.pet_id")}
+  UNION ALL
+  SELECT 'invitation', i.id, i.household_id, NULL, i.state, i.expires_at, i.created_at, i.updated_at, a.role, a.actions
+    FROM invitations i {reached("i.household_id", "NULL")} AND a.role = 'owner'
+  UNION ALL
+  SELECT 'transfer', t.id, t.from_household_id, t.pet_id, t.state, t.expires_at, t.created_at, t.updated_at,
+         a.role, a.actions
+    FROM pet_transfers t {reached("t.from_household_id", "NULL")} AND a.role = 'owner'
+  UNION ALL
+  SELECT 'grant', g.id, g.household_id, NULL,
+         CASE WHEN g.declined THEN 'declined' WHEN g.revoked_at IS NOT NULL THEN 'revoked'
+              WHEN g.valid_until <= statement_timestamp() THEN 'over' WHEN g.user_id IS NULL THEN 'offered'
+              WHEN statement_timestamp() < g.valid_from THEN 'coming' ELSE 'active' END,
+         g.valid_until, g.created_at, g.updated_at, a.role, a.actions
+    FROM grants g {reached("g.household_id", "NULL")} AND a.role = 'owner'
+   WHERE g.kind = 'sitter') AS a
+ WHERE """  # noqa: S608 - our own words
+_PAGE = f"{_WORK} {OWN} AND ($2::uuid IS NULL OR a.id > $2) ORDER BY a.id LIMIT $3"
+_ONE = f"{_WORK} a.household_id = $2 AND a.type = $3 AND a.id = $4"
 _ONE_MAIL = """
-SELECT id, user_id, state, template, created_at, at AS updated_at
+SELECT 'mail' AS type, id, user_id, state, template, created_at, at AS updated_at
   FROM deliveries WHERE user_id = $1 AND id = $2 AND channel = 'email' AND occurrence_id IS NULL"""
 
 
-async def reminders(db: Database, user_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
-    """Reminders of all the user's households, oldest first, after an id."""
-    return await db.reads.fetch(_REMINDERS, user_id, after, limit)
+async def page(db: Database, user_id: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
+    """The work of all the user's households, oldest first, after an id. `until` is when a reminder is due next, or when
+    the others end by themselves."""
+    return await db.reads.fetch(_PAGE, user_id, after, limit)
 
 
-async def reminder(db: Database, user_id: UUID, household_id: UUID, reminder_id: UUID) -> asyncpg.Record | None:
-    """One of them, if it lives in that household."""
-    return await db.reads.fetchrow(_ONE_REMINDER, user_id, household_id, reminder_id)
-
-
-async def search(db: Database, user_id: UUID, household_id: UUID, case_id: UUID) -> asyncpg.Record | None:
-    """A search for a lost pet, by this household."""
-    return await db.reads.fetchrow(_ONE_SEARCH, user_id, household_id, case_id)
+async def one(db: Database, user_id: UUID, household_id: UUID, kind: str, row_id: UUID) -> asyncpg.Record | None:
+    """One of them, if it lives in that household. `kind` as in its id."""
+    return await db.reads.fetchrow(_ONE, user_id, household_id, kind, row_id)
 
 
 async def mail(db: Database, user_id: UUID, delivery_id: UUID) -> asyncpg.Record | None:

@@ -13,6 +13,8 @@ from integrations.keys.store import KeyStore
 from models.reminder import Reminder
 from temporal import ids
 from temporal.client import connect, plugin
+from tests.api.grants_kit import made, offer
+from tests.api.household_kit import home_of, member, pet_of
 from tests.api.signing_in import Api, Person, api_process
 
 
@@ -116,3 +118,31 @@ async def test_work_of_others_and_of_the_platform_is_not_found(api: Api, db: Dat
 async def test_nobody_unknown_is_told_anything(api: Api) -> None:
     assert (await api.get("/workflows")).status_code == 401
     assert (await api.get("/workflows/system/reconcile")).status_code == 401
+
+
+async def test_all_that_goes_on_in_a_household_is_told_and_who_is_let_in_only_to_owners(api: Api) -> None:
+    owner = await api.person()
+    household_id = await home_of(owner)
+    pet, missing = await pet_of(owner), await pet_of(owner, name="Luna")
+    things = [
+        await made(owner, f"/households/{household_id}/invitations", {"email": "i@example.test", "role": "caretaker"}),
+        await made(owner, f"/households/{household_id}/transfers", {"pet_id": pet["id"], "email": "t@example.test"}),
+        await offer(owner, "s@example.test", pet["id"]),
+        await made(owner, f"/pets/{missing['id']}/lost", {}),
+    ]
+    items = (await owner.request("GET", "/workflows")).json()["items"]
+    assert [(item["type"], item["status"]) for item in items] == [
+        ("invitation", "open"),
+        ("transfer", "offered"),
+        ("grant", "offered"),
+        ("lost", "open"),
+    ]
+    assert [item["id"].rpartition("/")[2] for item in items[:3]] == [thing["id"] for thing in things[:3]]
+    caretaker = await member(api, household_id)
+    theirs = (await caretaker.request("GET", "/workflows")).json()["items"]
+    assert [item["type"] for item in theirs] == ["lost"]
+    for item in items:
+        assert (await owner.request("GET", item["result"].removeprefix("/api/v1"))).status_code == 200
+        assert (await owner.request("GET", f"/workflows/{item['id']}")).json()["status"] == item["status"]
+        allowed = item["type"] == "lost"
+        assert (await caretaker.request("GET", f"/workflows/{item['id']}")).status_code == (200 if allowed else 404)
