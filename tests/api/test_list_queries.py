@@ -45,7 +45,10 @@ GROWTH = {
         f"'id', md5('o' || n)::uuid, 'key', 'k' || n, 'reminder_id', md5('r' || n % {REMINDERS} + 1)::uuid",
     ),
     "pet_tags": (PETS, "'id', md5('t' || n)::uuid, 'pet_id', md5('p' || n)::uuid, 'code', md5('c' || n)"),
-    "lost_cases": (PETS, "'id', md5('l' || n)::uuid, 'pet_id', md5('p' || n)::uuid"),
+    "lost_cases": (
+        PETS,
+        f"'id', md5('l' || n)::uuid, 'pet_id', md5('p' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid",
+    ),
     "sightings": (OCCURRENCES, f"'id', md5('s' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
     "deliveries": (OCCURRENCES, "'id', md5('v' || n)::uuid, 'event_key', 'e' || n"),
     "notifications": (
@@ -107,7 +110,7 @@ LISTS = [
         reminder_views.TIMELINE,
         lambda own: (own["user"], YESTERDAY, TOMORROW, ["due"], None, 51, None, None, None),
     ),
-    (workflows._REMINDERS, lambda own: (own["user"], None, 51)),
+    (workflows._PAGE, lambda own: (own["user"], None, 51)),
     (notifications.PAGE, lambda own: (own["user"], None, 51)),
     (lost._BY_CODE, lambda own: (own["code"],)),
     (lost._BY_PET, lambda own: (own["pet"],)),
