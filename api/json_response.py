@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from api.cursor import Part
 from api.etag import etag, knows
 
-_WHOLE: Final = Part[Any](())
+_WHOLE: Final[Part[Any]] = Part(())
 
 
 def document(
