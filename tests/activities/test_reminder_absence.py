@@ -1,7 +1,7 @@
 """Absences on real Postgres: asked when something falls due and again when it is sent, by nobody but the query."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +12,13 @@ from core.db import Database
 from core.ids import new_id
 from domain.absence import ROUTINE
 from domain.escalation import Step, Who
+from domain.grant import Span
 from domain.reminder_actions import Complete
 from integrations.keys.store import KeyStore
 from integrations.notify.protocol import ProviderUnavailable
 from models.absence import Absence
-from models.queries import digests, overdue
+from models.household import Grant
+from models.queries import digests, overdue, sitter_summaries
 from tests.activities.reminder_home import Home, move_in
 from tests.activities.test_sitter_grant import Sitting, sitting
 
@@ -221,3 +223,29 @@ async def test_a_digest_announces_only_what_somebody_will_be_asked_for(home: Hom
     async with home.db.sessions() as session:
         coming = await digests.coming(session, home.user_id, DUE + A_DAY)
     assert {row["reminder_id"] for row in coming} == {fed, dose}
+
+
+async def test_a_word_ahead_is_not_said_while_they_are_away_although_they_will_be_back_in_time(home: Home) -> None:
+    """By the database's own clock: the absence is over before anything of the reminder is due."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    hour = timedelta(hours=1)
+    later = DAILY | {"dtstart_local": (now + 3 * hour).replace(tzinfo=None).isoformat()}
+    reminder = await home.remind(later, lead_minutes=(120,))
+    await home.execute("UPDATE occurrences SET lead_at = :now WHERE reminder_id = :id", now=now, id=reminder)
+    await away(home, since=now - hour, until=now + hour)
+    await home.deliver(reminder, now)
+    assert await home.ledger(reminder) == []
+
+
+async def test_owners_are_not_told_in_the_evening_of_what_nobody_was_asked_for(sitting: Sitting) -> None:
+    home = sitting.home
+    fed, dose = await home.remind(DAILY, category="feeding"), await home.remind(DAILY, category="medication")
+    await away(home)
+    grant_id = await sitting.grant(actions=[])
+    for each in (fed, dose):
+        await home.deliver(each, DUE)
+    async with home.db.sessions() as session:
+        grant = await session.get(Grant, grant_id)
+        assert grant is not None
+        happened = await sitter_summaries.happened(session, grant, Span(DUE - A_DAY, DUE + A_DAY))
+    assert [row["reminder_id"] for row in happened.occurrences] == [dose]
