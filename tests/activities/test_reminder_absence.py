@@ -225,6 +225,22 @@ async def test_a_digest_announces_only_what_somebody_will_be_asked_for(home: Hom
     assert {row["reminder_id"] for row in coming} == {fed, dose}
 
 
+async def test_after_an_outage_an_absence_that_is_over_still_says_why(home: Home) -> None:
+    """By the database's own clock: no worker lived while they were away."""
+    hour = timedelta(hours=1)
+    due = datetime.now(UTC).replace(second=0, microsecond=0) - 2 * hour
+    reminder = await home.remind(DAILY | {"dtstart_local": f"2020-01-01T{due:%H:%M}"})
+    await home.execute(
+        "UPDATE occurrences SET instant = :at, nominal = :nominal, key = 'f:1:' || :nominal WHERE reminder_id = :id",
+        id=reminder,
+        at=due,
+        nominal=f"{due:%Y-%m-%dT%H:%M}",
+    )
+    await away(home, since=due - hour, until=due + hour)
+    await home.deliver(reminder, due)
+    assert await outcomes(home, reminder) == [("skipped", "away"), ("scheduled", None)]
+
+
 async def test_a_word_ahead_is_not_said_while_they_are_away_although_they_will_be_back_in_time(home: Home) -> None:
     """By the database's own clock: the absence is over before anything of the reminder is due."""
     now = datetime.now(UTC).replace(microsecond=0)
