@@ -242,6 +242,16 @@ async def test_explain_says_when_what_waits_will_ask(owner: Person, deliver: Any
     assert [(shift["kind"], shift["at"]) for shift in shown["shifts"]] == [("away", UNTIL)]
 
 
+async def test_explain_says_when_a_step_that_is_held_back_will_come(owner: Person, deliver: Any) -> None:
+    steps = [{"after_minutes": 30, "channels": ["in_app"]}]
+    fields = {"schedule": ONCE, "notification_methods": ["in_app"], "steps": steps}
+    reminder, occurrence = await remind(owner, await pet_of(owner), **fields)
+    await deliver(reminder, DUE)
+    await away(owner, starts_at="2036-06-01T06:10:00Z")
+    planned = (await explained(owner, occurrence))["planned"]
+    assert [(step["step"], step["at"]) for step in planned] == [("due+30", UNTIL)]
+
+
 @pytest.mark.parametrize("how", ["ended", "shortened"])
 async def test_whoever_is_back_early_is_asked_then(owner: Person, db: Database, deliver: Any, how: str) -> None:
     """What has waited looks for the end anew; what the absence is not about is not rung."""
