@@ -16,6 +16,7 @@ from core.crypto import CiphertextInvalid
 from core.db import SessionFactory, single_statement
 from core.logging import logger
 from domain import notification, reminder_delivery, reminder_series, sms
+from domain.absence import AWAY
 from domain.notification import Category, Channel, Forbidden
 from domain.reminder import Plan, PlanState
 from domain.reminder_delivery import QUIET_HOURS, RESEND
@@ -147,13 +148,18 @@ class ReminderActivities:
             return await self._send(leased.id, now)
         if refused is not None:
             return await self._settle((leased,), DeliveryState.WITHDRAWN, reason=refused)
+        if leased.away_until is not None:
+            return await self._put_off(leased, leased.away_until, AWAY)
         free_at = notification.free_at(now, standing, critical=leased.klass is not ReminderClass.ROUTINE)
         if free_at <= now:
             return None
         if leased.next_at is not None and leased.next_at <= free_at:  # its notice says that this one was missed
             return await self._settle((leased,), DeliveryState.FOLDED, reason=QUIET_HOURS)
+        return await self._put_off(leased, free_at, QUIET_HOURS)
+
+    async def _put_off(self, leased: Leased, until: datetime, reason: str) -> bool:
         async with single_statement(self.sessions) as session:
-            await deliveries.defer(session, leased.id, free_at, QUIET_HOURS)
+            await deliveries.defer(session, leased.id, until, reason)
         return False
 
     async def _becomes_a_mail(self, leased: Leased) -> bool:

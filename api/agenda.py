@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo
 from api.reminders import invalid
 from api.services import Services
 from api.timeline import Entry, Place
+from domain.absence import AWAY
 from domain.recurrence import resolve
+from domain.reminder_series import OccurrenceState
+from models.queries import absences
 from models.queries import reminder_views as views
 
 LONGEST: Final = timedelta(days=100)
@@ -60,10 +63,12 @@ async def present(services: Services, user_id: UUID, found: Sequence[Entry]) -> 
         return opened[column, row_id]
 
     zone = await views.clock(services.db, user_id)
+    quiet = await _quiet(services, found)
     return [
         _item(
             entry,
             zone,
+            quiet=AWAY if entry.place[:2] in quiet else None,
             title=await clear("reminders.title_ct", entry.place[1], entry.row["title_ct"]),
             pet_name=await clear("pets.name_ct", entry.row["pet_id"], entry.row["pet_name_ct"]),
         )
@@ -71,7 +76,13 @@ async def present(services: Services, user_id: UUID, found: Sequence[Entry]) -> 
     ]
 
 
-def _item(entry: Entry, zone: str, *, title: str | None, pet_name: str | None) -> dict[str, Any]:
+async def _quiet(services: Services, found: Sequence[Entry]) -> set[tuple[datetime, UUID]]:
+    """Those of what is to come that nobody will be asked for, because the household is away."""
+    coming = [entry.place[:2] for entry in found if entry.values["state"] == OccurrenceState.SCHEDULED]
+    return await absences.quiet(services.db, coming) if coming else set()
+
+
+def _item(entry: Entry, zone: str, *, quiet: str | None, title: str | None, pet_name: str | None) -> dict[str, Any]:
     values, row = entry.values, entry.row
     tzid = values.pop("tzid") or zone
     return {
@@ -84,5 +95,6 @@ def _item(entry: Entry, zone: str, *, title: str | None, pet_name: str | None) -
         "class": row["class"],
         "local": values["instant"].astimezone(ZoneInfo(tzid)).isoformat(),
         "all_day": "T" not in values["nominal"],
+        "quiet": quiet,
         **values,
     }

@@ -3,6 +3,7 @@ reach the caller."""
 
 from collections import defaultdict
 from collections.abc import Container
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,12 @@ from api.occurrences import OVERRIDE_REASON
 from api.reminders import document_of, told_of
 from core.crypto import FieldCipher
 from domain import explanation, reminder_planning, reminder_steps
+from domain.absence import AWAY
 from domain.escalation import Step
 from domain.explanation import Told
 from domain.recurrence import Schedule
 from domain.reminder_delivery import QUIET_HOURS
-from domain.reminder_series import Occurrence, OccurrenceState
+from domain.reminder_series import Occurrence, OccurrenceState, is_repeating
 from domain.schedule_json import from_stored
 from models.queries.explanations import Record
 from models.queries.reminder_words import Telling
@@ -32,24 +34,26 @@ _EVENT = "at kind device_id provider_id code".split()
 async def present(cipher: FieldCipher, record: Record, caller: UUID) -> dict[str, Any]:
     """The document of `ExplanationOut`."""
     row, occurrence = record.occurrence, occurrence_of(record.occurrence)
-    schedule = document_of(row["schedule"])
+    document = document_of(row["schedule"])
+    schedule = from_stored(document)
     ledger, zone = [_told(delivery) for delivery in record.deliveries], occurrence.tzid or row["timezone"]
-    active = row["reminder_state"] == "active"
-    planned = _planned(occurrence, told_of(row), zone, row["members"]) if active else []
+    passed_over = row["away_until"] and is_repeating(schedule) and occurrence.state is OccurrenceState.SCHEDULED
+    asked = row["reminder_state"] == "active" and not passed_over
+    planned = _planned(occurrence, told_of(row), zone, row["members"], row["away_until"]) if asked else []
     return {
         "occurrence_id": row["id"],
         "reminder_id": row["reminder_id"],
-        "sentence": explanation.sentence(occurrence, ledger, caller, zone),
+        "sentence": explanation.sentence(occurrence, ledger, caller, zone, row["away_until"]),
         "state": occurrence.state,
         "late": occurrence.late,
         "class": row["class"],
         "category": row["category"],
-        "schedule": schedule,
+        "schedule": document,
         "tzid": occurrence.tzid,
         "tzdata": occurrence.tzdata_version,
         "nominal": occurrence.nominal,
         "instant": occurrence.instant,
-        "shifts": _shifts(occurrence, from_stored(schedule), record),
+        "shifts": _shifts(occurrence, schedule, record),
         "deliveries": _deliveries(record),
         "planned": planned,
         "doses": [await _dose(cipher, dose, row["id"]) for dose in record.doses],
@@ -87,8 +91,8 @@ def _shifts(occurrence: Occurrence, schedule: Schedule, record: Record) -> list[
     )
     kinds: list[dict[str, Any]] = [{"kind": kind, "at": occurrence.instant} for kind in shifted]
     kinds += [{"kind": "zone_data", "at": move["now"], "was": move["was"]} for move in record.moves]
-    if occurrence.snooze_count and occurrence.round_at is not None:
-        kinds.append({"kind": "snoozed", "at": occurrence.round_at})
+    if occurrence.round_at is not None:
+        kinds.append({"kind": "snoozed" if occurrence.snooze_count else AWAY, "at": occurrence.round_at})
     kinds += [
         {"kind": QUIET_HOURS, "at": row["not_before"]}
         for row in record.deliveries
@@ -97,11 +101,16 @@ def _shifts(occurrence: Occurrence, schedule: Schedule, record: Record) -> list[
     return kinds
 
 
-def _planned(occurrence: Occurrence, told: Telling, zone: str, members: Container[UUID]) -> list[dict[str, Any]]:
-    """The notices that are still to come if nobody acts, and those for people who have left."""
+def _planned(
+    occurrence: Occurrence, told: Telling, zone: str, members: Container[UUID], away_until: datetime | None
+) -> list[dict[str, Any]]:
+    """The notices that are still to come if nobody acts, and those for people who have left. What nobody has heard of
+    before an absence begins its round on the return."""
     if not occurrence.is_open:
         return []
     began = reminder_steps.round_began(occurrence)
+    if away_until is not None and occurrence.notified_at is None:
+        began = away_until
     first = told.policy[0]
     ahead = [
         (reminder_steps.lead_name(occurrence, at), at, first)
@@ -109,7 +118,9 @@ def _planned(occurrence: Occurrence, told: Telling, zone: str, members: Containe
         if occurrence.state is OccurrenceState.SCHEDULED and occurrence.lead_at is not None and at >= occurrence.lead_at
     ]
     steps = reminder_steps.remaining(told.policy, occurrence)
-    ahead += [(reminder_steps.named(occurrence, step), began + step.after, step) for step in steps]
+    ahead += [
+        (reminder_steps.named(occurrence, step), max(began + step.after, away_until or began), step) for step in steps
+    ]
     return [
         {
             "step": name,

@@ -208,6 +208,9 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("revoke_grant", "list_grant_accesses", "get_grant_qr"), household(Right.MANAGE_GRANTS)),
     **dict.fromkeys(("list_my_grants", "accept_grant", "leave_grant"), SIGNED_IN),
     **dict.fromkeys(("read_vet_link", "vet_page"), ANYONE),
+    # when nobody is there: about the people of a household, and what it keeps quiet is for who manages reminders
+    **dict.fromkeys(("list_absences", "get_absence"), household(Right.SEE_MEMBERS)),
+    **dict.fromkeys(("declare_absence", "change_absence", "end_absence"), household(Right.MANAGE_REMINDER)),
     # tags, the pages behind them, and the search for a pet
     **dict.fromkeys(("get_tag", "get_tag_qr_svg", "get_tag_qr_png", "get_search"), household(Right.READ)),
     **dict.fromkeys(("save_tag", "revoke_tag"), household(Right.MANAGE_TAG)),

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from domain.absence import AWAY
 from domain.reminder_series import Occurrence, OccurrenceState
 from domain.reminder_steps import LEAD, MISSED, UNDELIVERED, WITHDRAWN
 
@@ -38,6 +39,7 @@ WITHHELD: Final[Mapping[str, str]] = {
     "account_blocked": "the account is blocked",
     "not_a_member": "the person has no access any more",
     "paused": "the reminder is paused",
+    AWAY: "the household was away",
     "snoozed": "it was snoozed meanwhile",
     "acknowledged": "somebody had seen it already",
     "done": "it was done before the message left",
@@ -68,11 +70,15 @@ _CLOSED: Final[Mapping[str, str]] = {
     "paused": "the reminder was paused",
     "deleted": "the reminder was deleted",
     "pet_archived": "the pet needs no reminders any more",
+    AWAY: "the household was away",
 }
 
 
-def sentence(occurrence: Occurrence, ledger: Iterable[Told], person: UUID, tzid: str) -> str:
-    """What happened between this occurrence and this person. Times are on the clock of `tzid`."""
+def sentence(
+    occurrence: Occurrence, ledger: Iterable[Told], person: UUID, tzid: str, away_until: datetime | None = None
+) -> str:
+    """What happened between this occurrence and this person. Times are on the clock of `tzid`. `away_until`: the end of
+    the absence of the household that it lies in."""
     said = [told for told in ledger if not told.step.startswith((WITHDRAWN, UNDELIVERED))]
     rows = [told for told in said if told.user_id == person]
     reached = [told for told in rows if told.state in ("sent", "delivered")]
@@ -89,7 +95,7 @@ def sentence(occurrence: Occurrence, ledger: Iterable[Told], person: UUID, tzid:
         return f"Nothing was sent: {'; '.join(dict.fromkeys(_withheld(told) for told in rows))}."
     if any(told.as_sitter for told in said):
         return f"It went to the sitter first, because their grant was in force{_afterwards(occurrence, tzid)}"
-    return _silent(occurrence, tzid)
+    return _quiet(occurrence, tzid, away_until) or _silent(occurrence, tzid)
 
 
 def _reached(rows: list[Told], tzid: str) -> str:
@@ -110,7 +116,8 @@ def _afterwards(occurrence: Occurrence, tzid: str) -> str:
     closed = _clock(occurrence.closed_at, tzid) if occurrence.closed_at else ""
     match occurrence.state:
         case OccurrenceState.DONE | OccurrenceState.SKIPPED:
-            return f"; it was {occurrence.state.value} at {closed}."
+            because = f" because {_because(occurrence)}" if occurrence.reason == AWAY else ""
+            return f"; it was {occurrence.state.value} at {closed}{because}."
         case OccurrenceState.MISSED:
             return f"; nobody acted, and it was closed as missed at {closed}."
         case OccurrenceState.CANCELLED:
@@ -123,6 +130,8 @@ def _afterwards(occurrence: Occurrence, tzid: str) -> str:
 
 def _waiting(told: Told, tzid: str) -> str:
     how = CHANNEL_WORDS[told.channel]
+    if told.reason == AWAY and told.not_before is not None:
+        return f"The household is away; the {how} leaves at {_clock(told.not_before, tzid)}."
     held_back = told.state == "deferred" and told.reason in ("quiet_hours", "acknowledgement_lost")
     if held_back and told.not_before is not None:
         return f"Your quiet hours hold it back; the {how} leaves at {_clock(told.not_before, tzid)}."
@@ -135,6 +144,14 @@ def _waiting(told: Told, tzid: str) -> str:
 def _withheld(told: Told) -> str:
     reason = WITHHELD.get(told.reason or "", f"it ended as {told.state}")
     return f"{CHANNEL_WORDS[told.channel]}: {reason}"
+
+
+def _quiet(occurrence: Occurrence, tzid: str, away_until: datetime | None) -> str | None:
+    """Of what an absence keeps quiet, or kept."""
+    until = f" until {_clock(away_until, tzid)}" if away_until else ""
+    if occurrence.reason == AWAY:
+        return f"Nothing was sent to you: {_because(occurrence)}{until}."
+    return f"The household is away{until}; nothing is sent before." if until and occurrence.is_open else None
 
 
 def _silent(occurrence: Occurrence, tzid: str) -> str:

@@ -4,14 +4,17 @@
 length a series calls for one notice at most.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from domain import reminder_planning, reminder_steps
+from domain.absence import AWAY
 from domain.escalation import DIGEST, Who
 from domain.reminder import Plan, PlanState
 from domain.reminder_machine import ended_if_over, in_force
+from domain.reminder_planning import Ahead
 from domain.reminder_series import (
     EXPIRES_AFTER,
     LATE_AFTER,
@@ -47,21 +50,38 @@ def deliver(series: Series, now: datetime) -> Change:
 
 
 def _fall_due(series: Series, now: datetime) -> Series:
-    """The latest nominal that has passed becomes due; older ones, and what was still open, are missed."""
+    """What nobody was there for is skipped. The latest other nominal that has passed becomes due; older ones, and what
+    was still open, are missed. One that does not come again by itself becomes due all the same, and waits."""
     pending = series.pending
     if pending is None or pending.instant > now:
         return series
     ahead = reminder_planning.after(series, pending, now)
-    *overtaken, latest = (pending, *ahead.passed)
+    came = (pending, *ahead.passed)
+    asked = [o for o in came if not _is_passed_over(series, o)]
+    skipped = [o.closed(OccurrenceState.SKIPPED, now, reason=AWAY) for o in came if _is_passed_over(series, o)]
+    series = replace(series.put(skipped), finished=series.finished + len(skipped))
+    if asked:
+        series = _overtake(series, asked, ahead, now)
+    return reminder_planning.enlisted(series, replace(ahead, passed=()))
+
+
+def _nobody_is_there(series: Series, moment: datetime) -> bool:
+    return series.asked_at(moment) > moment
+
+
+def _is_passed_over(series: Series, occurrence: Occurrence) -> bool:
+    return series.repeats and _nobody_is_there(series, occurrence.instant)
+
+
+def _overtake(series: Series, asked: Sequence[Occurrence], ahead: Ahead, now: datetime) -> Series:
+    *overtaken, latest = asked
     if ahead.pending is not None and ahead.pending.instant <= now:  # an outage beyond one batch: no notice yet
         overtaken.append(latest)
     else:
         latest = replace(latest, state=OccurrenceState.DUE, notice_at=latest.notice_at or latest.instant, lead_at=None)
         series = series.put((latest,))
     overtaken += [o for o in series.occurrences if o.state is OccurrenceState.DUE and o.key != latest.key]
-    missed = tuple(o.closed(OccurrenceState.MISSED, now, reason="overtaken") for o in overtaken)
-    series = series.put(missed)
-    return reminder_planning.enlisted(series, replace(ahead, passed=()))
+    return series.put(o.closed(OccurrenceState.MISSED, now, reason="overtaken") for o in overtaken)
 
 
 def _expire(series: Series, now: datetime) -> Series:
@@ -75,10 +95,13 @@ def _expire(series: Series, now: datetime) -> Series:
 def _announce(series: Series, now: datetime) -> tuple[Series, tuple[Notice, ...]]:
     """The notice of what is due: every step that has come, as one; after its grace, that it was missed."""
     due = series.due
-    if due is None or due.notice_at is None or due.notice_at > now:
+    planned_at = due.notice_at if due else None
+    if due is None or planned_at is None or (asked_at := series.asked_at(planned_at)) > now:
         return series, ()
     first = due.notified_at is None
-    if series.expired(due.notice_at, now):
+    if first and asked_at > planned_at:  # nobody has heard of it: its round begins on the return
+        planned_at, due = asked_at, replace(due, notice_at=asked_at, round_at=asked_at)
+    if series.expired(planned_at, now):
         if not first:
             return series.put((reminder_steps.skipped_ahead(series, due, now),)), ()
         missed = Notice(due.key, MISSED, _told_of_a_miss(series))
@@ -87,7 +110,7 @@ def _announce(series: Series, now: datetime) -> tuple[Series, tuple[Notice, ...]
     name = reminder_steps.named(due, steps[-1]) if steps else reminder_steps.step_name(series, due)
     told = replace(
         due,
-        late=due.late or (first and now - due.notice_at > LATE_AFTER),
+        late=due.late or (first and now - planned_at > LATE_AFTER),
         notified_at=now,
         rung=due.rung + len(steps),
     )
@@ -108,7 +131,8 @@ def _announce_ahead(series: Series, now: datetime) -> tuple[Series, tuple[Notice
     if pending is None or pending.lead_at is None or pending.lead_at > now:
         return series, ()
     told = series.put((replace(pending, lead_at=reminder_steps.next_lead(series, pending, now)),))
-    if not reminder_steps.lead_is_useful(pending, pending.lead_at, now):
+    quiet = _is_passed_over(series, pending) or _nobody_is_there(series, pending.lead_at)
+    if quiet or not reminder_steps.lead_is_useful(pending, pending.lead_at, now):
         return told, ()
     name = reminder_steps.lead_name(pending, pending.lead_at)
     return told, (Notice(pending.key, name, reminder_steps.targets(series.policy[:1])),)
@@ -167,7 +191,7 @@ def _steps(series: Series) -> list[tuple[datetime, str, str]]:
             steps.append((pending.lead_at, pending.key, reminder_steps.lead_name(pending, pending.lead_at)))
     if (due := series.due) is not None:
         if due.notice_at is not None:
-            steps.append((due.notice_at, due.key, reminder_steps.step_name(series, due)))
+            steps.append((series.asked_at(due.notice_at), due.key, reminder_steps.step_name(series, due)))
         if series.repeats and pending is None:
             steps.append((due.instant + EXPIRES_AFTER, due.key, "expire"))
     return steps

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from domain import absence
+from domain.absence import Absence
 from domain.escalation import NOTICE_ONLY, Lead, Policy, Whom
 from domain.recurrence import Elapsed, Fixed, Schedule
 
@@ -119,7 +121,7 @@ class Series:
     `schedule`, somebody has moved. `top` is the highest `seq` ever used, `finished` how many of this version were done
     or skipped, `handled` the keys of this version's nominals closed in the last days or ahead of time: what a moved
     zone or an early completion must not bring back. `unsent_at` is when the earliest claimed notice that has not left
-    may leave. `last_given` is the latest dose, for the guard.
+    may leave. `last_given` is the latest dose, for the guard. `absences`: when nobody is there to be asked.
     """
 
     reminder_id: UUID
@@ -140,6 +142,7 @@ class Series:
     leads: tuple[Lead, ...] = ()
     guard: DoseGuard = DoseGuard()
     last_given: Given | None = None
+    absences: tuple[Absence, ...] = ()
 
     @property
     def pending(self) -> Occurrence | None:
@@ -180,6 +183,10 @@ class Series:
     def without(self, key: str) -> "Series":
         """This series before that occurrence was planned."""
         return replace(self, occurrences=tuple(o for o in self.occurrences if o.key != key))
+
+    def asked_at(self, planned_at: datetime) -> datetime:
+        """When a notice planned for then may go out: not before somebody is there."""
+        return absence.back_at(self.absences, planned_at)
 
     def expired(self, planned_at: datetime, now: datetime) -> bool:
         """Whether a notice planned for then has become useless."""

@@ -1,6 +1,7 @@
 """Every router of the api, in the order of the documentation."""
 
 from api.routes import (
+    absences,
     agenda,
     audit,
     auth,
@@ -72,6 +73,7 @@ ALL = (
     health_records.alias,
     grants.router,
     grants.mine,
+    absences.router,
     vet_links.router,
     vet_links.page,
     agenda.router,

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 class AgendaItemOut(BaseModel):
     """One occurrence: with its outcome where it has one, as the schedule leads to it where it is still far away
-    (`occurrence_id` is null until it comes next). `local` is the time on the schedule's clock."""
+    (`occurrence_id` is null until it comes next). `local` is the time on the schedule's clock. `quiet`: nothing will be
+    said of it at that time, because the household is away."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -28,6 +29,7 @@ class AgendaItemOut(BaseModel):
                     "local": "2026-11-30T09:00:00+01:00",
                     "all_day": False,
                     "shift": [],
+                    "quiet": None,
                     "state": "scheduled",
                     "late": False,
                     "closed_at": None,
@@ -52,6 +54,7 @@ class AgendaItemOut(BaseModel):
     local: datetime
     all_day: bool
     shift: list[Literal["gap", "overlap_first", "clamped"]]
+    quiet: Literal["away"] | None
     state: Literal["scheduled", "due", "done", "skipped", "missed"]
     late: bool
     closed_at: datetime | None

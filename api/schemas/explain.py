@@ -13,7 +13,7 @@ class ShiftOut(BaseModel):
     """Why a notice came at another time than the nominal one. `at` is when it comes, or came, instead; `was`: when it
     would have come with the zone data before."""
 
-    kind: Literal["gap", "overlap_first", "clamped", "snoozed", "quiet_hours", "zone_data"]
+    kind: Literal["gap", "overlap_first", "clamped", "snoozed", "away", "quiet_hours", "zone_data"]
     at: datetime
     was: datetime | None = None
 

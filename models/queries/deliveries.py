@@ -117,7 +117,7 @@ async def release(session: AsyncSession, delivery_id: UUID, reason: str, *, ambi
 
 
 async def defer(session: AsyncSession, delivery_id: UUID, until: datetime, reason: str) -> None:
-    """Not now: quiet hours. It was no attempt."""
+    """Not now: quiet hours, or nobody is there. It was no attempt."""
     await session.execute(_DEFER, {"id": delivery_id, "until": until, "reason": reason})
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
+from models.queries.absences import away_until, sat_at
 from models.queries.access import reached
 from models.queries.reminders import OCCURRENCE
 
@@ -60,6 +61,7 @@ _COMING = text(
           JOIN memberships m ON m.household_id = r.household_id AND m.user_id = r.user_id AND m.left_at IS NULL
           LEFT JOIN pets p ON p.id = r.pet_id
          WHERE r.user_id = :user_id AND r.deleted_at IS NULL AND r.state = 'active'
+           AND {away_until("o.instant", unless=sat_at("o.instant"))} IS NULL
          ORDER BY o.instant, o.id"""  # noqa: S608 - our own words
 )
 
@@ -96,5 +98,5 @@ async def lines(session: AsyncSession, digest_id: UUID) -> Sequence[RowMapping]:
 
 
 async def coming(session: AsyncSession, user_id: UUID, until: datetime) -> Sequence[RowMapping]:
-    """The next one of each of this person's own reminders, if it is due before `until`."""
+    """The next one of each of this person's own reminders, if somebody will be asked for it before `until`."""
     return (await session.execute(_COMING, {"user_id": user_id, "until": until})).mappings().all()

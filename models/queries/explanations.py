@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from core.db import Database
 from domain.access import Role
+from models.queries.absences import away_until, sat_at
 from models.queries.access import reached
 
+_MOMENT: Final = "CASE o.state WHEN 'due' THEN o.notice_at ELSE o.instant END"
+"""When somebody is, or was, to be asked."""
 _OCCURRENCE = f"""
 SELECT o.*, o.id AS occurrence_id, o.state AS occurrence_state, o.schedule_version AS of_version, r.schedule, r.class,
        r.category, r.notification_methods, r.lead_minutes, r.steps, r.early_window_minutes, r.min_gap_minutes,
        r.state AS reminder_state, r.household_id, u.timezone, a.role, a.actions,
+       {away_until(_MOMENT, unless=sat_at(_MOMENT))} AS away_until,
        ARRAY(SELECT m.user_id FROM memberships m
               WHERE m.household_id = r.household_id AND m.left_at IS NULL) AS members
   FROM occurrences o

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.db import Database
+from domain.absence import AWAY
 from domain.reminder_delivery import QUIET_HOURS
 from models.queries.reminder_notices import GATHERING
 
@@ -18,7 +19,7 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - (
        coalesce(extract(epoch FROM clock_timestamp() - (
            SELECT min(since) FROM (
                SELECT CASE WHEN d.state = 'planned' THEN d.at
-                           WHEN d.reason IN ('{QUIET_HOURS}', '{GATHERING}') THEN d.not_before
+                           WHEN d.reason IN ('{QUIET_HOURS}', '{AWAY}', '{GATHERING}') THEN d.not_before
                            ELSE coalesce((SELECT min(e.created_at) FROM delivery_events e WHERE e.delivery_id = d.id),
                                          d.not_before) END AS since
                  FROM deliveries d WHERE d.state IN ('planned', 'deferred')) AS waiting

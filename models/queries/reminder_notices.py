@@ -19,6 +19,7 @@ from core import live
 from core.ids import new_id
 from core.live import Name
 from domain import reminder_delivery
+from domain.absence import AWAY
 from domain.escalation import DIGEST
 from domain.notification import Forbidden
 from domain.reminder_delivery import TOO_LATE
@@ -26,7 +27,7 @@ from domain.reminder_series import Notice, Occurrence, ReminderClass, ReminderSt
 from domain.reminder_steps import UNDELIVERED, WITHDRAWN
 from domain.schedule_json import from_stored
 from models.notification import Channel, DeliveryState
-from models.queries import deliveries, retractions
+from models.queries import absences, deliveries, retractions
 from models.queries.access import OWN
 from models.queries.deliveries import ABANDONED_REASON, ACKNOWLEDGEMENT_LOST, MAY_LEASE, TAKE_LEASE, WAITING
 from models.queries.devices import REACHABLE
@@ -110,7 +111,9 @@ _WORDS = f"""
                    WHERE n.reminder_id = r.id AND n.state = 'scheduled') AS next_at,
                  EXISTS (SELECT FROM pet_access a
                           WHERE a.user_id = d.user_id AND a.household_id = r.household_id
-                            AND (a.pet_id IS NULL OR a.pet_id = r.pet_id) AND {OWN}) AS may_know"""  # noqa: S608
+                            AND (a.pet_id IS NULL OR a.pet_id = r.pet_id) AND {OWN}) AS may_know,
+                 {absences.away_until("greatest(:now, clock_timestamp())", unless=absences.SAT_NOW)}
+                     AS away_until"""  # noqa: S608
 _LEASE = text(f"{_NOTICE} d.id = :id {_WORDS}").columns(schedule=JSONB)
 _LEASE_COMPANIONS = text(
     f"""{_NOTICE} d.user_id = :user_id AND d.channel = :channel AND d.reason = '{GATHERING}' AND d.id <> :id {_WORDS}"""
@@ -179,6 +182,8 @@ class Leased:
     next_at: datetime | None
     """When the next occurrence is due: a notice held back until then is folded into its notice."""
     now: datetime
+    away_until: datetime | None
+    """When somebody is there again to be told; None: now."""
     unwanted: str | None
     """Why it must not leave any more; None: it may."""
 
@@ -363,4 +368,7 @@ def _unwanted(row: RowMapping) -> str | None:
     if row["reminder_state"] == ReminderState.PAUSED and not row["step"].startswith(WITHDRAWN):
         return str(row["reminder_state"])
     grace = grace_of(from_stored(row["schedule"]), ReminderClass(row["class"]))
-    return reminder_delivery.unwanted(occurrence_of(row), row["step"], grace, row["now"])
+    # What does not come again by itself is said on the return.
+    useless_later = row["away_until"] is not None and grace is not None and not row["step"].startswith(WITHDRAWN)
+    unwanted = reminder_delivery.unwanted(occurrence_of(row), row["step"], grace, row["now"])
+    return unwanted or (AWAY if useless_later else None)

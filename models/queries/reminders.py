@@ -31,6 +31,7 @@ from domain.reminder_series import (
     Series,
 )
 from domain.schedule_json import Zones, from_stored, to_json
+from models.queries import absences
 from models.queries.access import reached
 from models.queries.reminder_words import Telling, Words
 
@@ -74,6 +75,7 @@ _LOAD = text(
               (SELECT jsonb_object_agg(a.user_id, a.actions)
                  FROM pet_access a JOIN users n ON n.id = a.user_id AND n.state = 'active'
                 WHERE a.household_id = r.household_id AND a.pet_id = r.pet_id AND a.role = 'sitter') AS sitting,
+              {absences.SPANS} AS absences,
               {OCCURRENCE}
          FROM reminders r
          JOIN users u ON u.id = r.user_id
@@ -82,7 +84,9 @@ _LOAD = text(
          LEFT JOIN occurrences o ON o.reminder_id = r.id AND (o.state IN ('scheduled', 'due') OR o.id = :occurrence_id)
         WHERE r.id = :id AND r.deleted_at IS NULL
         ORDER BY o.seq"""  # noqa: S608 - our own names
-).columns(schedule=JSONB, notification_methods=JSONB, lead_minutes=JSONB, steps=JSONB, last_given=JSONB, sitting=JSONB)
+).columns(
+    **dict.fromkeys("schedule notification_methods lead_minutes steps last_given sitting absences".split(), JSONB)
+)
 _OCCURRENCE_COLUMNS: Final = tuple(field.name for field in fields(Occurrence))
 _SHOWN: Final = ("state", "late", "instant", "notice_at", "notified_at", "snooze_count", "acknowledged_at")
 """What somebody who looks at an occurrence sees change."""
@@ -287,14 +291,15 @@ async def _load(session: AsyncSession, reminder_id: UUID, occurrence_id: UUID | 
 
 
 def _handed_over(locked: Locked, grants: Mapping[str, list[str]]) -> Locked:
-    """Whoever sits and may act hears of it first, as long as their grant is in force."""
+    """Whoever sits and may act hears of it first, as long as their grant is in force; somebody is there, then."""
     if not grants:
         return locked
     sitting = {UUID(user_id): Access.of(Role.SITTER, actions) for user_id, actions in sorted(grants.items())}
     acting = tuple(user_id for user_id, access in sitting.items() if access.may(Right.ACT))
     if not acting:
         return replace(locked, sitting=sitting)
-    return replace(locked, sitting=sitting, assignees=acting, others=locked.members)
+    series = replace(locked.series, absences=())
+    return replace(locked, series=series, sitting=sitting, assignees=acting, others=locked.members)
 
 
 def _locked(rows: Sequence[RowMapping]) -> Locked:
@@ -326,6 +331,7 @@ def _locked(rows: Sequence[RowMapping]) -> Locked:
             leads=telling.leads,
             guard=telling.guard,
             last_given=_given(row["last_given"]),
+            absences=absences.spans_of(row["absences"]),
         ),
         read_at=row["read_at"],
         zones=zones,

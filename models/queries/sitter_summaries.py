@@ -8,14 +8,15 @@ from sqlalchemy import text
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.absence import AWAY
 from domain.grant import Span
 from models.household import Grant
 
 MOST: Final = 200
 """Of each kind; a mail shows fewer."""
-# Closed in between, or due in between and still open at its end.
+# Closed in between, or due in between and still open at its end; nobody was asked for what an absence passed over.
 _OCCURRENCES = text(
-    """SELECT o.id, o.state, o.instant, o.tzid, coalesce(o.completed_at, o.closed_at) AS at, r.id AS reminder_id,
+    f"""SELECT o.id, o.state, o.instant, o.tzid, coalesce(o.completed_at, o.closed_at) AS at, r.id AS reminder_id,
               r.title_ct, p.id AS pet_id, p.name_ct AS pet_name_ct, u.id AS by_id, u.first_name_ct AS by_name_ct
          FROM reminders r
          JOIN occurrences o ON o.reminder_id = r.id
@@ -23,8 +24,9 @@ _OCCURRENCES = text(
          LEFT JOIN users u ON u.id = o.closed_by
         WHERE r.household_id = :household_id AND r.pet_id = ANY(CAST(:pet_ids AS uuid[])) AND r.deleted_at IS NULL
           AND (o.state IN ('done', 'skipped', 'missed') AND o.closed_at >= :start AND o.closed_at < :end
+               AND o.reason IS DISTINCT FROM '{AWAY}'
                OR o.state = 'due' AND o.instant < :end)
-        ORDER BY coalesce(o.completed_at, o.closed_at, o.instant), o.id LIMIT :limit"""
+        ORDER BY coalesce(o.completed_at, o.closed_at, o.instant), o.id LIMIT :limit"""  # noqa: S608 - our own words
 )
 _RECORDS = text(
     """SELECT h.id, h.title_ct, h.created_at AS at, p.id AS pet_id, p.name_ct AS pet_name_ct, u.id AS by_id,

@@ -19,6 +19,7 @@ from tests.api.access_ground import CANARY, Ground, Maker
 
 OK: Final = frozenset({200, 201, 202, 204})
 DAILY: Final = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "Europe/Berlin"}
+AWAY: Final = {"starts_at": "2036-06-01T00:00:00Z", "ends_at": "2036-06-08T00:00:00Z"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,10 @@ async def grant(ground: Ground) -> object:
     return (await ground.owner_sends("POST", f"/households/{ground.household_id}/grants", body))["id"]
 
 
+async def absence(ground: Ground) -> object:
+    return (await ground.owner_sends("POST", f"/households/{ground.household_id}/absences", AWAY))["id"]
+
+
 async def nobody(_: Ground) -> object:
     return new_id()
 
@@ -133,6 +138,7 @@ MAKERS: Final[Mapping[str, Maker]] = {
     "transfer": transfer,
     "workflow": workflow,
     "grant": grant,
+    "absence": absence,
     "tagged": tagged,
     "lost": lost,
     "nobody": nobody,
@@ -274,6 +280,14 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "leave_grant": refused("DELETE", "/grants/{nobody}", 404),
     "read_vet_link": refused("GET", "/v/none-of-ours", 404),
     "vet_page": Example("GET", "//v/none-of-ours"),
+    # when nobody is there
+    "list_absences": Example("GET", "/households/{household}/absences"),
+    "declare_absence": Example("POST", "/households/{household}/absences", AWAY | {"pet_ids": ["{pet}"]}),
+    "get_absence": Example("GET", "/households/{household}/absences/{absence}"),
+    "change_absence": Example(
+        "PATCH", "/households/{household}/absences/{absence}", {"ends_at": "2036-06-09T00:00:00Z"}
+    ),
+    "end_absence": Example("DELETE", "/households/{household}/absences/{absence}"),
     # pets that move
     "list_transfers": Example("GET", "/households/{household}/transfers"),
     "offer_transfer": Example(

@@ -7,6 +7,7 @@ import pytest
 
 from core.db import Database
 from models.queries import (
+    absences,
     feeds,
     grants,
     health_records,
@@ -17,7 +18,7 @@ from models.queries import (
     vet_links,
     workflows,
 )
-from tests.api.grants_kit import vet_link
+from tests.api.grants_kit import made, vet_link
 from tests.api.signing_in import Api, Person
 
 # Row n of a table belongs to household n modulo the number of households, and so on up.
@@ -36,6 +37,7 @@ GROWTH = {
         f"'user_id', CASE WHEN n % 2 = 0 THEN md5('u' || n % {USERS} + 1)::uuid END, "
         "'email_bidx', '\\x' || md5('b' || n), 'token_hash', '\\x' || md5('t' || n)",
     ),
+    "absences": (PETS, f"'id', md5('x' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid"),
     "grant_access_log": (RECORDS, f"'id', md5('a' || n)::uuid, 'grant_id', md5('g' || n % {PETS} + 1)::uuid"),
     "health_record_ids": (RECORDS, f"'id', md5('d' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
     "health_records": (RECORDS, f"'id', md5('d' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
@@ -70,6 +72,7 @@ BIG = (
     "deliveries",
     "notifications",
     "grants",
+    "absences",
     "grant_access_log",
 )
 
@@ -84,6 +87,8 @@ async def person(api: Api, db: Database) -> Person:
     assert (await person.request("POST", "/reminders", later)).status_code == 201
     _, link = await vet_link(person, pet)
     assert (await api.get(link)).status_code == 200
+    home = (await person.request("GET", "/households")).json()["items"][0]["id"]
+    await made(person, f"/households/{home}/absences", {"ends_at": TOMORROW.isoformat()})
     tag = await person.request("PUT", f"/pets/{pet}/tag", {})
     assert (await person.request("POST", f"/pets/{pet}/lost", {})).status_code == 201
     assert (await api.post(f"/p/{tag.json()['code']}/sightings", {"message": "Here!"})).status_code == 204
@@ -119,6 +124,7 @@ LISTS = [
     (notifications._UNREAD, lambda own: (own["user"],)),
     (grants.PAGE, lambda own: (own["household"], None, 51)),
     (grants._TO_ME, lambda own: (own["user"], 51)),
+    (absences.PAGE, lambda own: (own["household"], None, 51)),
     (vet_links.ACCESSES, lambda own: (own["grant"], None, 51)),
     (vet_links._LINK, lambda _: (b"hash",)),
 ]
@@ -145,6 +151,7 @@ LISTS = [
         "unread",
         "grants",
         "grants of a sitter",
+        "absences",
         "accesses",
         "vet link",
     ],
