@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import account_creation, password_policy
-from api.auth import mark_revoked
+from api.auth import lock_account, mark_revoked
 from api.identity import Client, Identity
 from api.mail import MailTemplate, send_mail
 from api.mailed_links import LinkRefused, even_pace, spend
@@ -16,7 +16,7 @@ from api.step_up import require_proof
 from api.tokens import Caller
 from api.trail import note
 from core.db import raw_connection
-from core.errors import Conflict, NotFound
+from core.errors import NotFound
 from models.queries import erasure, feedback, sessions, takeover, throttle, users
 from models.queries.clock import database_now
 from models.session import MailTokenKind
@@ -66,13 +66,10 @@ async def verify_email(identity: Identity, client: Client, token: str) -> None:
 
 
 async def request_erasure(identity: Identity, client: Client, caller: Caller, password: str | None) -> ErasureRequest:
-    """Block the account at once, end its sessions and set the day. Raises `StepUpRequired`, `ProofWrong`,
-    `Conflict`, `TooManyRequests`, `HashingBusy`."""
+    """Block the account at once, end its sessions and set the day. Raises as `require_proof` and `lock_account`."""
     await require_proof(identity, client, caller, password)
     async with identity.db.sessions.begin() as session:
-        user = await users.lock(session, caller.user_id)
-        if user is None or user.state != UserState.ACTIVE:
-            raise Conflict("It was asked for already.", code="erasure_already_requested")
+        user, _ = await lock_account(session, caller)
         request, ended = await close(session, identity, user)
         await note(session, identity, client, "erasure.request", actor=user.id, subject=user.id, sid=caller.session_id)
     await mark_revoked(identity, caller.user_id, {*ended, caller.session_id})

@@ -7,7 +7,7 @@ from uuid import UUID
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import mark_revoked
+from api.auth import lock_account, mark_revoked
 from api.external import identity_row, tell_of
 from api.identity import Client, Identity
 from api.mail import MailTemplate
@@ -21,7 +21,7 @@ from core.pkce import fits
 from domain.oauth import Provider
 from integrations.identity.factory import Providers
 from integrations.identity.protocol import ExternalIdentity, ProviderUnavailable
-from models.queries import identities, sessions, users
+from models.queries import identities, sessions
 from models.user import AuthIdentity
 
 log = logger(__name__)
@@ -64,7 +64,7 @@ async def link(identity: Identity, client: Client, caller: Caller, code: str, ve
     if ticket is None or ticket.linking != mine or not fits(verifier, ticket.challenge):
         raise CodeRefused("The code is not valid, or no longer.")
     async with identity.db.sessions.begin() as session:
-        await users.lock(session, caller.user_id)
+        await lock_account(session, caller)
         row = await identity_row(identity, caller.user_id, ticket.provider, ticket.external)
         if await identities.add(session, row):
             await _note(session, identity, client, caller, "auth.identity.link", ticket.provider)
@@ -75,7 +75,7 @@ async def link(identity: Identity, client: Client, caller: Caller, code: str, ve
 async def unlink(identity: Identity, providers: Providers, client: Client, caller: Caller, identity_id: UUID) -> None:
     """Take it away, end the other sessions, and the grant at the provider. Raises `NotFound`, `LastCredential`."""
     async with identity.db.sessions.begin() as session:
-        await users.lock(session, caller.user_id)
+        await lock_account(session, caller)
         rows = await identities.of_user(session, caller.user_id)
         row = next((row for row in rows if row.id == identity_id), None)
         if row is None:

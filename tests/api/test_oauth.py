@@ -416,6 +416,20 @@ class TestWhoseAccount:
         assert user is not None
         assert await identities(api, user.id) == []
 
+    async def test_an_identity_that_claimed_the_address_first_is_out_when_its_owner_sets_a_password(
+        self, front: Front, api: Api
+    ) -> None:
+        """And once more: the owner never signed up, and asks for a new password."""
+        email = f"{secrets.token_hex(6)}@firm.test"
+        assert said(await front.visitor().visit("facebook", {"email": email})) == {"error": "confirm_address"}
+        reset = {"token": await api.mailed_token(email, MailTokenKind.RESET), "password": PASSWORD}
+        assert (await api.post("/auth/password/reset", reset)).status_code == 204
+        assert (await api.login(email)).status_code == 200
+        user = await api.user(email)
+        assert user is not None
+        assert await identities(api, user.id) == []
+        assert said(await front.visitor().visit("facebook", {"email": email})) == {"error": "confirm_address"}
+
     @pytest.mark.parametrize("provider", ["google", "apple"])
     async def test_first_logins_of_one_identity_at_once_are_one_account(
         self, front: Front, api: Api, provider: str

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
+from api.ceremonies import step_up_of
 from api.identity import Client
-from api.passkeys import step_up_scope
 from api.proofs import prove_passkey
 from core.db import Database
 from core.settings import Settings, WebAuthnSettings
@@ -323,7 +323,7 @@ async def test_stepping_up_takes_an_assertion_of_this_session_once(api: Api) -> 
     second = Person(api, person.email, (await sign_in(api, authenticator)).json()["access_token"], "")
     account = await users.credentials_by_id(api.identity.db.reads, person.user_id)
     assert account is not None
-    scopes = [step_up_scope(api.identity.tokens.verify(each.access_token)) for each in (second, person)]
+    scopes = [step_up_of(api.identity.tokens.verify(each.access_token).session_id) for each in (second, person)]
     options = (await person.request("POST", "/auth/passkeys/step-up-options")).json()
     credential = authenticator.get(options)
     proven = [

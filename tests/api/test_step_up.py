@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import jwt as pyjwt
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlmodel import col
 
 from core.db import Database
@@ -14,7 +14,8 @@ from core.settings import Settings
 from domain.auth import assurance_level
 from models.session import Session
 from tests.api.second_factor import early_in_a_step, forget_steps, with_app, with_passkey
-from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, audit_of
+from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, audit_of, ended_meanwhile
+from tests.authenticator import Authenticator
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,47 @@ async def test_a_session_that_ends_while_its_owner_proves_it_stays_ended(api: Ap
         if answer.status_code == 200:
             assert not await person.is_let_in(answer.json()["access_token"])
     assert (await person.refresh()).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/users/password", {"password": "mallory has another plan"}),
+        ("POST", "/users/email", {"email": "mallory@example.test"}),
+        ("DELETE", "/users/account", None),
+        ("DELETE", "/users/identities/00000000-0000-0000-0000-000000000000", None),
+        ("POST", "/auth/mfa/totp", None),
+        ("POST", "/auth/mfa/totp/confirm", {"code": "123456"}),
+        ("DELETE", "/auth/mfa/totp", None),
+        ("POST", "/auth/mfa/recovery-codes", None),
+        ("DELETE", "/auth/passkeys/00000000-0000-0000-0000-000000000000", None),
+        ("POST", "/auth/step-up", {"password": PASSWORD}),
+    ],
+)
+async def test_whoever_is_signed_out_while_they_change_something_sensitive_changes_nothing(
+    api: Api, method: str, path: str, body: object
+) -> None:
+    thief = await api.person()
+    answer = await ended_meanwhile(api, thief, thief.request(method, path, body))
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    assert (await api.login(thief.email)).status_code == 200
+
+
+async def test_a_passkey_of_whoever_is_signed_out_meanwhile_is_not_added(api: Api) -> None:
+    thief = await api.person()
+    options = (await thief.request("POST", "/auth/passkeys/registration-options")).json()
+    adding = thief.request("POST", "/auth/passkeys", {"credential": Authenticator().create(options)})
+    assert (await ended_meanwhile(api, thief, adding)).status_code == 401
+    assert (await api.login(thief.email)).status_code == 200, "no second factor is asked for"
+
+
+@pytest.mark.parametrize("end", ["idle_expires_at", "absolute_expires_at"])
+async def test_stepping_up_does_not_outlive_the_end_of_the_session(api: Api, person: Person, end: str) -> None:
+    async with api.identity.db.sessions.begin() as session:
+        over = update(Session).where(col(Session.user_id) == person.user_id)
+        await session.execute(over.values({end: text("clock_timestamp()")}))
+    answer = await api.post("/auth/step-up", {"password": PASSWORD}, person.access_token)
+    assert answer.status_code == 401, answer.text
 
 
 async def test_the_token_says_by_what_it_was_proven(api: Api, person: Person) -> None:
