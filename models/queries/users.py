@@ -142,7 +142,12 @@ async def use_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTok
 
 
 async def spend_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTokenKind) -> tuple[User, bytes] | None:
-    """Spend a mailed token wherever it was mailed to: its user, locked, and the blind index of that address."""
+    """Spend a mailed token wherever it was mailed to: its user, locked, and the blind index of that address.
+
+    The account is locked before its tokens, as by everybody else.
+    """
+    owner = select(col(MailToken.user_id)).where(col(MailToken.hash) == token_hash, col(MailToken.kind) == kind)
+    user = await _locked(session, select(User).where(col(User.id) == owner.scalar_subquery()))
     spent = (
         update(MailToken)
         .where(
@@ -153,12 +158,11 @@ async def spend_mail_token(session: AsyncSession, token_hash: bytes, kind: MailT
             col(MailToken.expires_at) > func.clock_timestamp(),
         )
         .values(used_at=func.clock_timestamp())
-        .returning(col(MailToken.user_id), col(MailToken.address_bidx))
+        .returning(col(MailToken.address_bidx))
         .execution_options(synchronize_session=False)
     )
-    row = (await session.execute(spent)).one_or_none()
-    user = await lock(session, row.user_id) if row else None
-    return (user, row.address_bidx) if user is not None and row is not None else None
+    address_bidx: bytes | None = (await session.scalars(spent)).one_or_none()
+    return (user, address_bidx) if user is not None and address_bidx is not None else None
 
 
 async def _locked(session: AsyncSession, query: Select[User]) -> User | None:

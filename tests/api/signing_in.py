@@ -173,13 +173,19 @@ async def ended_meanwhile(
 ) -> httpx.Response:
     """What a request gets that was let in, and then waited for the account while its owner ended all sessions."""
 
-    async def waits() -> bool:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        return bool(await api.identity.db.reads.fetchval(query))
-
     async with api.identity.db.sessions.begin() as session:
         await users.lock(session, person.user_id)
         waiting = asyncio.create_task(request)
-        await until(waits, seconds=10)
+        await until_waiting(api, 1)
         await sessions.revoke_all(session, person.user_id, why)
     return await waiting
+
+
+async def until_waiting(api: Api, count: int) -> None:
+    """So many transactions wait for a lock of another."""
+
+    async def waits() -> bool:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        return int(await api.identity.db.reads.fetchval(query)) >= count
+
+    await until(waits, seconds=10)

@@ -15,12 +15,12 @@ from core.db import Database
 from core.settings import Settings
 from models.audit import AuditEntry
 from models.notification import Delivery
-from models.queries import users
+from models.queries import mails, users
 from models.session import DeviceCookie, MailToken, MailTokenKind, Session
 from models.user import User, UserState
 from tests.api.mailbox import PUBLIC_URL, Mailbox
 from tests.api.second_factor import with_app
-from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, audit_of, bearer, said
+from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, audit_of, bearer, said, until_waiting
 
 NEW = "seven herons in the harbour"
 OTHER = "a kettle sings under the stairs"
@@ -149,6 +149,19 @@ class TestForgotten:
             False
         ] * 3
         assert await signs_in(api, person.email, winner)
+
+    async def test_two_links_of_one_mail_at_once_do_not_wait_for_each_other_crosswise(self, api: Api) -> None:
+        person = await api.person()
+        user = await api.user(person.email)
+        assert user is not None
+        async with api.identity.db.sessions.begin() as session:
+            sent = {"lifetime": timedelta(minutes=30), "asked_at": datetime.now(UTC) - timedelta(minutes=1)}
+            links = [await mails.mint_token(session, user, MailTokenKind.RESET, **sent) for _ in range(2)]
+        async with api.identity.db.sessions.begin() as session:
+            await users.lock(session, person.user_id)
+            resets = [asyncio.create_task(reset(api, link)) for link in links]
+            await until_waiting(api, 2)
+        assert sorted(answer.status_code for answer in await asyncio.gather(*resets)) == [204, 400]
 
     async def test_three_mails_an_hour_to_one_account_and_the_fourth_looks_the_same(
         self, settings: Settings, db: Database
