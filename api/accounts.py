@@ -39,18 +39,19 @@ class Registration:
 async def register(identity: Identity, client: Client, form: Registration) -> None:
     """Make an account, or tell the owner of the address by mail that there is one. The caller cannot see which.
 
-    Both ways hash, write one outbox row and take the same time. An unverified account is made over: whoever registered
-    first with somebody else's address must not choose the password of its owner. Raises `PasswordRefused`,
-    `HashingBusy`.
+    Both ways hash, write one outbox row and take the same time. Of an unverified account nobody's password is kept:
+    neither who registered the address first nor who did last may choose that of its owner, whom the mail lets choose.
+    Raises `PasswordRefused`, `HashingBusy`.
     """
+    owner = Owner(form.address, (form.first_name, form.last_name))
+    # Before the pace begins: it has to last for what follows, and this takes the longer the more people come.
+    password_hash = (await password_policy.accept(identity, client, form.password, owner)).hash
     async with even_pace():
-        owner = Owner(form.address, (form.first_name, form.last_name))
-        password_hash = (await password_policy.accept(identity, client, form.password, owner)).hash
         email_bidx = identity.blind_index(form.canonical)
         if (await identity.limiter.hit("mails", email_bidx.hex())).allowed:
             known = await users.credentials_by_address(identity.db.reads, email_bidx)
             if known is not None or not await _create(identity, client, form, email_bidx, password_hash):
-                await _register_again(identity, client, form, email_bidx, password_hash)
+                await _register_again(identity, client, form, email_bidx)
 
 
 async def verify_email(identity: Identity, client: Client, token: str) -> None:
@@ -123,9 +124,7 @@ async def _create(
     return True
 
 
-async def _register_again(
-    identity: Identity, client: Client, form: Registration, email_bidx: bytes, password_hash: str
-) -> None:
+async def _register_again(identity: Identity, client: Client, form: Registration, email_bidx: bytes) -> None:
     async with identity.db.sessions.begin() as session:
         user = await users.lock_by_address(session, email_bidx)
         if user is None:
@@ -133,13 +132,14 @@ async def _register_again(
         unverified = user.email_verified_at is None and user.state == UserState.ACTIVE
         if unverified:
             await takeover.drop_credentials(session, user.id)  # an identity elsewhere that nobody confirmed, either
-            await _fill_in(identity, user, form, password_hash)
+            await _fill_in(identity, user, form, None)
         await note(session, identity, client, "auth.register", outcome="known", actor=None, subject=user.id)
-        await send_mail(session, user.id, MailTemplate.VERIFY_EMAIL if unverified else MailTemplate.ALREADY_REGISTERED)
+        template = MailTemplate.PASSWORD_RESET if unverified else MailTemplate.ALREADY_REGISTERED
+        await send_mail(session, user.id, template)
 
 
-async def _fill_in(identity: Identity, user: User, form: Registration, password_hash: str) -> None:
+async def _fill_in(identity: Identity, user: User, form: Registration, password_hash: str | None) -> None:
     names = {"first_name": form.first_name, "last_name": form.last_name}
     await account_creation.fill_in(identity, user, **names, phone=form.phone)
     user.timezone = form.timezone
-    user.password_hash, user.password_single_factor_ok = password_hash, True
+    user.password_hash, user.password_single_factor_ok = password_hash, password_hash is not None
