@@ -84,7 +84,7 @@ async def with_password(identity: Identity, client: Client, canonical: str, pass
             await note(session, identity, client, "auth.login", outcome="refused", actor=None, subject=subject)
         raise _refused()
     if account.has_second_factor:
-        await attempts.settle(identity, account)
+        await attempts.settle(identity, client, account)
     return await enter(identity, client, account, ("pwd",))
 
 

@@ -47,7 +47,7 @@ async def _password(asked: Asked, given: str) -> Words:
     identity, account = asked.identity, asked.account
     if not await password_matches(identity, asked.client, account.email_bidx, account, given):
         return ()
-    await settle(identity, account)
+    await settle(identity, asked.client, account)
     return ("pwd",)
 
 
