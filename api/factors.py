@@ -31,9 +31,15 @@ from domain.mfa import (
 )
 from domain.notification import Category, Channel
 from domain.password import MIN_ALONE
-from models.queries import mfa, sessions, users
+from models.queries import identities, mfa, sessions, users
 from models.queries.mfa import Overview
 from models.user import User
+
+
+class LastCredential(Conflict):
+    """409: nothing else opens the account; something else has to be set first."""
+
+    code = "last_credential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,12 @@ async def removed(session: AsyncSession, user: User) -> None:
             code="password_too_short_without_mfa",
         )
     await mfa.void_recovery_codes(session, user.id)
+
+
+async def require_way_in(session: AsyncSession, user_id: UUID) -> None:
+    """Something that opens the locked account was taken away. Raises `LastCredential` when nothing is left."""
+    if not await identities.ways_in(session, user_id):
+        raise LastCredential("Set a password or a passkey first: nothing else opens your account.")
 
 
 async def changed(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import lock_account, mark_revoked
 from api.external import identity_row, tell_of
+from api.factors import require_way_in
 from api.identity import Client, Identity
 from api.mail import MailTemplate
 from api.oauth import CodeRefused
@@ -33,12 +34,6 @@ class IdentityTaken(Conflict):
     """409: it opens another account. It is unlinked there first."""
 
     code = "identity_taken"
-
-
-class LastCredential(Conflict):
-    """409: nothing else opens the account; a password or a passkey has to be set first."""
-
-    code = "last_credential"
 
 
 async def show(identity: Identity, caller: Caller) -> list[dict[str, Any]]:
@@ -80,10 +75,9 @@ async def unlink(identity: Identity, providers: Providers, client: Client, calle
         row = next((row for row in rows if row.id == identity_id), None)
         if row is None:
             raise NotFound("no such identity")
-        if not (await identities.ways_in(session, caller.user_id)).without_one_identity():
-            raise LastCredential("Set a password or a passkey first: nothing else opens your account.")
         ended = await sessions.revoke_others(session, caller.user_id, caller.session_id, "identity_unlinked")
         await remove(session, identity, row)
+        await require_way_in(session, caller.user_id)
         await _note(session, identity, client, caller, "auth.identity.unlink", Provider(row.provider))
     await mark_revoked(identity, caller.user_id, ended)
     await revoke_grant(identity, providers, row)

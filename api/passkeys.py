@@ -73,6 +73,7 @@ async def show(identity: Identity, caller: Caller) -> list[dict[str, Any]]:
 async def rename(identity: Identity, caller: Caller, passkey_id: UUID, name: str | None) -> dict[str, Any]:
     """What the caller calls it. Raises `NotFound`."""
     async with identity.db.sessions.begin() as session:
+        await lock_account(session, caller)
         passkey = await _own(session, caller, passkey_id)
         passkey.name_ct = await identity.cipher.seal_optional(Subject.user(caller.user_id), _NAME, passkey_id, name)
     return await _present(identity, passkey)
@@ -81,7 +82,7 @@ async def rename(identity: Identity, caller: Caller, passkey_id: UUID, name: str
 async def remove(
     identity: Identity, client: Client, caller: Caller, passkey_id: UUID, new_password: str | None
 ) -> None:
-    """Do without it. Raises `NotFound`, and as `factors.remove_totp`."""
+    """Do without it. Raises `NotFound`, `LastCredential`, and as `factors.remove_totp`."""
     new = await factors.accept_new(identity, client, caller, new_password)
     async with identity.db.sessions.begin() as session:
         user, _ = await lock_account(session, caller)
@@ -89,6 +90,7 @@ async def remove(
         if new is not None:
             await password_change.replace(session, identity, client, user, new, "password.change")
         await factors.removed(session, user)
+        await factors.require_way_in(session, user.id)
         ended = await factors.changed(session, identity, client, caller, MailTemplate.FACTOR_REMOVED, Method.PASSKEY)
     await mark_revoked(identity, caller.user_id, ended)
 

@@ -109,7 +109,10 @@ async def rename_passkey(
     operation_id="remove_passkey",
     status_code=status.HTTP_204_NO_CONTENT,
     responses={
-        409: {"description": "`password_too_short_without_mfa`: send a `new_password` along."},
+        409: {
+            "description": "`password_too_short_without_mfa`: send a `new_password` along; `last_credential`: nothing "
+            "else opens the account."
+        },
     },
 )
 async def remove_passkey(

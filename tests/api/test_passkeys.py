@@ -68,6 +68,20 @@ class TestRegistering:
         assert (await api.login(person.email)).status_code == 200
         assert await kinds(person) == ["factor_removed", "factor_added"]
 
+    async def test_the_last_way_in_stays_until_there_is_another(self, api: Api) -> None:
+        """Who came with Google, added a passkey and unlinked Google."""
+        person = await api.person()
+        await with_passkey(person)
+        await api.identity.db.reads.execute("UPDATE users SET password_hash = NULL WHERE id = $1", person.user_id)
+        (passkey,) = (await person.request("GET", "/auth/passkeys")).json()["items"]
+        path = f"/auth/passkeys/{passkey['id']}"
+        refused = await person.request("DELETE", path)
+        assert (refused.status_code, refused.json()["code"]) == (409, "last_credential")
+        assert len((await person.request("GET", "/auth/passkeys")).json()["items"]) == 1
+        new = "seven herons in the harbour"
+        assert (await person.request("DELETE", path, {"new_password": new})).status_code == 204
+        assert (await api.login(person.email, new)).status_code == 200
+
     async def test_another_persons_is_not_there(self, api: Api) -> None:
         person, stranger = await api.person(), await api.person()
         await with_passkey(person)

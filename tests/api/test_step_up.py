@@ -128,6 +128,7 @@ async def test_a_session_that_ends_while_its_owner_proves_it_stays_ended(api: Ap
         ("POST", "/auth/mfa/totp/confirm", {"code": "123456"}),
         ("DELETE", "/auth/mfa/totp", None),
         ("POST", "/auth/mfa/recovery-codes", None),
+        ("PATCH", "/auth/passkeys/00000000-0000-0000-0000-000000000000", {"name": "Mine"}),
         ("DELETE", "/auth/passkeys/00000000-0000-0000-0000-000000000000", None),
         ("POST", "/auth/step-up", {"password": PASSWORD}),
     ],
@@ -196,6 +197,14 @@ async def test_a_second_factor_proves_it_too_once_and_never_that_of_another(api:
     assert answer.status_code == 200, answer.text
     again = await person.request("POST", "/auth/step-up", {factor: given})
     assert (again.status_code, again.json()["code"]) == (403, f"{factor}_wrong")
+
+
+@pytest.mark.parametrize("proof", [{"code": "12345"}, {"code": "١٢٣٤٥٦"}, {"code": ""}, {"recovery_code": "ABCD"}])
+async def test_a_typing_error_is_named_and_not_counted(api: Api, person: Person, proof: dict[str, str]) -> None:
+    for _ in range(6):
+        refused = await api.post("/auth/step-up", proof, person.access_token)
+        assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
+    await prove(person)
 
 
 async def test_exactly_one_proof_is_asked_for(api: Api) -> None:
