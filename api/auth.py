@@ -54,6 +54,7 @@ class _CurrentUser(SecurityBase):
             raise request.state.rate_limit.refusal()
         if rule_of(request).fresh:
             await require_fresh(request.app.state.services.identity, caller)
+        request.state.caller = caller
         return caller
 
 
