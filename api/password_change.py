@@ -41,7 +41,8 @@ async def forgot(identity: Identity, client: Client, canonical: str) -> None:
 
 async def reset(identity: Identity, client: Client, token: str, password: str) -> None:
     """Set the password of the account that the link was mailed to, and end all its sessions. It signs nobody in, and
-    second factors stay. Raises `LinkRefused`, `PasswordRefused` (the link stays good), `HashingBusy`."""
+    second factors stay, unless nobody had confirmed the address: what was set up then is not its owner's. Raises
+    `LinkRefused`, `PasswordRefused` (the link stays good), `HashingBusy`."""
     user_id = await users.mail_token_owner(identity.db.reads, token_hash(token), MailTokenKind.RESET)
     if user_id is None:
         raise LinkRefused

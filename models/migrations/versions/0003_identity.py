@@ -111,7 +111,6 @@ def create_tables() -> None:
         "webhook_events",
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
-        sa.Column("raw_ct", sa.Text(), nullable=True),
         sa.Column(
             "received_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
