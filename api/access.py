@@ -59,6 +59,24 @@ async def _note_look(request: Request, caller: Caller, household_id: UUID, looke
         await note_for_owners(session, identity, client, caller, household_id, "staff.look", looked_at)
 
 
+async def note_denial(request: Request) -> None:
+    """What their role did not allow is in the caller's log, although nothing else of the request is kept. Strangers
+    are not written down: whoever has no token could fill the log."""
+    identity, client, caller = await get_identity(request), await get_client(request), request.state.caller
+    async with identity.db.reads.acquire() as connection:
+        await note(
+            connection,
+            identity,
+            client,
+            "access.denied",
+            outcome="refused",
+            actor=caller.user_id,
+            subject=caller.user_id,
+            sid=caller.session_id,
+            object=request.scope["route"].operation_id,
+        )
+
+
 async def note_for_owners(
     session: AsyncSession,
     identity: Identity,

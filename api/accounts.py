@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import account_creation, password_policy
-from api.auth import mark_revoked
+from api.auth import lock_account, mark_revoked
 from api.identity import Client, Identity
 from api.mail import MailTemplate, send_mail
 from api.mailed_links import LinkRefused, even_pace, spend
@@ -16,7 +16,7 @@ from api.step_up import require_proof
 from api.tokens import Caller
 from api.trail import note
 from core.db import raw_connection
-from core.errors import Conflict, NotFound
+from core.errors import NotFound
 from models.queries import erasure, feedback, sessions, takeover, throttle, users
 from models.queries.clock import database_now
 from models.session import MailTokenKind
@@ -39,18 +39,19 @@ class Registration:
 async def register(identity: Identity, client: Client, form: Registration) -> None:
     """Make an account, or tell the owner of the address by mail that there is one. The caller cannot see which.
 
-    Both ways hash, write one outbox row and take the same time. An unverified account is made over: whoever registered
-    first with somebody else's address must not choose the password of its owner. Raises `PasswordRefused`,
-    `HashingBusy`.
+    Both ways hash, write one outbox row and take the same time. Of an unverified account nobody's password is kept:
+    neither who registered the address first nor who did last may choose that of its owner, whom the mail lets choose.
+    Raises `PasswordRefused`, `HashingBusy`.
     """
+    owner = Owner(form.address, (form.first_name, form.last_name))
+    # Before the pace begins: it has to last for what follows, and this takes the longer the more people come.
+    password_hash = (await password_policy.accept(identity, client, form.password, owner)).hash
     async with even_pace():
-        owner = Owner(form.address, (form.first_name, form.last_name))
-        password_hash = (await password_policy.accept(identity, client, form.password, owner)).hash
         email_bidx = identity.blind_index(form.canonical)
         if (await identity.limiter.hit("mails", email_bidx.hex())).allowed:
             known = await users.credentials_by_address(identity.db.reads, email_bidx)
             if known is not None or not await _create(identity, client, form, email_bidx, password_hash):
-                await _register_again(identity, client, form, email_bidx, password_hash)
+                await _register_again(identity, client, form, email_bidx)
 
 
 async def verify_email(identity: Identity, client: Client, token: str) -> None:
@@ -66,13 +67,10 @@ async def verify_email(identity: Identity, client: Client, token: str) -> None:
 
 
 async def request_erasure(identity: Identity, client: Client, caller: Caller, password: str | None) -> ErasureRequest:
-    """Block the account at once, end its sessions and set the day. Raises `StepUpRequired`, `ProofWrong`,
-    `Conflict`, `TooManyRequests`, `HashingBusy`."""
+    """Block the account at once, end its sessions and set the day. Raises as `require_proof` and `lock_account`."""
     await require_proof(identity, client, caller, password)
     async with identity.db.sessions.begin() as session:
-        user = await users.lock(session, caller.user_id)
-        if user is None or user.state != UserState.ACTIVE:
-            raise Conflict("It was asked for already.", code="erasure_already_requested")
+        user, _ = await lock_account(session, caller)
         request, ended = await close(session, identity, user)
         await note(session, identity, client, "erasure.request", actor=user.id, subject=user.id, sid=caller.session_id)
     await mark_revoked(identity, caller.user_id, {*ended, caller.session_id})
@@ -126,9 +124,7 @@ async def _create(
     return True
 
 
-async def _register_again(
-    identity: Identity, client: Client, form: Registration, email_bidx: bytes, password_hash: str
-) -> None:
+async def _register_again(identity: Identity, client: Client, form: Registration, email_bidx: bytes) -> None:
     async with identity.db.sessions.begin() as session:
         user = await users.lock_by_address(session, email_bidx)
         if user is None:
@@ -136,13 +132,14 @@ async def _register_again(
         unverified = user.email_verified_at is None and user.state == UserState.ACTIVE
         if unverified:
             await takeover.drop_credentials(session, user.id)  # an identity elsewhere that nobody confirmed, either
-            await _fill_in(identity, user, form, password_hash)
+            await _fill_in(identity, user, form, None)
         await note(session, identity, client, "auth.register", outcome="known", actor=None, subject=user.id)
-        await send_mail(session, user.id, MailTemplate.VERIFY_EMAIL if unverified else MailTemplate.ALREADY_REGISTERED)
+        template = MailTemplate.PASSWORD_RESET if unverified else MailTemplate.ALREADY_REGISTERED
+        await send_mail(session, user.id, template)
 
 
-async def _fill_in(identity: Identity, user: User, form: Registration, password_hash: str) -> None:
+async def _fill_in(identity: Identity, user: User, form: Registration, password_hash: str | None) -> None:
     names = {"first_name": form.first_name, "last_name": form.last_name}
     await account_creation.fill_in(identity, user, **names, phone=form.phone)
     user.timezone = form.timezone
-    user.password_hash, user.password_single_factor_ok = password_hash, True
+    user.password_hash, user.password_single_factor_ok = password_hash, password_hash is not None

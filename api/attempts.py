@@ -23,9 +23,10 @@ async def charge(identity: Identity, client: Client, account_key: bytes, user_id
     raise TooManyRequests("Too many attempts on this account.", retry_after=wait.seconds)
 
 
-async def settle(identity: Identity, account: Credentials) -> None:
-    """The password was right: nothing is held against the account any more, or, where a second factor is asked for as
-    well, this attempt is not."""
-    key = identity.throttle_key(account.email_bidx)
-    async with identity.db.reads.acquire() as connection:
-        await (throttle.undo if account.has_second_factor else throttle.forgive)(connection, key)
+async def settle(identity: Identity, client: Client, account: Credentials) -> None:
+    """The password was right: nothing is held against the account and this device any more, or, where a second factor
+    is asked for as well, this attempt is not."""
+    take_back = throttle.undo if account.has_second_factor else throttle.forgive
+    key, device = identity.throttle_key(account.email_bidx), identity.device_cookies.read(client.device)
+    async with identity.db.reads.transaction() as connection:
+        await take_back(connection, key, device=device, user_id=account.user_id)

@@ -13,6 +13,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Scope
 
 from api.browser import refresh_cookie
@@ -23,9 +24,11 @@ from core.errors import Forbidden
 from core.failpoint import failpoint
 from core.redis import RedisAway
 from domain.access import OPERATIONS, Rule
-from models.queries import sessions
+from models.queries import sessions, users
+from models.session import Session
+from models.user import User, UserState
 
-__all__ = ["Caller", "CurrentUser", "Leaving", "current_user", "leaving", "limited", "mark_revoked"]
+__all__ = ["Caller", "CurrentUser", "Leaving", "current_user", "leaving", "limited", "lock_account", "mark_revoked"]
 
 STEP_UP_AGE = timedelta(minutes=5)
 _KNOWN_SECONDS = 10
@@ -50,7 +53,8 @@ class _CurrentUser(SecurityBase):
         if not request.state.rate_limit.allowed:
             raise request.state.rate_limit.refusal()
         if rule_of(request).fresh:
-            require_fresh(caller)
+            await require_fresh(request.app.state.services.identity, caller)
+        request.state.caller = caller
         return caller
 
 
@@ -59,10 +63,24 @@ def rule_of(request: Request) -> Rule:
     return OPERATIONS[request.scope["route"].operation_id]
 
 
-def require_fresh(caller: Caller) -> None:
-    """Raises `StepUpRequired` unless the caller proved who they are within the last five minutes (ASVS 7.5.1)."""
-    if datetime.now(UTC) - caller.auth_time > STEP_UP_AGE:
+async def require_fresh(identity: Identity, caller: Caller) -> None:
+    """Raises `StepUpRequired` unless the caller proved who they are within the last five minutes (ASVS 7.5.1): by their
+    token, which step-up renews, and by their session, whose proof another address takes back."""
+    by_token = datetime.now(UTC) - caller.auth_time <= STEP_UP_AGE
+    if not by_token or not await sessions.proved_within(identity.db.reads, caller.session_id, STEP_UP_AGE):
         raise StepUpRequired("Prove again that it is you: `POST /auth/step-up`, or sign in anew.")
+
+
+async def lock_account(session: AsyncSession, caller: Caller) -> tuple[User, Session]:
+    """The caller's account and session, locked: where anything sensitive begins that changes them. A request is let in
+    seconds before, and what ended its session meanwhile (a new password, a sign-out) has the last word. Raises
+    `TokenRefused`."""
+    user = await users.lock(session, caller.user_id)
+    active = user is not None and user.state == UserState.ACTIVE
+    row = await sessions.lock_live(session, caller.session_id, user) if user is not None and active else None
+    if user is None or row is None:
+        raise TokenRefused("The session has ended.")
+    return user, row
 
 
 async def admit(identity: Identity, token: str) -> tuple[Caller, RateLimitState]:

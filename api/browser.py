@@ -4,7 +4,6 @@ A client chooses that when it signs in, with `Petfolio-Session: cookie`. From th
 """
 
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from fastapi import Request
 
@@ -70,7 +69,7 @@ def require_own_page(request: Request, settings: Settings) -> None:
     """
     origins = request.headers.getlist("origin")
     if origins:
-        ours = {_origin(settings.public_url), *settings.api.cors_origins}
+        ours = {settings.origins[0], *settings.api.cors_origins}
         trusted = len(origins) == 1 and origins[0] in ours
     else:
         trusted = request.headers.getlist("sec-fetch-site") == ["same-origin"]
@@ -81,8 +80,3 @@ def require_own_page(request: Request, settings: Settings) -> None:
 def set_cookie(raw: str, seconds: int) -> str:
     """The value of `Set-Cookie` that hands a browser its refresh token."""
     return f"{COOKIE}={raw}; Max-Age={seconds}; {SCOPE}"
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

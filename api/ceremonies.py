@@ -40,6 +40,11 @@ def registration_of(user_id: UUID) -> str:
     return f"registration/{user_id}"
 
 
+def step_up_of(session_id: UUID) -> str:
+    """The scope of proving anew, within a session, who holds it."""
+    return f"step-up/{session_id}"
+
+
 async def creation_options(identity: Identity, user_id: UUID, address: str, known: Sequence[Passkey]) -> dict[str, Any]:
     """For `navigator.credentials.create()`: a discoverable passkey on an authenticator that holds none of `known`."""
     options = webauthn.generate_registration_options(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import mark_revoked
+from api.auth import lock_account, mark_revoked
 from api.identity import Client, Identity
 from api.mail import MailTemplate, Notice, notify, send_mail
 from api.mailed_links import LinkRefused, even_pace, token_hash
@@ -13,7 +13,7 @@ from api.tokens import Caller
 from api.trail import note
 from core.crypto import Subject
 from core.db import raw_connection
-from core.errors import Conflict, NotFound
+from core.errors import Conflict
 from core.ids import new_id
 from domain.notification import Category, Channel
 from models.queries import email_changes, feedback, sessions, throttle, users
@@ -51,9 +51,7 @@ async def confirm(identity: Identity, client: Client, token: str) -> None:
 async def _ask(
     session: AsyncSession, identity: Identity, client: Client, caller: Caller, address: str, bidx: bytes
 ) -> None:
-    user = await users.lock(session, caller.user_id)
-    if user is None or user.state != UserState.ACTIVE:
-        raise NotFound("the account is gone")
+    user, _ = await lock_account(session, caller)
     if user.email_bidx == bidx:
         raise Conflict("This is the address the account has.", code="same_email")
     change_id = new_id()

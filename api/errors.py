@@ -13,8 +13,10 @@ from sqlalchemy import exc as sa
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from api.access import note_denial
 from core.errors import FieldProblem, PetfolioError
 from core.logging import logger
+from domain.access import NotPermitted
 
 log = logger(__name__)
 
@@ -46,6 +48,7 @@ TITLES: Mapping[int, str] = {
 # long.
 _AWAY = ("08", "53", "57", "58", "40P01", "40001", "55P03", "25006", "25P03", "25P04")
 
+_DATABASE = (sa.DBAPIError, sa.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _OUR_FILES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
@@ -91,12 +94,12 @@ async def answer(request: Request, error: Exception) -> Response:
 
 @cache
 def _handlers() -> Mapping[type[Exception], Handler]:
-    database = (sa.DBAPIError, sa.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
     return {
         PetfolioError: _refused,
+        NotPermitted: _denied,
         RequestValidationError: _invalid,
         HTTPException: _http,
-        **dict.fromkeys(database, _database),
+        **dict.fromkeys(_DATABASE, _database),
     }
 
 
@@ -133,6 +136,15 @@ async def _refused(request: Request, error: Exception) -> Response:
         extra=error.extra,
         headers=headers,
     )
+
+
+async def _denied(request: Request, error: Exception) -> Response:
+    """What is not on record was not answered, either (I13)."""
+    try:
+        await note_denial(request)
+    except _DATABASE as silent:
+        return await _database(request, silent)
+    return await _refused(request, error)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

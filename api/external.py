@@ -4,6 +4,7 @@ The rules are `domain.oauth.way_in`. Of several first logins at once the unique 
 the others look again. The order of locks is always the account, then its identities.
 """
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -16,7 +17,7 @@ from api import account_creation
 from api.auth import mark_revoked
 from api.identity import Client, Identity
 from api.mail import MailTemplate, Notice, notify, send_mail
-from api.mailed_links import even_pace
+from api.mailed_links import keep_pace
 from api.schemas.auth import Mailbox, read_mailbox
 from api.trail import note
 from core.crypto import Subject
@@ -38,7 +39,8 @@ class Closed(StrEnum):
     """Why somebody who proved who they are elsewhere does not come in; what the app is told."""
 
     CONFIRM_ADDRESS = "confirm_address"
-    """A mail is on its way to the address; it says what to do. The same whether or not the address has an account."""
+    """A mail is on its way to the address; it says what to do. The same, and as soon, whether or not the address has an
+    account."""
     ADDRESS_NEEDED = "address_needed"
     SIGN_IN_REFUSED = "sign_in_refused"
 
@@ -60,11 +62,15 @@ async def account_of(
 ) -> Opened | Closed:
     """Which account it opens, made (at home in `timezone`) or linked where the rules say so. Raises `Unavailable` when
     others are always quicker."""
+    start = time.monotonic()
     for _ in range(_LOOKS):
         try:
-            return await _look(identity, client, provider, external, timezone)
+            found = await _look(identity, client, provider, external, timezone)
         except _Raced:
             continue
+        if found is Closed.CONFIRM_ADDRESS:
+            await keep_pace(start)
+        return found
     raise Unavailable("Somebody is signing in with the same identity. Try again.", retry_after=1)
 
 
@@ -145,15 +151,14 @@ class _Newcomer:
     async def ask(self) -> Closed:
         """The address is a claim: its mailbox is asked, and nobody learns what was found. As registering by password
         does, it takes the same time either way and sends at most so many mails."""
-        async with even_pace():
-            if (await self.identity.limiter.hit("mails", self.email_bidx.hex())).allowed:
-                async with self.identity.db.sessions.begin() as session:
-                    user = await users.lock_by_address(session, self.email_bidx)
-                    taken = self._way(user) is Way.TELL_OWNER and user is not None
-                    if user is not None and taken:
-                        await self._tell(session, user)
-                if not taken:
-                    await self._create(verified=False)
+        if (await self.identity.limiter.hit("mails", self.email_bidx.hex())).allowed:
+            async with self.identity.db.sessions.begin() as session:
+                user = await users.lock_by_address(session, self.email_bidx)
+                taken = self._way(user) is Way.TELL_OWNER and user is not None
+                if user is not None and taken:
+                    await self._tell(session, user)
+            if not taken:
+                await self._create(verified=False)
         return Closed.CONFIRM_ADDRESS
 
     def _way(self, user: User | None) -> Way:

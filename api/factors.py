@@ -8,8 +8,8 @@ import pyotp
 import segno
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import password_policy
-from api.auth import mark_revoked
+from api import password_change, password_policy
+from api.auth import lock_account, mark_revoked
 from api.ceremonies import RP_NAME
 from api.identity import Client, Identity
 from api.mail import MailTemplate, Notice, notify
@@ -31,9 +31,15 @@ from domain.mfa import (
 )
 from domain.notification import Category, Channel
 from domain.password import MIN_ALONE
-from models.queries import mfa, passwords, sessions, users
+from models.queries import identities, mfa, sessions, users
 from models.queries.mfa import Overview
 from models.user import User
+
+
+class LastCredential(Conflict):
+    """409: nothing else opens the account; something else has to be set first."""
+
+    code = "last_credential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ async def enrol_totp(identity: Identity, caller: Caller) -> Enrolment:
     secret = pyotp.random_base32()
     sealed = await identity.cipher.seal(Subject.user(caller.user_id), TOTP_SECRET, caller.user_id, secret)
     async with identity.db.sessions.begin() as session:
-        user = await locked(session, caller)
+        user, _ = await lock_account(session, caller)
         if not await mfa.enrol_totp(session, user.id, sealed):
             raise Conflict("There is an authenticator app already; remove it first.", code="totp_already_enrolled")
     uri = pyotp.TOTP(secret).provisioning_uri(name=await address(identity, caller), issuer_name=RP_NAME)
@@ -65,7 +71,7 @@ async def enrol_totp(identity: Identity, caller: Caller) -> Enrolment:
 async def confirm_totp(identity: Identity, client: Client, caller: Caller, code: str) -> None:
     """The app shows what we expect: from now on it is asked for. Raises `Conflict`, and `Invalid` for a wrong code."""
     async with identity.db.sessions.begin() as session:
-        user = await locked(session, caller)
+        user, _ = await lock_account(session, caller)
         totp = await mfa.totp(session, user.id)
         if totp is None or totp.confirmed:
             raise Conflict("There is no authenticator app waiting for its first code.", code="totp_not_begun")
@@ -82,17 +88,20 @@ async def confirm_totp(identity: Identity, client: Client, caller: Caller, code:
 async def remove_totp(identity: Identity, client: Client, caller: Caller, new_password: str | None) -> None:
     """Do without the app. Raises `NotFound`, `PasswordRefused`, `HashingBusy`, and `Conflict` where the password is too
     short to be the only factor and no new one is given."""
-    password = await accept_new(identity, client, caller, new_password)
+    new = await accept_new(identity, client, caller, new_password)
     ended: list[UUID] = []
     async with identity.db.sessions.begin() as session:
-        user = await locked(session, caller)
+        user, _ = await lock_account(session, caller)
         totp = await mfa.totp(session, user.id)
         if totp is None:
             raise NotFound("There is no authenticator app.")
         await mfa.remove_totp(session, user.id)
+        if new is not None:
+            await password_change.replace(session, identity, client, user, new, "password.change")
+            ended = await sessions.revoke_others(session, user.id, caller.session_id, "password_change")
         if totp.confirmed:
-            await removed(session, user, password)
-            ended = await changed(session, identity, client, caller, MailTemplate.FACTOR_REMOVED, Method.TOTP)
+            await removed(session, user)
+            ended += await changed(session, identity, client, caller, MailTemplate.FACTOR_REMOVED, Method.TOTP)
     await mark_revoked(identity, caller.user_id, ended)
 
 
@@ -101,7 +110,7 @@ async def make_recovery_codes(identity: Identity, client: Client, caller: Caller
     codes = [recovery_code(secrets.token_bytes(RECOVERY_BYTES)) for _ in range(RECOVERY_CODES)]
     macs = [identity.recovery_mac(caller.user_id, normalize_recovery_code(code)) for code in codes]
     async with identity.db.sessions.begin() as session:
-        user = await locked(session, caller)
+        user, _ = await lock_account(session, caller)
         if not has_second_factor(await mfa.methods(session, user.id)):
             raise Conflict("Add an authenticator app or a passkey first.", code="no_second_factor")
         await mfa.replace_recovery_codes(session, user.id, macs)
@@ -109,14 +118,6 @@ async def make_recovery_codes(identity: Identity, client: Client, caller: Caller
         ended = await changed(session, identity, client, caller, template, method)
     await mark_revoked(identity, caller.user_id, ended)
     return codes
-
-
-async def locked(session: AsyncSession, caller: Caller) -> User:
-    """The caller's account, locked: changes of factors come one after the other. Raises `NotFound`."""
-    user = await users.lock(session, caller.user_id)
-    if user is None:
-        raise NotFound("the account is gone")
-    return user
 
 
 async def address(identity: Identity, caller: Caller) -> str:
@@ -136,11 +137,9 @@ async def accept_new(identity: Identity, client: Client, caller: Caller, passwor
     return await password_policy.accept(identity, client, password, owner, pointer="/new_password")
 
 
-async def removed(session: AsyncSession, user: User, password: NewPassword | None) -> None:
-    """A factor is gone: with the last one go the recovery codes, and a password that was only good beside it must make
-    way (§2.3). Raises `Conflict`."""
-    if password is not None:
-        await passwords.replace(session, user, password.hash, enough_alone=password.enough_alone)
+async def removed(session: AsyncSession, user: User) -> None:
+    """A factor is gone: with the last one go the recovery codes, and a password that was only good beside it must have
+    made way (§2.3). Raises `Conflict`."""
     if has_second_factor(await mfa.methods(session, user.id)):
         return
     if user.password_hash is not None and not user.password_single_factor_ok:
@@ -149,6 +148,12 @@ async def removed(session: AsyncSession, user: User, password: NewPassword | Non
             code="password_too_short_without_mfa",
         )
     await mfa.void_recovery_codes(session, user.id)
+
+
+async def require_way_in(session: AsyncSession, user_id: UUID) -> None:
+    """Something that opens the locked account was taken away. Raises `LastCredential` when nothing is left."""
+    if not await identities.ways_in(session, user_id):
+        raise LastCredential("Set a password or a passkey first: nothing else opens your account.")
 
 
 async def changed(

@@ -7,8 +7,9 @@ from uuid import UUID
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import mark_revoked
+from api.auth import lock_account, mark_revoked
 from api.external import identity_row, tell_of
+from api.factors import require_way_in
 from api.identity import Client, Identity
 from api.mail import MailTemplate
 from api.oauth import CodeRefused
@@ -21,7 +22,7 @@ from core.pkce import fits
 from domain.oauth import Provider
 from integrations.identity.factory import Providers
 from integrations.identity.protocol import ExternalIdentity, ProviderUnavailable
-from models.queries import identities, sessions, users
+from models.queries import identities, sessions
 from models.user import AuthIdentity
 
 log = logger(__name__)
@@ -33,12 +34,6 @@ class IdentityTaken(Conflict):
     """409: it opens another account. It is unlinked there first."""
 
     code = "identity_taken"
-
-
-class LastCredential(Conflict):
-    """409: nothing else opens the account; a password or a passkey has to be set first."""
-
-    code = "last_credential"
 
 
 async def show(identity: Identity, caller: Caller) -> list[dict[str, Any]]:
@@ -64,7 +59,7 @@ async def link(identity: Identity, client: Client, caller: Caller, code: str, ve
     if ticket is None or ticket.linking != mine or not fits(verifier, ticket.challenge):
         raise CodeRefused("The code is not valid, or no longer.")
     async with identity.db.sessions.begin() as session:
-        await users.lock(session, caller.user_id)
+        await lock_account(session, caller)
         row = await identity_row(identity, caller.user_id, ticket.provider, ticket.external)
         if await identities.add(session, row):
             await _note(session, identity, client, caller, "auth.identity.link", ticket.provider)
@@ -75,15 +70,14 @@ async def link(identity: Identity, client: Client, caller: Caller, code: str, ve
 async def unlink(identity: Identity, providers: Providers, client: Client, caller: Caller, identity_id: UUID) -> None:
     """Take it away, end the other sessions, and the grant at the provider. Raises `NotFound`, `LastCredential`."""
     async with identity.db.sessions.begin() as session:
-        await users.lock(session, caller.user_id)
+        await lock_account(session, caller)
         rows = await identities.of_user(session, caller.user_id)
         row = next((row for row in rows if row.id == identity_id), None)
         if row is None:
             raise NotFound("no such identity")
-        if not (await identities.ways_in(session, caller.user_id)).without_one_identity():
-            raise LastCredential("Set a password or a passkey first: nothing else opens your account.")
         ended = await sessions.revoke_others(session, caller.user_id, caller.session_id, "identity_unlinked")
         await remove(session, identity, row)
+        await require_way_in(session, caller.user_id)
         await _note(session, identity, client, caller, "auth.identity.unlink", Provider(row.provider))
     await mark_revoked(identity, caller.user_id, ended)
     await revoke_grant(identity, providers, row)

@@ -31,9 +31,14 @@ class LinkRefused(PetfolioError):
 @asynccontextmanager
 async def even_pace() -> AsyncIterator[None]:
     """Whatever happens inside, it is not over sooner."""
-    until = time.monotonic() + PACE_SECONDS
+    start = time.monotonic()
     yield
-    await asyncio.sleep(until - time.monotonic())
+    await keep_pace(start)
+
+
+async def keep_pace(start: float) -> None:
+    """The same for what began then (`time.monotonic`), where only its end says whether it has to keep pace."""
+    await asyncio.sleep(start + PACE_SECONDS - time.monotonic())
 
 
 def token_hash(token: str) -> bytes:

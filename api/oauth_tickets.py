@@ -19,7 +19,8 @@ from api.identity import Identity
 from core.crypto import SYSTEM
 from domain.oauth import Provider
 from integrations.identity.protocol import ExternalIdentity
-from models.queries import oauth_tickets
+from models.mfa import ChallengeKind
+from models.queries import auth_challenges
 
 _T = TypeVar("_T")
 _COLUMN: Final = "auth_challenges.payload_ct"
@@ -94,13 +95,14 @@ async def issue(
     kind = type(content)
     id_hash = _hash(kind, raw)
     payload = _ADAPTERS[kind].dump_json(content).decode()
-    await oauth_tickets.add(
+    await auth_challenges.begin(
         session,
+        ChallengeKind.OAUTH,
         id_hash,
-        await identity.cipher.seal(SYSTEM, _COLUMN, _row_id(id_hash), payload),
         timedelta(seconds=settings.state_seconds if kind in (Start, State) else settings.code_seconds),
         user_id=content.user_id if isinstance(content, SignInCode) else None,
         browser_hash=_browser_hash(browser),
+        payload_ct=await identity.cipher.seal(SYSTEM, _COLUMN, _row_id(id_hash), payload),
     )
     return raw
 
@@ -110,7 +112,7 @@ async def take(
 ) -> _T | None:
     """What was fixed, the first time it is asked for in time and in the browser it began in; else None."""
     id_hash = _hash(kind, raw)
-    sealed = await oauth_tickets.take(session, id_hash, _browser_hash(browser))
+    sealed = await auth_challenges.take(session, ChallengeKind.OAUTH, id_hash, _browser_hash(browser))
     if sealed is None:
         return None
     content: _T = _ADAPTERS[kind].validate_json(await identity.cipher.open(_COLUMN, _row_id(id_hash), sealed))

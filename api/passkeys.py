@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import ceremonies, factors
-from api.auth import mark_revoked
+from api import ceremonies, factors, password_change
+from api.auth import lock_account, mark_revoked
 from api.ceremonies import Credential
 from api.identity import Client, Identity
 from api.mail import MailTemplate
@@ -55,7 +55,7 @@ async def register(
         name_ct=await identity.cipher.seal_optional(Subject.user(caller.user_id), _NAME, passkey_id, name),
     )
     async with identity.db.sessions.begin() as session:
-        await factors.locked(session, caller)
+        await lock_account(session, caller)
         _require_room(await passkeys.of_user(session, caller.user_id))
         kept = await passkeys.add(session, passkey)
         if kept is None:
@@ -73,6 +73,7 @@ async def show(identity: Identity, caller: Caller) -> list[dict[str, Any]]:
 async def rename(identity: Identity, caller: Caller, passkey_id: UUID, name: str | None) -> dict[str, Any]:
     """What the caller calls it. Raises `NotFound`."""
     async with identity.db.sessions.begin() as session:
+        await lock_account(session, caller)
         passkey = await _own(session, caller, passkey_id)
         passkey.name_ct = await identity.cipher.seal_optional(Subject.user(caller.user_id), _NAME, passkey_id, name)
     return await _present(identity, passkey)
@@ -81,12 +82,15 @@ async def rename(identity: Identity, caller: Caller, passkey_id: UUID, name: str
 async def remove(
     identity: Identity, client: Client, caller: Caller, passkey_id: UUID, new_password: str | None
 ) -> None:
-    """Do without it. Raises `NotFound`, and as `factors.remove_totp`."""
-    password = await factors.accept_new(identity, client, caller, new_password)
+    """Do without it. Raises `NotFound`, `LastCredential`, and as `factors.remove_totp`."""
+    new = await factors.accept_new(identity, client, caller, new_password)
     async with identity.db.sessions.begin() as session:
-        user = await factors.locked(session, caller)
+        user, _ = await lock_account(session, caller)
         await passkeys.remove(session, await _own(session, caller, passkey_id))
-        await factors.removed(session, user, password)
+        if new is not None:
+            await password_change.replace(session, identity, client, user, new, "password.change")
+        await factors.removed(session, user)
+        await factors.require_way_in(session, user.id)
         ended = await factors.changed(session, identity, client, caller, MailTemplate.FACTOR_REMOVED, Method.PASSKEY)
     await mark_revoked(identity, caller.user_id, ended)
 
@@ -103,11 +107,6 @@ async def of_user(identity: Identity, user_id: UUID) -> list[Passkey]:
     """A person's passkeys, the first one first."""
     async with identity.db.sessions() as session:
         return await passkeys.of_user(session, user_id)
-
-
-def step_up_scope(caller: Caller) -> str:
-    """The scope of assertions with which this session proves anew who holds it."""
-    return f"step-up/{caller.session_id}"
 
 
 def _require_room(known: list[Passkey]) -> None:

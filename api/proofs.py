@@ -144,7 +144,8 @@ async def _tried(identity: Identity, client: Client, account: Credentials, metho
     async with identity.db.sessions.begin() as session:
         words = await check(session)
         if words:
-            await throttle.forgive(await raw_connection(session), identity.throttle_key(account.email_bidx))
+            key, device = identity.throttle_key(account.email_bidx), identity.device_cookies.read(client.device)
+            await throttle.forgive(await raw_connection(session), key, device=device, user_id=who)
         outcome, actor = ("ok", who) if words else ("refused", None)
         await note(session, identity, client, "auth.factor", outcome=outcome, actor=actor, subject=who, object=method)
     return words

@@ -97,7 +97,7 @@ async def _forget(
     if found is None:
         return {}
     user, row = found
-    needed = not (await identities.ways_in(session, user.id)).without_one_identity()
+    needed = await identities.ways_in(session, user.id) == 1
     await _note(session, identity, client, "auth.identity.deletion", user.id, Provider.FACEBOOK)
     if needed and user.state == UserState.ACTIVE:
         await identities.remove(session, row.id)

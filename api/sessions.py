@@ -120,7 +120,6 @@ async def open_session(
     opened = await sessions.open_session(
         connection,
         who,
-        # As read before the password was checked: a logout everywhere meanwhile makes this session still-born.
         epoch=account.epoch,
         rt_hash=_hash(raw),
         amr=list(amr),

@@ -53,7 +53,8 @@ async def enter(identity: Identity, client: Client, account: Credentials, amr: S
     second factor gets a challenge, unless `mfa` says that both are among the proofs.
 
     Whoever got in, with all that was asked of them, has a session, is forgiven what was counted, and is known on their
-    device."""
+    device. Raises `CredentialsRefused` where that account's sessions were ended meanwhile, or it was closed: nothing
+    that revokes can overlook the session that begins here."""
     if account.has_second_factor and MULTIPLE not in amr:
         return Answer(await challenges.open_challenge(identity, client, account, amr), status=202)
     cookie, id_hash = identity.device_cookies.mint()
@@ -62,6 +63,8 @@ async def enter(identity: Identity, client: Client, account: Credentials, amr: S
         async with identity.db.sessions.begin() as session:
             await heed_signal(session, identity, client, account.user_id)
     async with identity.db.reads.transaction() as connection:
+        if not await users.hold(connection, account.user_id, account.epoch):
+            raise _refused()
         await throttle.forgive(connection, identity.throttle_key(account.email_bidx))
         await known_devices.remember(connection, id_hash, account.user_id, former=former)
         answer = await sessions.open_session(connection, identity, client, account, amr)
@@ -79,9 +82,9 @@ async def with_password(identity: Identity, client: Client, canonical: str, pass
         subject = account.user_id if account else None
         async with identity.db.sessions.begin() as session:
             await note(session, identity, client, "auth.login", outcome="refused", actor=None, subject=subject)
-        raise CredentialsRefused("The address or the password is wrong, or the address was not confirmed yet.")
+        raise _refused()
     if account.has_second_factor:
-        await attempts.settle(identity, account)
+        await attempts.settle(identity, client, account)
     return await enter(identity, client, account, ("pwd",))
 
 
@@ -131,6 +134,10 @@ async def password_matches(
     if verdict.outdated and stored is not None:
         await _rehash(identity, account, stored, normalized)
     return True
+
+
+def _refused() -> CredentialsRefused:
+    return CredentialsRefused("The address or the password is wrong, or the address was not confirmed yet.")
 
 
 async def _rehash(identity: Identity, account: Credentials, outdated: str, normalized: str) -> None:

@@ -27,7 +27,7 @@ REASON: Final = "break_glass.reason_ct"
 async def look(session: AsyncSession, services: Services, client: Client, caller: Caller, body: LookIn) -> BreakGlass:
     """Open a look, tell every owner why, and write it down. Raises `NotFound`,
     `Conflict`."""
-    if not await break_glass.exists(session, body.household_id):
+    if not await break_glass.lock(session, body.household_id):
         raise NotFound("no such household")
     if await break_glass.reaches(session, caller.user_id, body.household_id):
         raise Conflict("You can see this household already.", code="already_reached")

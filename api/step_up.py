@@ -9,16 +9,15 @@ import orjson
 from api import proofs
 from api.answer import Answer, access
 from api.attempts import settle
-from api.auth import require_fresh
-from api.ceremonies import Credential
+from api.auth import lock_account, require_fresh
+from api.ceremonies import Credential, step_up_of
 from api.identity import Client, Identity
-from api.passkeys import step_up_scope
 from api.proofs import Words
 from api.sign_in import password_matches
-from api.tokens import Caller, TokenRefused
+from api.tokens import Caller
 from api.trail import note
 from core.errors import Forbidden
-from models.queries import sessions, users
+from models.queries import users
 from models.queries.clock import database_now
 from models.queries.users import Credentials
 
@@ -48,7 +47,7 @@ async def _password(asked: Asked, given: str) -> Words:
     identity, account = asked.identity, asked.account
     if not await password_matches(identity, asked.client, account.email_bidx, account, given):
         return ()
-    await settle(identity, account)
+    await settle(identity, asked.client, account)
     return ("pwd",)
 
 
@@ -61,7 +60,7 @@ async def _recovery_code(asked: Asked, given: str) -> Words:
 
 
 async def _passkey(asked: Asked, given: Credential) -> Words:
-    scope = step_up_scope(asked.caller)
+    scope = step_up_of(asked.caller.session_id)
     return await proofs.prove_passkey(asked.identity, asked.client, asked.account, given, scope)
 
 
@@ -79,9 +78,7 @@ async def step_up(identity: Identity, client: Client, caller: Caller, method: st
     words = await prove(identity, client, caller, method, given)
     who = caller.user_id
     async with identity.db.sessions.begin() as session:
-        row = await sessions.lock(session, caller.session_id)
-        if row is None or row.revoked_at is not None:
-            raise TokenRefused("The session has ended.")
+        _, row = await lock_account(session, caller)
         row.auth_time = await database_now(session)
         row.amr = list(dict.fromkeys((*row.amr, *words)))
         await note(session, identity, client, "auth.step_up", actor=who, subject=who, sid=row.id)
@@ -91,7 +88,7 @@ async def step_up(identity: Identity, client: Client, caller: Caller, method: st
 async def require_proof(identity: Identity, client: Client, caller: Caller, password: str | None) -> None:
     """The password, sent along, or else a proof of the last five minutes. Raises `StepUpRequired`, and as `prove`."""
     if password is None:
-        return require_fresh(caller)
+        return await require_fresh(identity, caller)
     await prove(identity, client, caller, "password", password)
 
 

@@ -12,12 +12,11 @@ from models.base import timestamptz, words
 
 
 class WebhookEvent(SQLModel, table=True):
-    """`event_id` is the vendor's own; `raw_ct` what it said, sealed under the system's key. A row means handled."""
+    """`event_id` is the vendor's own. A row means handled; of what it said nothing is kept."""
 
     __tablename__ = "webhook_events"
 
     provider: str = words(primary_key=True)
     event_id: str = words(primary_key=True)
-    raw_ct: str | None = words(default=None)
     received_at: datetime = timestamptz(sa_column_kwargs={"server_default": text("clock_timestamp()")}, default=None)
     processed_at: datetime | None = timestamptz(default=None)

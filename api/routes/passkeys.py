@@ -58,7 +58,7 @@ async def passkey_sign_in(body: PasskeySignInIn, identity: IdentityDep, client: 
 )
 async def passkey_options_for_step_up(caller: CurrentUser, identity: IdentityDep) -> dict[str, Any]:
     """What a passkey has to sign to prove that it is still its owner who holds this session."""
-    return await passkeys.options_for(identity, caller.user_id, passkeys.step_up_scope(caller))
+    return await passkeys.options_for(identity, caller.user_id, ceremonies.step_up_of(caller.session_id))
 
 
 @router.get("", operation_id="list_passkeys", response_model=PasskeysOut)
@@ -109,7 +109,10 @@ async def rename_passkey(
     operation_id="remove_passkey",
     status_code=status.HTTP_204_NO_CONTENT,
     responses={
-        409: {"description": "`password_too_short_without_mfa`: send a `new_password` along."},
+        409: {
+            "description": "`password_too_short_without_mfa`: send a `new_password` along; `last_credential`: nothing "
+            "else opens the account."
+        },
     },
 )
 async def remove_passkey(

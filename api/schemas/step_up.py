@@ -1,12 +1,12 @@
 """The body of `POST /auth/step-up`."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.schemas.auth import Password
-from api.schemas.mfa import AssertionIn
+from api.schemas.mfa import AssertionIn, Code, PaperCode
 
 
 class StepUpIn(BaseModel):
@@ -19,8 +19,8 @@ class StepUpIn(BaseModel):
     )
 
     password: Password | None = None
-    code: Annotated[str, StringConstraints(max_length=16)] | None = None
-    recovery_code: Annotated[str, StringConstraints(max_length=64)] | None = None
+    code: Code | None = None
+    recovery_code: PaperCode | None = None
     passkey: AssertionIn | None = None
 
     @model_validator(mode="after")

@@ -45,9 +45,10 @@ async def homes_of(db: Database, email_bidx: bytes) -> Sequence[asyncpg.Record]:
     return await db.reads.fetch(_HOMES_OF, email_bidx)
 
 
-async def exists(session: AsyncSession, household_id: UUID) -> bool:
-    """Whether there is such a household."""
-    found = await session.execute(text("SELECT true FROM households WHERE id = :id"), {"id": household_id})
+async def lock(session: AsyncSession, household_id: UUID) -> bool:
+    """Whether there is such a household, locked: of an operator's looks at once the second sees the first."""
+    query = text("SELECT true FROM households WHERE id = :id FOR NO KEY UPDATE")
+    found = await session.execute(query, {"id": household_id})
     return found.scalar_one_or_none() is True
 
 
@@ -70,7 +71,12 @@ async def end(session: AsyncSession, staff_id: UUID, look_id: UUID) -> UUID | No
     """End one's own look; answers the household. None: there is no such look, or it is over."""
     ended = await session.execute(
         update(BreakGlass)
-        .where(col(BreakGlass.id) == look_id, col(BreakGlass.staff_id) == staff_id, col(BreakGlass.ended_at).is_(None))
+        .where(
+            col(BreakGlass.id) == look_id,
+            col(BreakGlass.staff_id) == staff_id,
+            col(BreakGlass.ended_at).is_(None),
+            col(BreakGlass.expires_at) > func.clock_timestamp(),
+        )
         .values(ended_at=func.clock_timestamp())
         .returning(col(BreakGlass.household_id))
     )

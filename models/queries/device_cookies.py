@@ -1,5 +1,5 @@
 """Devices on which an account was fully signed in to. Whoever touches one holds the row of `login_throttle` of its
-account (`throttle.charge_attempt`, `throttle.forgive`), so nobody waits for each other crosswise."""
+account (`throttle.charge_attempt`, `forgive`, `undo`), so nobody waits for each other crosswise."""
 
 from typing import Final
 from uuid import UUID
@@ -19,6 +19,12 @@ _CHARGE = """
 UPDATE device_cookies SET fails = fails + 1
  WHERE id_hash = $1 AND user_id = $2 AND fails < $3 AND expires_at > clock_timestamp()
 RETURNING true"""
+
+_FORGIVE = "UPDATE device_cookies SET fails = 0 WHERE id_hash = $1 AND user_id = $2"
+
+# One that has used up its failures was not charged, so it gets nothing back: it stays void.
+_UNDO = """
+UPDATE device_cookies SET fails = greatest(fails - 1, 0) WHERE id_hash = $1 AND user_id = $2 AND fails < $3"""
 
 # Replaced at every login: who holds a copy of the former cookie has it no more.
 _REMEMBER = """
@@ -40,6 +46,16 @@ _FORGET = text(
 async def charge(connection: asyncpg.Connection, id_hash: bytes, user_id: UUID | None) -> bool:
     """Count one attempt from this device as failed. False: it is no known device of this account, or no longer."""
     return await connection.fetchval(_CHARGE, id_hash, user_id, DEVICE_FAILURES) is True
+
+
+async def forgive(connection: asyncpg.Connection, id_hash: bytes, user_id: UUID | None) -> None:
+    """Its owner proved who they are on it: its failures are forgotten."""
+    await connection.execute(_FORGIVE, id_hash, user_id)
+
+
+async def undo(connection: asyncpg.Connection, id_hash: bytes, user_id: UUID | None) -> None:
+    """Take back the charge of one attempt."""
+    await connection.execute(_UNDO, id_hash, user_id, DEVICE_FAILURES)
 
 
 async def remember(connection: asyncpg.Connection, id_hash: bytes, user_id: UUID, *, former: bytes | None) -> None:

@@ -1,6 +1,5 @@
 """Identities elsewhere that open accounts here. Whoever writes has locked the account's row first."""
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -13,25 +12,12 @@ from models.user import AuthIdentity
 
 EMAIL: Final = "auth_identities.email_ct"
 REFRESH_TOKEN: Final = "auth_identities.refresh_token_ct"  # noqa: S105 - a column
-_LEFT = text(
-    """SELECT u.password_hash IS NOT NULL AS password,
-              (SELECT count(*) FROM auth_identities i WHERE i.user_id = u.id) AS identities,
-              (SELECT count(*) FROM webauthn_credentials w WHERE w.user_id = u.id) AS passkeys
+_WAYS_IN = text(
+    """SELECT (u.password_hash IS NOT NULL)::int
+              + (SELECT count(*) FROM auth_identities i WHERE i.user_id = u.id)
+              + (SELECT count(*) FROM webauthn_credentials w WHERE w.user_id = u.id)
          FROM users u WHERE u.id = :user_id"""
 )
-
-
-@dataclass(frozen=True, slots=True)
-class WaysIn:
-    """How an account can be signed in to."""
-
-    password: bool
-    identities: int
-    passkeys: int
-
-    def without_one_identity(self) -> bool:
-        """Whether one could do without an identity."""
-        return self.password or self.identities > 1 or self.passkeys > 0
 
 
 async def owner(session: AsyncSession, issuer: str, subject: str) -> UUID | None:
@@ -81,10 +67,9 @@ async def remove(session: AsyncSession, identity_id: UUID) -> None:
     )
 
 
-async def ways_in(session: AsyncSession, user_id: UUID) -> WaysIn:
-    """What the account can be signed in with now."""
-    row = (await session.execute(_LEFT, {"user_id": user_id})).one()
-    return WaysIn(row.password, row.identities, row.passkeys)
+async def ways_in(session: AsyncSession, user_id: UUID) -> int:
+    """How many things open the account now: its password, passkeys and identities elsewhere."""
+    return int((await session.execute(_WAYS_IN, {"user_id": user_id})).scalar_one())
 
 
 def _named(issuer: str, subject: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

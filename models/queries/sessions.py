@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Select, Update, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, Update, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -15,10 +15,12 @@ from core.read_pool import ReadPool
 from models.session import RetiredRefresh, Session
 from models.user import User, UserState
 
-_IS_LIVE = """
+_LIVE_OF_USER = """
     SELECT true FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL
        AND s.epoch = u.token_epoch AND u.state = 'active'"""
+
+_PROVED = "SELECT true FROM sessions WHERE id = $1 AND auth_time >= clock_timestamp() - $2::interval"
 
 _OPEN = """
 INSERT INTO sessions (id, user_id, epoch, gen, rt_hash, amr, ip_trunc, user_agent, in_cookie,
@@ -87,7 +89,7 @@ async def open_session(
 
 async def is_live(reads: ReadPool, session_id: UUID, user_id: UUID) -> bool:
     """Whether this session of this user still counts: not revoked, of the current epoch, its user active."""
-    return await reads.fetchval(_IS_LIVE, session_id, user_id) is True
+    return await reads.fetchval(_LIVE_OF_USER, session_id, user_id) is True
 
 
 async def ended_lately(reads: ReadPool, seconds: float) -> list[UUID]:
@@ -111,6 +113,17 @@ async def lock_by_token(session: AsyncSession, token_hash: bytes) -> Session | N
 async def lock(session: AsyncSession, session_id: UUID) -> Session | None:
     """The session, locked."""
     return (await session.scalars(_by_id(session_id).with_for_update())).one_or_none()
+
+
+async def lock_live(session: AsyncSession, session_id: UUID, user: User) -> Session | None:
+    """The session of a locked account, locked as well; None where it has ended or its time is over."""
+    mine = _by_id(session_id).where(col(Session.user_id) == user.id, _is_live(user.token_epoch))
+    return (await session.scalars(mine.with_for_update(key_share=True))).one_or_none()
+
+
+async def proved_within(reads: ReadPool, session_id: UUID, age: timedelta) -> bool:
+    """Whether its bearer proved who they are so lately; the row may say earlier than a token of theirs does."""
+    return await reads.fetchval(_PROVED, session_id, age) is True
 
 
 async def standing(session: AsyncSession, user_id: UUID) -> Standing:
@@ -158,12 +171,7 @@ async def live_sessions(session: AsyncSession, user_id: UUID) -> list[Session]:
     query = (
         select(Session)
         .join(User, col(User.id) == col(Session.user_id))
-        .where(
-            col(Session.user_id) == user_id,
-            col(Session.revoked_at).is_(None),
-            col(Session.epoch) == col(User.token_epoch),
-            func.least(col(Session.idle_expires_at), col(Session.absolute_expires_at)) > func.clock_timestamp(),
-        )
+        .where(col(Session.user_id) == user_id, _is_live(col(User.token_epoch)))
         .order_by(col(Session.last_seen).desc())
     )
     return list((await session.execute(query)).scalars())
@@ -183,6 +191,11 @@ async def _next_epoch(session: AsyncSession, user_id: UUID) -> int:
     mine = update(User).where(col(User.id) == user_id).values(token_epoch=col(User.token_epoch) + 1)
     moved = mine.returning(col(User.token_epoch)).execution_options(synchronize_session=False)
     return (await session.execute(moved)).scalar_one()
+
+
+def _is_live(epoch: object) -> ColumnElement[bool]:
+    end = func.least(col(Session.idle_expires_at), col(Session.absolute_expires_at))
+    return and_(col(Session.revoked_at).is_(None), col(Session.epoch) == epoch, end > func.clock_timestamp())
 
 
 def _by_id(session_id: object) -> Select[Session]:

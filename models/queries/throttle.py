@@ -54,15 +54,24 @@ async def charge_attempt(
     return None
 
 
-async def forgive(connection: asyncpg.Connection, key: bytes) -> None:
-    """All that was asked for was right, or a new password was set: nothing is held against the account any more."""
+async def forgive(
+    connection: asyncpg.Connection, key: bytes, *, device: bytes | None = None, user_id: UUID | None = None
+) -> None:
+    """All that was asked for was right, or a new password was set: nothing is held against the account any more, nor
+    against the device of this user that it was proven on."""
     await connection.execute(_FORGIVE, key)
+    if device is not None:
+        await device_cookies.forgive(connection, device, user_id)
 
 
-async def undo(connection: asyncpg.Connection, key: bytes) -> None:
+async def undo(
+    connection: asyncpg.Connection, key: bytes, *, device: bytes | None = None, user_id: UUID | None = None
+) -> None:
     """Take back the charge of one attempt that was right and is not all that is asked for: what failed before stays
     counted. Else whoever knows the password would wipe out, by sending it again, what their guesses at codes cost."""
     await connection.execute(_UNDO, key)
+    if device is not None:
+        await device_cookies.undo(connection, device, user_id)
 
 
 async def forget(session: AsyncSession, page: int) -> int:

@@ -24,6 +24,8 @@ _CREDENTIALS = f"""
 _BY_ADDRESS = f"{_CREDENTIALS} u.email_bidx = $1"
 _BY_ID = f"{_CREDENTIALS} u.id = $1"
 _BY_PASSKEY = f"{_CREDENTIALS} u.id = (SELECT w.user_id FROM webauthn_credentials w WHERE w.credential_id = $1)"  # noqa: S608
+# As it stands once others are done: who waited for the lock is judged by what they left behind.
+_HOLD = "SELECT true FROM users WHERE id = $1 AND token_epoch = $2 AND state = 'active' FOR SHARE"
 _MAILED_TO = """
     SELECT u.id FROM mail_tokens t JOIN users u ON u.id = t.user_id AND u.email_bidx = t.address_bidx
      WHERE t.hash = $1 AND t.kind = $2 AND t.used_at IS NULL AND t.voided_at IS NULL
@@ -68,6 +70,12 @@ async def credentials_by_address(reads: ReadPool, email_bidx: bytes) -> Credenti
 async def credentials_by_id(reads: ReadPool, user_id: UUID) -> Credentials | None:
     """The account of a signed-in person."""
     return _credentials(await reads.fetchrow(_BY_ID, user_id))
+
+
+async def hold(connection: asyncpg.Connection, user_id: UUID, epoch: int) -> bool:
+    """Keep the account as it is up to the commit; False where it is closed, or its sessions were ended since it was
+    read at this epoch. Before the row of `login_throttle`, as everybody locks them."""
+    return await connection.fetchval(_HOLD, user_id, epoch) is True
 
 
 async def is_staff(reads: ReadPool, user_id: UUID) -> bool:
@@ -134,7 +142,12 @@ async def use_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTok
 
 
 async def spend_mail_token(session: AsyncSession, token_hash: bytes, kind: MailTokenKind) -> tuple[User, bytes] | None:
-    """Spend a mailed token wherever it was mailed to: its user, locked, and the blind index of that address."""
+    """Spend a mailed token wherever it was mailed to: its user, locked, and the blind index of that address.
+
+    The account is locked before its tokens, as by everybody else.
+    """
+    owner = select(col(MailToken.user_id)).where(col(MailToken.hash) == token_hash, col(MailToken.kind) == kind)
+    user = await _locked(session, select(User).where(col(User.id) == owner.scalar_subquery()))
     spent = (
         update(MailToken)
         .where(
@@ -145,12 +158,11 @@ async def spend_mail_token(session: AsyncSession, token_hash: bytes, kind: MailT
             col(MailToken.expires_at) > func.clock_timestamp(),
         )
         .values(used_at=func.clock_timestamp())
-        .returning(col(MailToken.user_id), col(MailToken.address_bidx))
+        .returning(col(MailToken.address_bidx))
         .execution_options(synchronize_session=False)
     )
-    row = (await session.execute(spent)).one_or_none()
-    user = await lock(session, row.user_id) if row else None
-    return (user, row.address_bidx) if user is not None and row is not None else None
+    address_bidx: bytes | None = (await session.scalars(spent)).one_or_none()
+    return (user, address_bidx) if user is not None and address_bidx is not None else None
 
 
 async def _locked(session: AsyncSession, query: Select[User]) -> User | None:

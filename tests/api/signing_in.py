@@ -1,7 +1,8 @@
 """What tests of identity share: the api over ASGI, the mailed tokens, and a person who can sign in."""
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,9 +19,10 @@ from api.identity import Identity
 from core.settings import RateLimit, RateLimits, Settings
 from models.audit import AuditEntry
 from models.notification import Delivery
-from models.queries import mails
+from models.queries import mails, sessions, users
 from models.session import MailTokenKind
 from models.user import User
+from tests.relay.kit import until
 
 PASSWORD = "correct horse battery staple"
 
@@ -164,3 +166,26 @@ async def audit_of(api: Api, email: str) -> list[tuple[str, str]]:
     async with api.identity.db.sessions() as session:
         query = select(AuditEntry).where(col(AuditEntry.subject) == f"user:{user.id}").order_by(col(AuditEntry.id))
         return [(entry.action, entry.outcome) for entry in (await session.scalars(query)).all()]
+
+
+async def ended_meanwhile(
+    api: Api, person: Person, request: Coroutine[Any, Any, httpx.Response], why: str = "password_reset"
+) -> httpx.Response:
+    """What a request gets that was let in, and then waited for the account while its owner ended all sessions."""
+
+    async with api.identity.db.sessions.begin() as session:
+        await users.lock(session, person.user_id)
+        waiting = asyncio.create_task(request)
+        await until_waiting(api, 1)
+        await sessions.revoke_all(session, person.user_id, why)
+    return await waiting
+
+
+async def until_waiting(api: Api, count: int) -> None:
+    """So many transactions wait for a lock of another."""
+
+    async def waits() -> bool:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        return int(await api.identity.db.reads.fetchval(query)) >= count
+
+    await until(waits, seconds=10)

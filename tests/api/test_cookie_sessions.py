@@ -148,6 +148,12 @@ async def test_a_cookie_counts_from_pages_of_ours_only(
         assert (await post(api, "refresh-token", token, **FROM_OURS)).status_code == 200
 
 
+async def test_a_default_port_in_the_public_url_is_no_other_origin(settings: Settings, db: Database) -> None:
+    ours = settings.model_copy(update={"public_url": f"{OURS}:443", "rate_limits": OPEN})
+    async with api_process(ours) as process:
+        assert (await sign_in(await process.person())).status_code == 200
+
+
 async def test_two_origins_are_none(api: Api, person: Person) -> None:
     token = cookie_of(await sign_in(person))
     headers = [("Cookie", f"__Host-rt={token}"), ("Origin", OURS), ("Origin", FOREIGN)]

@@ -381,7 +381,7 @@ class TestChanges:
         confirm = person.request("POST", "/auth/mfa/totp/confirm", {"code": pyotp.TOTP(begun["secret"]).now()})
         assert (await confirm).status_code == 204
         answers = await asyncio.gather(*logins)
-        assert {answer.status_code for answer in answers} <= {200, 202}
+        assert {answer.status_code for answer in answers} <= {200, 202, 401}
         tokens = [answer.json()["access_token"] for answer in answers if answer.status_code == 200]
         assert [await person.is_let_in(token) for token in tokens] == [False] * len(tokens)
         assert await person.is_let_in()
@@ -413,6 +413,27 @@ class TestChanges:
         new = "quite another password"
         assert (await person.request("DELETE", "/auth/mfa/totp", {"new_password": new})).status_code == 204
         assert [(await api.login(person.email, each)).status_code for each in (PASSWORD, new)] == [401, 200]
+
+    @pytest.mark.parametrize("factor", ["app", "app not confirmed", "passkey"])
+    async def test_a_password_that_comes_along_is_changed_as_any_other(self, api: Api, factor: str) -> None:
+        person, path = await api.person(), "/auth/mfa/totp"
+        if factor == "passkey":
+            await with_passkey(person)
+            path = f"/auth/passkeys/{(await person.request('GET', '/auth/passkeys')).json()['items'][0]['id']}"
+        elif factor == "app":
+            await with_app(person)
+        else:
+            assert (await person.request("POST", path)).status_code == 200
+        other = (await api.login(person.email)).json().get("access_token")
+        new = "quite another password"
+        assert (await person.request("DELETE", path, {"new_password": new})).status_code == 204
+        assert [(await api.login(person.email, each)).status_code for each in (PASSWORD, new)] == [401, 200]
+        assert (await api.mails(person.email)).count("password_changed") == 2, "by mail and in the app"
+        assert ("password.change", "ok") in await audit_of(api, person.email)
+        assert await person.is_let_in()
+        assert other is None or not await person.is_let_in(other)
+        known = "SELECT count(*) FROM device_cookies WHERE user_id = $1"
+        assert await api.identity.db.reads.fetchval(known, person.user_id) == 1, "the one of the last login"
 
     async def test_a_short_password_stays_while_a_passkey_does(self, api: Api) -> None:
         person = await api.person()

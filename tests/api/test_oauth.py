@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from api.mailed_links import PACE_SECONDS
 from core.pkce import challenge_of
 from core.settings import Settings
 from core.sign_in_settings import OAuthSettings
@@ -348,6 +350,17 @@ class TestWhoseAccount:
         again = [await front.visitor().visit("facebook", {"email": it}) for it in (owner.email, nobody["email"])]
         assert said(again[0]) == said(again[1])
 
+    async def test_nor_does_the_time_of_a_second_visit_tell(self, front: Front) -> None:
+        """An address that was free belongs to the visitor's own unconfirmed account by then: that is found at once."""
+        person = {"email": f"{secrets.token_hex(6)}@firm.test"}
+        for _ in range(2):
+            visitor = front.visitor()
+            url = await visitor.browser.depart("facebook", code_challenge=challenge_of(visitor.verifier), next="/")
+            back = await consent(front.client, url, person)
+            start = time.monotonic()
+            assert said(await visitor.browser.go(back)) == {"error": "confirm_address"}
+            assert time.monotonic() - start >= PACE_SECONDS
+
     async def test_an_unverified_address_opens_its_account_once_its_mail_was_answered(
         self, front: Front, api: Api
     ) -> None:
@@ -408,13 +421,28 @@ class TestWhoseAccount:
         attacker = {"email": email}
         assert said(await front.visitor().visit("facebook", attacker)) == {"error": "confirm_address"}
         assert (await api.register(email)).status_code == 202
-        token = await api.mailed_token(email, MailTokenKind.VERIFY)
-        assert (await api.post("/auth/verify-email", {"token": token})).status_code == 204
+        assert (await api.mails(email))[-1] == "password_reset"
+        reset = {"token": await api.mailed_token(email, MailTokenKind.RESET), "password": PASSWORD}
+        assert (await api.post("/auth/password/reset", reset)).status_code == 204
         assert (await api.login(email, PASSWORD)).status_code == 200
         assert said(await front.visitor().visit("facebook", attacker)) == {"error": "confirm_address"}
         user = await api.user(email)
         assert user is not None
         assert await identities(api, user.id) == []
+
+    async def test_an_identity_that_claimed_the_address_first_is_out_when_its_owner_sets_a_password(
+        self, front: Front, api: Api
+    ) -> None:
+        """And once more: the owner never signed up, and asks for a new password."""
+        email = f"{secrets.token_hex(6)}@firm.test"
+        assert said(await front.visitor().visit("facebook", {"email": email})) == {"error": "confirm_address"}
+        reset = {"token": await api.mailed_token(email, MailTokenKind.RESET), "password": PASSWORD}
+        assert (await api.post("/auth/password/reset", reset)).status_code == 204
+        assert (await api.login(email)).status_code == 200
+        user = await api.user(email)
+        assert user is not None
+        assert await identities(api, user.id) == []
+        assert said(await front.visitor().visit("facebook", {"email": email})) == {"error": "confirm_address"}
 
     @pytest.mark.parametrize("provider", ["google", "apple"])
     async def test_first_logins_of_one_identity_at_once_are_one_account(

@@ -19,7 +19,7 @@ from models.session import MailTokenKind, Session
 from models.user import AuthIdentity, User, UserState
 from tests.api.front import Front, open_front, with_providers
 from tests.api.second_factor import answer_with, with_app
-from tests.api.signing_in import Api, Person, audit_of
+from tests.api.signing_in import Api, Person, audit_of, ended_meanwhile
 from tests.sign_in_providers import Form, Providers, Visitor, consent, said, somebody
 
 ALL = [*Provider]
@@ -149,6 +149,15 @@ class TestLinking:
         code = await brought_back(front, visitor, owner.access_token, "google", somebody())
         body = {"code": code, "code_verifier": visitor.verifier}
         assert (await front.send("POST", "/users/identities", other, body)).status_code == 400
+
+    async def test_whoever_is_signed_out_while_they_link_links_nothing(self, front: Front, api: Api) -> None:
+        thief, visitor = await api.person(), front.visitor()
+        code = await brought_back(front, visitor, thief.access_token, "google", somebody())
+        body = {"code": code, "code_verifier": visitor.verifier}
+        linking = front.send("POST", "/users/identities", thief.access_token, body)
+        assert (await ended_meanwhile(api, thief, linking)).status_code == 401
+        back = Person(api, thief.email, (await api.login(thief.email)).json()["access_token"], "")
+        assert await listed(front, back.access_token) == []
 
     async def test_a_ticket_is_good_once_and_for_its_provider(self, front: Front, api: Api) -> None:
         owner, visitor = await api.person(), front.visitor()

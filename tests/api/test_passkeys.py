@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
+from api.ceremonies import step_up_of
 from api.identity import Client
-from api.passkeys import step_up_scope
 from api.proofs import prove_passkey
 from core.db import Database
 from core.settings import Settings, WebAuthnSettings
@@ -67,6 +67,20 @@ class TestRegistering:
         assert (await person.request("DELETE", path)).status_code == 404
         assert (await api.login(person.email)).status_code == 200
         assert await kinds(person) == ["factor_removed", "factor_added"]
+
+    async def test_the_last_way_in_stays_until_there_is_another(self, api: Api) -> None:
+        """Who came with Google, added a passkey and unlinked Google."""
+        person = await api.person()
+        await with_passkey(person)
+        await api.identity.db.reads.execute("UPDATE users SET password_hash = NULL WHERE id = $1", person.user_id)
+        (passkey,) = (await person.request("GET", "/auth/passkeys")).json()["items"]
+        path = f"/auth/passkeys/{passkey['id']}"
+        refused = await person.request("DELETE", path)
+        assert (refused.status_code, refused.json()["code"]) == (409, "last_credential")
+        assert len((await person.request("GET", "/auth/passkeys")).json()["items"]) == 1
+        new = "seven herons in the harbour"
+        assert (await person.request("DELETE", path, {"new_password": new})).status_code == 204
+        assert (await api.login(person.email, new)).status_code == 200
 
     async def test_another_persons_is_not_there(self, api: Api) -> None:
         person, stranger = await api.person(), await api.person()
@@ -323,7 +337,7 @@ async def test_stepping_up_takes_an_assertion_of_this_session_once(api: Api) -> 
     second = Person(api, person.email, (await sign_in(api, authenticator)).json()["access_token"], "")
     account = await users.credentials_by_id(api.identity.db.reads, person.user_id)
     assert account is not None
-    scopes = [step_up_scope(api.identity.tokens.verify(each.access_token)) for each in (second, person)]
+    scopes = [step_up_of(api.identity.tokens.verify(each.access_token).session_id) for each in (second, person)]
     options = (await person.request("POST", "/auth/passkeys/step-up-options")).json()
     credential = authenticator.get(options)
     proven = [

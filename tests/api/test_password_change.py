@@ -10,15 +10,17 @@ import pytest
 from sqlalchemy import func, select, text, update
 from sqlmodel import col
 
+from api.passwords import Passwords
 from core.db import Database
 from core.settings import Settings
 from models.audit import AuditEntry
 from models.notification import Delivery
-from models.queries import users
+from models.queries import mails, users
 from models.session import DeviceCookie, MailToken, MailTokenKind, Session
 from models.user import User, UserState
 from tests.api.mailbox import PUBLIC_URL, Mailbox
-from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, audit_of, bearer, said
+from tests.api.second_factor import with_app
+from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, audit_of, bearer, said, until_waiting
 
 NEW = "seven herons in the harbour"
 OTHER = "a kettle sings under the stairs"
@@ -148,6 +150,19 @@ class TestForgotten:
         ] * 3
         assert await signs_in(api, person.email, winner)
 
+    async def test_two_links_of_one_mail_at_once_do_not_wait_for_each_other_crosswise(self, api: Api) -> None:
+        person = await api.person()
+        user = await api.user(person.email)
+        assert user is not None
+        async with api.identity.db.sessions.begin() as session:
+            sent = {"lifetime": timedelta(minutes=30), "asked_at": datetime.now(UTC) - timedelta(minutes=1)}
+            links = [await mails.mint_token(session, user, MailTokenKind.RESET, **sent) for _ in range(2)]
+        async with api.identity.db.sessions.begin() as session:
+            await users.lock(session, person.user_id)
+            resets = [asyncio.create_task(reset(api, link)) for link in links]
+            await until_waiting(api, 2)
+        assert sorted(answer.status_code for answer in await asyncio.gather(*resets)) == [204, 400]
+
     async def test_three_mails_an_hour_to_one_account_and_the_fourth_looks_the_same(
         self, settings: Settings, db: Database
     ) -> None:
@@ -274,6 +289,27 @@ class TestChange:
         async with api.identity.db.sessions() as session:
             mine = select(func.count()).select_from(DeviceCookie).where(col(DeviceCookie.user_id) == person.user_id)
             assert (await session.execute(mine)).scalar_one() == 0
+
+    @pytest.mark.parametrize("way", ["change", "reset"])
+    async def test_a_short_one_is_refused_where_the_second_factor_went_meanwhile(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch, way: str
+    ) -> None:
+        person, short = await api.person(), "kX9#vQ2pLm7z"
+        await with_app(person)
+        token = await api.mailed_token(person.email, MailTokenKind.RESET)
+        hashing = Passwords.hash
+
+        async def slow(self: Passwords, password: str) -> str:
+            if password == short:
+                assert (await person.request("DELETE", "/auth/mfa/totp")).status_code == 204
+            return await hashing(self, password)
+
+        monkeypatch.setattr(Passwords, "hash", slow)
+        answer = await (change(person, short) if way == "change" else reset(api, token, short))
+        assert (answer.status_code, answer.json()["code"]) == (422, "too_short")
+        assert [await signs_in(api, person.email, password) for password in (short, PASSWORD)] == [False, True]
+        if way == "reset":
+            assert (await reset(api, token)).status_code == 204, "the link stays good"
 
     async def test_ten_an_hour_are_enough(self, settings: Settings, db: Database) -> None:
         limits = OPEN.model_copy(update={"credentials": settings.rate_limits.credentials})

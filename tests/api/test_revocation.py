@@ -13,7 +13,7 @@ from core.db import Database
 from core.settings import Settings
 from models.queries import sessions
 from models.session import Session
-from tests.api.signing_in import OPEN, Api, Person, api_process, bearer
+from tests.api.signing_in import OPEN, Api, Person, api_process, bearer, ended_meanwhile
 from tests.api.test_process import api_server
 from tests.relay.kit import until
 
@@ -123,6 +123,14 @@ class TestEndings:
         (row,) = await rows_of(api, person)
         assert row.revoked_at is not None
         await until(lambda: refused(person), seconds=2)  # ours is one; the rest is the machine's
+
+    async def test_a_login_in_the_moment_of_a_revocation_does_not_get_in(self, api: Api) -> None:
+        """Its session would not be among those that ended, and Redis would take it for a live one for ten seconds."""
+        person = await api.person()
+        late = await ended_meanwhile(api, person, api.login(person.email))
+        assert (late.status_code, late.json()["code"]) == (401, "invalid_credentials")
+        assert [row.revoke_reason for row in await rows_of(api, person)] == ["password_reset"]
+        assert (await api.login(person.email)).status_code == 200
 
     async def test_what_nobody_told_redis_is_refused_all_the_same(self, api: Api, other: Api) -> None:
         person, bystander = await api.person(), await api.person()

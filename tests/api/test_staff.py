@@ -1,13 +1,15 @@
 """Operators look into a household only with a reason that its owners are told, read-only, for minutes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from core.db import Database
 from core.settings import Settings
-from tests.api.signing_in import OPEN, Api, Person, api_process
+from tests.api.signing_in import OPEN, Api, Person, api_process, until_waiting
 
 REASON = "You asked us why the reminder of Monday did not come."
 
@@ -93,6 +95,34 @@ async def test_a_look_ends_by_the_clock_and_by_its_operator(api: Api, owner: Per
     assert (await operator.request("GET", f"/pets/{pet['id']}")).status_code == 200
     over = "UPDATE break_glass SET expires_at = clock_timestamp() WHERE id = $1"
     await api.identity.db.reads.execute(over, UUID(late))
+    assert (await operator.request("GET", f"/pets/{pet['id']}")).status_code == 404
+
+
+async def test_of_looks_opened_at_once_one_is_and_one_over_is_not_ended_again(
+    api: Api, owner: Person, operator: Person
+) -> None:
+    pet = await pet_of(owner)
+    body = {"household_id": pet["household_id"], "reason": REASON}
+    async with api.identity.db.sessions.begin() as session:
+        locked = text("SELECT id FROM households WHERE id = :id FOR UPDATE")
+        await session.execute(locked, {"id": pet["household_id"]})
+        looks = [asyncio.create_task(operator.request("POST", "/staff/break-glass", body)) for _ in range(2)]
+        await until_waiting(api, 2)
+    answers = await asyncio.gather(*looks)
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+    assert (await operator.request("GET", f"/staff/households/{pet['household_id']}")).status_code == 200
+
+    look = next(answer.json()["id"] for answer in answers if answer.status_code == 201)
+    over = "UPDATE break_glass SET expires_at = clock_timestamp() WHERE id = $1"
+    await api.identity.db.reads.execute(over, UUID(look))
+    assert (await operator.request("DELETE", f"/staff/break-glass/{look}")).status_code == 404
+
+
+async def test_whoever_is_an_operator_no_more_looks_no_longer(api: Api, owner: Person, operator: Person) -> None:
+    pet = await pet_of(owner)
+    await break_glass(operator, pet["household_id"])
+    assert (await operator.request("GET", f"/pets/{pet['id']}")).status_code == 200
+    await api.identity.db.reads.execute("UPDATE users SET is_staff = false WHERE id = $1", operator.user_id)
     assert (await operator.request("GET", f"/pets/{pet['id']}")).status_code == 404
 
 

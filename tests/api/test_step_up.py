@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import jwt as pyjwt
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlmodel import col
 
 from core.db import Database
@@ -14,7 +14,8 @@ from core.settings import Settings
 from domain.auth import assurance_level
 from models.session import Session
 from tests.api.second_factor import early_in_a_step, forget_steps, with_app, with_passkey
-from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, audit_of
+from tests.api.signing_in import OPEN, PASSWORD, Api, Person, api_process, audit_of, ended_meanwhile
+from tests.authenticator import Authenticator
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,48 @@ async def test_a_session_that_ends_while_its_owner_proves_it_stays_ended(api: Ap
     assert (await person.refresh()).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/users/password", {"password": "mallory has another plan"}),
+        ("POST", "/users/email", {"email": "mallory@example.test"}),
+        ("DELETE", "/users/account", None),
+        ("DELETE", "/users/identities/00000000-0000-0000-0000-000000000000", None),
+        ("POST", "/auth/mfa/totp", None),
+        ("POST", "/auth/mfa/totp/confirm", {"code": "123456"}),
+        ("DELETE", "/auth/mfa/totp", None),
+        ("POST", "/auth/mfa/recovery-codes", None),
+        ("PATCH", "/auth/passkeys/00000000-0000-0000-0000-000000000000", {"name": "Mine"}),
+        ("DELETE", "/auth/passkeys/00000000-0000-0000-0000-000000000000", None),
+        ("POST", "/auth/step-up", {"password": PASSWORD}),
+    ],
+)
+async def test_whoever_is_signed_out_while_they_change_something_sensitive_changes_nothing(
+    api: Api, method: str, path: str, body: object
+) -> None:
+    thief = await api.person()
+    answer = await ended_meanwhile(api, thief, thief.request(method, path, body))
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    assert (await api.login(thief.email)).status_code == 200
+
+
+async def test_a_passkey_of_whoever_is_signed_out_meanwhile_is_not_added(api: Api) -> None:
+    thief = await api.person()
+    options = (await thief.request("POST", "/auth/passkeys/registration-options")).json()
+    adding = thief.request("POST", "/auth/passkeys", {"credential": Authenticator().create(options)})
+    assert (await ended_meanwhile(api, thief, adding)).status_code == 401
+    assert (await api.login(thief.email)).status_code == 200, "no second factor is asked for"
+
+
+@pytest.mark.parametrize("end", ["idle_expires_at", "absolute_expires_at"])
+async def test_stepping_up_does_not_outlive_the_end_of_the_session(api: Api, person: Person, end: str) -> None:
+    async with api.identity.db.sessions.begin() as session:
+        over = update(Session).where(col(Session.user_id) == person.user_id)
+        await session.execute(over.values({end: text("clock_timestamp()")}))
+    answer = await api.post("/auth/step-up", {"password": PASSWORD}, person.access_token)
+    assert answer.status_code == 401, answer.text
+
+
 async def test_the_token_says_by_what_it_was_proven(api: Api, person: Person) -> None:
     claims = pyjwt.decode(await prove(person), options={"verify_signature": False})
     assert (claims["amr"], claims["acr"]) == (["pwd"], "aal1")
@@ -154,6 +197,14 @@ async def test_a_second_factor_proves_it_too_once_and_never_that_of_another(api:
     assert answer.status_code == 200, answer.text
     again = await person.request("POST", "/auth/step-up", {factor: given})
     assert (again.status_code, again.json()["code"]) == (403, f"{factor}_wrong")
+
+
+@pytest.mark.parametrize("proof", [{"code": "12345"}, {"code": "١٢٣٤٥٦"}, {"code": ""}, {"recovery_code": "ABCD"}])
+async def test_a_typing_error_is_named_and_not_counted(api: Api, person: Person, proof: dict[str, str]) -> None:
+    for _ in range(6):
+        refused = await api.post("/auth/step-up", proof, person.access_token)
+        assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
+    await prove(person)
 
 
 async def test_exactly_one_proof_is_asked_for(api: Api) -> None:

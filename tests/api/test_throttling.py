@@ -60,6 +60,15 @@ async def counted(api: Api, email: str) -> int:
         return (await session.scalars(query)).one()
 
 
+async def counted_on(api: Api, device: str) -> int:
+    """The failures that are held against a known device."""
+    async with api.identity.db.sessions() as session:
+        query = select(col(DeviceCookie.fails)).where(
+            col(DeviceCookie.id_hash) == api.identity.device_cookies.read(device)
+        )
+        return (await session.scalars(query)).one()
+
+
 async def set_throttle(api: Api, email: str, **values: object) -> None:
     key = api.identity.throttle_key(api.identity.blind_index(email))
     async with api.identity.db.sessions.begin() as session:
@@ -167,8 +176,48 @@ class TestKnownDevices:
         headers = {"Cookie": f"{NAME}={device}"}
         assert (await person.request("PUT", "/users/password", body, headers)).status_code == 204
 
+    async def test_right_proofs_do_not_use_up_a_known_device(self, api: Api) -> None:
+        person = await api.person()
+        device = await known_device(api, person)
+        await failures(api, person.email, 3, device)
+        for _ in range(10):
+            proof = {"password": PASSWORD}
+            answer = await person.request("POST", "/auth/step-up", proof, {"Cookie": f"{NAME}={device}"})
+            assert answer.status_code == 200
+            assert await counted_on(api, device) == 0
+        await failures(api, person.email)
+        assert (await login(api, person.email)).status_code == 429
+        assert (await login(api, person.email, device=device)).status_code == 200
+
 
 class TestSecondFactors:
+    async def test_on_a_known_device_the_right_password_gives_back_no_more_than_it_cost(self, api: Api) -> None:
+        person = await api.person()
+        app = await with_app(person)
+        device = device_of(await answer_with(api, await challenge_of(api, person.email), code=app.code(1)))
+        await forget_steps(api)
+        headers = {"Cookie": f"{NAME}={device}"}
+
+        async def code_after_password(code: str) -> int:
+            body = {"challenge": (await login(api, person.email, device=device)).json()["challenge"], "code": code}
+            return (await api.http.post("/api/v1/auth/mfa/challenge", json=body, headers=headers)).status_code
+
+        for guesses in range(1, 9):
+            assert await code_after_password(app.wrong_code()) == 401
+            assert await counted_on(api, device) == guesses
+        proven = {"code": app.code()}
+        assert (await person.request("POST", "/auth/step-up", proven, headers)).status_code == 200
+        assert await counted_on(api, device) == 0
+
+    async def test_the_right_password_makes_no_void_device_a_known_one(self, api: Api) -> None:
+        person = await api.person()
+        app = await with_app(person)
+        device = device_of(await answer_with(api, await challenge_of(api, person.email), code=app.code(1)))
+        await failures(api, person.email, 10, device)
+        await set_throttle(api, person.email, next_allowed_at=text("clock_timestamp()"))
+        assert (await login(api, person.email, device=device)).status_code == 202
+        assert await counted_on(api, device) == 10
+
     async def test_a_known_device_does_not_wait_with_its_code_either(self, api: Api) -> None:
         person = await api.person()
         app = await with_app(person)

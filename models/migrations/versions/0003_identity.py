@@ -24,7 +24,7 @@ CREATE VIEW pet_access (user_id, household_id, pet_id, role, actions) AS
                         WHERE m.user_id = g.user_id AND m.household_id = g.household_id AND m.left_at IS NULL)
     UNION ALL
     SELECT b.staff_id, b.household_id, NULL::uuid, 'admin', NULL::text[]
-      FROM break_glass b
+      FROM break_glass b JOIN users s ON s.id = b.staff_id AND s.is_staff AND s.state = 'active'
      WHERE b.ended_at IS NULL AND statement_timestamp() < b.expires_at
        AND NOT EXISTS (SELECT FROM memberships m
                         WHERE m.user_id = b.staff_id AND m.household_id = b.household_id AND m.left_at IS NULL)"""
@@ -119,7 +119,6 @@ def create_tables() -> None:
         "webhook_events",
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
-        sa.Column("raw_ct", sa.Text(), nullable=True),
         sa.Column(
             "received_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
