@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import TextClause, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -54,6 +54,16 @@ _KNOWN = text(
                         WHERE g.household_id = :household_id AND g.user_id = u.id AND NOT g.declined)
                OR EXISTS (SELECT FROM memberships m WHERE m.household_id = :household_id AND m.user_id = u.id))"""
 )
+_REVOKE = """UPDATE grants g SET revoked_at = clock_timestamp(), version = g.version + 1, updated_at = clock_timestamp()
+ WHERE g.household_id = :household_id AND g.revoked_at IS NULL AND g.valid_until > clock_timestamp() AND ({})
+RETURNING g.id, g.kind"""
+_REVOKE_HELD = text(
+    _REVOKE.format(
+        """g.user_id = :user_id
+           OR g.user_id IS NULL AND g.email_bidx = (SELECT u.email_bidx FROM users u WHERE u.id = :user_id)"""
+    )
+)
+_REVOKE_GIVEN = text(_REVOKE.format("g.granted_by = :user_id AND (g.kind = 'vet' OR g.user_id IS NULL)"))
 _REMINDERS = text(
     """SELECT r.id FROM reminders r JOIN grants g ON g.household_id = r.household_id AND r.pet_id = ANY(g.pet_ids)
         WHERE g.id = :id AND r.state <> 'ended' AND r.deleted_at IS NULL ORDER BY r.id"""
@@ -184,6 +194,18 @@ async def household_of_mine(session: AsyncSession, user_id: UUID, grant_id: UUID
     return found
 
 
+async def revoke_held(session: AsyncSession, household_id: UUID, user_id: UUID) -> list[UUID]:
+    """End what this person has here, or is offered: they became a member, or are out. Answers whose bells to ring; the
+    household's row is locked."""
+    return await _revoke(session, _REVOKE_HELD, household_id, user_id)
+
+
+async def revoke_given(session: AsyncSession, household_id: UUID, user_id: UUID) -> list[UUID]:
+    """End the doors that this person opened here: links for vets, and offers that no sitter has accepted. As
+    `revoke_held`."""
+    return await _revoke(session, _REVOKE_GIVEN, household_id, user_id)
+
+
 async def touch(session: AsyncSession, grant: Grant, now: datetime) -> None:
     """Write what was changed, as a new version."""
     grant.version += 1
@@ -226,3 +248,8 @@ async def overlapping(session: AsyncSession, grant: Grant, *, user_id: UUID | No
         or_(*same),
     )
     return (await session.execute(query.limit(1))).first() is not None
+
+
+async def _revoke(session: AsyncSession, query: TextClause, household_id: UUID, user_id: UUID) -> list[UUID]:
+    revoked = await session.execute(query, {"household_id": household_id, "user_id": user_id})
+    return [row.id for row in revoked if row.kind == GrantKind.SITTER]

@@ -10,6 +10,7 @@ from core.db import Database
 from core.ids import new_id
 from core.settings import Settings
 from domain.access import Role
+from models.queries import households
 from tests.api.grants_kit import (
     ahead,
     ends,
@@ -23,6 +24,7 @@ from tests.api.grants_kit import (
     sitter,
     vet_link,
 )
+from tests.api.household_kit import Post
 from tests.api.signing_in import OPEN, Api, Person, audit_of
 
 
@@ -43,6 +45,10 @@ async def status(person: Person, method: str, path: str, body: Any = None) -> in
 
 async def names(person: Person, path: str, field: str) -> list[str]:
     return [item[field] for item in (await person.request("GET", path)).json()["items"]]
+
+
+async def items(owner: Person) -> list[dict[str, Any]]:
+    return list((await owner.request("GET", await grants_path(owner))).json()["items"])
 
 
 async def shown(owner: Person, grant_id: str) -> dict[str, Any]:
@@ -224,6 +230,62 @@ async def test_whoever_became_a_member_meanwhile_cannot_accept(api: Api, owner: 
         )
     answer = await sam.request("POST", f"/grants/{grant['id']}/accept")
     assert (answer.status_code, answer.json()["code"]) == (409, "already_member")
+
+
+async def bells(db: Database, grant_id: Any) -> int:
+    """Rises whenever the workflow of a grant is told to look."""
+    found = await db.reads.fetchval("SELECT max(seq) FROM outbox WHERE aggregate = $1", f"grant/{grant_id}")
+    return int(found)
+
+
+async def test_whoever_became_a_member_and_was_removed_has_nothing_left_of_an_older_grant(
+    api: Api, owner: Person, db: Database
+) -> None:
+    milo, luna = await pet_of(owner), await pet_of(owner, "Luna")
+    sam, home = await sitter(owner, milo), await home_of(owner)
+    later = await offer(owner, sam.email, luna)
+    (held,) = [item["id"] for item in await items(owner) if item["user_id"]]
+    rung = [await bells(db, grant_id) for grant_id in (held, later["id"])]
+    asked = await owner.request("POST", f"/households/{home}/invitations", {"email": sam.email, "role": "caretaker"})
+    token = await Post.of(api).deliver(asked.json())
+    assert await status(sam, "POST", "/invitations/accept", {"token": token}) == 200
+    assert {item["state"] for item in await items(owner)} == {"revoked"}
+    again = [await bells(db, grant_id) for grant_id in (held, later["id"])]
+    assert all(now > before for now, before in zip(again, rung, strict=True)), "their workflows hear of it"
+    assert await status(sam, "GET", f"/pets/{milo}") == 200
+    assert await status(owner, "DELETE", f"/households/{home}/members/{sam.user_id}") == 204
+    assert await status(sam, "GET", f"/pets/{milo}") == 404
+    assert await status(sam, "POST", f"/grants/{later['id']}/accept") == 409
+
+
+async def test_a_grant_that_stands_beside_a_membership_ends_with_it(api: Api, owner: Person, db: Database) -> None:
+    milo = await pet_of(owner)
+    sam, home = await sitter(owner, milo), await home_of(owner)
+    async with db.sessions.begin() as session:
+        await households.join(session, home, sam.user_id, Role.CARETAKER)
+    assert await status(sam, "POST", f"/households/{home}/leave") == 204
+    assert await status(sam, "GET", f"/pets/{milo}") == 404
+
+
+@pytest.mark.parametrize("demoted", [True, False])
+async def test_an_owner_who_is_none_any_more_leaves_no_door_open(api: Api, owner: Person, demoted: bool) -> None:
+    milo, home = await pet_of(owner), await home_of(owner)
+    bob, second = await member(api, home, Role.OWNER), await api.person()
+    path = f"/households/{home}/grants"
+    link = await made(bob, path, {"kind": "vet", "label": "Dr X", "pet_ids": [milo]})
+    asked = {"kind": "sitter", "email": second.email, "pet_ids": [milo], "valid_until": ahead(days=100)}
+    offered = await made(bob, path, asked)
+    _, others = await vet_link(owner, milo)
+    sam = await api.person()
+    accepted = await made(bob, path, asked | {"email": sam.email})
+    assert await status(sam, "POST", f"/grants/{accepted['id']}/accept") == 204
+    where = f"/households/{home}/members/{bob.user_id}"
+    ended = ("PATCH", where, {"role": "caretaker"}) if demoted else ("DELETE", where, None)
+    assert await status(owner, *ended) == 204
+    assert (await api.get(f"/v/{link['url'].rpartition('/')[2]}")).status_code == 404
+    assert await status(second, "POST", f"/grants/{offered['id']}/accept") == 409
+    assert (await api.get(others)).status_code == 200, "what another owner made"
+    assert await status(sam, "GET", f"/pets/{milo}") == 200, "somebody whom the household knows by now"
 
 
 async def test_whom_the_household_has_met_is_named_by_id_and_needs_not_be_asked_again(
