@@ -45,14 +45,15 @@ _IS_MEMBER = text(
                        WHERE m.household_id = :household_id AND m.left_at IS NULL
                          AND (u.id = :user_id OR u.email_bidx = :email_bidx))"""
 )
-# Who has looked after animals of this household before and did not walk out, or has lived in it, is no stranger: naming
-# them by id tells nobody anything about accounts.
+# Who has looked after animals of this household before, or has lived in it, is no stranger: naming them by id tells
+# nobody anything about accounts. Whoever said no once, or stopped, is asked.
 _KNOWN = text(
-    """SELECT u.id, u.locale, u.email_bidx FROM users u
+    """SELECT u.id, u.locale FROM users u
         WHERE u.id = :user_id AND u.state = 'active' AND u.email_verified_at IS NOT NULL
-          AND (EXISTS (SELECT FROM grants g
-                        WHERE g.household_id = :household_id AND g.user_id = u.id AND NOT g.declined)
-               OR EXISTS (SELECT FROM memberships m WHERE m.household_id = :household_id AND m.user_id = u.id))"""
+          AND (EXISTS (SELECT FROM grants g WHERE g.household_id = :household_id AND g.user_id = u.id)
+               OR EXISTS (SELECT FROM memberships m WHERE m.household_id = :household_id AND m.user_id = u.id))
+          AND NOT EXISTS (SELECT FROM grants g WHERE g.household_id = :household_id AND g.declined
+                             AND (g.user_id = u.id OR g.user_id IS NULL AND g.email_bidx = u.email_bidx))"""
 )
 _REVOKE = """UPDATE grants g SET revoked_at = clock_timestamp(), version = g.version + 1, updated_at = clock_timestamp()
  WHERE g.household_id = :household_id AND g.revoked_at IS NULL AND g.valid_until > clock_timestamp() AND ({})
@@ -92,7 +93,6 @@ class Known:
 
     user_id: UUID
     locale: str
-    email_bidx: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from core.db import Database
 from core.ids import new_id
-from core.settings import Settings
+from core.settings import RateLimit, Settings
 from domain.access import Role
 from models.queries import households
 from tests.api.grants_kit import (
@@ -25,7 +25,7 @@ from tests.api.grants_kit import (
     vet_link,
 )
 from tests.api.household_kit import Post
-from tests.api.signing_in import OPEN, Api, Person, audit_of
+from tests.api.signing_in import OPEN, Api, Person, api_process, audit_of
 
 
 @pytest.fixture(scope="module")
@@ -302,15 +302,39 @@ async def test_whom_the_household_has_met_is_named_by_id_and_needs_not_be_asked_
     assert await status(sam, "GET", f"/pets/{milo}") == 200
 
 
-async def test_whoever_walked_out_is_asked_again_by_address_only(owner: Person) -> None:
-    milo = await pet_of(owner)
-    sam = await sitter(owner, milo)
-    (grant_id,) = await names(sam, "/grants", "id")
+@pytest.mark.parametrize("before", ["nothing", "a grant", "a membership"])
+async def test_whoever_walked_out_is_asked_again_by_address_only(
+    api: Api, owner: Person, db: Database, before: str
+) -> None:
+    milo, home = await pet_of(owner), await home_of(owner)
+    sam = await member(api, home) if before == "a membership" else await sitter(owner, milo)
+    if before == "a membership":
+        assert await status(owner, "DELETE", f"/households/{home}/members/{sam.user_id}") == 204
+        grant_id = (await offer(owner, sam.email, milo))["id"]
+    elif before == "a grant":
+        await ends(db, user_id=sam.user_id)
+        body = {"kind": "sitter", "pet_ids": [milo], "valid_until": ahead(days=1), "user_id": str(sam.user_id)}
+        grant_id = (await made(owner, await grants_path(owner), body))["id"]
+    else:
+        (grant_id,) = await names(sam, "/grants", "id")
     assert await status(sam, "DELETE", f"/grants/{grant_id}") == 204
     body = {"kind": "sitter", "pet_ids": [milo], "valid_until": ahead(days=1)}
     path = await grants_path(owner)
     assert await status(owner, "POST", path, body | {"user_id": str(sam.user_id)}) == 422
     assert await status(owner, "POST", path, body | {"email": sam.email}) == 201
+
+
+async def test_an_account_asks_only_so_many_sitters_a_day_in_whichever_way(settings: Settings) -> None:
+    few = OPEN.model_copy(update={"invitations": RateLimit(quota=2, window=86_400, burst=2)})
+    async with api_process(settings.model_copy(update={"rate_limits": few})) as api:
+        owner = await api.person()
+        milo, luna = await pet_of(owner), await pet_of(owner, "Luna")
+        sam = await sitter(owner, milo)
+        body = {"kind": "sitter", "pet_ids": [luna], "valid_until": ahead(days=1), "user_id": str(sam.user_id)}
+        path = await grants_path(owner)
+        assert await status(owner, "POST", path, body) == 201
+        later = {"valid_from": ahead(days=2), "valid_until": ahead(days=3)}
+        assert await status(owner, "POST", path, body | later) == 429
 
 
 async def test_the_same_address_has_a_pet_in_its_care_once_at_a_time(owner: Person) -> None:
