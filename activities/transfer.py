@@ -74,8 +74,8 @@ class TransferActivities:
             if row is None or row.to_household_id is None:
                 return
             await households.lock_all(session, (row.from_household_id, row.to_household_id))
-            transfer = await transfers.lock(session, request.transfer_id)
             pet = await transfers.lock_pet(session, row.pet_id)
+            transfer = await transfers.lock(session, request.transfer_id)
             if transfer is None or pet is None or pet.household_id not in (row.from_household_id, row.to_household_id):
                 return  # removed, or given on already
             now = await database_now(session)
