@@ -80,11 +80,6 @@ _OWNERS = text(
     """SELECT u.id, u.timezone FROM memberships m JOIN users u ON u.id = m.user_id AND u.state = 'active'
         WHERE m.household_id = :household_id AND m.left_at IS NULL AND m.role = 'owner' ORDER BY m.id"""
 )
-_UNFINISHED = text(
-    """SELECT id, household_id FROM grants
-        WHERE kind = 'sitter' AND ended_at IS NULL AND (CAST(:after AS uuid) IS NULL OR id > :after)
-        ORDER BY id LIMIT :limit"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +221,6 @@ async def mail_words(session: AsyncSession, grant_id: UUID) -> asyncpg.Record:
 async def owners(session: AsyncSession, household_id: UUID) -> list[Owner]:
     """Who is told what the sitter did."""
     return [Owner(*row) for row in await session.execute(_OWNERS, {"household_id": household_id})]
-
-
-async def unfinished(session: AsyncSession, after: UUID | None, limit: int) -> list[tuple[UUID, UUID]]:
-    """(grant, household) of sitters' grants that should have a workflow, page by page."""
-    return [(row.id, row.household_id) for row in await session.execute(_UNFINISHED, {"after": after, "limit": limit})]
 
 
 async def overlapping(session: AsyncSession, grant: Grant, *, user_id: UUID | None, email_bidx: bytes | None) -> bool:

@@ -29,7 +29,7 @@ from integrations.keys.store import KeyStore
 from integrations.notify.memory import MemoryChannel
 from integrations.notify.protocol import ProviderUnavailable
 from models.household import Grant, GrantKind, Membership
-from models.queries import grants, reminders
+from models.queries import reconcile, reminders
 from models.queries.keys import KeyTable
 from temporal.contracts.mail import SendMail
 from temporal.contracts.sitter_grant import EndGrant, MailGrant, ReviewGrant, StartGrant, SummariseGrant
@@ -467,7 +467,8 @@ async def test_a_lost_temporal_finds_the_grants_that_are_not_finished(sitting: S
     grant, finished = await sitting.grant(), await sitting.grant(ends=timedelta(seconds=-1), begins=timedelta(days=-1))
     await sitting.activities.end_grant(EndGrant(finished))
     async with sitting.home.db.sessions() as session:
-        found = {grant_id for grant_id, _ in await grants.unfinished(session, None, 10_000)}
+        page = await reconcile.unfinished_after(session, reconcile.GRANTS, None, 10_000)
+    found = {grant_id for grant_id, _ in page}
     assert grant in found
     assert finished not in found
 
