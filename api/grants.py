@@ -38,7 +38,7 @@ EMAIL: Final = "grants.email_ct"
 LABEL: Final = "grants.label_ct"
 TOKEN: Final = "grants.token_ct"  # noqa: S105 - a column
 _LONGEST: Final = {GrantKind.SITTER: rules.SITTER_LONGEST, GrantKind.VET: rules.VET_LONGEST}
-_SHOWN: Final = "id household_id kind user_id pet_ids actions valid_from valid_until revoked_at".split()
+_SHOWN: Final = "id household_id kind user_id pet_ids actions valid_from valid_until revoked_at mail_problem".split()
 _FOREIGN: Final = {GrantKind.SITTER: ("label",), GrantKind.VET: ("email", "user_id", "actions", "valid_from")}
 """Fields that say nothing about the other kind."""
 

@@ -229,8 +229,7 @@ async def _role_in(session: AsyncSession, household_id: UUID, user_id: UUID) -> 
 
 
 async def _leaves_owners(session: AsyncSession, household_id: UUID, user_id: UUID) -> None:
-    roles = await households.roles(session, household_id)
-    rules.check_owner_remains([member for member, role in roles.items() if role is Role.OWNER], user_id)
+    rules.check_owner_remains(await households.active_owners(session, household_id), user_id)
 
 
 async def _take_back(session: AsyncSession, household_id: UUID, user_id: UUID) -> None:

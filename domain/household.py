@@ -29,7 +29,7 @@ class LastOwner(Conflict):
 
 
 def check_owner_remains(owners: Collection[UUID], leaving: UUID) -> None:
-    """Raises `LastOwner` where this person is the only owner."""
+    """Raises `LastOwner` where this person is the only one of the `owners` who can still sign in."""
     if set(owners) == {leaving}:
         raise LastOwner("This is the only owner: make another member an owner first.")
 

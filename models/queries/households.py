@@ -18,6 +18,7 @@ from core.read_pool import ReadPool
 from domain.access import Access, Role
 from models.household import Household, Membership
 from models.queries.access import pet_access
+from models.user import User, UserState
 
 _PERSONAL = """
     SELECT household_id FROM memberships
@@ -85,6 +86,18 @@ async def owners(session: AsyncSession, household_id: UUID) -> tuple[UUID, ...]:
             col(Membership.left_at).is_(None),
         )
         .order_by(col(Membership.id))
+    )
+    return tuple(await session.scalars(query))
+
+
+async def active_owners(session: AsyncSession, household_id: UUID) -> tuple[UUID, ...]:
+    """Those of its owners who can sign in: an account that is closed leaves nobody in charge."""
+    active = select(col(User.id)).where(col(User.state) == UserState.ACTIVE)
+    query = select(col(Membership.user_id)).where(
+        col(Membership.household_id) == household_id,
+        col(Membership.role) == Role.OWNER,
+        col(Membership.left_at).is_(None),
+        col(Membership.user_id).in_(active),
     )
     return tuple(await session.scalars(query))
 

@@ -2,15 +2,20 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from activities.sitter_grant import SitterGrantActivities
 from core.db import Database
 from core.ids import new_id
 from core.settings import RateLimit, Settings
 from domain.access import Role
-from models.queries import households
+from domain.mail_feedback import Verdict
+from models.queries import feedback, households
+from models.queries.feedback import Known, Report
+from temporal.contracts.sitter_grant import MailGrant
 from tests.api.grants_kit import (
     ahead,
     ends,
@@ -322,6 +327,25 @@ async def test_whoever_walked_out_is_asked_again_by_address_only(
     path = await grants_path(owner)
     assert await status(owner, "POST", path, body | {"user_id": str(sam.user_id)}) == 422
     assert await status(owner, "POST", path, body | {"email": sam.email}) == 201
+
+
+async def test_a_bounce_of_the_mail_that_asks_is_shown_and_suppresses_as_for_any_mail(
+    api: Api, owner: Person, db: Database
+) -> None:
+    email = f"sam-{new_id().hex}@example.test"
+    grant, post = await offer(owner, email, await pet_of(owner)), Post.of(api)
+    await SitterGrantActivities(db.sessions, post.mail).mail_grant(MailGrant(UUID(grant["id"])))
+    before = await shown(owner, grant["id"])
+    assert (before["mailed"], before["mail_problem"]) == (True, None)
+    index = api.identity.blind_index(email)
+    report = Report(Verdict.BOUNCED, "sns-1", "ses-1", post.mailbox.keys[0], index, "Permanent/General")
+    for _ in range(2):
+        async with db.sessions.begin() as session:
+            assert await feedback.record(session, report) is Known.NEW
+    after = await shown(owner, grant["id"])
+    assert (after["mailed"], after["mail_problem"]) == (False, "bounced")
+    assert after["version"] > before["version"], "a cached answer is stale"
+    assert await db.reads.fetchval("SELECT count(*) FROM mail_suppressions WHERE address_hmac = $1", index) == 1
 
 
 async def test_an_account_asks_only_so_many_sitters_a_day_in_whichever_way(settings: Settings) -> None:

@@ -144,6 +144,16 @@ async def test_the_last_owner_stays_until_somebody_else_owns_it(api: Api, owner:
     assert await actions_in(helper, home) == ["household.role_changed", "household.member_left"]
 
 
+@pytest.mark.parametrize("state", ["blocked", "erasing", "erased"])
+async def test_an_owner_whose_account_is_closed_is_nobody_to_leave_it_to(api: Api, owner: Person, state: str) -> None:
+    home = await home_of(owner)
+    gone = await member(api, home, Role.OWNER)
+    await api.identity.db.reads.execute("UPDATE users SET state = $2 WHERE id = $1", gone.user_id, state)
+    refused = await owner.request("POST", f"/households/{home}/leave")
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
+    assert (await owner.request("DELETE", f"/households/{home}/members/{gone.user_id}")).status_code == 204
+
+
 async def test_of_two_owners_who_leave_at_once_one_stays(api: Api) -> None:
     for _ in range(5):
         one = await api.person()
