@@ -13,12 +13,9 @@ from activities.strangers import StrangerMail
 from core.crypto import SubjectErased
 from core.db import SessionFactory, single_statement
 from domain import grant as rules
-from domain import reminder_machine
 from domain.access import Right
 from domain.grant import OPEN, GrantState, Span, Todo
 from domain.notification import Category, Channel
-from domain.reminder_actions import HandOver
-from domain.reminder_series import ReminderState
 from integrations.notify.protocol import Message
 from integrations.notify.render import render
 from models.household import Grant
@@ -144,13 +141,12 @@ class SitterGrantActivities:
             reminder_ids = await grants.reminders(session, grant_id)
         for reminder_id in reminder_ids:
             async with self.sessions.begin() as session:
-                locked = await reminders.lock(session, reminder_id)
-                if locked is None or locked.series.state is ReminderState.ENDED:
-                    continue
-                change = reminder_machine.apply(locked.series, HandOver(), locked.read_at)
-                await reminders.save(session, locked, change.series)
-                series = locked.series
-                await outbox.ring_reminder(session, series.household_id, reminder_id, series.user_id)
+                locked = await reminders.hand_over(session, reminder_id)
+                if locked is not None:
+                    series = locked.series
+                    await outbox.ring_reminder(
+                        session, series.household_id, reminder_id, series.user_id, watching=locked.watching
+                    )
 
     async def _summarise(self, session: AsyncSession, row: Grant, now: datetime) -> None:
         standing = grants.standing_of(row)

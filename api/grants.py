@@ -27,9 +27,8 @@ from domain import grant as rules
 from domain.access import Right
 from domain.grant import OPEN, GrantState
 from domain.notification import Category, Channel
-from domain.reminder_actions import HandOver
 from models.household import Grant, GrantKind, Household
-from models.queries import grants, reminders
+from models.queries import grants
 from models.queries.clock import database_now
 from models.queries.grants import standing_of
 from temporal import outbox
@@ -132,7 +131,7 @@ async def change(
     if grant.kind == GrantKind.SITTER:
         await outbox.GRANT.ring(session, grant.household_id, grant.id)
     if acted is not (Right.ACT in grant.actions) and standing_of(grant).state(now) is GrantState.ACTIVE:
-        await _hand_over(session, grant)
+        await actions.hand_over(session, await grants.reminders(session, grant.id))
     await record(session, services, client, caller, "changed", grant)
     return await grants.find_in(session, grant.id)
 
@@ -243,13 +242,6 @@ async def _for_vet(services: Services, grant: Grant, label: str) -> None:
     grant.token_hash = hashlib.sha256(token.encode()).digest()
     grant.token_ct = await services.cipher.seal(household, TOKEN, grant.id, token)
     grant.label_ct = await services.cipher.seal(household, LABEL, grant.id, label)
-
-
-async def _hand_over(session: AsyncSession, grant: Grant) -> None:
-    """What is due is told to whoever is reminded from now on."""
-    for reminder_id in await grants.reminders(session, grant.id):
-        if (locked := await reminders.lock(session, reminder_id)) is not None:
-            await actions.run(session, locked, HandOver())
 
 
 def _check_fields(body: GrantIn, kind: GrantKind) -> None:

@@ -23,9 +23,8 @@ from core.errors import Conflict, FieldProblem, Invalid, NotFound
 from core.ids import new_id
 from domain import household as rules
 from domain.access import Role
-from domain.reminder_actions import HandOver
 from models.household import Household, InvitationState, TransferState
-from models.queries import grants, households, invitations, reminder_scopes, reminders, transfers, users
+from models.queries import grants, households, invitations, reminder_scopes, transfers, users
 from models.queries.clock import database_now
 from temporal import outbox
 
@@ -175,9 +174,7 @@ async def remove_member(
     await _take_back(session, household_id, user_id)
     await end_grants_of(session, household_id, user_id)
     await households.part(session, household_id, user_id)
-    for reminder_id in await reminder_scopes.made_by(session, user_id, household_id):
-        if (locked := await reminders.lock(session, reminder_id)) is not None:
-            await actions.run(session, locked, HandOver())
+    await actions.hand_over(session, await reminder_scopes.made_by(session, user_id, household_id))
     left = user_id == caller.user_id
     action = "household.member_left" if left else "household.member_removed"
     await record(session, services, client, caller, action, household_id, subject=user_id)

@@ -56,7 +56,10 @@ _MOVE_REMINDERS = text(
         WHERE pet_id = :pet_id AND household_id <> :household_id"""
 )
 _MOVE_REST = (
-    text("UPDATE health_records SET household_id = :household_id WHERE pet_id = :pet_id"),
+    text(
+        """UPDATE health_records SET household_id = :household_id
+            WHERE pet_id = :pet_id AND household_id <> :household_id"""
+    ),
     # What the public page of its tag shows was chosen by people whose animal it is no more. The new ones may have
     # chosen already when this runs a second time.
     text(

@@ -1,6 +1,7 @@
 """Households over HTTP: what they are, who belongs to them, and what becomes of what somebody leaves behind."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,11 +9,13 @@ from uuid import UUID
 import pytest
 
 from activities.reminder import ReminderActivities
+from core import live
 from core.ids import new_id
 from core.settings import Settings
 from domain.access import Role
 from temporal.contracts.reminder import DeliverOccurrence
 from tests.activities.reminder_home import MemoryNotifier, wording
+from tests.api.grants_kit import sitter
 from tests.api.household_kit import home_of, member, pet_of
 from tests.api.signing_in import OPEN, Api, Person
 from tests.api.test_reminders import diary, remind
@@ -183,6 +186,30 @@ async def test_reminders_of_a_removed_member_go_on_to_the_owners(api: Api, owner
     made = await remind(helper, schedule=DAILY, pet_id=pet["id"], notification_methods=["email"])
     await owner.request("DELETE", f"/households/{home}/members/{helper.user_id}")
     assert (await deliver(api, made["id"], DUE)).addresses == [owner.email]
+
+
+async def test_screens_hear_of_a_reminder_as_long_as_they_may_see_it(
+    api: Api, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever made it heard of it for ever, and nobody else did."""
+    home, pet = await home_of(owner), await pet_of(owner)
+    helper, sam = await member(api, home), await sitter(owner, pet["id"])
+    heard: set[UUID] = set()
+
+    def say(_: object, people: Iterable[UUID], name: live.Name, **data: object) -> None:
+        if name is live.Name.WORKFLOW_UPDATED:
+            heard.update(people)
+
+    monkeypatch.setattr("core.live.say", say)
+    made = await remind(helper, schedule=DAILY, pet_id=pet["id"])
+    assert heard == {owner.user_id, helper.user_id, sam.user_id}
+    await owner.request("DELETE", f"/households/{home}/members/{helper.user_id}")
+    heard.clear()
+    assert (await owner.request("POST", f"/reminders/{made['id']}/pause")).status_code == 200
+    assert heard == {owner.user_id, sam.user_id}
+    heard.clear()
+    await remind(owner, schedule=DAILY)
+    assert heard == {owner.user_id}, "what belongs to no pet is no sitter's"
 
 
 async def test_what_was_due_when_its_maker_was_removed_is_told_to_the_owners_and_to_nobody_twice(

@@ -238,11 +238,16 @@ async def test_moving_twice_at_once_and_again_changes_nothing_more(
     await remind(owner, schedule=ONCE, pet_id=pet["id"])
     offered = await offer(owner, pet, taker.email)
     await accept(taker, offered)
+    await owner.request("POST", f"/pets/{pet['id']}/records", {"record_type": "visit", "title": "Teeth"})
     request = MovePet(UUID(offered["id"]))
     await asyncio.gather(*(post.transfers.move_pet(request) for _ in range(5)))
+    await post.move(offered)
     before = (await taker.request("GET", f"/pets/{pet['id']}")).json()
+    written = "SELECT CAST(xmin AS text) AS xmin FROM health_records WHERE pet_id = :id"
+    (record,) = await rows(api, written, id=UUID(pet["id"]))
     await post.move(offered)
     assert (await taker.request("GET", f"/pets/{pet['id']}")).json() == before
+    assert await rows(api, written, id=UUID(pet["id"])) == [record], "what has moved is not written again"
     log = (await taker.request("GET", f"/households/{before['household_id']}/audit")).json()["items"]
     assert [entry["action"] for entry in log].count("pet.moved") == 1
 
