@@ -113,6 +113,14 @@ async def pet_gone(session: AsyncSession, pet_id: UUID) -> None:
             await run(session, locked, End("pet_archived"))
 
 
+async def household_gone(session: AsyncSession, household_id: UUID) -> None:
+    """A household without pets ends, and with it the reminders that belong to no pet."""
+    for reminder_id in await reminder_scopes.of_household(session, household_id):
+        if (locked := await reminders.lock(session, reminder_id)) is not None:
+            await run(session, locked, End("deleted"))
+            await reminders.remove(session, reminder_id)
+
+
 async def _move(session: AsyncSession, reminder_ids: list[UUID]) -> None:
     for reminder_id in reminder_ids:
         if (locked := await reminders.lock(session, reminder_id)) is not None:

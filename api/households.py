@@ -142,6 +142,24 @@ async def change(
     return await households.find_in(session, caller.user_id, household.id)
 
 
+async def delete(
+    session: AsyncSession, services: Services, client: Client, caller: Caller, household: Household
+) -> None:
+    """End a household that is the caller's alone, with what is open of it. The household is locked; what it was stays
+    on record. Raises `NotEmpty`."""
+    if set(await households.roles(session, household.id)) != {caller.user_id}:
+        raise rules.NotEmpty("Others belong to it: remove them first.")
+    if not await households.close(session, household.id):
+        raise rules.NotEmpty("Pets live in it or are on their way: remove them, or give them to another household.")
+    await actions.household_gone(session, household.id)
+    await _take_back(session, household.id, caller.user_id)
+    for grant_id in await grants.revoke_all(session, household.id):
+        await outbox.GRANT.ring(session, household.id, grant_id)
+    await households.part(session, household.id, caller.user_id)
+    await record(session, services, client, caller, "household.deleted", household.id)
+    await say(session, household.id, also=(caller.user_id,))
+
+
 async def change_member(
     session: AsyncSession,
     services: Services,

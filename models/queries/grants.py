@@ -64,6 +64,7 @@ _REVOKE_HELD = text(
            OR g.user_id IS NULL AND g.email_bidx = (SELECT u.email_bidx FROM users u WHERE u.id = :user_id)"""
     )
 )
+_REVOKE_ALL = text(_REVOKE.format("true"))
 _REVOKE_GIVEN = text(_REVOKE.format("g.granted_by = :user_id AND (g.kind = 'vet' OR g.user_id IS NULL)"))
 _REMINDERS = text(
     """SELECT r.id FROM reminders r JOIN grants g ON g.household_id = r.household_id AND r.pet_id = ANY(g.pet_ids)
@@ -192,13 +193,18 @@ async def household_of_mine(session: AsyncSession, user_id: UUID, grant_id: UUID
 async def revoke_held(session: AsyncSession, household_id: UUID, user_id: UUID) -> list[UUID]:
     """End what this person has here, or is offered: they became a member, or are out. Answers whose bells to ring; the
     household's row is locked."""
-    return await _revoke(session, _REVOKE_HELD, household_id, user_id)
+    return await _revoke(session, _REVOKE_HELD, household_id=household_id, user_id=user_id)
 
 
 async def revoke_given(session: AsyncSession, household_id: UUID, user_id: UUID) -> list[UUID]:
     """End the doors that this person opened here: links for vets, and offers that no sitter has accepted. As
     `revoke_held`."""
-    return await _revoke(session, _REVOKE_GIVEN, household_id, user_id)
+    return await _revoke(session, _REVOKE_GIVEN, household_id=household_id, user_id=user_id)
+
+
+async def revoke_all(session: AsyncSession, household_id: UUID) -> list[UUID]:
+    """End every one of this household. As `revoke_held`."""
+    return await _revoke(session, _REVOKE_ALL, household_id=household_id)
 
 
 async def touch(session: AsyncSession, grant: Grant, now: datetime) -> None:
@@ -240,6 +246,6 @@ async def overlapping(session: AsyncSession, grant: Grant, *, user_id: UUID | No
     return (await session.execute(query.limit(1))).first() is not None
 
 
-async def _revoke(session: AsyncSession, query: TextClause, household_id: UUID, user_id: UUID) -> list[UUID]:
-    revoked = await session.execute(query, {"household_id": household_id, "user_id": user_id})
+async def _revoke(session: AsyncSession, query: TextClause, **values: UUID) -> list[UUID]:
+    revoked = await session.execute(query, values)
     return [row.id for row in revoked if row.kind == GrantKind.SITTER]

@@ -42,6 +42,13 @@ _ACCESS = text(
     """SELECT role, actions FROM pet_access WHERE user_id = :user_id AND household_id = :household_id
         ORDER BY role LIMIT 1"""
 )
+# FOR UPDATE: whoever is putting something into it is waited for, and whoever would, waits and finds no way in.
+_CLOSE = text("SELECT id FROM households WHERE id = :id FOR UPDATE")
+_HAS_PETS = text(
+    """SELECT EXISTS (SELECT FROM pets WHERE household_id = :id AND deleted_at IS NULL)
+           OR EXISTS (SELECT FROM pet_transfers
+                       WHERE to_household_id = :id AND state = 'accepted' AND moved_at IS NULL)"""
+)
 _COUNTS = text(
     """SELECT (SELECT count(*) FROM memberships WHERE household_id = :household_id AND left_at IS NULL) AS members,
               (SELECT count(*) FROM memberships WHERE user_id = :user_id AND left_at IS NULL) AS households"""
@@ -164,6 +171,13 @@ async def counts(session: AsyncSession, household_id: UUID, user_id: UUID) -> Co
     """For the limits."""
     row = (await session.execute(_COUNTS, {"household_id": household_id, "user_id": user_id})).one()
     return Counts(row.members, row.households)
+
+
+async def close(session: AsyncSession, household_id: UUID) -> bool:
+    """Let nothing come to it from now on, if it has no pets and none are on their way; answers whether that is so. Its
+    row is locked already."""
+    await session.execute(_CLOSE, {"id": household_id})
+    return not (await session.execute(_HAS_PETS, {"id": household_id})).scalar_one()
 
 
 async def join(session: AsyncSession, household_id: UUID, user_id: UUID, role: Role) -> None:

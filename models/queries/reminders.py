@@ -210,8 +210,7 @@ async def lock_for(
 
 
 async def home_of(session: AsyncSession, occurrence_id: UUID) -> tuple[UUID, UUID] | None:
-    """(reminder, household) of an occurrence, read before the lock. The household is another once the pet has moved:
-    what was sealed for the former one meanwhile, the move seals anew."""
+    """(reminder, household) of an occurrence, before the lock. A move may come first: it seals anew what is written."""
     row = (await session.execute(_OF_OCCURRENCE, {"id": occurrence_id})).one_or_none()
     return None if row is None else (row.id, row.household_id)
 
@@ -269,8 +268,7 @@ async def save(session: AsyncSession, before: Locked, after: Series, *, reworded
 
 
 async def hand_over(session: AsyncSession, reminder_id: UUID) -> Locked | None:
-    """Have what is due told to whoever is reminded from now on. Answers the rows as they were, for the bell; None when
-    the reminder is gone or has ended."""
+    """Have what is due told to whoever is reminded from now on. Answers the rows as they were; None: it has ended."""
     locked = await lock(session, reminder_id)
     if locked is None or locked.series.state is ReminderState.ENDED:
         return None
