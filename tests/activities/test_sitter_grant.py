@@ -287,13 +287,13 @@ async def test_what_fell_due_in_the_sitter_s_time_is_told_to_the_owner_once_it_i
 async def test_what_fell_due_is_told_to_the_owner_also_when_the_grant_was_ended_while_it_began(
     sitting: Sitting,
 ) -> None:
+    """The sitter was told, and it was revoked before it was noted as begun."""
     home = sitting.home
     schedule, due = due_now()
     reminder = await home.remind(schedule)
     grant = await sitting.grant(begins=timedelta(seconds=-1))
     await home.deliver(reminder, due)
     await home.execute("UPDATE grants SET revoked_at = clock_timestamp() WHERE id = :id", id=grant)
-    await sitting.activities.start_grant(StartGrant(grant))
     await sitting.activities.end_grant(EndGrant(grant))
     await home.deliver(reminder, due + timedelta(minutes=5))
     assert await sitting.told(reminder) == {sitting.sitter_id, home.user_id}
