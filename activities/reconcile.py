@@ -1,15 +1,19 @@
-"""Comparing reminders with their workflows. Ringing once too often is harmless, so no method needs to be exact."""
+"""Comparing reminders with their workflows, and ringing what is shared.
+
+Ringing once too often is harmless, so no method needs to be exact.
+"""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Final
 from uuid import UUID
 
+from sqlalchemy import TextClause
 from temporalio import activity
 from temporalio.client import Client
 
 from core.crypto import KeySource, Subject, SubjectErased
 from core.db import SessionFactory
 from integrations.keys.store import KeyMissing
-from models.queries import grants
 from models.queries import reconcile as rows
 from models.queries.reconcile import ReminderRef
 from temporal import ids, outbox
@@ -17,6 +21,12 @@ from temporal.contracts import reminder
 from temporal.contracts.reconcile import EndOrphans, MissingRung, OrphansEnded, RingMissing
 from temporal.ids import UnknownWorkflowId
 
+_ENTITIES: Final = (
+    (rows.GRANTS, outbox.GRANT),
+    (rows.TRANSFERS, outbox.TRANSFER),
+    (rows.INVITATIONS, outbox.INVITATION),
+)
+"""They are few: each is rung, and one whose workflow lives reads its row once more."""
 _RUNNING = f"WorkflowType = '{reminder.WORKFLOW}' AND ExecutionStatus = 'Running'"
 
 
@@ -28,13 +38,14 @@ class ReconcileActivities:
 
     @activity.defn
     async def ring_missing(self, request: RingMissing) -> MissingRung:
-        """Page by page; a retry goes on after the last page it told of."""
+        """Page by page; a retry goes on after the last page of reminders it told of."""
         last, seen, rung = _resumed()
         while True:
             async with self._sessions.begin() as session:
                 page = await rows.active_after(session, last, request.page_size)
             if not page:
-                await self._ring_grants(request.page_size)
+                for kind, bell in _ENTITIES:
+                    await self._ring_entities(kind, bell, request.page_size)
                 return MissingRung(seen, rung)
             missing = await self._without_workflow(page)
             await self._ring(missing)
@@ -60,14 +71,13 @@ class ReconcileActivities:
             for ref in reminders:
                 await outbox.ring_reminder(session, ref.household_id, ref.id, ref.user_id)
 
-    async def _ring_grants(self, page_size: int) -> None:
-        """Sitters' grants are few: each is rung, and one whose workflow lives reads its row once more."""
+    async def _ring_entities(self, kind: TextClause, bell: outbox.Bell, page_size: int) -> None:
         last: UUID | None = None
         while True:
             async with self._sessions.begin() as session:
-                page = await grants.unfinished(session, last, page_size)
-                for grant_id, household_id in page:
-                    await outbox.GRANT.ring(session, household_id, grant_id)
+                page = await rows.unfinished_after(session, kind, last, page_size)
+                for entity_id, household_id in page:
+                    await bell.ring(session, household_id, entity_id)
             if not page:
                 return
             last = page[-1][0]

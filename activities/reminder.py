@@ -94,7 +94,7 @@ class ReminderActivities:
             ids = await reminders.save(session, locked, change.series)
             if change.series.state != locked.series.state:
                 said = workflow_ids.reminder(change.series.household_id, request.reminder_id)
-                outbox.say_workflow(session, locked.members, said, "reminder")
+                outbox.say_workflow(session, locked.watching, said, "reminder")
             left = await reminder_notices.unsent(session, request.reminder_id, now) if locked.series.unsent_at else ()
             claimed = Claimed(left, waiting=locked.series.unsent_at is not None)
             if change.notices:

@@ -13,12 +13,9 @@ from activities.strangers import StrangerMail
 from core.crypto import SubjectErased
 from core.db import SessionFactory, single_statement
 from domain import grant as rules
-from domain import reminder_machine
 from domain.access import Right
 from domain.grant import OPEN, GrantState, Span, Todo
 from domain.notification import Category, Channel
-from domain.reminder_actions import HandOver
-from domain.reminder_series import ReminderState
 from integrations.notify.protocol import Message
 from integrations.notify.render import render
 from models.household import Grant
@@ -60,13 +57,14 @@ class SitterGrantActivities:
             row = await grants.lock_by_id(session, request.grant_id)
             if row is None or row.mailed or grants.standing_of(row).state(await database_now(session)) not in OPEN:
                 return
+            row.mail_key = key = uuid5(row.id, MailTemplate.GRANT_GIVEN)
             message, problem = await self._ask(session, row)
         if message is not None:
-            problem = await self.mail.send(message, uuid5(request.grant_id, MailTemplate.GRANT_GIVEN))
+            problem = await self.mail.send(message, key)
         async with self.sessions.begin() as session:
             row = await grants.lock_by_id(session, request.grant_id)
             if row is not None:
-                row.mailed, row.mail_problem = True, problem
+                row.mailed, row.mail_problem = True, problem or row.mail_problem
                 await grants.touch(session, row, await database_now(session))
 
     @activity.defn
@@ -98,18 +96,22 @@ class SitterGrantActivities:
 
     @activity.defn
     async def end_grant(self, request: EndGrant) -> None:
-        """Take back what is due, and tell the owners of the rest."""
-        row = await self._find(request.grant_id)
-        if row is None:
+        """Take back what is due, and tell the owners of the rest. One that was extended meanwhile goes on."""
+        async with self.sessions() as session:
+            row, now = await session.get(Grant, request.grant_id), await database_now(session)
+        if row is None or grants.standing_of(row).state(now) in OPEN:
             return
-        if row.started_at is not None and Right.ACT in row.actions:
+        # Also of one that was ended while it began, and is not noted as begun.
+        if grants.standing_of(row).gave_access(now) and Right.ACT in row.actions:
             await self._hand_over(row.id)
         async with self.sessions.begin() as session:
-            locked = await grants.lock_by_id(session, row.id)
+            locked, now = await grants.lock_by_id(session, row.id), await database_now(session)
             if locked is None or locked.ended_at is not None:
                 return
-            now = await database_now(session)
-            if grants.standing_of(locked).gave_access(now):
+            standing = grants.standing_of(locked)
+            if standing.state(now) in OPEN:
+                return
+            if standing.gave_access(now):
                 await self._summarise(session, locked, now)
             locked.ended_at = now
 
@@ -139,13 +141,12 @@ class SitterGrantActivities:
             reminder_ids = await grants.reminders(session, grant_id)
         for reminder_id in reminder_ids:
             async with self.sessions.begin() as session:
-                locked = await reminders.lock(session, reminder_id)
-                if locked is None or locked.series.state is ReminderState.ENDED:
-                    continue
-                change = reminder_machine.apply(locked.series, HandOver(), locked.read_at)
-                await reminders.save(session, locked, change.series)
-                series = locked.series
-                await outbox.ring_reminder(session, series.household_id, reminder_id, series.user_id)
+                locked = await reminders.hand_over(session, reminder_id)
+                if locked is not None:
+                    series = locked.series
+                    await outbox.ring_reminder(
+                        session, series.household_id, reminder_id, series.user_id, watching=locked.watching
+                    )
 
     async def _summarise(self, session: AsyncSession, row: Grant, now: datetime) -> None:
         standing = grants.standing_of(row)

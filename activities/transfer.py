@@ -11,9 +11,6 @@ from temporalio import activity
 from activities.strangers import StrangerMail
 from core import live
 from core.db import SessionFactory
-from domain import reminder_machine
-from domain.reminder_actions import HandOver
-from domain.reminder_series import ReminderState
 from integrations.notify.protocol import Message
 from integrations.notify.render import render
 from models.household import PetTransfer, TransferState
@@ -74,8 +71,8 @@ class TransferActivities:
             if row is None or row.to_household_id is None:
                 return
             await households.lock_all(session, (row.from_household_id, row.to_household_id))
-            transfer = await transfers.lock(session, request.transfer_id)
             pet = await transfers.lock_pet(session, row.pet_id)
+            transfer = await transfers.lock(session, request.transfer_id)
             if transfer is None or pet is None or pet.household_id not in (row.from_household_id, row.to_household_id):
                 return  # removed, or given on already
             now = await database_now(session)
@@ -126,14 +123,12 @@ class TransferActivities:
     async def _hand_over(self, session: AsyncSession, transfer: PetTransfer, pet: Pet) -> None:
         """What belongs to the pet follows it. A reminder rings at the workflow that is over, and at the new one."""
         for reminder_id in await transfers.move_all(session, pet.id, pet.household_id):
-            locked = await reminders.lock(session, reminder_id)
-            if locked is None or locked.series.state is ReminderState.ENDED:
+            locked = await reminders.hand_over(session, reminder_id)
+            if locked is None:
                 continue
-            change = reminder_machine.apply(locked.series, HandOver(), locked.read_at)
-            await reminders.save(session, locked, change.series)
             maker = locked.series.user_id
-            for household_id in (transfer.from_household_id, pet.household_id):
-                await outbox.ring_reminder(session, household_id, reminder_id, maker)
+            await outbox.ring_reminder(session, transfer.from_household_id, reminder_id, maker)
+            await outbox.ring_reminder(session, pet.household_id, reminder_id, maker, watching=locked.watching)
 
     async def _words(self, row: PetTransfer, words: transfers.MailWords) -> Message:
         values = {

@@ -1,6 +1,6 @@
 """Sealed rows made into words: what a notice, or a line of a digest, says. They leave for a channel only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -58,7 +58,7 @@ class ReminderWording:
         done_by = None
         if leased.closer_id is not None:
             done_by = await self.cipher.open_optional("users.first_name_ct", leased.closer_id, leased.closer_name_ct)
-        return ReminderWords(
+        words = ReminderWords(
             locale=leased.locale,
             title=await self.cipher.open("reminders.title_ct", leased.reminder_id, leased.title_ct),
             description=await self.cipher.open_optional(
@@ -84,6 +84,7 @@ class ReminderWording:
                 leased.user_id, Category(leased.category), leased.channel, leased.claimed_at
             ),
         )
+        return words if leased.may_know else _to_a_stranger(words)
 
     async def pet_name(self, pet_id: UUID | None, name_ct: str | None) -> str | None:
         """The name of the pet it is about, if it is about one."""
@@ -97,6 +98,13 @@ class ReminderWording:
         if leased.channel is Channel.PUSH:
             return Address(leased.channel, str(leased.user_id))
         return Address(leased.channel, await self.cipher.open("users.email_ct", leased.user_id, leased.email_ct))
+
+
+def _to_a_stranger(words: ReminderWords) -> ReminderWords:
+    """What is taken back from somebody who has no access any more: neither what it is called today, nor who did it."""
+    return replace(
+        words, title="Petfolio", description=None, pet_name=None, outcome=Outcome.GONE, done_by=None, done_at=None
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The one way a person's action on a reminder runs: lock, decide, save, ring. Temporal is not asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -76,7 +76,7 @@ async def keep(
         for occurrence_id in gone:
             live.say(session, locked.members, Name.NOTIFICATION_WITHDRAWN, occurrence_id=occurrence_id)
     if series != locked.series:
-        await outbox.ring_reminder(session, series.household_id, series.reminder_id, series.user_id)
+        await _ring(session, locked)
 
 
 def require(locked: Locked, user_id: UUID, needed: Right) -> None:
@@ -87,6 +87,13 @@ def require(locked: Locked, user_id: UUID, needed: Right) -> None:
     made_it = user_id == locked.series.user_id and access.may(Right.ADD_REMINDER)
     if not (needed == Right.MANAGE_REMINDER and made_it):
         access.require(needed)
+
+
+async def hand_over(session: AsyncSession, reminder_ids: Iterable[UUID]) -> None:
+    """Others are reminded from now on: what is due is told to them too."""
+    for reminder_id in reminder_ids:
+        if (locked := await reminders.hand_over(session, reminder_id)) is not None:
+            await _ring(session, locked)
 
 
 async def zone_changed(session: AsyncSession, user_id: UUID) -> None:
@@ -106,7 +113,22 @@ async def pet_gone(session: AsyncSession, pet_id: UUID) -> None:
             await run(session, locked, End("pet_archived"))
 
 
+async def household_gone(session: AsyncSession, household_id: UUID) -> None:
+    """A household without pets ends, and with it the reminders that belong to no pet."""
+    for reminder_id in await reminder_scopes.of_household(session, household_id):
+        if (locked := await reminders.lock(session, reminder_id)) is not None:
+            await run(session, locked, End("deleted"))
+            await reminders.remove(session, reminder_id)
+
+
 async def _move(session: AsyncSession, reminder_ids: list[UUID]) -> None:
     for reminder_id in reminder_ids:
         if (locked := await reminders.lock(session, reminder_id)) is not None:
             await run(session, locked, Move())
+
+
+async def _ring(session: AsyncSession, locked: Locked) -> None:
+    series = locked.series
+    await outbox.ring_reminder(
+        session, series.household_id, series.reminder_id, series.user_id, watching=locked.watching
+    )

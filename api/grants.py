@@ -15,6 +15,7 @@ from api.auth import Caller
 from api.deps import ServicesDep
 from api.households import ReadableHousehold
 from api.identity import Client
+from api.invitations import mail_language, seal_address
 from api.mail import MailTemplate, Notice, notify
 from api.schemas.grants import GrantIn, GrantUpdate
 from api.services import Services
@@ -26,9 +27,8 @@ from domain import grant as rules
 from domain.access import Right
 from domain.grant import OPEN, GrantState
 from domain.notification import Category, Channel
-from domain.reminder_actions import HandOver
 from models.household import Grant, GrantKind, Household
-from models.queries import grants, reminders, users
+from models.queries import grants
 from models.queries.clock import database_now
 from models.queries.grants import standing_of
 from temporal import outbox
@@ -37,7 +37,7 @@ EMAIL: Final = "grants.email_ct"
 LABEL: Final = "grants.label_ct"
 TOKEN: Final = "grants.token_ct"  # noqa: S105 - a column
 _LONGEST: Final = {GrantKind.SITTER: rules.SITTER_LONGEST, GrantKind.VET: rules.VET_LONGEST}
-_SHOWN: Final = "id household_id kind user_id pet_ids actions valid_from valid_until revoked_at".split()
+_SHOWN: Final = "id household_id kind user_id pet_ids actions valid_from valid_until revoked_at mail_problem".split()
 _FOREIGN: Final = {GrantKind.SITTER: ("label",), GrantKind.VET: ("email", "user_id", "actions", "valid_from")}
 """Fields that say nothing about the other kind."""
 
@@ -131,7 +131,7 @@ async def change(
     if grant.kind == GrantKind.SITTER:
         await outbox.GRANT.ring(session, grant.household_id, grant.id)
     if acted is not (Right.ACT in grant.actions) and standing_of(grant).state(now) is GrantState.ACTIVE:
-        await _hand_over(session, grant)
+        await actions.hand_over(session, await grants.reminders(session, grant.id))
     await record(session, services, client, caller, "changed", grant)
     return await grants.find_in(session, grant.id)
 
@@ -223,20 +223,18 @@ async def _check_overlap(session: AsyncSession, grant: Grant, user_id: UUID | No
 
 async def _for_sitter(session: AsyncSession, services: Services, caller: Caller, grant: Grant, body: GrantIn) -> None:
     """By address nobody learns whether there is an account: it is theirs once they accept. Whom the household has met
-    needs not be asked again."""
+    needs not be asked again. Both are mailed, and only so many a day."""
     if body.email is not None:
         grant.email_bidx = services.identity.blind_index(body.email.canonical)
-        await check_free(session, grant, email_bidx=grant.email_bidx)
-        await services.identity.limiter.require("invitations", str(caller.user_id))
-        household = Subject.household(grant.household_id)
-        grant.email_ct = await services.cipher.seal(household, EMAIL, grant.id, body.email.address)
-        grant.locale = body.locale or await _language(services, caller)
-        return
-    known = await grants.known(session, grant.household_id, body.user_id) if body.user_id else None
-    if known is None:
-        raise _invalid("user_id", "unknown_person", "nobody your household has met: use their address")
-    grant.user_id, grant.locale = known.user_id, known.locale
-    await check_free(session, grant, user_id=known.user_id)
+        grant.email_ct = await seal_address(services, grant.household_id, EMAIL, grant.id, body.email)
+        grant.locale = await mail_language(services, caller, body.locale)
+    else:
+        known = await grants.known(session, grant.household_id, body.user_id) if body.user_id else None
+        if known is None:
+            raise _invalid("user_id", "unknown_person", "nobody your household has met: use their address")
+        grant.user_id, grant.locale = known.user_id, known.locale
+    await check_free(session, grant, user_id=grant.user_id, email_bidx=grant.email_bidx)
+    await services.identity.limiter.require("invitations", str(caller.user_id))
 
 
 async def _for_vet(services: Services, grant: Grant, label: str) -> None:
@@ -244,18 +242,6 @@ async def _for_vet(services: Services, grant: Grant, label: str) -> None:
     grant.token_hash = hashlib.sha256(token.encode()).digest()
     grant.token_ct = await services.cipher.seal(household, TOKEN, grant.id, token)
     grant.label_ct = await services.cipher.seal(household, LABEL, grant.id, label)
-
-
-async def _language(services: Services, caller: Caller) -> str:
-    user = await users.find(services.db.reads, caller.user_id)
-    return user["locale"] if user else "en"
-
-
-async def _hand_over(session: AsyncSession, grant: Grant) -> None:
-    """What is due is told to whoever is reminded from now on."""
-    for reminder_id in await grants.reminders(session, grant.id):
-        if (locked := await reminders.lock(session, reminder_id)) is not None:
-            await actions.run(session, locked, HandOver())
 
 
 def _check_fields(body: GrantIn, kind: GrantKind) -> None:

@@ -23,9 +23,8 @@ from core.errors import Conflict, FieldProblem, Invalid, NotFound
 from core.ids import new_id
 from domain import household as rules
 from domain.access import Role
-from domain.reminder_actions import HandOver
 from models.household import Household, InvitationState, TransferState
-from models.queries import households, invitations, reminder_scopes, reminders, transfers, users
+from models.queries import grants, households, invitations, reminder_scopes, transfers, users
 from models.queries.clock import database_now
 from temporal import outbox
 
@@ -143,6 +142,24 @@ async def change(
     return await households.find_in(session, caller.user_id, household.id)
 
 
+async def delete(
+    session: AsyncSession, services: Services, client: Client, caller: Caller, household: Household
+) -> None:
+    """End a household that is the caller's alone, with what is open of it. The household is locked; what it was stays
+    on record. Raises `NotEmpty`."""
+    if set(await households.roles(session, household.id)) != {caller.user_id}:
+        raise rules.NotEmpty("Others belong to it: remove them first.")
+    if not await households.close(session, household.id):
+        raise rules.NotEmpty("Pets live in it or are on their way: remove them, or give them to another household.")
+    await actions.household_gone(session, household.id)
+    await _take_back(session, household.id, caller.user_id)
+    for grant_id in await grants.revoke_all(session, household.id):
+        await outbox.GRANT.ring(session, household.id, grant_id)
+    await households.part(session, household.id, caller.user_id)
+    await record(session, services, client, caller, "household.deleted", household.id)
+    await say(session, household.id, also=(caller.user_id,))
+
+
 async def change_member(
     session: AsyncSession,
     services: Services,
@@ -167,19 +184,25 @@ async def change_member(
 async def remove_member(
     session: AsyncSession, services: Services, client: Client, caller: Caller, household_id: UUID, user_id: UUID
 ) -> None:
-    """End a membership, one's own or another's: from the commit on they reach nothing here, what they made goes on to
-    the owners, and what they offered in its name is taken back. The household is locked. Raises as `change_member`."""
+    """End a membership, one's own or another's: from the commit on they reach nothing here, not by an older grant
+    either, what they made goes on to the owners, and what they offered in its name is taken back. The household is
+    locked. Raises as `change_member`."""
     await _role_in(session, household_id, user_id)
     await _leaves_owners(session, household_id, user_id)
     await _take_back(session, household_id, user_id)
+    await end_grants_of(session, household_id, user_id)
     await households.part(session, household_id, user_id)
-    for reminder_id in await reminder_scopes.made_by(session, user_id, household_id):
-        if (locked := await reminders.lock(session, reminder_id)) is not None:
-            await actions.run(session, locked, HandOver())
+    await actions.hand_over(session, await reminder_scopes.made_by(session, user_id, household_id))
     left = user_id == caller.user_id
     action = "household.member_left" if left else "household.member_removed"
     await record(session, services, client, caller, action, household_id, subject=user_id)
     await say(session, household_id, also=(user_id,))
+
+
+async def end_grants_of(session: AsyncSession, household_id: UUID, user_id: UUID) -> None:
+    """A member needs no grant: one of before would let them in again once they are none. The household is locked."""
+    for grant_id in await grants.revoke_held(session, household_id, user_id):
+        await outbox.GRANT.ring(session, household_id, grant_id)
 
 
 async def record(
@@ -221,12 +244,11 @@ async def _role_in(session: AsyncSession, household_id: UUID, user_id: UUID) -> 
 
 
 async def _leaves_owners(session: AsyncSession, household_id: UUID, user_id: UUID) -> None:
-    roles = await households.roles(session, household_id)
-    rules.check_owner_remains([member for member, role in roles.items() if role is Role.OWNER], user_id)
+    rules.check_owner_remains(await households.active_owners(session, household_id), user_id)
 
 
 async def _take_back(session: AsyncSession, household_id: UUID, user_id: UUID) -> None:
-    """Whoever is no owner any more neither invites nor gives pets away: what they offered is closed."""
+    """Whoever is no owner any more neither invites, nor lets in, nor gives pets away: what they offered is closed."""
     now = await database_now(session)
     for invitation in await invitations.open_ones(session, household_id):
         if invitation.invited_by == user_id:
@@ -236,3 +258,5 @@ async def _take_back(session: AsyncSession, household_id: UUID, user_id: UUID) -
         if transfer.offered_by == user_id:
             await transfers.close(session, transfer, TransferState.CANCELLED, now)
             await outbox.TRANSFER.ring(session, household_id, transfer.id)
+    for grant_id in await grants.revoke_given(session, household_id, user_id):
+        await outbox.GRANT.ring(session, household_id, grant_id)

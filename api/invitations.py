@@ -115,6 +115,7 @@ async def accept(
     present_role = (await households.roles(session, household_id)).get(caller.user_id)
     if present_role is None:
         await _check_households(session, household_id, caller.user_id)
+        await sharing.end_grants_of(session, household_id, caller.user_id)
         await households.join(session, household_id, caller.user_id, invitation.role)
     elif rules.raises_role(present_role, Role(invitation.role)):
         await households.set_role(session, household_id, caller.user_id, invitation.role)

@@ -28,6 +28,7 @@ from domain.reminder_series import Change, ReminderState, Series, Warned
 from domain.schedule_json import Zones, from_shorthand, from_stored, parse_schedule, repeat_interval
 from models.pet import PetStatus
 from models.queries import households, reminder_views, reminders
+from models.queries.access import watching
 from models.queries.clock import database_now
 from models.queries.reminder_views import Place
 from models.queries.reminder_words import Telling, Words
@@ -108,7 +109,13 @@ async def create(session: AsyncSession, services: Services, caller: Caller, body
     )
     change = reminder_machine.create(series, await database_now(session))
     await reminders.create(session, change.series, await _words(services.cipher, series, body, told))
-    await outbox.ring_reminder(session, series.household_id, series.reminder_id, series.user_id)
+    await outbox.ring_reminder(
+        session,
+        series.household_id,
+        series.reminder_id,
+        series.user_id,
+        watching=await watching(session, series.household_id, series.pet_id),
+    )
     row = await reminder_views.find_in(session, caller.user_id, series.reminder_id)
     return await present(services.cipher, row, change.warnings)
 

@@ -18,7 +18,7 @@ from core.ids import new_id
 from domain import household as rules
 from domain.access import Right
 from models.household import Household, PetTransfer, TransferState
-from models.pet import PetStatus
+from models.pet import Pet, PetStatus
 from models.queries import households, pets, transfers
 from models.queries.clock import database_now
 from temporal import outbox
@@ -52,8 +52,7 @@ async def offer(
     found = await pets.lock(session, caller.user_id, body.pet_id)
     if found is None or found[0].household_id != household.id:
         raise NotFound("no such pet")
-    if found[0].status != PetStatus.ACTIVE:
-        raise Conflict("Only a pet that lives here, and is not lost, can move.", code="pet_not_transferable")
+    _check_transferable(found[0])
     now = await database_now(session)
     await _check_free(session, household.id, body.pet_id)
     await services.identity.limiter.require("invitations", str(caller.user_id))
@@ -101,13 +100,14 @@ async def accept(
     """Yes: on record on both sides, and a worker moves the pet. Raises `NotFound` for what was not offered to the
     caller and for a household that is not theirs, `NotPermitted` for one they do not own, `Conflict`."""
     to = household_id or await households.personal_household(services.db.reads, caller.user_id)
-    transfer = await _offered_to(session, caller, transfer_id, also=to)
+    transfer, pet = await _offered_to(session, caller, transfer_id, also=to)
     access = None if to is None else await households.access(session, caller.user_id, to)
     if to is None or access is None:
         raise NotFound("no such household")
     access.require(Right.ADD_PET)
     if to == transfer.from_household_id:
         raise Conflict("It lives there already.", code="same_household")
+    _check_transferable(pet)
     transfer.to_household_id, transfer.decided_by = to, caller.user_id
     await _close(session, transfer, TransferState.ACCEPTED)
     for side in (transfer.from_household_id, to):
@@ -117,14 +117,25 @@ async def accept(
 
 async def decline(session: AsyncSession, services: Services, client: Client, caller: Caller, transfer_id: UUID) -> None:
     """No. Raises `NotFound` for what was not offered to the caller, or not any more."""
-    transfer = await _offered_to(session, caller, transfer_id)
+    transfer, _ = await _offered_to(session, caller, transfer_id)
     transfer.decided_by = caller.user_id
     await _close(session, transfer, TransferState.DECLINED)
     await _record(session, services, client, caller, "pet.offer_declined", transfer, transfer.from_household_id)
 
 
+async def pet_gone(session: AsyncSession, pet: Pet) -> None:
+    """A pet was removed, and its row is locked: nobody can take it any more."""
+    for transfer in await transfers.unfinished_of(session, pet.id):
+        await _close(session, transfer, TransferState.CANCELLED)
+
+
+def _check_transferable(pet: Pet | None) -> None:
+    if pet is None or pet.status != PetStatus.ACTIVE:
+        raise Conflict("Only a pet that lives here, and is not lost, can move.", code="pet_not_transferable")
+
+
 async def _shown(cipher: FieldCipher, row: asyncpg.Record) -> dict[str, Any]:
-    name = await cipher.open("pets.name_ct", row["pet_id"], row["pet_name_ct"])
+    name = await cipher.open_optional("pets.name_ct", row["pet_id"], row["pet_name_ct"])
     return {field: row[field] for field in _SHOWN} | {"pet_name": name}
 
 
@@ -141,19 +152,20 @@ async def _check_free(session: AsyncSession, household_id: UUID, pet_id: UUID) -
 
 async def _offered_to(
     session: AsyncSession, caller: Caller, transfer_id: UUID, *, also: UUID | None = None
-) -> PetTransfer:
-    """An offer that the caller can still answer, locked after its household and `also` that one."""
+) -> tuple[PetTransfer, Pet | None]:
+    """An offer that the caller can still answer and its pet, locked after its household and `also` that one."""
     known = await transfers.find(session, transfer_id)
     if known is None:
         raise NotFound("no such offer")
     await households.lock_all(session, [side for side in (known.from_household_id, also) if side is not None])
+    pet = await transfers.lock_pet(session, known.pet_id)
     transfer = await transfers.lock(session, transfer_id)
     now = await database_now(session)
     if transfer is None or not await transfers.is_to(session, transfer, caller.user_id):
         raise NotFound("no such offer")
     if transfer.state != TransferState.OFFERED or transfer.expires_at <= now:
         raise Conflict("It was answered, taken back, or has expired.", code="transfer_closed")
-    return transfer
+    return transfer, pet
 
 
 async def _close(session: AsyncSession, transfer: PetTransfer, state: TransferState) -> None:

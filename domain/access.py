@@ -180,7 +180,7 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     # households: what they are, who belongs to them, and who is asked to
     **dict.fromkeys(("list_households", "get_household"), household(Right.READ)),
     "create_household": SIGNED_IN,
-    **dict.fromkeys(("change_household", "replace_household"), household(Right.EDIT_HOUSEHOLD)),
+    **dict.fromkeys(("change_household", "replace_household", "delete_household"), household(Right.EDIT_HOUSEHOLD)),
     "list_members": household(Right.SEE_MEMBERS),
     **dict.fromkeys(("change_member", "remove_member"), household(Right.MANAGE_MEMBERS)),
     "leave_household": household(Right.LEAVE),

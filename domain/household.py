@@ -28,10 +28,16 @@ class LastOwner(Conflict):
     code = "last_owner"
 
 
+class NotEmpty(Conflict):
+    """409: pets live in the household or are on their way, or others belong to it."""
+
+    code = "household_not_empty"
+
+
 def check_owner_remains(owners: Collection[UUID], leaving: UUID) -> None:
-    """Raises `LastOwner` where this person is the only owner."""
+    """Raises `LastOwner` where this person is the only one of the `owners` who can still sign in."""
     if set(owners) == {leaving}:
-        raise LastOwner("This is the only owner: make another member an owner first.")
+        raise LastOwner("This is the only owner: make another member an owner first, or delete the household.")
 
 
 def raises_role(present: Role | None, offered: Role) -> bool:

@@ -99,7 +99,7 @@ class Grant(Versioned, table=True):
 
     A sitter is offered it by address and has nothing until they accept: `user_id` is theirs from then on. `declined`:
     it was ended by the sitter's own word. `started_at` and `ended_at` are when the workflow handed reminders over and
-    took them back, `summarised_at` up to when it told the owners what was done.
+    took them back, `summarised_at` up to when it told the owners what was done. `mail_key` as of `Invitation`.
     """
 
     __tablename__ = "grants"
@@ -113,6 +113,7 @@ class Grant(Versioned, table=True):
     locale: str = words(default="en")
     mailed: bool = Field(default=False)
     mail_problem: str | None = words(default=None)
+    mail_key: UUID | None = Field(default=None, unique=True)
     token_hash: bytes | None = Field(default=None, unique=True)
     token_ct: str | None = words(default=None)
     label_ct: str | None = words(default=None)

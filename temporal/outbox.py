@@ -56,8 +56,16 @@ async def ring(
     )
 
 
-async def ring_reminder(session: AsyncSession, household_id: UUID, reminder_id: UUID, user_id: UUID | None) -> None:
-    """The bell of a reminder: its workflow plans again when it gets it. `user_id` is whose it is."""
+async def ring_reminder(
+    session: AsyncSession,
+    household_id: UUID,
+    reminder_id: UUID,
+    user_id: UUID | None,
+    *,
+    watching: Iterable[UUID] = (),
+) -> None:
+    """The bell of a reminder: its workflow plans again when it gets it. `user_id` is whose it is, also when they have
+    left; `watching` are those whose screens hear of it."""
     await ring(
         session,
         aggregate=reminder.aggregate(reminder_id),
@@ -66,8 +74,7 @@ async def ring_reminder(session: AsyncSession, household_id: UUID, reminder_id: 
         args=reminder.bell_args(household_id, reminder_id),
         user_id=user_id,
     )
-    if user_id is not None:
-        say_workflow(session, (user_id,), ids.reminder(household_id, reminder_id), "reminder")
+    say_workflow(session, watching, ids.reminder(household_id, reminder_id), "reminder")
 
 
 @dataclass(frozen=True, slots=True)

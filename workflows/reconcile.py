@@ -1,8 +1,9 @@
 """Compares reminders with their workflows, both ways, once.
 
-Promise: afterwards every active reminder has been rung that had no workflow, and every workflow without a reminder was
-told to end. After a loss of Temporal's database this alone brings all reminders back; none fires twice, because an
-occurrence is claimed by its row. Id `system/reconcile-{time}`, started by the Schedule; it ends by itself.
+Promise: afterwards every active reminder has been rung that had no workflow, so has every sitter's grant, transfer and
+invitation that is not finished, and every workflow without a reminder was told to end. After a loss of Temporal's
+database this alone brings all of them back; no reminder fires twice, because an occurrence is claimed by its row.
+Id `system/reconcile-{time}`, started by the Schedule; it ends by itself.
 """
 
 from datetime import timedelta

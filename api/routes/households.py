@@ -29,7 +29,7 @@ from models.queries import households as queries
 
 router = make_router("/households", "households")
 _LAST_OWNER: Final[dict[int | str, dict[str, Any]]] = {
-    409: {"description": "`last_owner`: make another member an owner first."}
+    409: {"description": "`last_owner`: make another member an owner first, or delete the household."}
 }
 
 
@@ -47,7 +47,7 @@ async def list_households(caller: CurrentUser, services: ServicesDep, paging: Pa
     operation_id="create_household",
     status_code=201,
     response_model=HouseholdOut,
-    responses={409: {"description": "`too_many_households`: leave one that you do not need."}},
+    responses={409: {"description": "`too_many_households`: leave or delete one that you do not need."}},
 )
 async def create_household(
     request: Request,
@@ -86,6 +86,25 @@ async def change_household(
     if_match.check(household.version)
     changed = await households.change(session, services, client, caller, household, body)
     return document(request, await households.present(services.cipher, changed), changed["version"])
+
+
+@router.delete(
+    "/{household_id}",
+    operation_id="delete_household",
+    status_code=204,
+    responses={409: {"description": "`household_not_empty`: it has pets, or is to get some, or has other members."}},
+)
+async def delete_household(
+    household: WritableHousehold,
+    if_match: IfMatch,
+    caller: CurrentUser,
+    client: ClientDep,
+    session: UnitOfWork,
+    services: ServicesDep,
+) -> None:
+    """End a household that has no pets and is yours alone. Its open invitations, grants and reminders end with it."""
+    if_match.check(household.version)
+    await households.delete(session, services, client, caller, household)
 
 
 @router.get("/{household_id}/members", operation_id="list_members", response_model=MemberPage)

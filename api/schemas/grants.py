@@ -77,7 +77,8 @@ class GrantUpdate(BaseModel):
 
 class GrantOut(BaseModel):
     """A grant as the household's owners see it. Whose account a sitter's address belongs to, and whether it is one's at
-    all, is told by the sitter alone: `user_id` is null until they accept."""
+    all, is told by the sitter alone: `user_id` is null until they accept. `mail_problem`: why the mail that asks them
+    did not arrive."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -97,6 +98,7 @@ class GrantOut(BaseModel):
                     "valid_until": _UNTIL,
                     "revoked_at": None,
                     "mailed": True,
+                    "mail_problem": None,
                     "created_at": "2026-07-20T08:00:00Z",
                     "updated_at": "2026-07-20T08:00:00Z",
                     "version": 2,
@@ -119,6 +121,7 @@ class GrantOut(BaseModel):
     valid_until: datetime
     revoked_at: datetime | None
     mailed: bool
+    mail_problem: str | None
     created_at: datetime
     updated_at: datetime
     version: int

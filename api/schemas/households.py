@@ -274,7 +274,7 @@ _TRANSFER: dict[str, Any] = {
 class _Transfer(BaseModel):
     id: UUID
     pet_id: UUID
-    pet_name: str
+    pet_name: str | None = Field(description="Null, as is the species, once the pet is not yours to read.")
     species: str | None
     state: Literal["offered", "accepted", "declined", "cancelled", "expired"]
     expires_at: datetime

@@ -9,7 +9,8 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, and_, column, or_, table
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, and_, column, or_, table, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 
 from core.errors import NotFound
@@ -26,6 +27,12 @@ pet_access = table(
 
 OWN: Final = "a.role <> 'admin'"
 """For lists: an operator names what they look at, so that each look is a line of the audit log."""
+
+
+_WATCHING: Final = text(
+    f"""SELECT DISTINCT a.user_id FROM pet_access a
+         WHERE a.household_id = :household_id AND (a.pet_id IS NULL OR a.pet_id = :pet_id) AND {OWN}"""  # noqa: S608
+)
 
 
 def reached(household: str, pet: str, *, by: str = "$1", alias: str = "a") -> str:
@@ -45,6 +52,11 @@ def found_in(row: asyncpg.Record | None) -> asyncpg.Record:
     if row is None:
         raise NotFound("it is not yours any more")
     return row
+
+
+async def watching(session: AsyncSession, household_id: UUID, pet_id: UUID | None) -> list[UUID]:
+    """Everybody who sees what belongs to this pet, or to none, by now."""
+    return list((await session.execute(_WATCHING, {"household_id": household_id, "pet_id": pet_id})).scalars())
 
 
 def reaches(household: Mapped[UUID], pet: Mapped[UUID], user_id: UUID) -> ColumnElement[bool]:

@@ -56,8 +56,12 @@ _TELL_OFFER = text(
             WHERE mail_key = :key RETURNING id),
        offered AS (
            UPDATE pet_transfers SET mail_problem = coalesce(CAST(:reason AS text), mail_problem)
+            WHERE mail_key = :key RETURNING id),
+       asked AS (
+           UPDATE grants SET mail_problem = coalesce(CAST(:reason AS text), mail_problem),
+                  version = version + CAST(CAST(:reason AS text) IS NOT NULL AS int)
             WHERE mail_key = :key RETURNING id)
-       SELECT id FROM told UNION ALL SELECT id FROM offered"""
+       SELECT id FROM told UNION ALL SELECT id FROM offered UNION ALL SELECT id FROM asked"""
 )
 _SUPPRESSION = """
 SELECT m.reason, m.at FROM users u JOIN mail_suppressions m ON m.address_hmac = u.email_bidx WHERE u.id = $1"""
@@ -105,7 +109,7 @@ async def record(session: AsyncSession, report: Report) -> Known:
 
 
 async def _record_of_offer(session: AsyncSession, report: Report, what: Consequence) -> Known:
-    """An invitation, or the offer of a pet. Repeating it writes the same again."""
+    """An invitation, the offer of a pet, or what a sitter is asked. Repeating it writes the same again."""
     told = {"key": report.delivery_id, "reason": what.reason}
     if report.delivery_id is None or (await session.execute(_TELL_OFFER, told)).first() is None:
         return Known.UNKNOWN

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import TextClause, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -45,15 +45,27 @@ _IS_MEMBER = text(
                        WHERE m.household_id = :household_id AND m.left_at IS NULL
                          AND (u.id = :user_id OR u.email_bidx = :email_bidx))"""
 )
-# Who has looked after animals of this household before and did not walk out, or has lived in it, is no stranger: naming
-# them by id tells nobody anything about accounts.
+# Who has looked after animals of this household before, or has lived in it, is no stranger: naming them by id tells
+# nobody anything about accounts. Whoever said no once, or stopped, is asked.
 _KNOWN = text(
-    """SELECT u.id, u.locale, u.email_bidx FROM users u
+    """SELECT u.id, u.locale FROM users u
         WHERE u.id = :user_id AND u.state = 'active' AND u.email_verified_at IS NOT NULL
-          AND (EXISTS (SELECT FROM grants g
-                        WHERE g.household_id = :household_id AND g.user_id = u.id AND NOT g.declined)
-               OR EXISTS (SELECT FROM memberships m WHERE m.household_id = :household_id AND m.user_id = u.id))"""
+          AND (EXISTS (SELECT FROM grants g WHERE g.household_id = :household_id AND g.user_id = u.id)
+               OR EXISTS (SELECT FROM memberships m WHERE m.household_id = :household_id AND m.user_id = u.id))
+          AND NOT EXISTS (SELECT FROM grants g WHERE g.household_id = :household_id AND g.declined
+                             AND (g.user_id = u.id OR g.user_id IS NULL AND g.email_bidx = u.email_bidx))"""
 )
+_REVOKE = """UPDATE grants g SET revoked_at = clock_timestamp(), version = g.version + 1, updated_at = clock_timestamp()
+ WHERE g.household_id = :household_id AND g.revoked_at IS NULL AND g.valid_until > clock_timestamp() AND ({})
+RETURNING g.id, g.kind"""
+_REVOKE_HELD = text(
+    _REVOKE.format(
+        """g.user_id = :user_id
+           OR g.user_id IS NULL AND g.email_bidx = (SELECT u.email_bidx FROM users u WHERE u.id = :user_id)"""
+    )
+)
+_REVOKE_ALL = text(_REVOKE.format("true"))
+_REVOKE_GIVEN = text(_REVOKE.format("g.granted_by = :user_id AND (g.kind = 'vet' OR g.user_id IS NULL)"))
 _REMINDERS = text(
     """SELECT r.id FROM reminders r JOIN grants g ON g.household_id = r.household_id AND r.pet_id = ANY(g.pet_ids)
         WHERE g.id = :id AND r.state <> 'ended' AND r.deleted_at IS NULL ORDER BY r.id"""
@@ -69,11 +81,6 @@ _OWNERS = text(
     """SELECT u.id, u.timezone FROM memberships m JOIN users u ON u.id = m.user_id AND u.state = 'active'
         WHERE m.household_id = :household_id AND m.left_at IS NULL AND m.role = 'owner' ORDER BY m.id"""
 )
-_UNFINISHED = text(
-    """SELECT id, household_id FROM grants
-        WHERE kind = 'sitter' AND ended_at IS NULL AND (CAST(:after AS uuid) IS NULL OR id > :after)
-        ORDER BY id LIMIT :limit"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,6 @@ class Known:
 
     user_id: UUID
     locale: str
-    email_bidx: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,23 @@ async def household_of_mine(session: AsyncSession, user_id: UUID, grant_id: UUID
     return found
 
 
+async def revoke_held(session: AsyncSession, household_id: UUID, user_id: UUID) -> list[UUID]:
+    """End what this person has here, or is offered: they became a member, or are out. Answers whose bells to ring; the
+    household's row is locked."""
+    return await _revoke(session, _REVOKE_HELD, household_id=household_id, user_id=user_id)
+
+
+async def revoke_given(session: AsyncSession, household_id: UUID, user_id: UUID) -> list[UUID]:
+    """End the doors that this person opened here: links for vets, and offers that no sitter has accepted. As
+    `revoke_held`."""
+    return await _revoke(session, _REVOKE_GIVEN, household_id=household_id, user_id=user_id)
+
+
+async def revoke_all(session: AsyncSession, household_id: UUID) -> list[UUID]:
+    """End every one of this household. As `revoke_held`."""
+    return await _revoke(session, _REVOKE_ALL, household_id=household_id)
+
+
 async def touch(session: AsyncSession, grant: Grant, now: datetime) -> None:
     """Write what was changed, as a new version."""
     grant.version += 1
@@ -206,11 +229,6 @@ async def owners(session: AsyncSession, household_id: UUID) -> list[Owner]:
     return [Owner(*row) for row in await session.execute(_OWNERS, {"household_id": household_id})]
 
 
-async def unfinished(session: AsyncSession, after: UUID | None, limit: int) -> list[tuple[UUID, UUID]]:
-    """(grant, household) of sitters' grants that should have a workflow, page by page."""
-    return [(row.id, row.household_id) for row in await session.execute(_UNFINISHED, {"after": after, "limit": limit})]
-
-
 async def overlapping(session: AsyncSession, grant: Grant, *, user_id: UUID | None, email_bidx: bytes | None) -> bool:
     """Whether this person, or the holder of this address, has another grant that meets this one in time and pets. The
     household's row is locked."""
@@ -226,3 +244,8 @@ async def overlapping(session: AsyncSession, grant: Grant, *, user_id: UUID | No
         or_(*same),
     )
     return (await session.execute(query.limit(1))).first() is not None
+
+
+async def _revoke(session: AsyncSession, query: TextClause, **values: UUID) -> list[UUID]:
+    revoked = await session.execute(query, values)
+    return [row.id for row in revoked if row.kind == GrantKind.SITTER]

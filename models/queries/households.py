@@ -18,6 +18,7 @@ from core.read_pool import ReadPool
 from domain.access import Access, Role
 from models.household import Household, Membership
 from models.queries.access import pet_access
+from models.user import User, UserState
 
 _PERSONAL = """
     SELECT household_id FROM memberships
@@ -40,6 +41,13 @@ SELECT m.id, m.user_id, m.role, m.created_at AS joined_at, u.first_name_ct, u.la
 _ACCESS = text(
     """SELECT role, actions FROM pet_access WHERE user_id = :user_id AND household_id = :household_id
         ORDER BY role LIMIT 1"""
+)
+# FOR UPDATE: whoever is putting something into it is waited for, and whoever would, waits and finds no way in.
+_CLOSE = text("SELECT id FROM households WHERE id = :id FOR UPDATE")
+_HAS_PETS = text(
+    """SELECT EXISTS (SELECT FROM pets WHERE household_id = :id AND deleted_at IS NULL)
+           OR EXISTS (SELECT FROM pet_transfers
+                       WHERE to_household_id = :id AND state = 'accepted' AND moved_at IS NULL)"""
 )
 _COUNTS = text(
     """SELECT (SELECT count(*) FROM memberships WHERE household_id = :household_id AND left_at IS NULL) AS members,
@@ -85,6 +93,18 @@ async def owners(session: AsyncSession, household_id: UUID) -> tuple[UUID, ...]:
             col(Membership.left_at).is_(None),
         )
         .order_by(col(Membership.id))
+    )
+    return tuple(await session.scalars(query))
+
+
+async def active_owners(session: AsyncSession, household_id: UUID) -> tuple[UUID, ...]:
+    """Those of its owners who can sign in: an account that is closed leaves nobody in charge."""
+    active = select(col(User.id)).where(col(User.state) == UserState.ACTIVE)
+    query = select(col(Membership.user_id)).where(
+        col(Membership.household_id) == household_id,
+        col(Membership.role) == Role.OWNER,
+        col(Membership.left_at).is_(None),
+        col(Membership.user_id).in_(active),
     )
     return tuple(await session.scalars(query))
 
@@ -151,6 +171,13 @@ async def counts(session: AsyncSession, household_id: UUID, user_id: UUID) -> Co
     """For the limits."""
     row = (await session.execute(_COUNTS, {"household_id": household_id, "user_id": user_id})).one()
     return Counts(row.members, row.households)
+
+
+async def close(session: AsyncSession, household_id: UUID) -> bool:
+    """Let nothing come to it from now on, if it has no pets and none are on their way; answers whether that is so. Its
+    row is locked already."""
+    await session.execute(_CLOSE, {"id": household_id})
+    return not (await session.execute(_HAS_PETS, {"id": household_id})).scalar_one()
 
 
 async def join(session: AsyncSession, household_id: UUID, user_id: UUID, role: Role) -> None:

@@ -1,14 +1,31 @@
-"""Which reminders should have a workflow. Asked of the primary: a replica could have the wrong ones ended."""
+"""What should have a workflow. Asked of the primary: a replica could have the wrong ones ended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from domain.reminder_series import ReminderState
 from models.reminder import Reminder
+
+
+def _unfinished(table: str, condition: str, *, household: str = "household_id") -> TextClause:
+    return text(
+        f"""SELECT id, {household} AS household_id FROM {table}
+             WHERE ({condition}) AND (CAST(:after AS uuid) IS NULL OR id > :after)
+             ORDER BY id LIMIT :limit"""  # noqa: S608 - our own words
+    )
+
+
+GRANTS: Final = _unfinished("grants", "kind = 'sitter' AND ended_at IS NULL")
+TRANSFERS: Final = _unfinished(
+    "pet_transfers", "state = 'offered' OR state = 'accepted' AND moved_at IS NULL", household="from_household_id"
+)
+INVITATIONS: Final = _unfinished("invitations", "state = 'open'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +60,11 @@ async def households_of_living(session: AsyncSession, reminder_ids: Sequence[UUI
         )
     )
     return {reminder_id: household_id for reminder_id, household_id in found}
+
+
+async def unfinished_after(
+    session: AsyncSession, kind: TextClause, last: UUID | None, limit: int
+) -> list[tuple[UUID, UUID]]:
+    """The next page, by id, of the entities of a kind (`GRANTS`, …) that should have a workflow: (id, household)."""
+    page = await session.execute(kind, {"after": last, "limit": limit})
+    return [(row.id, row.household_id) for row in page]

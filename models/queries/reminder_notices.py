@@ -179,6 +179,8 @@ class Leased:
     missed_from: datetime | None
     closer_id: UUID | None
     closer_name_ct: str | None
+    may_know: bool
+    """Whether the person has access now; without it they learn that it is over, and nothing else."""
     next_at: datetime | None
     """When the next occurrence is due: a notice held back until then is folded into its notice."""
     now: datetime
@@ -363,9 +365,11 @@ def _leased(row: RowMapping) -> Leased:
 
 
 def _unwanted(row: RowMapping) -> str | None:
-    if row["user_state"] != UserState.ACTIVE or not row["may_know"]:
+    # What somebody was shown is taken back also when they have left since: a phone that asks on is answered.
+    takes_back = row["step"].startswith(WITHDRAWN)
+    if row["user_state"] != UserState.ACTIVE or not (row["may_know"] or takes_back):
         return "not_a_member"
-    if row["reminder_state"] == ReminderState.PAUSED and not row["step"].startswith(WITHDRAWN):
+    if row["reminder_state"] == ReminderState.PAUSED and not takes_back:
         return str(row["reminder_state"])
     grace = grace_of(from_stored(row["schedule"]), ReminderClass(row["class"]))
     # What does not come again by itself is said on the return.

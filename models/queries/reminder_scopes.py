@@ -18,6 +18,9 @@ _MADE_BY = text(
     """SELECT id FROM reminders WHERE household_id = :household_id AND user_id = :user_id
           AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"""
 )
+_OF_HOUSEHOLD = text(
+    "SELECT id FROM reminders WHERE household_id = :id AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"
+)
 _OF_PET = text(
     "SELECT id FROM reminders WHERE pet_id = :pet_id AND state <> 'ended' AND deleted_at IS NULL ORDER BY id"
 )
@@ -38,6 +41,11 @@ async def made_by(session: AsyncSession, user_id: UUID, household_id: UUID) -> l
     """Reminders that this person made in this household, and that still say something."""
     values = {"user_id": user_id, "household_id": household_id}
     return list((await session.execute(_MADE_BY, values)).scalars())
+
+
+async def of_household(session: AsyncSession, household_id: UUID) -> list[UUID]:
+    """Reminders of this household, whoever made them."""
+    return list((await session.execute(_OF_HOUSEHOLD, {"id": household_id})).scalars())
 
 
 async def of_pet(session: AsyncSession, pet_id: UUID) -> list[UUID]:

@@ -19,9 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core import live
 from core.ids import new_id
 from core.live import Name
+from domain import reminder_machine
 from domain.access import Access, Right, Role
 from domain.escalation import Who, Whom
 from domain.recurrence import Schedule, TzMode
+from domain.reminder_actions import HandOver
 from domain.reminder_series import (
     Given,
     Occurrence,
@@ -212,7 +214,7 @@ async def lock_for(
 
 
 async def home_of(session: AsyncSession, occurrence_id: UUID) -> tuple[UUID, UUID] | None:
-    """(reminder, household) of an occurrence. They never change, so they may be read before the lock."""
+    """(reminder, household) of an occurrence, before the lock. A move may come first: it seals anew what is written."""
     row = (await session.execute(_OF_OCCURRENCE, {"id": occurrence_id})).one_or_none()
     return None if row is None else (row.id, row.household_id)
 
@@ -267,6 +269,16 @@ async def save(session: AsyncSession, before: Locked, after: Series, *, reworded
         await session.execute(_SAVE, {"id": after.reminder_id, "bump": int(bump), **rows, **_row(after)})
         _say_changes(session, before, after, ids)
     return ids
+
+
+async def hand_over(session: AsyncSession, reminder_id: UUID) -> Locked | None:
+    """Have what is due told to whoever is reminded from now on. Answers the rows as they were; None: it has ended."""
+    locked = await lock(session, reminder_id)
+    if locked is None or locked.series.state is ReminderState.ENDED:
+        return None
+    change = reminder_machine.apply(locked.series, HandOver(), locked.read_at)
+    await save(session, locked, change.series)
+    return locked
 
 
 def _say_changes(session: AsyncSession, before: Locked, after: Series, ids: Mapping[str, UUID]) -> None:

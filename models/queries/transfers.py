@@ -1,4 +1,7 @@
-"""Pets that move to another household: offers, and the move itself. Households are locked before an offer is."""
+"""Pets that move to another household: offers, and the move itself.
+
+Households are locked first, then the pet, then its offer.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import func, select, text
+from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -14,17 +17,23 @@ from core.db import Database, raw_connection
 from models.household import PetTransfer, TransferState
 from models.pet import Pet
 
+# Whoever has the pet no more does not read how it is called today.
 _TRANSFER = """
 SELECT t.id, t.pet_id, t.from_household_id, t.to_household_id, t.offered_by, t.email_ct, t.decided_by, t.decided_at,
        t.mailed, t.mail_problem, t.moved_at, t.expires_at, t.created_at, t.updated_at, t.version,
        CASE WHEN t.state = 'offered' AND t.expires_at <= statement_timestamp() THEN 'expired' ELSE t.state END AS state,
        p.name_ct AS pet_name_ct, p.species, u.first_name_ct
-  FROM pet_transfers t JOIN pets p ON p.id = t.pet_id JOIN users u ON u.id = t.offered_by
- WHERE """
-_ONE = _TRANSFER + "t.id = $1"
-_PAGE = _TRANSFER + "t.from_household_id = $1 AND ($2::uuid IS NULL OR t.id < $2) ORDER BY t.id DESC LIMIT $3"
+  FROM pet_transfers t JOIN users u ON u.id = t.offered_by
+  LEFT JOIN pets p ON p.id = t.pet_id AND """
+_OF_GIVERS = _TRANSFER + "p.household_id = t.from_household_id WHERE "
+_ONE = _OF_GIVERS + "t.id = $1"
+_PAGE = _OF_GIVERS + "t.from_household_id = $1 AND ($2::uuid IS NULL OR t.id < $2) ORDER BY t.id DESC LIMIT $3"
 # Somebody sees what was offered to the address that is theirs now, while it stands, and what they accepted themselves.
-_OFFERS = f"""{_TRANSFER} (t.decided_by = $1 AND t.state = 'accepted'
+_OFFERS = f"""{_TRANSFER} (
+       t.moved_at IS NULL AND p.household_id = t.from_household_id
+       OR EXISTS (SELECT FROM memberships m
+                   WHERE m.household_id = p.household_id AND m.user_id = $1 AND m.left_at IS NULL))
+ WHERE (t.decided_by = $1 AND t.state = 'accepted'
         OR t.state = 'offered' AND t.expires_at > statement_timestamp()
            AND t.email_bidx = (SELECT email_bidx FROM users WHERE id = $1 AND email_verified_at IS NOT NULL))
    AND ($2::uuid IS NULL OR t.id < $2) ORDER BY t.id DESC LIMIT $3"""  # noqa: S608 - our own words
@@ -47,7 +56,10 @@ _MOVE_REMINDERS = text(
         WHERE pet_id = :pet_id AND household_id <> :household_id"""
 )
 _MOVE_REST = (
-    text("UPDATE health_records SET household_id = :household_id WHERE pet_id = :pet_id"),
+    text(
+        """UPDATE health_records SET household_id = :household_id
+            WHERE pet_id = :pet_id AND household_id <> :household_id"""
+    ),
     # What the public page of its tag shows was chosen by people whose animal it is no more. The new ones may have
     # chosen already when this runs a second time.
     text(
@@ -119,6 +131,18 @@ async def of_pet(session: AsyncSession, pet_id: UUID) -> PetTransfer | None:
         col(PetTransfer.pet_id) == pet_id, col(PetTransfer.state) == TransferState.OFFERED
     )
     return (await session.scalars(query.with_for_update())).one_or_none()
+
+
+async def unfinished_of(session: AsyncSession, pet_id: UUID) -> Sequence[PetTransfer]:
+    """Offers of this pet, which is locked, that are open, or accepted and not carried out."""
+    query = select(PetTransfer).where(
+        col(PetTransfer.pet_id) == pet_id,
+        or_(
+            col(PetTransfer.state) == TransferState.OFFERED,
+            and_(col(PetTransfer.state) == TransferState.ACCEPTED, col(PetTransfer.moved_at).is_(None)),
+        ),
+    )
+    return (await session.scalars(query.with_for_update())).all()
 
 
 async def is_moving(session: AsyncSession, pet_id: UUID) -> bool:

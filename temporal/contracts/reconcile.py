@@ -15,7 +15,8 @@ class Reconcile:
 
 @dataclass(frozen=True, slots=True)
 class RingMissing:
-    """Ring every active reminder that has no running workflow."""
+    """Ring every active reminder that has no running workflow, and every sitter's grant, transfer and invitation that
+    is not finished."""
 
     page_size: int
 

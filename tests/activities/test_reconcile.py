@@ -16,9 +16,13 @@ from temporalio.worker import Worker
 from activities.reconcile import ReconcileActivities
 from core.crypto import FieldCipher, Subject
 from core.db import Database
+from core.ids import new_id
 from core.settings import Settings
+from domain.access import Role
 from domain.reminder_actions import End, Pause
 from integrations.keys.store import KeyStore
+from models.household import Invitation, InvitationState, PetTransfer, TransferState
+from models.pet import Pet
 from temporal import ids
 from temporal.client import connect, plugin
 from temporal.contracts.reconcile import EndOrphans, MissingRung, OrphansEnded, Reconcile, Reconciled, RingMissing
@@ -34,8 +38,9 @@ DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", 
 
 @pytest.fixture
 async def home(db: Database, keys: KeyStore, cipher: FieldCipher) -> Home:
-    """A household in a database without other reminders and without bells."""
-    await db.reads.execute("DELETE FROM outbox")
+    """A household in a database without bells, and without anything else that could be rung."""
+    for table in ("outbox", "invitations", "pet_transfers", "grants"):
+        await db.reads.execute(f"DELETE FROM {table}")
     await db.reads.execute("UPDATE reminders SET state = 'ended'")
     return await move_in(db, keys, cipher)
 
@@ -108,6 +113,45 @@ async def test_a_retry_goes_on_after_the_last_page_it_told_of(
     assert await environment.run(activities.ring_missing, RingMissing(page_size=10)) == MissingRung(rows=3, rung=3)
     assert await rung(db) == {ids.reminder(home.household_id, reminders[2])}
     assert beats == [(str(reminders[2]), 3, 3)]
+
+
+async def test_whatever_is_shared_and_not_finished_is_rung(
+    db: Database, home: Home, activities: ReconcileActivities
+) -> None:
+    """After a loss of Temporal's database an accepted pet never moved, and an invitation was never mailed."""
+    pets = [home.pet_id] + [new_id() for _ in range(3)]
+    common = {"email_ct": "sealed", "expires_at": datetime.now(UTC)}
+    async with db.sessions.begin() as session:
+        for pet_id in pets[1:]:
+            session.add(Pet(id=pet_id, household_id=home.household_id, name_ct="sealed"))
+        await session.flush()
+        offered = {"from_household_id": home.household_id, "offered_by": home.user_id, "email_bidx": b"b"} | common
+        moving = [
+            PetTransfer(pet_id=pet_id, state=state, moved_at=moved_at, **offered)
+            for pet_id, state, moved_at in zip(
+                pets,
+                (TransferState.OFFERED, TransferState.ACCEPTED, TransferState.ACCEPTED, TransferState.CANCELLED),
+                (None, None, datetime.now(UTC), None),
+                strict=True,
+            )
+        ]
+        invited = [
+            Invitation(
+                household_id=home.household_id,
+                invited_by=home.user_id,
+                email_bidx=bytes([n]),
+                role=Role.CARETAKER,
+                state=state,
+                **common,
+            )
+            for n, state in enumerate([*[InvitationState.OPEN] * 3, InvitationState.EXPIRED])
+        ]
+        session.add_all([*moving, *invited])
+    await ActivityEnvironment().run(activities.ring_missing, RingMissing(page_size=2))
+    assert await rung(db) == {
+        *(ids.transfer(home.household_id, transfer.id) for transfer in moving[:2]),
+        *(ids.invitation(home.household_id, invitation.id) for invitation in invited[:3]),
+    }
 
 
 async def test_what_is_left_over_is_told_to_look_again_or_ended(

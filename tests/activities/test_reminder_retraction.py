@@ -14,10 +14,12 @@ from activities.reminder import ReminderActivities
 from api.explain import present
 from core.crypto import FieldCipher
 from core.db import Database
+from domain.access import Role
 from domain.reminder_actions import Complete, Undo
 from integrations.keys.store import KeyStore
 from integrations.notify.memory import MemoryPushChannel
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable, Push, Receipt
+from models.household import Membership
 from models.notification import DeviceKind
 from models.queries import explanations
 from tests.activities.reminder_home import Home, move_in, wording
@@ -229,6 +231,23 @@ async def test_that_a_dose_was_missed_is_said_and_not_taken_back(home: Home, pho
     await home.act(reminder, lambda _: correction, occurrence_id=missed.id, at=DUE + timedelta(hours=6))
     await rest(home, reminder, at=DUE + timedelta(hours=6))
     assert phones.asking() == []
+
+
+async def test_she_left_the_household_and_her_phone_asked_for_what_another_had_given(
+    db: Database, keys: KeyStore, cipher: FieldCipher, home: Home, phones: Phones
+) -> None:
+    reminder = await home.remind(DAILY, methods=("push",))
+    await home.deliver(reminder, DUE)
+    ben = await move_in(db, keys, cipher)
+    async with db.sessions.begin() as session:
+        session.add(Membership(household_id=home.household_id, user_id=ben.user_id, role=Role.OWNER))
+    await home.execute("UPDATE memberships SET left_at = clock_timestamp() WHERE user_id = :id", id=home.user_id)
+    await complete(replace(home, user_id=ben.user_id), reminder)
+    await rest(home, reminder)
+    assert phones.asking() == []
+    (shown,) = phones.memory.shown["phone"].values()
+    assert (shown.title, shown.body) == ("Petfolio", "No longer needed")
+    assert await home.ledger(reminder) == [("due", "push", "sent"), ("withdrawn:due", "push", "sent")]
 
 
 async def test_explain_said_nothing_was_sent_about_a_push_that_was_on_the_phone(home: Home, phones: Phones) -> None:

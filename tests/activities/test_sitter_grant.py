@@ -29,7 +29,7 @@ from integrations.keys.store import KeyStore
 from integrations.notify.memory import MemoryChannel
 from integrations.notify.protocol import ProviderUnavailable
 from models.household import Grant, GrantKind, Membership
-from models.queries import grants, reminders
+from models.queries import reconcile, reminders
 from models.queries.keys import KeyTable
 from temporal.contracts.mail import SendMail
 from temporal.contracts.sitter_grant import EndGrant, MailGrant, ReviewGrant, StartGrant, SummariseGrant
@@ -284,6 +284,30 @@ async def test_what_fell_due_in_the_sitter_s_time_is_told_to_the_owner_once_it_i
     assert await sitting.told(reminder) == {sitting.sitter_id, home.user_id}
 
 
+async def test_what_fell_due_is_told_to_the_owner_also_when_the_grant_was_ended_while_it_began(
+    sitting: Sitting,
+) -> None:
+    """The sitter was told, and it was revoked before it was noted as begun."""
+    home = sitting.home
+    schedule, due = due_now()
+    reminder = await home.remind(schedule)
+    grant = await sitting.grant(begins=timedelta(seconds=-1))
+    await home.deliver(reminder, due)
+    await home.execute("UPDATE grants SET revoked_at = clock_timestamp() WHERE id = :id", id=grant)
+    await sitting.activities.end_grant(EndGrant(grant))
+    await home.deliver(reminder, due + timedelta(minutes=5))
+    assert await sitting.told(reminder) == {sitting.sitter_id, home.user_id}
+
+
+async def test_a_grant_that_was_extended_when_its_end_was_seen_ends_later(sitting: Sitting) -> None:
+    grant = await sitting.grant(begins=timedelta(seconds=-1))
+    await sitting.activities.start_grant(StartGrant(grant))
+    await sitting.activities.end_grant(EndGrant(grant))
+    assert (await sitting.review(grant)).step is None
+    await sitting.over(grant)
+    assert await sitting.review(grant) == Todo(Step.END)
+
+
 async def test_start_and_end_ring_every_reminder_in_scope_once_more(sitting: Sitting) -> None:
     home = sitting.home
     reminders = [await home.remind(DAILY), await home.remind(DAILY)]
@@ -467,7 +491,8 @@ async def test_a_lost_temporal_finds_the_grants_that_are_not_finished(sitting: S
     grant, finished = await sitting.grant(), await sitting.grant(ends=timedelta(seconds=-1), begins=timedelta(days=-1))
     await sitting.activities.end_grant(EndGrant(finished))
     async with sitting.home.db.sessions() as session:
-        found = {grant_id for grant_id, _ in await grants.unfinished(session, None, 10_000)}
+        page = await reconcile.unfinished_after(session, reconcile.GRANTS, None, 10_000)
+    found = {grant_id for grant_id, _ in page}
     assert grant in found
     assert finished not in found
 

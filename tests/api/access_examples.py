@@ -251,6 +251,8 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "get_household": Example("GET", "/households/{household}"),
     "change_household": Example("PATCH", "/households/{household}", {"country": "DE"}),
     "replace_household": Example("PUT", "/households/{household}", {"country": "DE"}),
+    # It has a pet; that the owner might is what counts.
+    "delete_household": refused("DELETE", "/households/{household}", 409),
     "list_members": Example("GET", "/households/{household}/members"),
     "change_member": Example("PATCH", "/households/{household}/members/{member}", {"role": "caretaker"}),
     "remove_member": Example("DELETE", "/households/{household}/members/{member}"),

@@ -2,14 +2,20 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from activities.sitter_grant import SitterGrantActivities
 from core.db import Database
 from core.ids import new_id
-from core.settings import Settings
+from core.settings import RateLimit, Settings
 from domain.access import Role
+from domain.mail_feedback import Verdict
+from models.queries import feedback, households
+from models.queries.feedback import Known, Report
+from temporal.contracts.sitter_grant import MailGrant
 from tests.api.grants_kit import (
     ahead,
     ends,
@@ -23,7 +29,8 @@ from tests.api.grants_kit import (
     sitter,
     vet_link,
 )
-from tests.api.signing_in import OPEN, Api, Person, audit_of
+from tests.api.household_kit import Post
+from tests.api.signing_in import OPEN, Api, Person, api_process, audit_of
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +50,10 @@ async def status(person: Person, method: str, path: str, body: Any = None) -> in
 
 async def names(person: Person, path: str, field: str) -> list[str]:
     return [item[field] for item in (await person.request("GET", path)).json()["items"]]
+
+
+async def items(owner: Person) -> list[dict[str, Any]]:
+    return list((await owner.request("GET", await grants_path(owner))).json()["items"])
 
 
 async def shown(owner: Person, grant_id: str) -> dict[str, Any]:
@@ -226,6 +237,62 @@ async def test_whoever_became_a_member_meanwhile_cannot_accept(api: Api, owner: 
     assert (answer.status_code, answer.json()["code"]) == (409, "already_member")
 
 
+async def bells(db: Database, grant_id: Any) -> int:
+    """Rises whenever the workflow of a grant is told to look."""
+    found = await db.reads.fetchval("SELECT max(seq) FROM outbox WHERE aggregate = $1", f"grant/{grant_id}")
+    return int(found)
+
+
+async def test_whoever_became_a_member_and_was_removed_has_nothing_left_of_an_older_grant(
+    api: Api, owner: Person, db: Database
+) -> None:
+    milo, luna = await pet_of(owner), await pet_of(owner, "Luna")
+    sam, home = await sitter(owner, milo), await home_of(owner)
+    later = await offer(owner, sam.email, luna)
+    (held,) = [item["id"] for item in await items(owner) if item["user_id"]]
+    rung = [await bells(db, grant_id) for grant_id in (held, later["id"])]
+    asked = await owner.request("POST", f"/households/{home}/invitations", {"email": sam.email, "role": "caretaker"})
+    token = await Post.of(api).deliver(asked.json())
+    assert await status(sam, "POST", "/invitations/accept", {"token": token}) == 200
+    assert {item["state"] for item in await items(owner)} == {"revoked"}
+    again = [await bells(db, grant_id) for grant_id in (held, later["id"])]
+    assert all(now > before for now, before in zip(again, rung, strict=True)), "their workflows hear of it"
+    assert await status(sam, "GET", f"/pets/{milo}") == 200
+    assert await status(owner, "DELETE", f"/households/{home}/members/{sam.user_id}") == 204
+    assert await status(sam, "GET", f"/pets/{milo}") == 404
+    assert await status(sam, "POST", f"/grants/{later['id']}/accept") == 409
+
+
+async def test_a_grant_that_stands_beside_a_membership_ends_with_it(api: Api, owner: Person, db: Database) -> None:
+    milo = await pet_of(owner)
+    sam, home = await sitter(owner, milo), await home_of(owner)
+    async with db.sessions.begin() as session:
+        await households.join(session, home, sam.user_id, Role.CARETAKER)
+    assert await status(sam, "POST", f"/households/{home}/leave") == 204
+    assert await status(sam, "GET", f"/pets/{milo}") == 404
+
+
+@pytest.mark.parametrize("demoted", [True, False])
+async def test_an_owner_who_is_none_any_more_leaves_no_door_open(api: Api, owner: Person, demoted: bool) -> None:
+    milo, home = await pet_of(owner), await home_of(owner)
+    bob, second = await member(api, home, Role.OWNER), await api.person()
+    path = f"/households/{home}/grants"
+    link = await made(bob, path, {"kind": "vet", "label": "Dr X", "pet_ids": [milo]})
+    asked = {"kind": "sitter", "email": second.email, "pet_ids": [milo], "valid_until": ahead(days=100)}
+    offered = await made(bob, path, asked)
+    _, others = await vet_link(owner, milo)
+    sam = await api.person()
+    accepted = await made(bob, path, asked | {"email": sam.email})
+    assert await status(sam, "POST", f"/grants/{accepted['id']}/accept") == 204
+    where = f"/households/{home}/members/{bob.user_id}"
+    ended = ("PATCH", where, {"role": "caretaker"}) if demoted else ("DELETE", where, None)
+    assert await status(owner, *ended) == 204
+    assert (await api.get(f"/v/{link['url'].rpartition('/')[2]}")).status_code == 404
+    assert await status(second, "POST", f"/grants/{offered['id']}/accept") == 409
+    assert (await api.get(others)).status_code == 200, "what another owner made"
+    assert await status(sam, "GET", f"/pets/{milo}") == 200, "somebody whom the household knows by now"
+
+
 async def test_whom_the_household_has_met_is_named_by_id_and_needs_not_be_asked_again(
     api: Api, owner: Person, db: Database
 ) -> None:
@@ -240,15 +307,58 @@ async def test_whom_the_household_has_met_is_named_by_id_and_needs_not_be_asked_
     assert await status(sam, "GET", f"/pets/{milo}") == 200
 
 
-async def test_whoever_walked_out_is_asked_again_by_address_only(owner: Person) -> None:
-    milo = await pet_of(owner)
-    sam = await sitter(owner, milo)
-    (grant_id,) = await names(sam, "/grants", "id")
+@pytest.mark.parametrize("before", ["nothing", "a grant", "a membership"])
+async def test_whoever_walked_out_is_asked_again_by_address_only(
+    api: Api, owner: Person, db: Database, before: str
+) -> None:
+    milo, home = await pet_of(owner), await home_of(owner)
+    sam = await member(api, home) if before == "a membership" else await sitter(owner, milo)
+    if before == "a membership":
+        assert await status(owner, "DELETE", f"/households/{home}/members/{sam.user_id}") == 204
+        grant_id = (await offer(owner, sam.email, milo))["id"]
+    elif before == "a grant":
+        await ends(db, user_id=sam.user_id)
+        body = {"kind": "sitter", "pet_ids": [milo], "valid_until": ahead(days=1), "user_id": str(sam.user_id)}
+        grant_id = (await made(owner, await grants_path(owner), body))["id"]
+    else:
+        (grant_id,) = await names(sam, "/grants", "id")
     assert await status(sam, "DELETE", f"/grants/{grant_id}") == 204
     body = {"kind": "sitter", "pet_ids": [milo], "valid_until": ahead(days=1)}
     path = await grants_path(owner)
     assert await status(owner, "POST", path, body | {"user_id": str(sam.user_id)}) == 422
     assert await status(owner, "POST", path, body | {"email": sam.email}) == 201
+
+
+async def test_a_bounce_of_the_mail_that_asks_is_shown_and_suppresses_as_for_any_mail(
+    api: Api, owner: Person, db: Database
+) -> None:
+    email = f"sam-{new_id().hex}@example.test"
+    grant, post = await offer(owner, email, await pet_of(owner)), Post.of(api)
+    await SitterGrantActivities(db.sessions, post.mail).mail_grant(MailGrant(UUID(grant["id"])))
+    before = await shown(owner, grant["id"])
+    assert (before["mailed"], before["mail_problem"]) == (True, None)
+    index = api.identity.blind_index(email)
+    report = Report(Verdict.BOUNCED, "sns-1", "ses-1", post.mailbox.keys[0], index, "Permanent/General")
+    for _ in range(2):
+        async with db.sessions.begin() as session:
+            assert await feedback.record(session, report) is Known.NEW
+    after = await shown(owner, grant["id"])
+    assert (after["mailed"], after["mail_problem"]) == (False, "bounced")
+    assert after["version"] > before["version"], "a cached answer is stale"
+    assert await db.reads.fetchval("SELECT count(*) FROM mail_suppressions WHERE address_hmac = $1", index) == 1
+
+
+async def test_an_account_asks_only_so_many_sitters_a_day_in_whichever_way(settings: Settings) -> None:
+    few = OPEN.model_copy(update={"invitations": RateLimit(quota=2, window=86_400, burst=2)})
+    async with api_process(settings.model_copy(update={"rate_limits": few})) as api:
+        owner = await api.person()
+        milo, luna = await pet_of(owner), await pet_of(owner, "Luna")
+        sam = await sitter(owner, milo)
+        body = {"kind": "sitter", "pet_ids": [luna], "valid_until": ahead(days=1), "user_id": str(sam.user_id)}
+        path = await grants_path(owner)
+        assert await status(owner, "POST", path, body) == 201
+        later = {"valid_from": ahead(days=2), "valid_until": ahead(days=3)}
+        assert await status(owner, "POST", path, body | later) == 429
 
 
 async def test_the_same_address_has_a_pet_in_its_care_once_at_a_time(owner: Person) -> None:

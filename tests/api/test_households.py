@@ -1,6 +1,7 @@
 """Households over HTTP: what they are, who belongs to them, and what becomes of what somebody leaves behind."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,11 +9,13 @@ from uuid import UUID
 import pytest
 
 from activities.reminder import ReminderActivities
+from core import live
 from core.ids import new_id
 from core.settings import Settings
 from domain.access import Role
 from temporal.contracts.reminder import DeliverOccurrence
 from tests.activities.reminder_home import MemoryNotifier, wording
+from tests.api.grants_kit import ahead, sitter
 from tests.api.household_kit import home_of, member, pet_of
 from tests.api.signing_in import OPEN, Api, Person
 from tests.api.test_reminders import diary, remind
@@ -144,6 +147,16 @@ async def test_the_last_owner_stays_until_somebody_else_owns_it(api: Api, owner:
     assert await actions_in(helper, home) == ["household.role_changed", "household.member_left"]
 
 
+@pytest.mark.parametrize("state", ["blocked", "erasing", "erased"])
+async def test_an_owner_whose_account_is_closed_is_nobody_to_leave_it_to(api: Api, owner: Person, state: str) -> None:
+    home = await home_of(owner)
+    gone = await member(api, home, Role.OWNER)
+    await api.identity.db.reads.execute("UPDATE users SET state = $2 WHERE id = $1", gone.user_id, state)
+    refused = await owner.request("POST", f"/households/{home}/leave")
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
+    assert (await owner.request("DELETE", f"/households/{home}/members/{gone.user_id}")).status_code == 204
+
+
 async def test_of_two_owners_who_leave_at_once_one_stays(api: Api) -> None:
     for _ in range(5):
         one = await api.person()
@@ -173,6 +186,30 @@ async def test_reminders_of_a_removed_member_go_on_to_the_owners(api: Api, owner
     made = await remind(helper, schedule=DAILY, pet_id=pet["id"], notification_methods=["email"])
     await owner.request("DELETE", f"/households/{home}/members/{helper.user_id}")
     assert (await deliver(api, made["id"], DUE)).addresses == [owner.email]
+
+
+async def test_screens_hear_of_a_reminder_as_long_as_they_may_see_it(
+    api: Api, owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever made it heard of it for ever, and nobody else did."""
+    home, pet = await home_of(owner), await pet_of(owner)
+    helper, sam = await member(api, home), await sitter(owner, pet["id"])
+    heard: set[UUID] = set()
+
+    def say(_: object, people: Iterable[UUID], name: live.Name, **data: object) -> None:
+        if name is live.Name.WORKFLOW_UPDATED:
+            heard.update(people)
+
+    monkeypatch.setattr("core.live.say", say)
+    made = await remind(helper, schedule=DAILY, pet_id=pet["id"])
+    assert heard == {owner.user_id, helper.user_id, sam.user_id}
+    await owner.request("DELETE", f"/households/{home}/members/{helper.user_id}")
+    heard.clear()
+    assert (await owner.request("POST", f"/reminders/{made['id']}/pause")).status_code == 200
+    assert heard == {owner.user_id, sam.user_id}
+    heard.clear()
+    await remind(owner, schedule=DAILY)
+    assert heard == {owner.user_id}, "what belongs to no pet is no sitter's"
 
 
 async def test_what_was_due_when_its_maker_was_removed_is_told_to_the_owners_and_to_nobody_twice(
@@ -272,6 +309,62 @@ async def test_nobody_collects_households_without_end(api: Api) -> None:
     answers = [await collector.request("POST", "/households", {"name": f"Home {n}"}) for n in range(20)]
     assert [answer.status_code for answer in answers] == [201] * 19 + [409]
     assert answers[-1].json()["code"] == "too_many_households"
+    assert (await collector.request("DELETE", f"/households/{answers[0].json()['id']}")).status_code == 204
+    assert (await collector.request("POST", "/households", {"name": "Home"})).status_code == 201
+
+
+async def test_a_household_without_pets_and_others_is_deleted_with_what_is_open_of_it(api: Api, owner: Person) -> None:
+    made = (await owner.request("POST", "/households", {"name": "Stable"})).json()
+    path, db = f"/households/{made['id']}", api.identity.db
+    pet, helper = await pet_of(owner, household_id=made["id"]), await member(api, UUID(made["id"]))
+    sam = await api.person()
+    asked = {"kind": "sitter", "email": sam.email, "pet_ids": [pet["id"]], "valid_until": ahead(days=9)}
+    grant = (await owner.request("POST", f"{path}/grants", asked)).json()
+    assert (await sam.request("POST", f"/grants/{grant['id']}/accept")).status_code == 204
+    guest = {"email": "guest@example.test", "role": "caretaker"}
+    assert (await owner.request("POST", f"{path}/invitations", guest)).status_code == 201
+    assert (await owner.request("DELETE", path)).json()["code"] == "household_not_empty"
+    assert (await owner.request("DELETE", f"{path}/members/{helper.user_id}")).status_code == 204
+    assert (await owner.request("DELETE", path)).json()["code"] == "household_not_empty"
+    assert (await owner.request("DELETE", f"/pets/{pet['id']}")).status_code == 204
+    reminder = (await remind(owner, schedule=DAILY))["id"]
+    await db.reads.execute("UPDATE reminders SET household_id = $1 WHERE id = $2", UUID(made["id"]), UUID(reminder))
+    assert (await owner.request("DELETE", path, headers={"If-Match": '"99"'})).status_code == 412
+    assert (await owner.request("DELETE", path)).status_code == 204
+    for person in (owner, sam):
+        assert (await person.request("GET", path)).status_code == 404
+    assert (await owner.request("GET", f"/reminders/{reminder}")).status_code == 404
+    ended = await db.reads.fetchrow("SELECT state, deleted_at FROM reminders WHERE id = $1", UUID(reminder))
+    assert ended is not None
+    assert (ended["state"], ended["deleted_at"] is None) == ("ended", False)
+    open_ones = """SELECT (SELECT count(*) FROM grants WHERE household_id = $1 AND revoked_at IS NULL)
+                        + (SELECT count(*) FROM invitations WHERE household_id = $1 AND state = 'open')"""
+    assert await db.reads.fetchval(open_ones, UUID(made["id"])) == 0
+    said = "SELECT array_agg(object) FROM audit_log WHERE action = 'household.deleted' AND object = $1"
+    assert await db.reads.fetchval(said, f"household:{made['id']}") == [f"household:{made['id']}"]
+
+
+async def test_a_pet_that_is_added_while_its_household_is_deleted_is_lost_to_nobody(api: Api) -> None:
+    for _ in range(5):
+        person = await api.person()
+        home = await home_of(person)
+        deleted, *added = await asyncio.gather(
+            person.request("DELETE", f"/households/{home}"),
+            *(person.request("POST", "/pets", {"name": "Milo", "household_id": str(home)}) for _ in range(3)),
+        )
+        codes = {answer.status_code for answer in added}
+        assert codes == {404} if deleted.status_code == 204 else 201 in codes
+        shown = len((await person.request("GET", "/pets")).json()["items"])
+        assert shown == [answer.status_code for answer in added].count(201)
+
+
+async def test_a_household_that_a_pet_is_on_its_way_to_is_not_deleted(api: Api, owner: Person) -> None:
+    taker, pet = await api.person(), await pet_of(owner)
+    offer = {"pet_id": pet["id"], "email": taker.email}
+    offered = (await owner.request("POST", f"/households/{pet['household_id']}/transfers", offer)).json()
+    assert (await taker.request("POST", f"/transfers/{offered['id']}/accept", {})).status_code == 200
+    answer = await taker.request("DELETE", f"/households/{await home_of(taker)}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "household_not_empty")
 
 
 async def test_a_household_that_is_not_there_is_the_same_as_one_of_others(api: Api, owner: Person) -> None:

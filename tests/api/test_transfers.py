@@ -238,11 +238,16 @@ async def test_moving_twice_at_once_and_again_changes_nothing_more(
     await remind(owner, schedule=ONCE, pet_id=pet["id"])
     offered = await offer(owner, pet, taker.email)
     await accept(taker, offered)
+    await owner.request("POST", f"/pets/{pet['id']}/records", {"record_type": "visit", "title": "Teeth"})
     request = MovePet(UUID(offered["id"]))
     await asyncio.gather(*(post.transfers.move_pet(request) for _ in range(5)))
+    await post.move(offered)
     before = (await taker.request("GET", f"/pets/{pet['id']}")).json()
+    written = "SELECT CAST(xmin AS text) AS xmin FROM health_records WHERE pet_id = :id"
+    (record,) = await rows(api, written, id=UUID(pet["id"]))
     await post.move(offered)
     assert (await taker.request("GET", f"/pets/{pet['id']}")).json() == before
+    assert await rows(api, written, id=UUID(pet["id"])) == [record], "what has moved is not written again"
     log = (await taker.request("GET", f"/households/{before['household_id']}/audit")).json()["items"]
     assert [entry["action"] for entry in log].count("pet.moved") == 1
 
@@ -383,6 +388,77 @@ async def test_only_a_pet_that_lives_here_can_be_offered(api: Api, owner: Person
     async with api.identity.db.sessions.begin() as session:
         await session.execute(text("UPDATE pets SET status = 'lost' WHERE id = :id"), {"id": UUID(pet["id"])})
     assert (await offer(owner, pet, taker.email, 409))["code"] == "pet_not_transferable"
+
+
+async def known_names(person: Person, path: str) -> list[tuple[str | None, str | None]]:
+    listed = (await person.request("GET", path)).json()["items"]
+    return [(item["pet_name"], item["species"]) for item in listed]
+
+
+async def test_the_old_household_does_not_read_what_the_pet_is_called_today(
+    api: Api, owner: Person, taker: Person, post: Post
+) -> None:
+    pet = await pet_of(owner, species="cat")
+    given = f"/households/{pet['household_id']}/transfers"
+    offered = await offer(owner, pet, taker.email)
+    assert await known_names(owner, given) == await known_names(taker, "/transfers") == [("Milo", "cat")]
+    await accept(taker, offered)
+    await post.move(offered)
+    renamed = await taker.request("PUT", f"/pets/{pet['id']}", {"name": "Momo", "species": "dog"})
+    assert renamed.status_code == 200
+    assert await known_names(owner, given) == [(None, None)]
+    assert await known_names(taker, "/transfers") == [("Momo", "dog")]
+    back = await offer(taker, renamed.json(), owner.email)
+    await accept(owner, back)
+    await post.move(back)
+    assert await known_names(owner, given) == [("Momo", "dog")]
+    assert await known_names(taker, "/transfers") == [(None, None)]
+
+
+async def test_a_pet_that_was_lost_meanwhile_is_not_taken(api: Api, owner: Person, taker: Person, post: Post) -> None:
+    pet = await pet_of(owner)
+    offered = await offer(owner, pet, taker.email)
+    assert (await owner.request("POST", f"/pets/{pet['id']}/lost", {})).status_code == 201
+    assert (await accept(taker, offered, 409))["code"] == "pet_not_transferable"
+    await post.move(offered)
+    assert (await owner.request("GET", f"/pets/{pet['id']}")).json()["status"] == "lost"
+    assert (await owner.request("POST", f"/pets/{pet['id']}/lost/close", {"reason": "found"})).status_code == 200
+    await accept(taker, offered)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+async def test_what_was_offered_of_a_pet_that_is_removed_is_taken_back(
+    api: Api, owner: Person, taker: Person, post: Post, accepted: bool
+) -> None:
+    pet = await pet_of(owner)
+    offered = await offer(owner, pet, taker.email)
+    if accepted:
+        await accept(taker, offered)
+    bell = "SELECT max(seq) AS seq FROM outbox WHERE aggregate = :aggregate"
+    (before,) = await rows(api, bell, aggregate=f"transfer/{offered['id']}")
+    assert (await owner.request("DELETE", f"/pets/{pet['id']}")).status_code == 204
+    assert (await taker.request("GET", "/transfers")).json()["items"] == []
+    assert (await accept(taker, offered, 409))["code"] == "transfer_closed"
+    (after,) = await rows(api, bell, aggregate=f"transfer/{offered['id']}")
+    assert after.seq > before.seq, "its workflow ends"
+    now = ReviewTransfer(UUID(offered["id"]), datetime.now(UTC))
+    assert await post.transfers.review_transfer(now) == TransferPlan()
+
+
+async def test_of_taking_and_removing_a_pet_at_once_one_happens(
+    api: Api, owner: Person, taker: Person, post: Post
+) -> None:
+    for _ in range(5):
+        pet = await pet_of(owner)
+        offered = await offer(owner, pet, taker.email)
+        answers = await asyncio.gather(
+            taker.request("POST", f"/transfers/{offered['id']}/accept"),
+            owner.request("DELETE", f"/pets/{pet['id']}"),
+        )
+        assert {answer.status_code for answer in answers} <= {200, 204, 409}
+        await post.transfers.move_pet(MovePet(UUID(offered["id"])))
+        (row,) = await rows(api, "SELECT state FROM pet_transfers WHERE id = :id", id=UUID(offered["id"]))
+        assert row.state == "cancelled"
 
 
 async def test_the_recipient_is_told_by_mail_once(api: Api, owner: Person, post: Post) -> None:

@@ -242,6 +242,7 @@ def create_tables() -> None:
         sa.Column("locale", sa.Text(), nullable=False),
         sa.Column("mailed", sa.Boolean(), nullable=False),
         sa.Column("mail_problem", sa.Text(), nullable=True),
+        sa.Column("mail_key", sa.Uuid(), nullable=True),
         sa.Column("token_hash", sa.LargeBinary(), nullable=True),
         sa.Column("token_ct", sa.Text(), nullable=True),
         sa.Column("label_ct", sa.Text(), nullable=True),
@@ -258,6 +259,7 @@ def create_tables() -> None:
         sa.ForeignKeyConstraint(["household_id"], ["households.id"], name=op.f("fk_grants_household_id_households")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_grants_user_id_users")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
+        sa.UniqueConstraint("mail_key", name=op.f("uq_grants_mail_key")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_grants_token_hash")),
     )
     op.create_index("ix_grants_household", "grants", ["household_id", "id"], unique=False)
