@@ -124,7 +124,9 @@ class TransferActivities:
             live.say(session, people, live.Name.HOUSEHOLD_UPDATED, household_id=household_id)
 
     async def _hand_over(self, session: AsyncSession, transfer: PetTransfer, pet: Pet) -> None:
-        """What belongs to the pet follows it. A reminder rings at the workflow that is over, and at the new one."""
+        """What belongs to the pet follows it, but not what finders wrote. A reminder rings at the workflow that is
+        over, and at the new one."""
+        await lost.wipe_foreign(session, pet)
         for reminder_id in await transfers.move_all(session, pet.id, pet.household_id):
             locked = await reminders.lock(session, reminder_id)
             if locked is None or locked.series.state is ReminderState.ENDED:

@@ -25,7 +25,7 @@ from domain import household as rules
 from domain.access import Role
 from domain.reminder_actions import HandOver
 from models.household import Household, InvitationState, TransferState
-from models.queries import households, invitations, reminder_scopes, reminders, transfers, users
+from models.queries import households, invitations, lost, reminder_scopes, reminders, transfers, users
 from models.queries.clock import database_now
 from temporal import outbox
 
@@ -168,11 +168,13 @@ async def remove_member(
     session: AsyncSession, services: Services, client: Client, caller: Caller, household_id: UUID, user_id: UUID
 ) -> None:
     """End a membership, one's own or another's: from the commit on they reach nothing here, what they made goes on to
-    the owners, and what they offered in its name is taken back. The household is locked. Raises as `change_member`."""
+    the owners, what they offered in its name is taken back, and they keep no words of finders. The household is
+    locked. Raises as `change_member`."""
     await _role_in(session, household_id, user_id)
     await _leaves_owners(session, household_id, user_id)
     await _take_back(session, household_id, user_id)
     await households.part(session, household_id, user_id)
+    await lost.forget_told(session, household_id, user_id)
     for reminder_id in await reminder_scopes.made_by(session, user_id, household_id):
         if (locked := await reminders.lock(session, reminder_id)) is not None:
             await actions.run(session, locked, HandOver())
