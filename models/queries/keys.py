@@ -16,8 +16,8 @@ _NEWEST = f"""
      WHERE owner_kind = $1 AND owner_id IS NOT DISTINCT FROM $2
      ORDER BY key_version DESC LIMIT 1"""  # noqa: S608 - constants only
 _FIND = f"SELECT {_COLUMNS} FROM user_keys WHERE kid = $1"  # noqa: S608 - constants only
-# A successor needs a former one that is not destroyed, and holds it until the commit: whoever destroys locks the rows of
-# an owner first, in a statement of its own, and so sees every key there is.
+# A successor needs a former one that is not destroyed, and holds it until the commit: whoever destroys locks the rows
+# of an owner first, in a statement of its own, and so sees every key there is.
 _INSERT = """
     INSERT INTO user_keys (kid, owner_kind, owner_id, key_version, wrapped_dek, kek_id)
     SELECT $1, $2, $3, $4, $5, $6
