@@ -62,7 +62,7 @@ PARAMETERS = {
     "Idempotency-Key": "One key has one effect, best a quoted UUID; repeated within 24 hours it gets the first answer.",
 }
 HEADERS = {
-    "ETag": "The version, for If-Match and If-None-Match.",
+    "ETag": "What is shown, and its version: for If-Match and If-None-Match.",
     "Location": "Where what was made is found.",
     "Link": 'The next page, `rel="next"`.',
     "RateLimit": "What is left of the quota, and until when.",

@@ -324,6 +324,18 @@ async def test_another_end_and_other_rights_count_from_the_next_request(owner: P
     assert await status(sam, "POST", f"/occurrences/{occurrence}/complete", {}) == 200
 
 
+async def test_a_grant_whose_time_is_over_is_no_304(owner: Person, db: Database) -> None:
+    await sitter(owner, await pet_of(owner))
+    (grant_id,) = await names(owner, await grants_path(owner), "id")
+    path = f"{await grants_path(owner)}/{grant_id}"
+    before = await owner.request("GET", path)
+    known = {"If-None-Match": before.headers["etag"]}
+    assert (await owner.request("GET", path, headers=known)).status_code == 304
+    await ends(db, grant_id=grant_id)
+    after = await owner.request("GET", path, headers=known)
+    assert (after.status_code, after.json()["state"]) == (200, "over")
+
+
 @pytest.mark.parametrize(
     ("fields", "pointer", "code"),
     [

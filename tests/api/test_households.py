@@ -81,6 +81,17 @@ async def test_two_who_rename_it_at_once_do_not_overwrite_each_other(owner: Pers
     assert (same.status_code, same.json()["version"]) == (200, first.json()["version"])
 
 
+async def test_another_role_is_no_304(api: Api, owner: Person) -> None:
+    path = f"/households/{await home_of(owner)}"
+    partner = await member(api, await home_of(owner), Role.CARETAKER)
+    known = {"If-None-Match": (await partner.request("GET", path)).headers["ETag"]}
+    assert (await partner.request("GET", path, headers=known)).status_code == 304
+    changed = await owner.request("PATCH", f"{path}/members/{partner.user_id}", {"role": "owner"})
+    assert changed.status_code == 204, changed.text
+    after = await partner.request("GET", path, headers=known)
+    assert (after.status_code, after.json()["role"]) == (200, "owner")
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
