@@ -16,7 +16,7 @@ from domain import grant as rules
 from domain import reminder_machine
 from domain.access import Right
 from domain.grant import OPEN, GrantState, Span, Todo
-from domain.notification import Category, Channel
+from domain.notification import Category, Channel, Forbidden
 from domain.reminder_actions import HandOver
 from domain.reminder_series import ReminderState
 from integrations.notify.protocol import Message
@@ -29,7 +29,6 @@ from models.queries.notices import Notice
 from temporal import outbox
 from temporal.contracts.sitter_grant import EndGrant, MailGrant, ReviewGrant, StartGrant, SummariseGrant
 
-SUPPRESSED: Final = "suppressed"
 _BY_MAIL_TOO: Final = (Channel.EMAIL, Channel.IN_APP)
 _IN_APP: Final = (Channel.IN_APP,)
 
@@ -124,7 +123,7 @@ class SitterGrantActivities:
         if words.account_id is not None:
             await self._tell(session, words.account_id, MailTemplate.GRANT_GIVEN, row, _IN_APP, words.params)
         if words.suppressed or row.email_ct is None:
-            return None, SUPPRESSED
+            return None, Forbidden.SUPPRESSED
         address = await self.mail.cipher.open("grants.email_ct", row.id, row.email_ct)
         values = words.speakable | {"public_url": self.mail.public_url}
         return render(MailTemplate.GRANT_GIVEN, row.locale, address, values), None

@@ -1,7 +1,6 @@
 """Effects of a pet's move. Each may run twice: what is done already is not done again, because the rows say so."""
 
 from datetime import datetime
-from typing import Final
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from activities.strangers import StrangerMail
 from core import live
 from core.db import SessionFactory
 from domain import reminder_machine
+from domain.notification import Forbidden
 from domain.reminder_actions import HandOver
 from domain.reminder_series import ReminderState
 from integrations.notify.protocol import Message
@@ -23,8 +23,6 @@ from models.queries import audit, households, lost, reminders, resealing, transf
 from models.queries.clock import database_now
 from temporal import outbox
 from temporal.contracts.transfer import MailOffer, MovePet, ResealPet, ReviewTransfer, TransferPlan
-
-SUPPRESSED: Final = "suppressed"
 
 
 class TransferActivities:
@@ -58,7 +56,7 @@ class TransferActivities:
             row.mail_key = key = uuid5(row.id, "offer")
             words = await transfers.mail_words(session, row.id)
             message = None if words.suppressed else await self._words(row, words)
-        problem = SUPPRESSED if message is None else await self.mail.send(message, key)
+        problem = Forbidden.SUPPRESSED if message is None else await self.mail.send(message, key)
         async with self.sessions.begin() as session:
             noted = await transfers.lock(session, request.transfer_id)
             if noted is not None and not noted.mailed:

@@ -57,14 +57,14 @@ async def ring(
 
 
 async def ring_reminder(session: AsyncSession, household_id: UUID, reminder_id: UUID, user_id: UUID | None) -> None:
-    """The bell of a reminder: its workflow plans again when it gets it. `user_id` is whose it is."""
+    """The bell of a reminder: its workflow plans again when it gets it. It is the household's, and outlives the account
+    of who made it: the screens of `user_id` hear of it."""
     await ring(
         session,
         aggregate=reminder.aggregate(reminder_id),
         kind=reminder.KIND,
         workflow_id=ids.reminder(household_id, reminder_id),
         args=reminder.bell_args(household_id, reminder_id),
-        user_id=user_id,
     )
     if user_id is not None:
         say_workflow(session, (user_id,), ids.reminder(household_id, reminder_id), "reminder")
