@@ -11,6 +11,7 @@ from temporalio import activity
 
 from activities.strangers import StrangerMail
 from core.db import SessionFactory
+from domain.notification import Forbidden
 from integrations.notify.protocol import Message
 from integrations.notify.render import render
 from models.household import Invitation, InvitationState
@@ -21,7 +22,6 @@ from temporal.contracts.invitation import InvitationPlan, MailInvitation, Review
 
 KEY_PURPOSE: Final = "invitation-token"
 """What the key that tokens follow from is derived for."""
-SUPPRESSED: Final = "suppressed"
 
 
 class InvitationActivities:
@@ -56,7 +56,7 @@ class InvitationActivities:
             row.token_hash = hashlib.sha256(token.encode()).digest()
             row.mail_key = key = uuid5(row.id, str(request.mailing))
             message = None if words.suppressed else await self._words(row, words, token)
-        problem = SUPPRESSED if message is None else await self.mail.send(message, key)
+        problem = Forbidden.SUPPRESSED if message is None else await self.mail.send(message, key)
         async with self.sessions.begin() as session:
             await self._note(session, request, problem)
 

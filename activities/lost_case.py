@@ -41,7 +41,8 @@ class LostCaseActivities:
                 return
             case, pet, _ = due
             await lost.withdraw_question(session, case)
-            case.asked_at = request.now
+            case.asked_at = case.updated_at = request.now
+            case.version += 1
             await self._tell(
                 session,
                 case,

@@ -280,4 +280,6 @@ def _unwanted(delivery: Delivery, user: User, asked: Asked) -> str | None:
         return "account_blocked"
     if delivery.template == MailTemplate.CONFIRM_EMAIL and asked.email_change is None:
         return "email_change_dropped"
+    if delivery.category == Category.LOST and delivery.params_ct is None:
+        return "wiped"
     return None

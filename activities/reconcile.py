@@ -69,7 +69,7 @@ class ReconcileActivities:
     async def _ring(self, reminders: Sequence[ReminderRef]) -> None:
         async with self._sessions.begin() as session:
             for ref in reminders:
-                await outbox.ring_reminder(session, ref.household_id, ref.id, ref.user_id)
+                await outbox.ring_reminder(session, ref.household_id, ref.id)
 
     async def _ring_entities(self, kind: TextClause, bell: outbox.Bell, page_size: int) -> None:
         last: UUID | None = None

@@ -15,7 +15,7 @@ from core.db import SessionFactory, single_statement
 from domain import grant as rules
 from domain.access import Right
 from domain.grant import OPEN, GrantState, Span, Todo
-from domain.notification import Category, Channel
+from domain.notification import Category, Channel, Forbidden
 from integrations.notify.protocol import Message
 from integrations.notify.render import render
 from models.household import Grant
@@ -26,7 +26,6 @@ from models.queries.notices import Notice
 from temporal import outbox
 from temporal.contracts.sitter_grant import EndGrant, MailGrant, ReviewGrant, StartGrant, SummariseGrant
 
-SUPPRESSED: Final = "suppressed"
 _BY_MAIL_TOO: Final = (Channel.EMAIL, Channel.IN_APP)
 _IN_APP: Final = (Channel.IN_APP,)
 
@@ -126,7 +125,7 @@ class SitterGrantActivities:
         if words.account_id is not None:
             await self._tell(session, words.account_id, MailTemplate.GRANT_GIVEN, row, _IN_APP, words.params)
         if words.suppressed or row.email_ct is None:
-            return None, SUPPRESSED
+            return None, Forbidden.SUPPRESSED
         address = await self.mail.cipher.open("grants.email_ct", row.id, row.email_ct)
         values = words.speakable | {"public_url": self.mail.public_url}
         return render(MailTemplate.GRANT_GIVEN, row.locale, address, values), None
@@ -143,10 +142,8 @@ class SitterGrantActivities:
             async with self.sessions.begin() as session:
                 locked = await reminders.hand_over(session, reminder_id)
                 if locked is not None:
-                    series = locked.series
-                    await outbox.ring_reminder(
-                        session, series.household_id, reminder_id, series.user_id, watching=locked.watching
-                    )
+                    home = locked.series.household_id
+                    await outbox.ring_reminder(session, home, reminder_id, watching=locked.watching)
 
     async def _summarise(self, session: AsyncSession, row: Grant, now: datetime) -> None:
         standing = grants.standing_of(row)

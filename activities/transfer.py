@@ -1,7 +1,6 @@
 """Effects of a pet's move. Each may run twice: what is done already is not done again, because the rows say so."""
 
 from datetime import datetime
-from typing import Final
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -11,6 +10,7 @@ from temporalio import activity
 from activities.strangers import StrangerMail
 from core import live
 from core.db import SessionFactory
+from domain.notification import Forbidden
 from integrations.notify.protocol import Message
 from integrations.notify.render import render
 from models.household import PetTransfer, TransferState
@@ -20,8 +20,6 @@ from models.queries import audit, households, lost, reminders, resealing, transf
 from models.queries.clock import database_now
 from temporal import outbox
 from temporal.contracts.transfer import MailOffer, MovePet, ResealPet, ReviewTransfer, TransferPlan
-
-SUPPRESSED: Final = "suppressed"
 
 
 class TransferActivities:
@@ -55,7 +53,7 @@ class TransferActivities:
             row.mail_key = key = uuid5(row.id, "offer")
             words = await transfers.mail_words(session, row.id)
             message = None if words.suppressed else await self._words(row, words)
-        problem = SUPPRESSED if message is None else await self.mail.send(message, key)
+        problem = Forbidden.SUPPRESSED if message is None else await self.mail.send(message, key)
         async with self.sessions.begin() as session:
             noted = await transfers.lock(session, request.transfer_id)
             if noted is not None and not noted.mailed:
@@ -121,14 +119,15 @@ class TransferActivities:
             live.say(session, people, live.Name.HOUSEHOLD_UPDATED, household_id=household_id)
 
     async def _hand_over(self, session: AsyncSession, transfer: PetTransfer, pet: Pet) -> None:
-        """What belongs to the pet follows it. A reminder rings at the workflow that is over, and at the new one."""
+        """What belongs to the pet follows it, but not what finders wrote. A reminder rings at the workflow that is
+        over, and at the new one."""
+        await lost.wipe_foreign(session, pet)
         for reminder_id in await transfers.move_all(session, pet.id, pet.household_id):
             locked = await reminders.hand_over(session, reminder_id)
             if locked is None:
                 continue
-            maker = locked.series.user_id
-            await outbox.ring_reminder(session, transfer.from_household_id, reminder_id, maker)
-            await outbox.ring_reminder(session, pet.household_id, reminder_id, maker, watching=locked.watching)
+            await outbox.ring_reminder(session, transfer.from_household_id, reminder_id)
+            await outbox.ring_reminder(session, pet.household_id, reminder_id, watching=locked.watching)
 
     async def _words(self, row: PetTransfer, words: transfers.MailWords) -> Message:
         values = {

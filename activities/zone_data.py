@@ -54,9 +54,7 @@ class ZoneDataActivities:
                 return
             move = zone_data.Move(rows[was.key], was.tzid or series.zone, was.tzdata_version, was.instant, now.instant)
             await zone_data.keep(session, version, move)
-            await outbox.ring_reminder(
-                session, series.household_id, series.reminder_id, series.user_id, watching=locked.watching
-            )
+            await outbox.ring_reminder(session, series.household_id, series.reminder_id, watching=locked.watching)
 
 
 def _resumed() -> tuple[UUID | None, int]:

@@ -109,8 +109,8 @@ async def lock(session: AsyncSession, household: Household, absence_id: UUID) ->
 
 async def _wake(session: AsyncSession, absence: Absence) -> None:
     """What waits for its end looks for it anew."""
-    for reminder_id, user_id in await absences.wake(session, absence.id):
-        await outbox.ring_reminder(session, absence.household_id, reminder_id, user_id)
+    for reminder_id in await absences.wake(session, absence.id):
+        await outbox.ring_reminder(session, absence.household_id, reminder_id)
 
 
 async def _record(

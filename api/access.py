@@ -13,6 +13,7 @@ from api.auth import CurrentUser, rule_of
 from api.identity import Client, Identity, get_client, get_identity
 from api.tokens import Caller
 from api.trail import note
+from core.errors import NotFound
 from domain.access import OPERATIONS, Access, NotPermitted, Right, Role
 from models.queries import households, users
 
@@ -51,6 +52,14 @@ async def require(request: Request, caller: Caller, row: asyncpg.Record, right: 
     if access.role == Role.ADMIN:
         looked_at = f"{request.scope['route'].operation_id}/{row['id']}"
         await _note_look(request, caller, row.get("household_id") or row["id"], looked_at)
+
+
+async def require_in(session: AsyncSession, caller: Caller, household_id: UUID, right: Right) -> None:
+    """Raises `NotFound` for a household that the caller may not know of, `NotPermitted`."""
+    access = await households.access(session, caller.user_id, household_id)
+    if access is None:
+        raise NotFound("no such household")
+    access.require(right)
 
 
 async def _note_look(request: Request, caller: Caller, household_id: UUID, looked_at: str) -> None:

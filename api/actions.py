@@ -43,11 +43,19 @@ async def act(
 
     Raises `NotFound` for what they may not see, `NotPermitted`, and the refusals of the machine.
     """
+    locked = await lock(session, user_id, reminder_id, needed, occurrence_id)
+    return await run(session, locked, asked, reason_ct=reason_ct)
+
+
+async def lock(
+    session: AsyncSession, user_id: UUID, reminder_id: UUID, needed: Right, occurrence_id: UUID | None = None
+) -> Locked:
+    """The rows of a reminder, for who has the right. Raises `NotFound` for what they may not see, `NotPermitted`."""
     locked = await reminders.lock_for(session, user_id, reminder_id, occurrence_id)
     if locked is None:
         raise NotFound("no such reminder")
     require(locked, user_id, needed)
-    return await run(session, locked, asked, reason_ct=reason_ct)
+    return locked
 
 
 async def run(session: AsyncSession, locked: Locked, asked: Asked, *, reason_ct: str | None = None) -> Acted:
@@ -129,6 +137,4 @@ async def _move(session: AsyncSession, reminder_ids: list[UUID]) -> None:
 
 async def _ring(session: AsyncSession, locked: Locked) -> None:
     series = locked.series
-    await outbox.ring_reminder(
-        session, series.household_id, series.reminder_id, series.user_id, watching=locked.watching
-    )
+    await outbox.ring_reminder(session, series.household_id, series.reminder_id, watching=locked.watching)

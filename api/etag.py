@@ -1,6 +1,11 @@
-"""ETags: strong, made from the row's version (RFC 9110 §8.8, §13)."""
+"""ETags: strong, made from the row's version and from what is shown (RFC 9110 §8.8, §13).
+
+Not all that an answer shows is in its row: the time of a grant passes, and the role is the reader's own. A write is
+compared by the version alone.
+"""
 
 import re
+from hashlib import blake2b
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -10,9 +15,9 @@ from core.errors import Malformed, PreconditionFailed
 _ENTRY = re.compile(r'[ \t]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)')
 
 
-def etag(version: int) -> str:
-    """The strong tag of a version."""
-    return f'"v{version}"'
+def etag(version: int, shown: bytes) -> str:
+    """The strong tag of a version as it is shown."""
+    return f'"v{version}-{blake2b(shown, digest_size=8).hexdigest()}"'
 
 
 def _tags(request: Request, header: str, *, weak: bool) -> set[str] | None:
@@ -45,7 +50,9 @@ class Precondition:
 
     def check(self, version: int) -> None:
         """Raise `PreconditionFailed` when somebody was quicker. Call it with the version read under the row's lock."""
-        if self._tags is not None and self._tags.isdisjoint(("*", etag(version))):
+        if self._tags is not None and {tag.strip('"').partition("-")[0] for tag in self._tags}.isdisjoint(
+            ("*", f"v{version}")
+        ):
             raise PreconditionFailed("it was changed since you read it: read it again, then send your change anew")
 
 

@@ -24,7 +24,7 @@ from core.ids import new_id
 from domain import household as rules
 from domain.access import Role
 from models.household import Household, InvitationState, TransferState
-from models.queries import grants, households, invitations, reminder_scopes, transfers, users
+from models.queries import grants, households, invitations, lost, reminder_scopes, transfers, users
 from models.queries.clock import database_now
 from temporal import outbox
 
@@ -185,13 +185,14 @@ async def remove_member(
     session: AsyncSession, services: Services, client: Client, caller: Caller, household_id: UUID, user_id: UUID
 ) -> None:
     """End a membership, one's own or another's: from the commit on they reach nothing here, not by an older grant
-    either, what they made goes on to the owners, and what they offered in its name is taken back. The household is
-    locked. Raises as `change_member`."""
+    either, what they made goes on to the owners, what they offered in its name is taken back, and they keep no words of
+    finders. The household is locked. Raises as `change_member`."""
     await _role_in(session, household_id, user_id)
     await _leaves_owners(session, household_id, user_id)
     await _take_back(session, household_id, user_id)
     await end_grants_of(session, household_id, user_id)
     await households.part(session, household_id, user_id)
+    await lost.forget_told(session, household_id, user_id)
     await actions.hand_over(session, await reminder_scopes.made_by(session, user_id, household_id))
     left = user_id == caller.user_id
     action = "household.member_left" if left else "household.member_removed"

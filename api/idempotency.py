@@ -2,19 +2,22 @@
 
 The key's row is inserted in the transaction of the effect. A second request with the same key waits for the first to
 commit and is then given its stored answer; where it would wait too long it gets 409. Validation failures roll back
-with everything else and are not stored. Authorisation runs first: handlers declare `Idempotent` as last parameter.
+with everything else and are not stored. Authorisation runs first: handlers declare `Idempotent` as last parameter, and
+those that authorise by themselves a `Once` that says how.
 """
 
 import hashlib
 import json
 import re
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.auth import CurrentUser
+from api.auth import Caller, CurrentUser
 from api.deps import UnitOfWork
 from api.services import services_of
 from core.crypto import Subject
@@ -55,14 +58,35 @@ class Replay(Exception):
         self.response = response
 
 
-async def idempotent(request: Request, caller: CurrentUser, session: UnitOfWork) -> None:
-    """Claim the key of this request, if it has one.
+Allowed = Callable[[AsyncSession, Caller, Mapping[str, Any]], Awaitable[None]]
+"""Raises as the handler would, unless the caller may still do what was answered with this document."""
 
-    Raises 400 `invalid_idempotency_key`, 422 `idempotency_key_reused`, 409 `idempotency_in_progress`, or `Replay`.
-    """
+
+class Once:
+    """The dependency of a POST that claims the key of its request, if it has one. `allowed`: for a handler that
+    authorises by itself, because a replay never gets there."""
+
+    def __init__(self, allowed: Allowed | None = None) -> None:
+        self._allowed = allowed
+
+    async def __call__(self, request: Request, caller: CurrentUser, session: UnitOfWork) -> None:
+        """Raises 400 `invalid_idempotency_key`, 422 `idempotency_key_reused`, 409 `idempotency_in_progress`, or
+        `Replay`."""
+        replay = await _claim(request, caller, session)
+        if replay is None:
+            return
+        if self._allowed is not None:
+            await self._allowed(session, caller, json.loads(bytes(replay.response.body)))
+        raise replay
+
+
+Idempotent = Annotated[None, Depends(Once())]
+
+
+async def _claim(request: Request, caller: Caller, session: AsyncSession) -> Replay | None:
     key = _key(request)
     if key is None:
-        return
+        return None
     scope = {"user_id": caller.user_id, "method": request.method, "route": _template(request), "key": key}
     fingerprint = hashlib.sha256(f"{request.url.path}?{request.url.query}\0".encode() + await request.body()).digest()
     row_id = new_id()
@@ -76,16 +100,13 @@ async def idempotent(request: Request, caller: CurrentUser, session: UnitOfWork)
         ) from error
     if claimed.first() is not None:
         request.state.idempotency = (row_id, caller.user_id)
-        return
+        return None
     stored = (await session.execute(_FIND, scope)).one()
     if stored.fingerprint != fingerprint:
         raise Invalid("this Idempotency-Key was used for another request", code="idempotency_key_reused")
     body = await services_of(request).cipher.open("idempotency_keys.body_ct", stored.row_id, stored.body_ct)
     headers = json.loads(stored.headers) | {"Idempotent-Replayed": "true"}
-    raise Replay(Response(body, stored.status, headers, media_type="application/json" if body else None))
-
-
-Idempotent = Annotated[None, Depends(idempotent)]
+    return Replay(Response(body, stored.status, headers, media_type="application/json" if body else None))
 
 
 async def remember(request: Request, response: Response) -> None:

@@ -50,7 +50,7 @@ async def begin(
     await _changed(session, services, client, caller, case, "lost.opened")
     await session.refresh(case)
     params = {"note": body.note, "by": await _first_name(session, services, caller)}
-    await _tell(session, services, pet, MailTemplate.PET_LOST, lost.event_key(case.id, "opened"), params)
+    await _tell(session, services, pet, MailTemplate.PET_LOST, lost.opened_key(case.id), params)
     return case
 
 
@@ -149,7 +149,7 @@ async def report(session: AsyncSession, services: Services, client: Client, code
     roles = (Role.OWNER,) if page["case_id"] is None else lost.MEMBERS
     name = await services.cipher.open("pets.name_ct", page["pet_id"], page["name_ct"])
     for person in await lost.people(session, page["household_id"], roles):
-        event = f"sighting/{sighting_id}"
+        event = lost.sighting_key(sighting_id)
         notice = lost.notice(person, MailTemplate.PET_SIGHTED, event, {"pet": name, **written})
         await notify(session, services.cipher, notice)
 

@@ -1,15 +1,17 @@
 """What people do with one occurrence over HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
+from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import actions
 from api.auth import Caller
+from api.idempotency import Once
 from api.schemas.occurrences import CompleteIn, SnoozeIn
 from api.services import Services
 from core.crypto import FieldCipher, Subject
@@ -80,6 +82,14 @@ async def act(
         await _name_who_was_quicker(session, services.cipher, refused, occurrence_id)
         raise
     return await reminder_views.occurrence_in(session, caller.user_id, occurrence_id)
+
+
+async def may_act(session: AsyncSession, caller: Caller, shown: Mapping[str, Any]) -> None:
+    """Whether the caller may still act on the occurrence of this document. Raises `NotFound`, `NotPermitted`."""
+    await actions.lock(session, caller.user_id, UUID(shown["reminder_id"]), Right.ACT, UUID(shown["id"]))
+
+
+OnceActed = Annotated[None, Depends(Once(may_act))]
 
 
 def complete(body: CompleteIn, key: str, by: UUID) -> Complete:

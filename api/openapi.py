@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from api.auth import current_user, leaving
 from api.etag import precondition
-from api.idempotency import idempotent
+from api.idempotency import Once
 from domain.access import OPERATIONS, Reach, Right
 
 Need = Callable[..., Any] | None
@@ -62,7 +62,7 @@ PARAMETERS = {
     "Idempotency-Key": "One key has one effect, best a quoted UUID; repeated within 24 hours it gets the first answer.",
 }
 HEADERS = {
-    "ETag": "The version, for If-Match and If-None-Match.",
+    "ETag": "What is shown, and its version: for If-Match and If-None-Match.",
     "Location": "Where what was made is found.",
     "Link": 'The next page, `rel="next"`.',
     "RateLimit": "What is left of the quota, and until when.",
@@ -121,7 +121,7 @@ def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     asks = {
         "If-Match": precondition in needs,
         "If-None-Match": versioned,
-        "Idempotency-Key": idempotent in needs,
+        "Idempotency-Key": _is_once(needs),
     }
     for name, asked in asks.items():
         if asked:
@@ -142,6 +142,10 @@ def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     if versioned:
         operation["responses"]["304"] = {"description": "What you have is the present version."}
     _refusals(operation, route, method, needs)
+
+
+def _is_once(needs: set[Need]) -> bool:
+    return any(isinstance(need, Once) for need in needs)
 
 
 def _refusals(operation: dict[str, Any], route: APIRoute, method: str, needs: set[Need]) -> None:
@@ -174,7 +178,7 @@ def _statuses(operation: dict[str, Any], route: APIRoute, method: str, needs: se
         "401": _knows_caller(needs),
         "403": rule.fresh or guarded or rule.reach == Reach.STAFF,
         "404": "{" in path or (has_body and rule.reach in (Reach.HOUSEHOLD, Reach.STAFF)),
-        "409": idempotent in needs or acts,
+        "409": _is_once(needs) or acts,
         "412": precondition in needs,
         "413": has_body,
         "415": has_body,

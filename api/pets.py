@@ -11,9 +11,10 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import actions
-from api.access import Needed, require
+from api.access import Needed, require, require_in
 from api.auth import Caller, CurrentUser
 from api.deps import UnitOfWork
+from api.idempotency import Once
 from api.read_only import refuse_changes
 from api.schemas.pets import READ_ONLY, PetIn, PetUpdate
 from api.services import Services, services_of
@@ -89,6 +90,14 @@ async def create(session: AsyncSession, services: Services, caller: Caller, body
     session.add(pet)
     await _write(session, services, caller, pet, body)
     return await pets.find_in(session, caller.user_id, pet.id)
+
+
+async def may_add(session: AsyncSession, caller: Caller, shown: Mapping[str, Any]) -> None:
+    """Whether the caller may still add pets where that of this document is. Raises `NotFound`, `NotPermitted`."""
+    await require_in(session, caller, UUID(shown["household_id"]), Right.ADD_PET)
+
+
+OnceAdded = Annotated[None, Depends(Once(may_add))]
 
 
 async def _home_for(services: Services, caller: Caller, asked: UUID | None) -> UUID:

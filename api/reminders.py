@@ -1,5 +1,6 @@
 """What can be done with reminders over HTTP: present, create, change, remove, preview."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -11,9 +12,10 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import actions, telling
-from api.access import Needed, require
+from api.access import Needed, require, require_in
 from api.auth import Caller, CurrentUser
 from api.etag import Precondition
+from api.idempotency import Once
 from api.read_only import refuse_changes
 from api.schemas.reminders import READ_ONLY, ReminderIn, ReminderUpdate
 from api.services import Services, services_of
@@ -113,7 +115,6 @@ async def create(session: AsyncSession, services: Services, caller: Caller, body
         session,
         series.household_id,
         series.reminder_id,
-        series.user_id,
         watching=await watching(session, series.household_id, series.pet_id),
     )
     row = await reminder_views.find_in(session, caller.user_id, series.reminder_id)
@@ -159,6 +160,20 @@ async def steer(
     acted = await actions.act(session, caller.user_id, reminder_id, action, Right.MANAGE_REMINDER)
     row = await reminder_views.find_in(session, caller.user_id, reminder_id)
     return await present(services.cipher, row, acted.change.warnings)
+
+
+async def may_steer(session: AsyncSession, caller: Caller, shown: Mapping[str, Any]) -> None:
+    """Whether the caller may still pause the reminder of this document. Raises `NotFound`, `NotPermitted`."""
+    await actions.lock(session, caller.user_id, UUID(shown["id"]), Right.MANAGE_REMINDER)
+
+
+async def may_add(session: AsyncSession, caller: Caller, shown: Mapping[str, Any]) -> None:
+    """Whether the caller may still add reminders where that of this document is. Raises `NotFound`, `NotPermitted`."""
+    await require_in(session, caller, UUID(shown["household_id"]), Right.ADD_REMINDER)
+
+
+OnceSteered = Annotated[None, Depends(Once(may_steer))]
+OnceAdded = Annotated[None, Depends(Once(may_add))]
 
 
 async def remove(session: AsyncSession, caller: Caller, reminder_id: UUID, if_match: Precondition) -> None:

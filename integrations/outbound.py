@@ -54,6 +54,8 @@ def read_target(url: str, *, plain_http: bool = False) -> Target:
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
+        if ":" not in host:  # an IPv6 address is no name
+            host = host.encode("idna").decode()
     except ValueError:
         raise AddressRefused("this is no URL") from None
     allowed = {"https": 443} | ({"http": 80} if plain_http else {})
@@ -61,7 +63,7 @@ def read_target(url: str, *, plain_http: bool = False) -> Target:
         raise AddressRefused("an address begins with https://")
     if parts.username is not None or parts.password is not None:
         raise AddressRefused("an address holds no user name and no password")
-    if not host or any(character.isspace() or ord(character) < 33 for character in url):
+    if not host or any(character.isspace() or ord(character) < 33 or ord(character) == 127 for character in url):
         raise AddressRefused("this is no URL")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, host, port or allowed[parts.scheme], path)
@@ -113,11 +115,18 @@ class Outbound:
         self._plain_http, self._private, self._resolve = plain_http, private, resolve
         self._total_seconds, self._max_bytes = total_seconds, max_bytes
         timeout = httpx.Timeout(total_seconds, connect=CONNECT_SECONDS)
-        # Without the environment's proxies: they would resolve the name themselves.
-        self._http = httpx.AsyncClient(timeout=timeout, verify=verify, trust_env=False, follow_redirects=False)
+        # Without the environment's proxies: they would resolve the name themselves. No connection is used twice: httpx
+        # keeps them by address, so another name there would ride on it without a look at its certificate.
+        self._http = httpx.AsyncClient(
+            timeout=timeout,
+            verify=verify,
+            trust_env=False,
+            follow_redirects=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     async def close(self) -> None:
-        """Close idle connections."""
+        """Close what is open."""
         await self._http.aclose()
 
     async def request(
@@ -146,6 +155,8 @@ class Outbound:
                     if following.origin != target.origin:
                         sent = {name: value for name, value in sent.items() if name.lower() not in _CREDENTIALS}
                     target = following
+        except httpx.InvalidURL:
+            raise AddressRefused("this is no URL") from None
         except (TimeoutError, OSError, httpx.HTTPError) as error:
             raise AddressUnreachable("the address does not answer") from error
         raise AssertionError("the last round returns")

@@ -30,7 +30,8 @@ def head() -> str:
 async def upgrade(url: str, *, app_role: str = "petfolio") -> tuple[str | None, str]:
     """Run every missing migration over `url` (`postgresql://…`, the schema owner). Answers (before, after).
 
-    `app_role` gets rights on rows only. Raises what Postgres raises; the failed migration is rolled back whole.
+    `app_role` gets rights on rows only. Raises what Postgres raises: then a migration is rolled back whole, or, if it
+    builds indexes beside the application and does nothing else, may be run again as it is.
     """
     engine = create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool, hide_parameters=True

@@ -57,22 +57,16 @@ async def ring(
 
 
 async def ring_reminder(
-    session: AsyncSession,
-    household_id: UUID,
-    reminder_id: UUID,
-    user_id: UUID | None,
-    *,
-    watching: Iterable[UUID] = (),
+    session: AsyncSession, household_id: UUID, reminder_id: UUID, *, watching: Iterable[UUID] = ()
 ) -> None:
-    """The bell of a reminder: its workflow plans again when it gets it. `user_id` is whose it is, also when they have
-    left; `watching` are those whose screens hear of it."""
+    """The bell of a reminder: its workflow plans again when it gets it. It is the household's, and outlives the account
+    of who made it. `watching` are those whose screens hear of it."""
     await ring(
         session,
         aggregate=reminder.aggregate(reminder_id),
         kind=reminder.KIND,
         workflow_id=ids.reminder(household_id, reminder_id),
         args=reminder.bell_args(household_id, reminder_id),
-        user_id=user_id,
     )
     say_workflow(session, watching, ids.reminder(household_id, reminder_id), "reminder")
 

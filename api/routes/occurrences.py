@@ -9,8 +9,8 @@ from api import agenda, explain, occurrences
 from api.access import Needed, require
 from api.auth import CurrentUser
 from api.deps import PagingDep, ServicesDep, UnitOfWork
-from api.idempotency import Idempotent
 from api.json_response import computed, document, listing
+from api.occurrences import OnceActed
 from api.routes.agenda import From, To
 from api.routing import router as make_router
 from api.schemas.explain import ExplanationOut
@@ -75,7 +75,7 @@ async def complete_occurrence(
     caller: CurrentUser,
     session: UnitOfWork,
     services: ServicesDep,
-    _: Idempotent,
+    _: OnceActed,
     body: Annotated[CompleteIn, Body()] = CompleteIn(),
 ) -> Response:
     """It is done. 409 `already_closed` (of a dose `already_given`) when somebody was quicker, with name and time;
@@ -99,7 +99,7 @@ async def snooze_occurrence(
     caller: CurrentUser,
     session: UnitOfWork,
     services: ServicesDep,
-    _: Idempotent,
+    _: OnceActed,
 ) -> Response:
     """Move the notice of an open occurrence to a later time. 409 `snooze_past_next` names the latest."""
     zone = await occurrences.zone_of(session, caller)
@@ -116,7 +116,7 @@ async def skip_occurrence(
     caller: CurrentUser,
     session: UnitOfWork,
     services: ServicesDep,
-    _: Idempotent,
+    _: OnceActed,
 ) -> Response:
     """Not this time; never recorded as done."""
     row = await occurrences.act(session, services, caller, occurrence_id, lambda key, _: Skip(key, caller.user_id))
@@ -130,7 +130,7 @@ async def undo_occurrence(
     caller: CurrentUser,
     session: UnitOfWork,
     services: ServicesDep,
-    _: Idempotent,
+    _: OnceActed,
 ) -> Response:
     """It was not done after all. 409 `undo_window_closed` once the next one was announced."""
     row = await occurrences.act(session, services, caller, occurrence_id, lambda key, _: Undo(key))
@@ -144,7 +144,7 @@ async def acknowledge_occurrence(
     caller: CurrentUser,
     session: UnitOfWork,
     services: ServicesDep,
-    _: Idempotent,
+    _: OnceActed,
 ) -> Response:
     """Seen, and still to be done."""
     row = await occurrences.act(

@@ -6,9 +6,8 @@ from api import actions, lost, pets, transfers
 from api.auth import CurrentUser
 from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
-from api.idempotency import Idempotent
 from api.json_response import document, listing
-from api.pets import ReadablePet, WritablePet
+from api.pets import OnceAdded, ReadablePet, WritablePet
 from api.routing import router as make_router
 from api.schemas.pets import PetIn, PetOut, PetPage, PetUpdate
 from models.queries import pets as queries
@@ -27,7 +26,7 @@ async def list_pets(caller: CurrentUser, services: ServicesDep, paging: PagingDe
 
 @router.post("", operation_id="create_pet", status_code=201, response_model=PetOut)
 async def create_pet(
-    request: Request, body: PetIn, caller: CurrentUser, session: UnitOfWork, services: ServicesDep, _: Idempotent
+    request: Request, body: PetIn, caller: CurrentUser, session: UnitOfWork, services: ServicesDep, _: OnceAdded
 ) -> Response:
     """Add a pet to the caller's household."""
     pet = await pets.create(session, services, caller, body)

@@ -10,9 +10,8 @@ from api import occurrences, preview, reminders
 from api.auth import CurrentUser
 from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
-from api.idempotency import Idempotent
 from api.json_response import computed, document, listing
-from api.reminders import ReadableReminder
+from api.reminders import OnceAdded, OnceSteered, ReadableReminder
 from api.routing import router as make_router
 from api.schemas.occurrences import OccurrencePage
 from api.schemas.reminders import (
@@ -48,7 +47,7 @@ async def list_reminders(
 
 @router.post("", operation_id="create_reminder", status_code=201, response_model=ReminderOut)
 async def create_reminder(
-    request: Request, body: ReminderIn, caller: CurrentUser, session: UnitOfWork, services: ServicesDep, _: Idempotent
+    request: Request, body: ReminderIn, caller: CurrentUser, session: UnitOfWork, services: ServicesDep, _: OnceAdded
 ) -> Response:
     """Remind the household of something, once or again and again."""
     made = await reminders.create(session, services, caller, body)
@@ -97,7 +96,7 @@ async def pause_reminder(
     caller: CurrentUser,
     session: UnitOfWork,
     services: ServicesDep,
-    _: Idempotent,
+    _: OnceSteered,
 ) -> Response:
     """No notices until resumed."""
     shown = await reminders.steer(session, services, caller, reminder_id, Pause())
@@ -111,7 +110,7 @@ async def resume_reminder(
     caller: CurrentUser,
     session: UnitOfWork,
     services: ServicesDep,
-    _: Idempotent,
+    _: OnceSteered,
 ) -> Response:
     """Go on from now; what fell due meanwhile is not fired back."""
     shown = await reminders.steer(session, services, caller, reminder_id, Resume())

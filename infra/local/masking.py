@@ -7,6 +7,7 @@ Made-up values are sealed under those keys, so the copy works like the original:
 Each personal column has a rule here; a test walks the tables and fails for one without.
 """
 
+import base64
 import hashlib
 import hmac
 import os
@@ -143,6 +144,11 @@ def _chip(masker: Masker, row: Row) -> str:
     return f"999{masker.dice('chip', row['id']).randrange(10**12):012}"
 
 
+async def _tag_code(masker: Masker, row: Row) -> str:
+    """As `api/tags.py` makes them: the original opens the public page of the original."""
+    return base64.b32encode(masker.dice("tag", row["id"]).randbytes(10)).decode()
+
+
 def _address(_: Masker, row: Row) -> str:
     return address(row["id"])
 
@@ -193,8 +199,11 @@ RULES: Final[Mapping[str, Rule]] = {
     "grants.email_bidx": _indexed("email-index", _address),
     "grants.token_ct": _always(NULL),
     "grants.token_hash": _always(NULL),
+    "pet_tags.code": _tag_code,
     "consents.ip_trunc": _always(NULL),
     "audit_log.ip_hmac": _always(NULL),
+    # Its table is left out.
+    "delivery_events.device_id": _always(NULL),
 }
 """By `table.column`; what has no rule is copied as it is."""
 

@@ -41,7 +41,7 @@ class KeyRows(Protocol):
         ...
 
     async def insert(self, key: WrappedKey) -> bool:
-        """Commit a new row; False when the subject has one of this version already."""
+        """Commit a new row; False when the subject has one of this version already, or its former one is destroyed."""
         ...
 
 
@@ -84,8 +84,8 @@ class KeyStore:
             raise KeyExists(f"{subject.kind} has a key")
 
     async def renew(self, newest: WrappedKey) -> None:
-        """Make and commit the successor of an owner's newest key; nothing when another was quicker. What the former
-        ones sealed still opens."""
+        """Make and commit the successor of an owner's newest key; nothing when another was quicker, or the owner was
+        erased meanwhile. What the former ones sealed still opens."""
         version = newest.version + 1
         kid = f"{newest.subject}:{version}"
         fresh = await self._provider.generate_data_key(_context(kid))

@@ -36,7 +36,7 @@ SAT_NOW: Final = """EXISTS (SELECT FROM pet_access s JOIN users n ON n.id = s.us
     WHERE s.household_id = r.household_id AND s.pet_id = r.pet_id AND s.role = 'sitter' AND 'act' = ANY(s.actions))"""
 """SQL: whether a sitter is asked about a reminder `r`, as the statement that loads it decides."""
 _COVERED = text(
-    f"""SELECT r.id, r.user_id FROM reminders r JOIN absences x ON x.id = :id AND {_COVERS}
+    f"""SELECT r.id FROM reminders r JOIN absences x ON x.id = :id AND {_COVERS}
          WHERE r.state = 'active' AND r.deleted_at IS NULL ORDER BY r.id FOR NO KEY UPDATE OF r"""  # noqa: S608
 )
 _RELEASE = text(
@@ -123,8 +123,8 @@ async def touch(session: AsyncSession, absence: Absence, now: datetime) -> None:
     await session.flush()
 
 
-async def wake(session: AsyncSession, absence_id: UUID) -> list[tuple[UUID, UUID]]:
-    """(reminder, whose it is) of all that it keeps quiet, locked: what waits for its end may leave."""
-    found = [(row.id, row.user_id) for row in await session.execute(_COVERED, {"id": absence_id})]
-    await session.execute(_RELEASE, {"reminder_ids": [reminder_id for reminder_id, _ in found]})
+async def wake(session: AsyncSession, absence_id: UUID) -> list[UUID]:
+    """The reminders that it keeps quiet, locked: what waits for its end may leave."""
+    found = list((await session.scalars(_COVERED, {"id": absence_id})).all())
+    await session.execute(_RELEASE, {"reminder_ids": found})
     return found

@@ -17,22 +17,22 @@ from core.db import Database, raw_connection
 from core.read_pool import ReadPool
 from domain.access import Access, Role
 from models.household import Household, Membership
-from models.queries.access import pet_access
+from models.queries.access import OWN, pet_access
 from models.user import User, UserState
 
 _PERSONAL = """
     SELECT household_id FROM memberships
      WHERE user_id = $1 AND left_at IS NULL AND role = 'owner'
      ORDER BY id LIMIT 1"""
-# A sitter has a row of the view for each pet: one of them says it all.
+# A sitter has a row of the view for each pet: one of them says it all. Whoever has a way of their own takes that one.
 _HOUSEHOLD = """
 SELECT h.id, h.version, h.name_ct, h.home_tzid, h.country, h.currency, h.created_at, h.updated_at, a.role, a.actions
   FROM (SELECT DISTINCT ON (household_id) household_id, role, actions FROM pet_access
-         WHERE user_id = $1 ORDER BY household_id, role) a
+         WHERE user_id = $1 ORDER BY household_id, role = 'admin', role) a
   JOIN households h ON h.id = a.household_id
  WHERE """
 _ONE = _HOUSEHOLD + "h.id = $2"
-_PAGE = _HOUSEHOLD + "($2::uuid IS NULL OR h.id > $2) ORDER BY h.id LIMIT $3"
+_PAGE = _HOUSEHOLD + f"{OWN} AND ($2::uuid IS NULL OR h.id > $2) ORDER BY h.id LIMIT $3"
 _MEMBERS = """
 SELECT m.id, m.user_id, m.role, m.created_at AS joined_at, u.first_name_ct, u.last_name_ct
   FROM memberships m JOIN users u ON u.id = m.user_id
@@ -52,19 +52,6 @@ _HAS_PETS = text(
 _COUNTS = text(
     """SELECT (SELECT count(*) FROM memberships WHERE household_id = :household_id AND left_at IS NULL) AS members,
               (SELECT count(*) FROM memberships WHERE user_id = :user_id AND left_at IS NULL) AS households"""
-)
-
-# A sitter has a row of the view for each pet: one of them says it all.
-_HOUSEHOLD = """
-SELECT h.id, h.version, h.name_ct, h.home_tzid, h.country, h.currency, h.created_at, h.updated_at, a.role, a.actions
-  FROM households h
-  JOIN LATERAL (SELECT a.role, a.actions FROM pet_access a
-                 WHERE a.user_id = $1 AND a.household_id = h.id ORDER BY a.role LIMIT 1) a ON true
- WHERE """
-_ONE = _HOUSEHOLD + "h.id = $2"
-_ACCESS = text(
-    """SELECT role, actions FROM pet_access WHERE user_id = :user_id AND household_id = :household_id
-        ORDER BY role LIMIT 1"""
 )
 
 

@@ -16,9 +16,17 @@ _NEWEST = f"""
      WHERE owner_kind = $1 AND owner_id IS NOT DISTINCT FROM $2
      ORDER BY key_version DESC LIMIT 1"""  # noqa: S608 - constants only
 _FIND = f"SELECT {_COLUMNS} FROM user_keys WHERE kid = $1"  # noqa: S608 - constants only
+# A successor needs a former one that is not destroyed, and holds it until the commit: whoever destroys locks the rows
+# of an owner first, in a statement of its own, and so sees every key there is.
 _INSERT = """
     INSERT INTO user_keys (kid, owner_kind, owner_id, key_version, wrapped_dek, kek_id)
-    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING kid"""
+    SELECT $1, $2, $3, $4, $5, $6
+     WHERE $4 = 1 OR EXISTS (
+           SELECT FROM user_keys
+            WHERE owner_kind = $2 AND owner_id IS NOT DISTINCT FROM $3 AND key_version = $4 - 1
+              AND destroyed_at IS NULL
+              FOR SHARE)
+    ON CONFLICT DO NOTHING RETURNING kid"""
 
 _BY_OTHERS = f"""
     SELECT {_COLUMNS} FROM user_keys
@@ -49,7 +57,7 @@ class KeyTable:
         return _key(await self._pool.fetchrow(_FIND, kid))
 
     async def insert(self, key: WrappedKey) -> bool:
-        """Commit a new row; False when the subject has one of this version already."""
+        """Commit a new row; False when the subject has one of this version already, or its former one is destroyed."""
         subject = key.subject
         row = await self._pool.fetchrow(
             _INSERT, key.kid, subject.kind, subject.id, key.version, key.wrapped, key.kek_id

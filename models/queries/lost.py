@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select, text, update
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from core import live
+from core.crypto import Subject
 from core.db import Database
 from domain.access import Role
 from domain.lost import Ending, Search
@@ -21,6 +22,7 @@ from models.household import Household, Membership
 from models.lost import LostCase, LostCaseState, PetTag
 from models.pet import Pet
 from models.queries.clock import database_now
+from models.queries.deliveries import ABANDONED_REASON, MAY_LEASE
 from models.queries.notices import Notice
 
 MEMBERS = (Role.OWNER, Role.CARETAKER)
@@ -49,7 +51,7 @@ SELECT id, case_id, message_ct, place_ct, contact_ct, wiped_at, created_at FROM 
  WHERE pet_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"""
 _WIPE = text(
     """UPDATE sightings SET message_ct = NULL, place_ct = NULL, contact_ct = NULL, wiped_at = :now
-        WHERE case_id = :case_id AND wiped_at IS NULL"""
+        WHERE case_id = :case_id AND wiped_at IS NULL RETURNING id"""
 )
 _WIPE_STRAYS = text(
     """UPDATE sightings SET message_ct = NULL, place_ct = NULL, contact_ct = NULL, wiped_at = clock_timestamp()
@@ -59,12 +61,33 @@ _WIPE_STRAYS = text(
                       ORDER BY id LIMIT :limit)
        RETURNING id"""
 )
-_WITHDRAW = text(
-    """WITH asked AS (SELECT id FROM deliveries WHERE event_key = :question),
-            held AS (UPDATE deliveries SET state = 'withdrawn', reason = 'answered'
-                      WHERE id IN (SELECT id FROM asked) AND state IN ('planned', 'deferred'))
+# A ciphertext names whose key it is under: for whom the finder wrote.
+_WIPE_FOREIGN = text(
+    """UPDATE sightings SET message_ct = NULL, place_ct = NULL, contact_ct = NULL, wiped_at = clock_timestamp()
+        WHERE pet_id = :pet_id AND wiped_at IS NULL AND message_ct NOT LIKE :ours RETURNING id"""
+)
+_SIGHTINGS_OF = text(
+    """SELECT s.id FROM sightings s JOIN pets p ON p.id = s.pet_id
+        WHERE p.household_id = :household_id AND s.wiped_at IS NULL"""
+)
+# A message that waits is withdrawn when it would leave: it has no words any more (`activities/mail.py`).
+_FORGET = text(
+    """WITH forgotten AS (
+           UPDATE deliveries SET params_ct = NULL
+            WHERE event_key = ANY(CAST(:event_keys AS text[])) AND params_ct IS NOT NULL
+              AND (CAST(:user_id AS uuid) IS NULL OR user_id = :user_id)
+           RETURNING id)
        UPDATE notifications SET withdrawn_at = clock_timestamp()
-        WHERE delivery_id IN (SELECT id FROM asked) AND withdrawn_at IS NULL RETURNING id, user_id"""
+        WHERE delivery_id IN (SELECT id FROM forgotten) AND withdrawn_at IS NULL RETURNING id, user_id"""
+)
+_WITHDRAW = text(
+    f"""WITH asked AS (SELECT id FROM deliveries WHERE event_key = :question),
+            held AS (UPDATE deliveries d
+                        SET state = 'withdrawn', reason = {ABANDONED_REASON}, claimed_until = NULL,
+                            at = clock_timestamp()
+                      WHERE d.id IN (SELECT id FROM asked) AND {MAY_LEASE})
+       UPDATE notifications SET withdrawn_at = clock_timestamp()
+        WHERE delivery_id IN (SELECT id FROM asked) AND withdrawn_at IS NULL RETURNING id, user_id"""  # noqa: S608 - our own words
 )
 
 
@@ -151,14 +174,31 @@ async def sightings(db: Database, pet_id: UUID, after: UUID | None, limit: int) 
 
 
 async def wipe(session: AsyncSession, case: LostCase, now: datetime) -> None:
-    """Forget what was written for a search, and what finders wrote in it."""
+    """Forget what was written for a search, what finders wrote in it, and that in everybody's messages."""
     case.note_ct, case.wiped_at = None, now
-    await session.execute(_WIPE, {"case_id": case.id, "now": now})
+    case.version, case.updated_at = case.version + 1, now
+    wiped = (await session.scalars(_WIPE, {"case_id": case.id, "now": now})).all()
+    await _forget(session, [opened_key(case.id), *map(sighting_key, wiped)])
 
 
 async def wipe_strays(session: AsyncSession, kept: timedelta, limit: int) -> int:
     """Forget what finders wrote outside of a search longer ago than `kept`; answers how many it were."""
-    return len((await session.execute(_WIPE_STRAYS, {"kept": kept, "limit": limit})).all())
+    wiped = (await session.scalars(_WIPE_STRAYS, {"kept": kept, "limit": limit})).all()
+    await _forget(session, [sighting_key(sighting_id) for sighting_id in wiped])
+    return len(wiped)
+
+
+async def wipe_foreign(session: AsyncSession, pet: Pet) -> None:
+    """Forget what finders wrote to the people with whom the pet lived before: it was for them alone."""
+    ours = f"v1.{Subject.household(pet.household_id)}:%"
+    wiped = (await session.scalars(_WIPE_FOREIGN, {"pet_id": pet.id, "ours": ours})).all()
+    await _forget(session, [sighting_key(sighting_id) for sighting_id in wiped])
+
+
+async def forget_told(session: AsyncSession, household_id: UUID, user_id: UUID) -> None:
+    """Whoever is no member any more has no words of finders in their messages either."""
+    kept = await session.scalars(_SIGHTINGS_OF, {"household_id": household_id})
+    await _forget(session, [sighting_key(sighting_id) for sighting_id in kept], of=user_id)
 
 
 async def unfinished(session: AsyncSession, after: UUID | None, limit: int) -> list[tuple[UUID, UUID]]:
@@ -170,15 +210,25 @@ async def unfinished(session: AsyncSession, after: UUID | None, limit: int) -> l
 
 
 async def withdraw_question(session: AsyncSession, case: LostCase) -> None:
-    """The last question is answered, or asked anew: nobody sees it any more."""
+    """The last question is answered, or asked anew: nobody sees it any more. One under way has its own last word."""
     if case.asked_at is not None:
-        for line in await session.execute(_WITHDRAW, {"question": question_key(case.id, case.asked_at)}):
-            live.say(session, (line.user_id,), live.Name.NOTIFICATION_WITHDRAWN, notification_id=line.id)
+        values = {"question": question_key(case.id, case.asked_at), "reason": "answered"}
+        _say_withdrawn(session, (await session.execute(_WITHDRAW, values)).all())
 
 
 def question_key(case_id: UUID, asked_at: datetime) -> str:
     """One question, for the ledger."""
     return event_key(case_id, "asked", f"{asked_at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def opened_key(case_id: UUID) -> str:
+    """The beginning of a search, for the ledger."""
+    return event_key(case_id, "opened")
+
+
+def sighting_key(sighting_id: UUID) -> str:
+    """What one finder wrote, for the ledger."""
+    return f"sighting/{sighting_id}"
 
 
 def event_key(case_id: UUID, *event: object) -> str:
@@ -196,3 +246,14 @@ def notice(user_id: UUID, template: str, event_key: str, params: Mapping[str, ob
         channels=channels or (Channel.EMAIL, Channel.PUSH, Channel.IN_APP),
         params=params,
     )
+
+
+async def _forget(session: AsyncSession, event_keys: Sequence[str], *, of: UUID | None = None) -> None:
+    """The words of these events in the messages of everybody, or of one person; a line without words is no line."""
+    gone = await session.execute(_FORGET, {"event_keys": list(event_keys), "user_id": of})
+    _say_withdrawn(session, gone.all())
+
+
+def _say_withdrawn(session: AsyncSession, lines: Sequence[Row[tuple[UUID, UUID]]]) -> None:
+    for line in lines:
+        live.say(session, (line.user_id,), live.Name.NOTIFICATION_WITHDRAWN, notification_id=line.id)

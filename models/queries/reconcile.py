@@ -30,17 +30,16 @@ INVITATIONS: Final = _unfinished("invitations", "state = 'open'")
 
 @dataclass(frozen=True, slots=True)
 class ReminderRef:
-    """A reminder, where it lives and, if it still exists, whose it is."""
+    """A reminder, and where it lives."""
 
     id: UUID
     household_id: UUID
-    user_id: UUID | None = None
 
 
 async def active_after(session: AsyncSession, last: UUID | None, limit: int) -> list[ReminderRef]:
     """The next page, by id, of the reminders that plan something."""
     page = (
-        select(Reminder.id, Reminder.household_id, Reminder.user_id)
+        select(Reminder.id, Reminder.household_id)
         .where(col(Reminder.state) == ReminderState.ACTIVE, col(Reminder.deleted_at).is_(None))
         .order_by(col(Reminder.id))
         .limit(limit)

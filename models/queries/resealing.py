@@ -35,7 +35,6 @@ TABLES: Final = (
         bound_to="occurrence_id",
     ),
     SealedTable("pet_tags", ("note_ct", "care_note_ct")),
-    SealedTable("sightings", ("message_ct", "place_ct", "contact_ct")),
 )
 
 

@@ -1,5 +1,6 @@
 """Keys are rotated under people's data, and nobody notices."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,5 +109,22 @@ async def test_a_key_destroyed_between_reading_and_writing_stays_destroyed(house
         "UPDATE user_keys SET wrapped_dek = NULL, destroyed_at = clock_timestamp() WHERE kid = $1", row.kid
     )
     await table.rewrap(row, wrapped)
+    with pytest.raises(SubjectErased):
+        await house.store().current(subject)
+
+
+async def test_an_owner_erased_while_keys_are_renewed_gets_no_new_one(house: House, db: Database) -> None:
+    await house.move_in(1)
+    await house.age(YEAR)
+    subject, _ = house.owners[0]
+    (row,) = await KeyTable(db.reads).older_than(timedelta(days=365), 10)
+    destroy = "UPDATE user_keys SET wrapped_dek = NULL, destroyed_at = clock_timestamp() WHERE owner_id = $1"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with db.reads.transaction() as erasing:
+        await erasing.execute(destroy, subject.id)
+        renewing = asyncio.create_task(house.store().renew(row))
+        while not renewing.done() and not await db.reads.fetchval(waiting):
+            await asyncio.sleep(0.02)
+    await renewing
     with pytest.raises(SubjectErased):
         await house.store().current(subject)

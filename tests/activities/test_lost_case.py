@@ -136,6 +136,30 @@ async def test_only_the_last_question_is_shown(searching: Searching) -> None:
     assert sorted(states) == ["planned"] * 2 + ["withdrawn"] * 4
 
 
+async def test_a_question_under_way_keeps_its_own_last_word_when_it_is_answered(searching: Searching) -> None:
+    await searching.take(SearchStep.ASK, await due(searching))
+    assert (await searching.case()).version == 2
+    leases = {searching.home.user_id: timedelta(seconds=20), searching.partner: timedelta(seconds=-1)}
+    for person, lease in leases.items():
+        await searching.home.execute(
+            "UPDATE deliveries SET attempt = 1, claimed_until = clock_timestamp() + CAST(:lease AS interval)"
+            " WHERE event_key LIKE :key AND channel = 'email' AND user_id = :person",
+            lease=lease,
+            key=f"lost/{searching.case_id}/asked/%",
+            person=person,
+        )
+    await searching.take(SearchStep.ASK, await due(searching))
+    rows = await searching.home.rows(
+        "SELECT user_id, state, reason, claimed_until IS NOT NULL AS held FROM deliveries"
+        " WHERE event_key LIKE :key AND channel = 'email' AND attempt = 1",
+        key=f"lost/{searching.case_id}/asked/%",
+    )
+    assert {row.user_id: (row.state, row.reason, row.held) for row in rows} == {
+        searching.home.user_id: ("planned", None, True),
+        searching.partner: ("withdrawn", "acknowledgement_lost", False),
+    }
+
+
 async def test_after_thirty_days_it_closes_and_says_so(searching: Searching) -> None:
     answered = (await searching.case()).answered_at
     await searching.take(SearchStep.ASK, await due(searching))

@@ -312,3 +312,24 @@ class TestNotices:
         delivery_id = await self.tell(world, user_id, Channel.PUSH, category=Category.CALENDAR)
         await world.run(delivery_id)
         assert (await world.delivery(delivery_id)).reason == "no_device"
+
+
+async def test_a_message_whose_words_were_wiped_meanwhile_is_not_sent(world: World) -> None:
+    user_id = await world.person()
+    event = f"sighting/{new_id()}"
+    words = {"pet": "Milo", "message": "In our shed.", "place": None, "contact": None}
+    notice = Notice(
+        user_id=user_id,
+        category=Category.LOST,
+        template=MailTemplate.PET_SIGHTED,
+        event_key=event,
+        channels=(Channel.EMAIL,),
+        params=words,
+    )
+    async with world.db.sessions.begin() as session:
+        (delivery_id,) = await notices.claim(session, world.cipher, notice)
+    await world.execute("UPDATE deliveries SET params_ct = NULL WHERE id = :id", delivery_id)
+    await world.run(delivery_id)
+    settled = await world.delivery(delivery_id)
+    assert (settled.state, settled.reason) == (DeliveryState.WITHDRAWN, "wiped")
+    assert world.channel.sent == {}

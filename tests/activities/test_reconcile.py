@@ -15,7 +15,7 @@ from temporalio.worker import Worker
 
 from activities.reconcile import ReconcileActivities
 from core.crypto import FieldCipher, Subject
-from core.db import Database
+from core.db import Database, connect_directly
 from core.ids import new_id
 from core.settings import Settings
 from domain.access import Role
@@ -28,6 +28,7 @@ from temporal.client import connect, plugin
 from temporal.contracts.reconcile import EndOrphans, MissingRung, OrphansEnded, Reconcile, Reconciled, RingMissing
 from tests.activities.reminder_home import Home, move_in
 from tests.services import TemporalServer
+from workers.outbox_table import OutboxTable
 from workers.registry import OUTBOX
 from workers.relay import Relay
 from workflows.reconcile import ReconcileWorkflow
@@ -99,7 +100,20 @@ async def test_every_active_reminder_without_a_workflow_is_rung_and_no_other(
     result = await ActivityEnvironment().run(activities.ring_missing, RingMissing(page_size=2))
     assert result == MissingRung(rows=5, rung=3)
     assert await rung(db) == {workflows[0], workflows[2], workflows[3]}
-    assert await db.reads.fetchval("SELECT count(*) FROM outbox WHERE user_id = $1", home.user_id) == 3
+
+
+async def test_a_reminder_is_rung_for_its_household_while_its_maker_is_being_erased(
+    settings: Settings, home: Home, activities: ReconcileActivities
+) -> None:
+    """Nobody could move it any more: the relay passes by the rows of somebody who is being erased."""
+    workflow_id = ids.reminder(home.household_id, await home.remind(DAILY))
+    await home.execute("DELETE FROM outbox")
+    await home.execute("UPDATE users SET state = 'erasing' WHERE id = :id", id=home.user_id)
+    await ActivityEnvironment().run(activities.ring_missing, RingMissing(page_size=2))
+    connection = await connect_directly(settings)
+    claimed = await OutboxTable(connection).claim(limit=10, lease_seconds=1)
+    await connection.close()
+    assert workflow_id in {row.workflow_id for row in claimed}
 
 
 async def test_a_retry_goes_on_after_the_last_page_it_told_of(

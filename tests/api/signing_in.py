@@ -159,6 +159,11 @@ def said(answer: httpx.Response) -> tuple[int, object]:
     return answer.status_code, {k: v for k, v in body.items() if k != "instance"} if isinstance(body, dict) else body
 
 
+def version_in(answer: httpx.Response) -> str:
+    """Of which version an answer's entity tag speaks."""
+    return answer.headers["etag"].strip('"').partition("-")[0]
+
+
 async def audit_of(api: Api, email: str) -> list[tuple[str, str]]:
     """(action, outcome) of every entry about this account, oldest first."""
     user = await api.user(email)

@@ -420,6 +420,18 @@ async def test_a_sitter_who_waits_for_a_lock_while_the_grant_is_revoked_does_not
     assert (await owner.request("GET", f"/occurrences/{occurrence}")).json()["state"] == "scheduled"
 
 
+async def test_an_answer_is_not_given_again_to_who_may_not_ask_any_more(owner: Person, db: Database) -> None:
+    milo = await pet_of(owner)
+    _, occurrence = await remind(owner, milo)
+    sam = await sitter(owner, milo, actions=("act",))
+    path, key = f"/occurrences/{occurrence}/skip", {"Idempotency-Key": "skip-it-once"}
+    assert (await sam.request("POST", path, None, key)).status_code == 200
+    again = await sam.request("POST", path, None, key)
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
+    await ends(db, user_id=sam.user_id)
+    assert (await sam.request("POST", path, None, key)).status_code == 404
+
+
 async def test_another_end_and_other_rights_count_from_the_next_request(owner: Person) -> None:
     milo = await pet_of(owner)
     _, occurrence = await remind(owner, milo)
@@ -432,6 +444,18 @@ async def test_another_end_and_other_rights_count_from_the_next_request(owner: P
     stale = await owner.request("PATCH", path, {"actions": []}, {"If-Match": before.headers["etag"]})
     assert stale.status_code == 412
     assert await status(sam, "POST", f"/occurrences/{occurrence}/complete", {}) == 200
+
+
+async def test_a_grant_whose_time_is_over_is_no_304(owner: Person, db: Database) -> None:
+    await sitter(owner, await pet_of(owner))
+    (grant_id,) = await names(owner, await grants_path(owner), "id")
+    path = f"{await grants_path(owner)}/{grant_id}"
+    before = await owner.request("GET", path)
+    known = {"If-None-Match": before.headers["etag"]}
+    assert (await owner.request("GET", path, headers=known)).status_code == 304
+    await ends(db, grant_id=grant_id)
+    after = await owner.request("GET", path, headers=known)
+    assert (after.status_code, after.json()["state"]) == (200, "over")
 
 
 @pytest.mark.parametrize(

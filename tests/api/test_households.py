@@ -84,6 +84,40 @@ async def test_two_who_rename_it_at_once_do_not_overwrite_each_other(owner: Pers
     assert (same.status_code, same.json()["version"]) == (200, first.json()["version"])
 
 
+async def test_what_was_made_in_a_household_is_not_told_again_to_who_has_left_it(api: Api, owner: Person) -> None:
+    household = await home_of(owner)
+    partner, pet = await member(api, household, Role.OWNER), await pet_of(owner)
+    reminder = {"title": "Tablet", "pet_id": pet["id"], "reminder_date": "2036-06-01T08:00"}
+    made = await partner.request("POST", "/reminders", reminder, {"Idempotency-Key": "a-tablet"})
+    asked: list[tuple[str, dict[str, object] | None, str]] = [
+        ("/pets", {"name": "Milo", "household_id": str(household)}, "another-pet"),
+        ("/reminders", reminder, "a-tablet"),
+        (f"/reminders/{made.json()['id']}/pause", None, "a-pause"),
+        (f"/reminders/{made.json()['id']}/resume", None, "a-resume"),
+    ]
+
+    async def repeated() -> list[int]:
+        return [
+            (await partner.request("POST", path, body, {"Idempotency-Key": key})).status_code
+            for path, body, key in asked
+        ]
+
+    assert await repeated() == await repeated() == [201, 201, 200, 200]
+    assert (await partner.request("POST", f"/households/{household}/leave")).status_code == 204
+    assert await repeated() == [404] * 4
+
+
+async def test_another_role_is_no_304(api: Api, owner: Person) -> None:
+    path = f"/households/{await home_of(owner)}"
+    partner = await member(api, await home_of(owner), Role.CARETAKER)
+    known = {"If-None-Match": (await partner.request("GET", path)).headers["ETag"]}
+    assert (await partner.request("GET", path, headers=known)).status_code == 304
+    changed = await owner.request("PATCH", f"{path}/members/{partner.user_id}", {"role": "owner"})
+    assert changed.status_code == 204, changed.text
+    after = await partner.request("GET", path, headers=known)
+    assert (after.status_code, after.json()["role"]) == (200, "owner")
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

@@ -1,16 +1,23 @@
 """The search for a lost pet over HTTP: who may open, answer for and close it, and what finders write."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
+from activities.lost_case import LostCaseActivities
+from core.crypto import FieldCipher
 from core.db import Database
 from core.settings import Settings
+from domain.lost import KEPT
 from models.audit import AuditEntry
 from models.outbox import Outbox
+from models.queries import lost
+from temporal.contracts.lost_case import TakeStep
 from tests.api.lost_kit import PHONE, Family, family, with_pet
 from tests.api.signing_in import OPEN, Api
 from tests.api.test_process import api_server
@@ -193,6 +200,45 @@ async def test_a_finders_message_reaches_the_owners_and_while_searching_every_me
         assert {"pet": "Milo", "message": "Now she is gone again.", "place": None, "contact": None} in said
     assert len(await home.lines(home.caretaker, "pet_sighted")) == before + 1
     assert await home.told(home.sitter, "pet_sighted") == set()
+
+
+async def test_what_is_wiped_is_in_nobodys_messages_either(home: Family, db: Database, cipher: FieldCipher) -> None:
+    tag = await home.tag("species")
+    await home.write(tag["code"], "Before anybody missed her.", contact="stray@example.test")
+    case = await home.lose(note="Very shy.")
+    await home.write(tag["code"], "In our shed.", contact="wiped@example.test")
+    await close(home)
+    before = datetime.now(UTC) - KEPT - timedelta(minutes=1)
+    await home.execute("UPDATE lost_cases SET closed_at = :before WHERE id = :id", before=before, id=case["id"])
+    await LostCaseActivities(db.sessions, cipher).wipe_search(TakeStep(UUID(case["id"]), datetime.now(UTC)))
+    for member in (home.owner, home.partner, home.caretaker):
+        said = await home.lines(member, "pet_lost") + await home.lines(member, "pet_sighted")
+        assert "Very shy." not in str(said)
+        assert "wiped@example.test" not in str(said)
+    assert "stray@example.test" in str(await home.lines(home.owner, "pet_sighted"))
+    await home.execute("UPDATE sightings SET created_at = :before WHERE pet_id = :pet", before=before, pet=home.pet)
+    async with db.sessions.begin() as session:
+        await lost.wipe_strays(session, KEPT, 100)
+    assert "stray@example.test" not in str(await home.lines(home.owner, "pet_sighted"))
+    (kept,) = await home.rows(
+        "SELECT count(*) AS n FROM deliveries d WHERE d.params_ct IS NOT NULL AND (d.event_key = :opened"
+        " OR d.event_key IN (SELECT 'sighting/' || id FROM sightings WHERE pet_id = :pet))",
+        opened=f"lost/{case['id']}/opened",
+        pet=home.pet,
+    )
+    assert kept.n == 0
+
+
+async def test_who_was_removed_does_not_read_what_finders_wrote_any_more(api: Api, db: Database) -> None:
+    home = await family(api, db)
+    tag = await home.tag("species")
+    await home.lose()
+    await home.write(tag["code"], contact="finder@example.test")
+    assert "finder@example.test" in str(await home.lines(home.caretaker, "pet_sighted"))
+    members = f"/households/{home.household}/members"
+    assert (await home.owner.request("DELETE", f"{members}/{home.caretaker.user_id}")).status_code == 204
+    assert await home.lines(home.caretaker, "pet_sighted") == []
+    assert "finder@example.test" in str(await home.lines(home.partner, "pet_sighted"))
 
 
 async def test_what_a_finder_writes_is_sealed_and_says_nothing_about_where_they_are(home: Family, db: Database) -> None:

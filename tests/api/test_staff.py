@@ -79,6 +79,11 @@ async def test_an_operator_changes_nothing_and_finds_nothing_of_it_in_lists(owne
         assert (refused.status_code, refused.json()["code"]) == (403, "not_permitted"), refused.text
     assert (await operator.request("GET", "/pets")).json()["items"] == []
     assert (await operator.request("GET", "/agenda")).json()["items"] == []
+    homes = (await operator.request("GET", "/households")).json()["items"]
+    assert pet["household_id"] not in {home["id"] for home in homes}
+    assert (await operator.request("GET", f"/households/{pet['household_id']}")).json()["role"] == "admin"
+    entries = (await owner.request("GET", "/users/audit")).json()["items"]
+    assert entries[0]["object"] == f"get_household/{pet['household_id']}"
 
 
 async def test_a_look_ends_by_the_clock_and_by_its_operator(api: Api, owner: Person, operator: Person) -> None:

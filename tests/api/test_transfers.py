@@ -125,10 +125,9 @@ async def test_what_is_known_of_it_is_under_the_new_household_s_key(
     given = await owner.request("POST", f"/occurrences/{pending['id']}/complete", {"override_reason": "Vomited"})
     assert given.status_code == 200, given.text
     path = f"/pets/{pet['id']}"
-    tag = (await owner.request("PUT", f"{path}/tag", {"note": "Shy", "care_note": "Insulin twice a day"})).json()
+    words = {"note": "Shy", "care_note": "Insulin twice a day"}
+    assert (await owner.request("PUT", f"{path}/tag", words)).status_code == 200
     assert (await owner.request("POST", f"{path}/lost", {"note": "Red collar"})).status_code == 201
-    report = {"message": "In our shed", "place": "12 Mill Lane", "contact": "020 7946 0018"}
-    assert (await api.post(f"/p/{tag['code']}/sightings", report)).status_code == 204
     assert (await owner.request("POST", f"{path}/lost/close", {"reason": "found"})).status_code == 200
     offered = await offer(owner, pet, taker.email)
     await accept(taker, offered)
@@ -150,6 +149,24 @@ async def test_what_is_known_of_it_is_under_the_new_household_s_key(
     assert await tag_of(taker, pet) == (["name"], "Bites", "Pills"), "what the new people chose stays"
     explained = (await taker.request("GET", f"/occurrences/{pending['id']}/explain")).json()
     assert explained["doses"][0]["override_reason"] == "Vomited"
+
+
+async def test_what_finders_wrote_does_not_go_along(api: Api, owner: Person, taker: Person, post: Post) -> None:
+    pet = await pet_of(owner)
+    path, report = f"/pets/{pet['id']}", {"message": "In our shed", "contact": "020 7946 0018"}
+    tag = (await owner.request("PUT", f"{path}/tag", {})).json()
+    assert (await api.post(f"/p/{tag['code']}/sightings", report)).status_code == 204
+    offered = await offer(owner, pet, taker.email)
+    await accept(taker, offered)
+    await post.move(offered)
+    (kept,) = (await taker.request("GET", f"{path}/sightings")).json()["items"]
+    assert (kept["message"], kept["contact"]) == (None, None)
+    told = (await owner.request("GET", "/notifications")).json()["items"]
+    assert report["contact"] not in str(told)
+    assert (await api.post(f"/p/{tag['code']}/sightings", {"message": "Here again"})).status_code == 204
+    await post.move(offered)
+    (new, _) = (await taker.request("GET", f"{path}/sightings")).json()["items"]
+    assert new["message"] == "Here again", "what is written to the new people stays"
 
 
 async def test_a_search_ends_with_the_move(api: Api, owner: Person, taker: Person, post: Post) -> None:
@@ -178,6 +195,8 @@ async def test_every_sealed_column_of_a_pet_is_known_to_move(api: Api) -> None:
     # Under the keys of persons, and of the household that makes the offer or searched.
     others = {("ics_feeds", "token_ct"), ("deliveries", "params_ct"), ("pet_transfers", "email_ct")}
     others.add(("lost_cases", "note_ct"))
+    # What finders wrote was for the people of that time: it is wiped.
+    others |= {("sightings", column) for column in ("message_ct", "place_ct", "contact_ct")}
     known = {(table.name, column) for table in resealing.TABLES for column in table.columns}
     assert {(row.table_name, row.column_name) for row in found} - others == known - {("pets", "name_ct")}
 

@@ -1,14 +1,20 @@
 """The migrated database is what the tables say."""
 
+import asyncio
+
+import asyncpg
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from core.settings import Settings
 from models import migrate
 from models.queries import schema
 from models.tables import metadata
+from tests.services import PostgresServer
 
 
 def differences(connection: Connection) -> list[object]:
@@ -35,3 +41,30 @@ async def test_a_migrated_database_has_exactly_the_tables_of_the_models(settings
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
+
+
+async def test_building_indexes_can_be_interrupted_and_run_again(
+    postgres_server: PostgresServer, migrated_template: str
+) -> None:
+    """A deploy that is killed leaves an invalid index, which `IF NOT EXISTS` would keep for ever."""
+    name = postgres_server.create_database(migrated_template)
+    url, admin = postgres_server.owner_url(name), await asyncpg.connect(postgres_server.admin_url(name))
+    await admin.execute("UPDATE alembic_version SET version_num = '0003'")
+    await admin.execute("DROP INDEX ix_retired_refresh_retired_at")
+    writer = await asyncpg.connect(url)
+    async with writer.transaction():
+        await writer.execute("LOCK TABLE retired_refresh IN ROW EXCLUSIVE MODE")
+        deploy = asyncio.create_task(migrate.upgrade(url))
+        building = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND query ILIKE 'create index%retired_refresh%'"
+        while (pid := await admin.fetchval(building, name)) is None:
+            await asyncio.sleep(0.05)
+        await admin.execute("SELECT pg_terminate_backend($1)", pid)
+        with pytest.raises(SQLAlchemyError):
+            await deploy
+    invalid = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+    assert [row[0] for row in await admin.fetch(invalid)] == ["ix_retired_refresh_retired_at"]
+    assert await migrate.upgrade(url) == ("0003", migrate.head())
+    assert await admin.fetch(invalid) == []
+    await writer.close()
+    await admin.close()
+    postgres_server.drop_database(name)

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,12 +96,31 @@ async def test_no_spelling_of_our_own_machine_is_called(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://example.com/", "https://me:pw@example.com/", "https:///x", "https://exa mple.com", "x", "https://a:99999/"],
+    [
+        "ftp://example.com/",
+        "https://me:pw@example.com/",
+        "https:///x",
+        "https://exa mple.com",
+        "x",
+        "https://a:99999/",
+        f"https://{'a' * 64}.example/",
+        "https://a..b/",
+        "https://example.com/a\x7fb",
+        "https://[::1",
+        f"https://example.com/{'a' * 70_000}",
+    ],
 )
 async def test_what_is_no_https_address_is_refused(url: str) -> None:
     async with caller([PUBLIC]) as outbound:
         with pytest.raises(AddressRefused):
             await outbound.request("GET", url)
+
+
+async def test_a_name_in_another_script_is_called_by_its_wire_form() -> None:
+    async with other(lambda _: ok()) as server, caller(["127.0.0.1"], private=True) as outbound:
+        reply = await outbound.request("GET", f"http://münchen.example:{server.port}/")
+        assert (await outbound.check("https://[2606:4700::1111]/")).host == "2606:4700::1111"
+    assert reply.url == f"http://xn--mnchen-3ya.example:{server.port}/"
 
 
 async def test_plain_http_is_for_development() -> None:
@@ -201,6 +220,27 @@ async def test_the_certificate_is_that_of_the_name_and_not_of_the_address(tmp_pa
         assert (await outbound.request("GET", f"https://calendar.example:{server.port}/")).status == 200
         with pytest.raises(AddressUnreachable):
             await outbound.request("GET", f"https://other.example:{server.port}/")
+
+
+async def test_another_name_at_the_same_address_shows_its_own_certificate(tmp_path: Path) -> None:
+    serving, trusting = certificate(tmp_path, "calendar.example")
+    asked: list[bytes] = []
+
+    async def patient(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keeps the connection, as servers do."""
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                asked.append(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(patient, "127.0.0.1", 0, ssl=serving)
+    port = server.sockets[0].getsockname()[1]
+    async with server, caller(["127.0.0.1"], private=True, verify=trusting) as outbound:
+        assert (await outbound.request("GET", f"https://calendar.example:{port}/")).status == 200
+        with pytest.raises(AddressUnreachable):
+            await outbound.request("GET", f"https://other.example:{port}/", headers={"Authorization": "Basic x"})
+    assert len(asked) == 1
 
 
 def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -44,7 +44,7 @@ async def test_a_grant_that_ends_while_the_worker_is_down_opens_nothing_and_is_t
     async with core_worker(settings, free_port()) as worker:
         # The process is up before the clock of the grant runs.
         async with db.sessions.begin() as session:
-            await outbox.ring_reminder(session, home.household_id, reminder, home.user_id)
+            await outbox.ring_reminder(session, home.household_id, reminder)
         await until(lambda: _sent(db), alive=worker)
         begins = datetime.now(UTC)
         async with db.sessions.begin() as session:

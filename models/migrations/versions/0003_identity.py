@@ -32,15 +32,12 @@ CREATE VIEW pet_access (user_id, household_id, pet_id, role, actions) AS
 
 
 def upgrade() -> None:
-    """New tables and columns; every new column has a default that needs no rewrite. Indexes of tables that
-    grow are built beside the running application."""
+    """New tables and columns; every new column has a default that needs no rewrite. Indexes of tables that grow are
+    built by 0004."""
     create_tables()
     op.execute(VIEW)
     guard_seals()
     assume_solid_state()
-    with op.get_context().autocommit_block():
-        index_audit_log()
-        index_sessions()
 
 
 def guard_seals() -> None:
@@ -53,32 +50,6 @@ def guard_seals() -> None:
             "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
         op.execute(f'REVOKE UPDATE, DELETE ON {table} FROM "{role}"')
-
-
-def index_audit_log() -> None:
-    """For the log of a household, and for sealing it in order of time."""
-    for name, columns in {"ix_audit_log_household": ["household", "id"], "ix_audit_log_ts": ["ts", "id"]}.items():
-        op.create_index(name, "audit_log", columns, postgresql_concurrently=True, if_not_exists=True)
-
-
-def index_sessions() -> None:
-    """For the sweep of what sessions no longer need."""
-    op.create_index(
-        "ix_sessions_replay",
-        "sessions",
-        ["rotated_at"],
-        postgresql_where=sa.text("replay_ct IS NOT NULL"),
-        postgresql_concurrently=True,
-        if_not_exists=True,
-    )
-    op.create_index(
-        "ix_retired_refresh_retired_at",
-        "retired_refresh",
-        ["retired_at"],
-        postgresql_using="brin",
-        postgresql_concurrently=True,
-        if_not_exists=True,
-    )
 
 
 def assume_solid_state() -> None:
