@@ -27,14 +27,14 @@ from domain.access import Right
 from domain.recurrence import TZDATA_VERSION, Fixed, Schedule, TzMode
 from domain.reminder_actions import Complete, End, Move, Pause, Reschedule, Resume, SeriesEnded, Undo
 from domain.reminder_series import Change, ReminderState, Series, Warned
-from domain.schedule_json import Zones, from_shorthand, from_stored, parse_schedule, repeat_interval
+from domain.schedule_json import Zones, from_shorthand, from_stored, parse_schedule, repeat_interval, zone_in_force
 from models.pet import PetStatus
 from models.queries import households, reminder_views, reminders
 from models.queries.access import watching
 from models.queries.clock import database_now
 from models.queries.reminder_views import Place
 from models.queries.reminder_words import Telling, Words
-from models.queries.reminders import Locked, zone_in_force
+from models.queries.reminders import Locked
 from temporal import outbox
 
 _DOCUMENTS = ("notification_methods", "lead_minutes", "steps")

@@ -64,6 +64,18 @@ class Zones:
     user: str
 
 
+def zone_in_force(schedule: Schedule, zones: Zones) -> str:
+    """The zone a schedule follows now."""
+    tz_mode: TzMode = getattr(schedule, "tz_mode", "pet_home")
+    match tz_mode:
+        case "follow_user":
+            return zones.user
+        case "fixed":
+            return str(getattr(schedule, "tzid", zones.home))
+        case _:
+            return zones.home
+
+
 def parse_schedule(raw: object, *, zones: Zones, version: int = 1, pointer: str = "/schedule") -> Schedule:
     """The schedule a client described. Raises `Invalid` with one entry per problem (codes: recurrence.md §3.2).
 

@@ -27,8 +27,8 @@ def head() -> str:
     return revision
 
 
-async def upgrade(url: str, *, app_role: str = "petfolio") -> tuple[str | None, str]:
-    """Run every missing migration over `url` (`postgresql://…`, the schema owner). Answers (before, after).
+async def upgrade(url: str, *, app_role: str = "petfolio", to: str = "head") -> tuple[str | None, str | None]:
+    """Run every missing migration up to `to` over `url` (`postgresql://…`, the schema owner). Answers (before, after).
 
     `app_role` gets rights on rows only. Raises what Postgres raises: then a migration is rolled back whole, or, if it
     builds indexes beside the application and does nothing else, may be run again as it is.
@@ -42,7 +42,7 @@ async def upgrade(url: str, *, app_role: str = "petfolio") -> tuple[str | None, 
             for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
                 await connection.execute(text(f"SET {limit} = 0"))
             await _locked(connection)
-            return await connection.run_sync(_upgrade, app_role)
+            return await connection.run_sync(_upgrade, app_role, to)
     finally:
         await engine.dispose()
 
@@ -56,15 +56,20 @@ async def _locked(connection: AsyncConnection) -> None:
     await connection.commit()
 
 
-def _upgrade(connection: Connection, app_role: str) -> tuple[str | None, str]:
-    before = MigrationContext.configure(connection).get_current_revision()
-    connection.commit()
+def _upgrade(connection: Connection, app_role: str, to: str) -> tuple[str | None, str | None]:
+    before = _revision(connection)
     config = _config()
     config.attributes["connection"] = connection
     config.cmd_opts = argparse.Namespace(x=[f"app_role={app_role}"])
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
     connection.commit()
-    return before, head()
+    return before, _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    revision = MigrationContext.configure(connection).get_current_revision()
+    connection.commit()
+    return revision
 
 
 def _config() -> Config:

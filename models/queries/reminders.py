@@ -22,7 +22,6 @@ from core.live import Name
 from domain import reminder_machine
 from domain.access import Access, Right, Role
 from domain.escalation import Who, Whom
-from domain.recurrence import Schedule, TzMode
 from domain.reminder_actions import HandOver
 from domain.reminder_series import (
     Given,
@@ -32,7 +31,7 @@ from domain.reminder_series import (
     ReminderState,
     Series,
 )
-from domain.schedule_json import Zones, from_stored, to_json
+from domain.schedule_json import Zones, from_stored, to_json, zone_in_force
 from models.queries import absences
 from models.queries.access import reached
 from models.queries.reminder_words import Telling, Words
@@ -367,18 +366,6 @@ def _given(document: Mapping[str, str] | None) -> Given | None:
     if document is None:
         return None
     return Given(document["key"], datetime.fromisoformat(document["at"]), UUID(document["by"]))
-
-
-def zone_in_force(schedule: Schedule, zones: Zones) -> str:
-    """The zone a schedule follows now."""
-    tz_mode: TzMode = getattr(schedule, "tz_mode", "pet_home")
-    match tz_mode:
-        case "follow_user":
-            return zones.user
-        case "fixed":
-            return str(getattr(schedule, "tzid", zones.home))
-        case _:
-            return zones.home
 
 
 def occurrence_of(row: RowMapping) -> Occurrence:

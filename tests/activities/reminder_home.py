@@ -22,7 +22,7 @@ from domain.access import Role
 from domain.reminder import Plan
 from domain.reminder_actions import Action
 from domain.reminder_series import ReminderClass, ReminderState, Series
-from domain.schedule_json import Zones, parse_schedule
+from domain.schedule_json import Zones, parse_schedule, zone_in_force
 from integrations.keys.store import KeyStore
 from integrations.notify.protocol import Channel as MessageChannel
 from integrations.notify.protocol import Receipt
@@ -33,7 +33,6 @@ from models.pet import Pet
 from models.queries import devices, reminders
 from models.queries.clock import database_now
 from models.queries.reminder_words import Telling, Words
-from models.queries.reminders import zone_in_force
 from models.session import Session
 from models.user import User
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder

@@ -44,13 +44,12 @@ async def test_a_migrated_database_has_exactly_the_tables_of_the_models(settings
 
 
 async def test_building_indexes_can_be_interrupted_and_run_again(
-    postgres_server: PostgresServer, migrated_template: str
+    postgres_server: PostgresServer,
 ) -> None:
     """A deploy that is killed leaves an invalid index, which `IF NOT EXISTS` would keep for ever."""
-    name = postgres_server.create_database(migrated_template)
+    name = postgres_server.create_database()
     url, admin = postgres_server.owner_url(name), await asyncpg.connect(postgres_server.admin_url(name))
-    await admin.execute("UPDATE alembic_version SET version_num = '0003'")
-    await admin.execute("DROP INDEX ix_retired_refresh_retired_at")
+    await migrate.upgrade(url, to="0003")
     writer = await asyncpg.connect(url)
     async with writer.transaction():
         await writer.execute("LOCK TABLE retired_refresh IN ROW EXCLUSIVE MODE")
