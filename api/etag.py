@@ -50,9 +50,10 @@ class Precondition:
 
     def check(self, version: int) -> None:
         """Raise `PreconditionFailed` when somebody was quicker. Call it with the version read under the row's lock."""
-        if self._tags is not None and {tag.strip('"').partition("-")[0] for tag in self._tags}.isdisjoint(
-            ("*", f"v{version}")
-        ):
+        if self._tags is None:
+            return
+        known = {tag.strip('"').partition("-")[0] for tag in self._tags}
+        if known.isdisjoint(("*", f"v{version}")):
             raise PreconditionFailed("it was changed since you read it: read it again, then send your change anew")
 
 
