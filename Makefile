@@ -29,11 +29,11 @@ up: env ## The whole platform; ARGS="--detach --base-port 9000" passes options
 demo: env ## The main job on the running stack, narrated
 	@$(BIN)/petfolio demo $(ARGS)
 
-# The tests that break a whole stack come last and alone: they would slow the others down, and be slowed down.
+# The tests that break a stack under load come last and alone: they would slow the others down, and be slowed down.
 test: env ## Every test; starts what they need and stops it. ARGS="tests/api -k pets" runs some
 ifeq ($(ARGS),)
-	@$(BIN)/python -m pytest -n 2 --ignore=tests/e2e --ignore=tests/faults
-	@$(BIN)/python -m pytest tests/e2e tests/faults
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/faults
+	@$(BIN)/python -m pytest tests/faults
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
