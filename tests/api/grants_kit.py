@@ -7,10 +7,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from core.db import Database
-from domain.access import Role
-from models.household import Membership
-from models.queries import households
-from tests.api.signing_in import Api, Person
+from tests.api.household_kit import home_of
+from tests.api.signing_in import Person
 
 DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY"}
 
@@ -18,21 +16,6 @@ DAILY = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY"}
 def ahead(**time: float) -> str:
     """An instant that far from now, as JSON."""
     return (datetime.now(UTC) + timedelta(**time)).isoformat()
-
-
-async def home_of(person: Person) -> UUID:
-    """The household that registration made."""
-    found = await households.personal_household(person.api.identity.db.reads, person.user_id)
-    assert found is not None
-    return found
-
-
-async def member(api: Api, household_id: UUID, role: Role = Role.CARETAKER) -> Person:
-    """Somebody new who belongs to the household."""
-    person = await api.person()
-    async with api.identity.db.sessions.begin() as session:
-        session.add(Membership(household_id=household_id, user_id=person.user_id, role=role))
-    return person
 
 
 async def made(person: Person, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from core.db import Database
 from core.ids import new_id
 from core.settings import Settings
 from domain.access import Role
-from tests.api.grants_kit import ahead, home_of, made, member, pet_of, remind, sitter
-from tests.api.household_kit import Post
+from tests.api.grants_kit import ahead, made, pet_of, remind, sitter
+from tests.api.household_kit import Post, home_of, member
 from tests.api.signing_in import OPEN, Api, Person
 from tests.api.test_reminders import DUE, bells, deliver, heard
 

@@ -16,20 +16,8 @@ from domain.mail_feedback import Verdict
 from models.queries import feedback, households
 from models.queries.feedback import Known, Report
 from temporal.contracts.sitter_grant import MailGrant
-from tests.api.grants_kit import (
-    ahead,
-    ends,
-    grants_path,
-    home_of,
-    made,
-    member,
-    offer,
-    pet_of,
-    remind,
-    sitter,
-    vet_link,
-)
-from tests.api.household_kit import Post
+from tests.api.grants_kit import ahead, ends, grants_path, made, offer, pet_of, remind, sitter, vet_link
+from tests.api.household_kit import Post, home_of, member
 from tests.api.signing_in import OPEN, Api, Person, api_process, audit_of
 
 
