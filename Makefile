@@ -32,7 +32,7 @@ demo: env ## The main job on the running stack, narrated
 # The tests that break a stack under load come last and alone: they would slow the others down, and be slowed down.
 test: env ## Every test; starts what they need and stops it. ARGS="tests/api -k pets" runs some
 ifeq ($(ARGS),)
-	@$(BIN)/python -m pytest -n 2 --ignore=tests/faults
+	@$(BIN)/python -m pytest -n 3 --ignore=tests/faults
 	@$(BIN)/python -m pytest tests/faults
 else
 	@$(BIN)/python -m pytest $(ARGS)

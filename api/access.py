@@ -72,9 +72,9 @@ async def note_denial(request: Request) -> None:
     """What their role did not allow is in the caller's log, although nothing else of the request is kept. Strangers
     are not written down: whoever has no token could fill the log."""
     identity, client, caller = await get_identity(request), await get_client(request), request.state.caller
-    async with identity.db.reads.acquire() as connection:
+    async with identity.db.sessions.begin() as session:
         await note(
-            connection,
+            session,
             identity,
             client,
             "access.denied",

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from api.browser import set_cookie
 from api.identity import Identity
 from core.crypto import derive
-from models.queries.sessions import OpenedSession
+from models.queries.sign_in import OpenedSession
 from models.session import Session
 
 

@@ -5,11 +5,9 @@ These flows own their transactions: a stolen refresh token ends its session alth
 
 import hashlib
 import secrets
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.answer import Answer, seal, tokens, unseal
@@ -19,11 +17,10 @@ from api.mail import MailTemplate, Notice, notify
 from api.tokens import Caller
 from api.trail import note
 from core.errors import NotFound, Unauthorized
-from domain.auth import Refresh, RefreshChain, judge_refresh, truncated_ip
+from domain.auth import Refresh, RefreshChain, judge_refresh
 from domain.notification import Category, Channel
 from models.queries import sessions
 from models.queries.sessions import Standing
-from models.queries.users import Credentials
 from models.session import Session
 
 
@@ -39,7 +36,7 @@ async def refresh(identity: Identity, client: Client, raw: str, *, in_cookie: bo
     `in_cookie`: how the token came; a session's tokens never change their way. Raises `GrantRefused`. An older token
     was stolen: its session ends, and its owner is told.
     """
-    presented = _hash(raw)
+    presented = token_hash(raw)
     window = timedelta(seconds=identity.settings.auth.refresh_replay_window_seconds)
     async with identity.db.sessions.begin() as session:
         row = await sessions.lock_by_token(session, presented)
@@ -70,7 +67,7 @@ async def sign_out(identity: Identity, client: Client, caller: Caller) -> None:
 async def sign_out_browser(identity: Identity, client: Client, raw: str) -> None:
     """End the session of a browser's cookie, whichever token of its chain that is; nothing if there is none."""
     async with identity.db.sessions.begin() as session:
-        row = await sessions.lock_by_token(session, _hash(raw))
+        row = await sessions.lock_by_token(session, token_hash(raw))
         if row is None or not row.in_cookie or not await sessions.revoke(session, row.id, "logout"):
             return
         who = row.user_id
@@ -111,28 +108,6 @@ async def end_other_sessions(identity: Identity, client: Client, caller: Caller)
     await mark_revoked(identity, caller.user_id, ended)
 
 
-async def open_session(
-    connection: asyncpg.Connection, identity: Identity, client: Client, account: Credentials, amr: Sequence[str]
-) -> Answer:
-    """A new device session and its first tokens. `amr` are the proofs given (RFC 8176: `pwd`, `otp`, `hwk` …)."""
-    raw, settings, who = _new_token(), identity.settings.auth, account.user_id
-    days = settings.cookie_absolute_days if client.in_cookie else settings.refresh_absolute_days
-    opened = await sessions.open_session(
-        connection,
-        who,
-        epoch=account.epoch,
-        rt_hash=_hash(raw),
-        amr=list(amr),
-        ip_trunc=truncated_ip(client.address),
-        user_agent=client.user_agent,
-        in_cookie=client.in_cookie,
-        idle=timedelta(days=settings.refresh_idle_days),
-        absolute=timedelta(days=days),
-    )
-    await note(connection, identity, client, "auth.login", actor=who, subject=who, sid=opened.id)
-    return tokens(identity, opened, raw, opened.auth_time)
-
-
 def _reuse_of(row: Session) -> Notice:
     return Notice(
         user_id=row.user_id,
@@ -146,8 +121,8 @@ def _reuse_of(row: Session) -> Notice:
 async def _rotate(session: AsyncSession, identity: Identity, row: Session, raw: str, now: datetime) -> Answer:
     if row.prev_hash is not None:
         await sessions.retire(session, row.prev_hash, row.id, now)
-    successor = _new_token()
-    row.prev_hash, row.rt_hash = row.rt_hash, _hash(successor)
+    successor = new_token()
+    row.prev_hash, row.rt_hash = row.rt_hash, token_hash(successor)
     row.gen += 1
     row.rotated_at = row.last_seen = now
     row.idle_expires_at = now + timedelta(days=identity.settings.auth.refresh_idle_days)
@@ -175,11 +150,13 @@ def _chain(row: Session, standing: Standing) -> RefreshChain:
     )
 
 
-def _new_token() -> str:
+def new_token() -> str:
+    """A refresh token."""
     return secrets.token_urlsafe(32)
 
 
-def _hash(raw: str) -> bytes:
+def token_hash(raw: str) -> bytes:
+    """What is kept of it."""
     # 256 random bits need no slow hash (ASVS 6.5.2).
     return hashlib.sha256(raw.encode()).digest()
 

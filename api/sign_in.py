@@ -7,11 +7,12 @@ what they get. A failure is counted before the password is looked at.
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 from fastapi import Response
 
 from api import attempts, challenges, device_cookies, sessions
-from api.answer import Answer
+from api.answer import Answer, tokens
 from api.ceremonies import SIGN_IN, Credential, credential_id
 from api.consents import heed_signal
 from api.identity import Client, Identity
@@ -19,10 +20,12 @@ from api.passwords import HashingBusy
 from api.proofs import Proof, Words, prove, prove_passkey
 from api.trail import note
 from core.errors import Unauthorized
+from core.ids import new_id
+from domain.auth import truncated_ip
 from domain.mfa import MULTIPLE
 from domain.password import is_hashable_password, normalize_password
-from models.queries import device_cookies as known_devices
-from models.queries import throttle, users
+from models.queries import sign_in as door
+from models.queries import users
 from models.queries.users import Credentials
 
 __all__ = ["Answer", "CredentialsRefused", "enter", "password_matches", "respond", "with_password"]
@@ -57,18 +60,40 @@ async def enter(identity: Identity, client: Client, account: Credentials, amr: S
     that revokes can overlook the session that begins here."""
     if account.has_second_factor and MULTIPLE not in amr:
         return Answer(await challenges.open_challenge(identity, client, account, amr), status=202)
-    cookie, id_hash = identity.device_cookies.mint()
-    former = identity.device_cookies.read(client.device)
     if client.opts_out:
         async with identity.db.sessions.begin() as session:
             await heed_signal(session, identity, client, account.user_id)
-    async with identity.db.reads.transaction() as connection:
-        if not await users.hold(connection, account.user_id, account.epoch):
-            raise _refused()
-        await throttle.forgive(connection, identity.throttle_key(account.email_bidx))
-        await known_devices.remember(connection, id_hash, account.user_id, former=former)
-        answer = await sessions.open_session(connection, identity, client, account, amr)
+    cookie, device = identity.device_cookies.mint()
+    raw = sessions.new_token()
+    opened = await door.enter(identity.db.reads, _entry(identity, client, account, amr, device, raw))
+    if opened is None:
+        raise _refused()
+    answer = tokens(identity, opened, raw, opened.auth_time)
     return replace(answer, cookies=(*answer.cookies, device_cookies.set_cookie(cookie)))
+
+
+def _entry(
+    identity: Identity, client: Client, account: Credentials, amr: Sequence[str], device: bytes, raw: str
+) -> door.Entry:
+    auth = identity.settings.auth
+    return door.Entry(
+        user_id=account.user_id,
+        epoch=account.epoch,
+        throttle_key=identity.throttle_key(account.email_bidx),
+        device=device,
+        former_device=identity.device_cookies.read(client.device),
+        entry_id=new_id(),
+        ip_hmac=identity.trace(client.address),
+        request_id=client.request_id,
+        session_id=new_id(),
+        rt_hash=sessions.token_hash(raw),
+        amr=list(amr),
+        ip_trunc=truncated_ip(client.address),
+        user_agent=client.user_agent,
+        in_cookie=client.in_cookie,
+        idle=timedelta(days=auth.refresh_idle_days),
+        absolute=timedelta(days=auth.cookie_absolute_days if client.in_cookie else auth.refresh_absolute_days),
+    )
 
 
 async def with_password(identity: Identity, client: Client, canonical: str, password: str) -> Answer:

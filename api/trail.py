@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.identity import Client, Identity
@@ -10,7 +9,7 @@ from models.queries import audit
 
 
 async def note(
-    into: AsyncSession | asyncpg.Connection,
+    session: AsyncSession,
     identity: Identity,
     client: Client,
     action: str,
@@ -24,7 +23,7 @@ async def note(
 ) -> None:
     """An entry in the transaction of what it records; arguments as `models.queries.audit.record`."""
     await audit.record(
-        into,
+        session,
         action=action,
         outcome=outcome,
         actor=actor,

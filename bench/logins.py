@@ -1,13 +1,13 @@
-"""Bench 8: logins per second beside the raw hash rate of the same machine.
+"""Bench 8: logins per second beside the raw hash rate of the same cores.
 
 The raw rate is a process that only hashes, with as many threads as the api's pool; a login is one verification of the
-same parameters and everything around it: limits, counters, session, audit entry, tokens. They take turns. Enough
-clients ask at once for the pool never to be idle, and few enough for its queue never to be full.
+same parameters and everything around it: limits, counters, session, audit entry, tokens. They take turns, on a core of
+their own (as bench 1: the rest has the others), and on all cores with everything else. Enough clients ask at once for
+the pool never to be idle, and few enough for its queue never to be full.
 """
 
 import asyncio
 import json
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import httpx
 from api.passwords import Passwords
 from bench import load
 from bench.platform import Platform
-from bench.processes import cpu_seconds, python
+from bench.processes import SERVER_CORE, cpu_seconds, python, serving, start
 from tests.person import PASSWORD, sign_up
 from tests.stack import Inbox
 
@@ -39,18 +39,30 @@ class Logins:
     hash_ms: float
 
 
-async def run(on: Platform, rounds: int) -> Logins:
-    """The median round. Every client has an account of its own: failures and sessions of one are a queue of rows."""
+async def run(on: Platform, rounds: int) -> tuple[Logins, Logins]:
+    """On a core of their own, and on shared ones; of each the median round. Every client has an account of its own:
+    failures and sessions of one are a queue of rows."""
     async with httpx.AsyncClient(base_url=on.env["PETFOLIO_PUBLIC_URL"], timeout=60) as api:
         inbox_url = (await on.stack.status())["inbox_url"]
         async with httpx.AsyncClient(base_url=inbox_url, timeout=60) as inbox:
             people = [await sign_up(api, Inbox(inbox)) for _ in range(CLIENTS)]
-    url, requests = f"{on.env['PETFOLIO_PUBLIC_URL']}/api/v1/auth/login", [_login(person.email) for person in people]
+    requests = [_login(person.email) for person in people]
+    port = int(on.env["PETFOLIO_API__PORT"]) + 90
+    own = f"http://127.0.0.1:{port}"
+    with serving(python("api"), on.env | {"PETFOLIO_API__PORT": str(port)}, f"{own}/healthz", "") as pid:
+        alone = await _rounds(on, rounds, own, [pid], requests, SERVER_CORE)
+    shared = await _rounds(on, rounds, on.env["PETFOLIO_PUBLIC_URL"], await on.pids("api"), requests, None)
+    return alone, shared
+
+
+async def _rounds(
+    on: Platform, rounds: int, api: str, pids: list[int], requests: list[bytes], core: int | None
+) -> Logins:
+    url, roles = f"{api}/api/v1/auth/login", [pids, *[await on.pids(service) for service in ("postgres", "redis")]]
     await load.press(url, requests, 2.0)
-    roles = [await on.pids(service) for service in ("api", "postgres", "redis")]
     taken = []
     for _ in range(rounds):
-        hashes, hash_ms = _raw()
+        hashes, hash_ms = _raw(core)
         before = [cpu_seconds(pids) for pids in roles]
         done = await load.press(url, requests, _TURN_SECONDS)
         assert done.errors == 0, f"{done.errors} of {done.requests} logins were refused"
@@ -68,10 +80,10 @@ def _login(email: str) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _raw() -> tuple[float, float]:
+def _raw(core: int | None) -> tuple[float, float]:
     """(hashes per second, CPU milliseconds of one) of a process of its own."""
-    run = subprocess.run(python("bench.logins"), capture_output=True, text=True, check=True)
-    per_second, ms = run.stdout.split()
+    said, _ = start(python("bench.logins"), core, {}).communicate()
+    per_second, ms = said.split()
     return float(per_second), float(ms)
 
 

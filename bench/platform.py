@@ -56,4 +56,4 @@ async def platform() -> AsyncIterator[Platform]:
             owner.pet_id = await owner.add_pet(
                 breed="European Shorthair", date_of_birth="2022-04-01", weight_kg=4.2, microchip_id="276098102345678"
             )
-            yield Platform(stack, {**env, "PETFOLIO_RATE_LIMITS__DEFAULT": ROOMY}, owner)
+            yield Platform(stack, env | limits, owner)

@@ -14,13 +14,8 @@ from sqlmodel import col
 
 from core.crypto import chain_hash
 from core.db import Database
-from core.ids import new_id
 from domain.audit import GENESIS, Place, Seal, canonical
 from models.audit import AuditEntry, AuditSeal, AuditVerification
-
-_RECORD = """
-INSERT INTO audit_log (id, actor, subject, action, object, outcome, ip_hmac, request_id, sid, household)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
 
 _ABOUT = """
 SELECT id, ts, actor, action, object, outcome, ip_hmac, sid FROM audit_log
@@ -32,7 +27,7 @@ SELECT id, ts, actor, subject, action, object, outcome FROM audit_log
 
 
 async def record(
-    into: AsyncSession | asyncpg.Connection,
+    session: AsyncSession,
     *,
     action: str,
     outcome: str,
@@ -46,23 +41,20 @@ async def record(
 ) -> None:
     """Add an entry. `action` is `auth.login`, `outcome` a word like `ok` or `refused`; `actor` is the person who acted
     (None: nobody we know), `subject` whose account or data it was, `household` whose home it was about. Ids only: no
-    address, no name, no secret."""
-    entry: dict[str, Any] = {
-        "id": new_id(),
-        "actor": f"user:{actor}" if actor else "anonymous",
-        "subject": f"user:{subject}" if subject else None,
-        "action": action,
-        "object": object,
-        "outcome": outcome,
-        "ip_hmac": ip_hmac,
-        "request_id": request_id,
-        "sid": sid,
-        "household": f"household:{household}" if household else None,
-    }
-    if isinstance(into, AsyncSession):
-        into.add(AuditEntry(**entry))
-    else:
-        await into.execute(_RECORD, *entry.values())
+    address, no name, no secret. (`sign_in.enter` adds its own.)"""
+    session.add(
+        AuditEntry(
+            actor=f"user:{actor}" if actor else "anonymous",
+            subject=f"user:{subject}" if subject else None,
+            action=action,
+            object=object,
+            outcome=outcome,
+            ip_hmac=ip_hmac,
+            request_id=request_id,
+            sid=sid,
+            household=f"household:{household}" if household else None,
+        )
+    )
 
 
 async def of_household(db: Database, household_id: UUID, before: UUID | None, limit: int) -> Sequence[asyncpg.Record]:

@@ -26,14 +26,6 @@ _FORGIVE = "UPDATE device_cookies SET fails = 0 WHERE id_hash = $1 AND user_id =
 _UNDO = """
 UPDATE device_cookies SET fails = greatest(fails - 1, 0) WHERE id_hash = $1 AND user_id = $2 AND fails < $3"""
 
-# Replaced at every login: who holds a copy of the former cookie has it no more.
-_REMEMBER = """
-WITH gone AS (
-  DELETE FROM device_cookies
-   WHERE user_id = $2
-     AND (id_hash = $3 OR expires_at <= clock_timestamp()
-          OR id_hash IN (SELECT id_hash FROM device_cookies WHERE user_id = $2 ORDER BY created_at DESC OFFSET $4)))
-INSERT INTO device_cookies (id_hash, user_id, fails, expires_at) VALUES ($1, $2, 0, clock_timestamp() + $5)"""
 _FORGET = text(
     """DELETE FROM device_cookies WHERE id_hash IN (
          SELECT id_hash FROM device_cookies
@@ -56,11 +48,6 @@ async def forgive(connection: asyncpg.Connection, id_hash: bytes, user_id: UUID 
 async def undo(connection: asyncpg.Connection, id_hash: bytes, user_id: UUID | None) -> None:
     """Take back the charge of one attempt."""
     await connection.execute(_UNDO, id_hash, user_id, DEVICE_FAILURES)
-
-
-async def remember(connection: asyncpg.Connection, id_hash: bytes, user_id: UUID, *, former: bytes | None) -> None:
-    """From now on a known device, in place of the cookie it came with."""
-    await connection.execute(_REMEMBER, id_hash, user_id, former, DEVICES - 1, DEVICE_LIFETIME)
 
 
 async def forget_all(session: AsyncSession, user_id: UUID) -> None:

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import ColumnElement, Select, Update, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from core.ids import new_id
 from core.read_pool import ReadPool
 from models.session import RetiredRefresh, Session
 from models.user import User, UserState
@@ -21,13 +19,6 @@ _LIVE_OF_USER = """
        AND s.epoch = u.token_epoch AND u.state = 'active'"""
 
 _PROVED = "SELECT true FROM sessions WHERE id = $1 AND auth_time >= clock_timestamp() - $2::interval"
-
-_OPEN = """
-INSERT INTO sessions (id, user_id, epoch, gen, rt_hash, amr, ip_trunc, user_agent, in_cookie,
-                      auth_time, last_seen, idle_expires_at, absolute_expires_at)
-SELECT $1, $2, $3, 1, $4, $5, $6, $7, $8, now, now, now + $9::interval, now + $10::interval
-  FROM clock_timestamp() AS clock(now)
-RETURNING auth_time, absolute_expires_at"""
 
 # Not clock_timestamp(): a volatile function cannot bound an index.
 _ENDED_LATELY = "SELECT id FROM sessions WHERE revoked_at > statement_timestamp() - $1::interval"
@@ -46,45 +37,12 @@ _FORGET_RETIRED = text(
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedSession:
-    """A new session, as far as its first tokens speak of it."""
-
-    id: UUID
-    user_id: UUID
-    amr: list[str]
-    in_cookie: bool
-    auth_time: datetime
-    absolute_expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """A session's user, read after the session was locked, and the database clock of that moment."""
 
     active: bool
     epoch: int
     now: datetime
-
-
-async def open_session(
-    connection: asyncpg.Connection,
-    user_id: UUID,
-    *,
-    epoch: int,
-    rt_hash: bytes,
-    amr: list[str],
-    ip_trunc: str | None,
-    user_agent: str | None,
-    in_cookie: bool,
-    idle: timedelta,
-    absolute: timedelta,
-) -> OpenedSession:
-    """Add a session that ends after so long without use, and after so long in any case."""
-    session_id = new_id()
-    row = await connection.fetchrow(
-        _OPEN, session_id, user_id, epoch, rt_hash, amr, ip_trunc, user_agent, in_cookie, idle, absolute
-    )
-    return OpenedSession(session_id, user_id, amr, in_cookie, row["auth_time"], row["absolute_expires_at"])
 
 
 async def is_live(reads: ReadPool, session_id: UUID, user_id: UUID) -> bool:

@@ -25,7 +25,6 @@ _BY_ADDRESS = f"{_CREDENTIALS} u.email_bidx = $1"
 _BY_ID = f"{_CREDENTIALS} u.id = $1"
 _BY_PASSKEY = f"{_CREDENTIALS} u.id = (SELECT w.user_id FROM webauthn_credentials w WHERE w.credential_id = $1)"  # noqa: S608
 # As it stands once others are done: who waited for the lock is judged by what they left behind.
-_HOLD = "SELECT true FROM users WHERE id = $1 AND token_epoch = $2 AND state = 'active' FOR SHARE"
 _MAILED_TO = """
     SELECT u.id FROM mail_tokens t JOIN users u ON u.id = t.user_id AND u.email_bidx = t.address_bidx
      WHERE t.hash = $1 AND t.kind = $2 AND t.used_at IS NULL AND t.voided_at IS NULL
@@ -70,12 +69,6 @@ async def credentials_by_address(reads: ReadPool, email_bidx: bytes) -> Credenti
 async def credentials_by_id(reads: ReadPool, user_id: UUID) -> Credentials | None:
     """The account of a signed-in person."""
     return _credentials(await reads.fetchrow(_BY_ID, user_id))
-
-
-async def hold(connection: asyncpg.Connection, user_id: UUID, epoch: int) -> bool:
-    """Keep the account as it is up to the commit; False where it is closed, or its sessions were ended since it was
-    read at this epoch. Before the row of `login_throttle`, as everybody locks them."""
-    return await connection.fetchval(_HOLD, user_id, epoch) is True
 
 
 async def is_staff(reads: ReadPool, user_id: UUID) -> bool:
