@@ -306,8 +306,8 @@ def show_logins(seen: tuple[Logins, Logins]) -> str:
 
 - logins : hashes, on a core that the api has to itself = **{seen[0].ratio:.2f}** (goal ≥ 0.85)
 
-{logins.CLIENTS} clients. A hash and a login are made by as many threads. What is missing to 1 is what is not hashing: on
-a core of its own that of the api, on shared cores that of driver, Postgres and Valkey as well.
+{logins.CLIENTS} clients. A hash and a login are made by as many threads. What is missing to 1 is what is not hashing:
+on a core of its own that of the api, on shared cores that of driver, Postgres and Valkey as well.
 """
 
 
