@@ -184,7 +184,8 @@ def _undo(series: Series, occurrence: Occurrence) -> Series:
     )
     if series.state is ReminderState.ENDED:
         series = replace(series, state=ReminderState.ACTIVE, ended_reason=None)
-    return replace(series.put((reopened,)), finished=series.finished - 1)
+    series = replace(series.put((reopened,)), finished=series.finished - 1)
+    return in_force(series) if early else series  # the clock may have changed while it was done
 
 
 def _snooze(series: Series, occurrence: Occurrence, until: datetime | timedelta, now: datetime) -> Series:

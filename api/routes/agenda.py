@@ -4,7 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query, Response
-from pydantic import AwareDatetime
 
 from api import agenda, timeline
 from api.auth import CurrentUser
@@ -13,10 +12,11 @@ from api.deps import ServicesDep, paging
 from api.json_response import listing
 from api.routing import router as make_router
 from api.schemas.agenda import AgendaPage
+from api.schemas.instant import Instant
 
 router = make_router("/agenda", "agenda")
-From = Annotated[AwareDatetime | None, Query(alias="from", description="Inclusive. Default: today, on your clock.")]
-To = Annotated[AwareDatetime | None, Query(alias="to", description="Exclusive, at most 100 days on. Default: a week.")]
+From = Annotated[Instant | None, Query(alias="from", description="Inclusive. Default: today, on your clock.")]
+To = Annotated[Instant | None, Query(alias="to", description="Exclusive, at most 100 days on. Default: a week.")]
 
 
 @router.get("", operation_id="get_agenda", response_model=AgendaPage)

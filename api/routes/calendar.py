@@ -3,13 +3,13 @@
 from typing import Annotated
 
 from fastapi import Query, Response
-from pydantic import AwareDatetime
 
 from api import calendar
 from api.auth import CurrentUser
 from api.deps import ServicesDep
 from api.json_response import computed
 from api.routing import router as make_router
+from api.schemas.instant import Instant
 from api.schemas.reminders import CalendarOut
 from core.errors import Conflict
 
@@ -20,8 +20,8 @@ router = make_router("/integrations/calendar", "calendar")
 async def list_calendar_events(
     caller: CurrentUser,
     services: ServicesDep,
-    start: Annotated[AwareDatetime | None, Query(alias="from", description="Default: now.")] = None,
-    end: Annotated[AwareDatetime | None, Query(alias="to", description="Default: 30 days after `from`.")] = None,
+    start: Annotated[Instant | None, Query(alias="from", description="Default: now.")] = None,
+    end: Annotated[Instant | None, Query(alias="to", description="Default: 30 days after `from`.")] = None,
 ) -> Response:
     """The merged calendar of at most 366 days, in order."""
     return computed(await calendar.events(services, caller.user_id, start or calendar.now(), end))

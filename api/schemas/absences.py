@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.schemas.grants import Pets, each_once
+from api.schemas.instant import Instant
 from api.schemas.reminders import Category
 
 Categories = Annotated[list[Category], Field(min_length=1), AfterValidator(each_once)]
@@ -30,8 +31,8 @@ class AbsenceIn(BaseModel):
         },
     )
 
-    starts_at: AwareDatetime | None = Field(default=None, description="Now, unless it is later.")
-    ends_at: AwareDatetime = Field(description="When you are back: from then on you are asked again.")
+    starts_at: Instant | None = Field(default=None, description="Now, unless it is later.")
+    ends_at: Instant = Field(description="When you are back: from then on you are asked again.")
     pet_ids: Pets | None = Field(
         default=None, description="Those it is about. Without: all of the household, and what belongs to no pet."
     )
@@ -43,7 +44,7 @@ class AbsenceUpdate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"ends_at": _UNTIL}]})
 
-    ends_at: AwareDatetime
+    ends_at: Instant
 
 
 class AbsenceOut(BaseModel):

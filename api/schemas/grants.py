@@ -4,10 +4,11 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.schemas.auth import Email
+from api.schemas.instant import Instant
 from api.schemas.pets import MicrochipOut
 
 Action = Literal["act", "add_record"]
@@ -59,8 +60,8 @@ class GrantIn(BaseModel):
     user_id: UUID | None = None
     actions: Actions | None = None
     label: Label | None = None
-    valid_from: AwareDatetime | None = Field(default=None, description="Now, unless it is later.")
-    valid_until: AwareDatetime | None = None
+    valid_from: Instant | None = Field(default=None, description="Now, unless it is later.")
+    valid_until: Instant | None = None
     locale: Literal["en", "de"] | None = Field(default=None, description="Of the mail; yours by default.")
 
 
@@ -71,7 +72,7 @@ class GrantUpdate(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"valid_until": _UNTIL, "actions": ["act"]}]}
     )
 
-    valid_until: AwareDatetime | None = None
+    valid_until: Instant | None = None
     actions: Actions | None = None
 
 

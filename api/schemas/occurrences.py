@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.schemas.instant import Instant
 
 
 class OccurrenceOut(BaseModel):
@@ -80,7 +82,7 @@ class CompleteIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
 
-    completed_at: AwareDatetime | None = None
+    completed_at: Instant | None = None
     override_reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)] | None = (
         None
     )
@@ -92,5 +94,5 @@ class SnoozeIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"minutes": 30}]})
 
     minutes: int | None = Field(default=None, ge=1, le=10_080)
-    until: AwareDatetime | None = None
+    until: Instant | None = None
     until_local: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$")] | None = None

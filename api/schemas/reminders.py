@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from api.schemas.instant import Instant
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Description = Annotated[str, StringConstraints(max_length=10_000)]
@@ -254,10 +256,10 @@ class PreviewIn(BaseModel):
     )
 
     schedule: dict[str, Any]
-    after: AwareDatetime | None = None
+    after: Instant | None = None
     limit: int = Field(default=10, ge=1, le=100)
     pet_id: UUID | None = None
-    completed_at: AwareDatetime | None = None
+    completed_at: Instant | None = None
     quiet_hours: QuietHoursIn | None = None
 
 

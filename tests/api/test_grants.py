@@ -336,7 +336,7 @@ async def test_a_bounce_of_the_mail_that_asks_is_shown_and_suppresses_as_for_any
     assert await db.reads.fetchval("SELECT count(*) FROM mail_suppressions WHERE address_hmac = $1", index) == 1
 
 
-async def test_an_account_asks_only_so_many_sitters_a_day_in_whichever_way(settings: Settings) -> None:
+async def test_an_account_asks_only_so_many_sitters_a_day_in_whichever_way(settings: Settings, db: Database) -> None:
     few = OPEN.model_copy(update={"invitations": RateLimit(quota=2, window=86_400, burst=2)})
     async with api_process(settings.model_copy(update={"rate_limits": few})) as api:
         owner = await api.person()

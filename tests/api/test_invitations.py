@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from core.db import Database
 from core.settings import RateLimit, Settings
 from domain.access import Role
 from domain.mail_feedback import Verdict
@@ -277,7 +278,7 @@ async def test_nobody_is_asked_twice_and_no_household_asks_the_whole_town(owner:
     assert (await invite(owner, "one-too-many@example.test", status=409))["code"] == "too_many_invitations"
 
 
-async def test_an_account_mails_only_so_many_strangers_a_day(settings: Settings) -> None:
+async def test_an_account_mails_only_so_many_strangers_a_day(settings: Settings, db: Database) -> None:
     few = OPEN.model_copy(update={"invitations": RateLimit(quota=3, window=86_400, burst=3)})
     async with api_process(settings.model_copy(update={"rate_limits": few})) as api:
         owner = await api.person()

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -149,3 +150,32 @@ def _example(operation: Operation) -> tuple[dict[str, Json], list[str]]:
     schema = operation.body["requestBody"]["content"]["application/json"]["schema"]
     body = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return dict(body["examples"][0]), list(body.get("properties", {}))
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "2937-07-11T12:10:58.32-20:00",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-12:00",
+        "0001-01-01T00:00:00+12:00",
+        "2036-06-01T08:00:00+23:59",
+    ],
+)
+async def test_instants_with_any_offset_and_at_the_ends_of_the_calendar(api: Api, instant: str) -> None:
+    person = await api.person()
+    household = (await person.request("GET", "/households")).json()["items"][0]["id"]
+    reminder = await person.request("POST", "/reminders", {"title": "Tablet", "reminder_date": "2036-06-01T08:00"})
+    path = f"/reminders/{reminder.json()['id']}"
+    occurrence = (await person.request("GET", f"{path}/occurrences")).json()["items"][0]["id"]
+    written = quote(instant)
+    answers = [
+        await person.request("POST", f"/occurrences/{occurrence}/snooze", {"until": instant}),
+        await person.request("POST", f"/households/{household}/absences", {"ends_at": instant}),
+        await person.request("GET", f"/agenda?from={written}"),
+        await person.request("GET", f"/integrations/calendar/events?to={written}"),
+        await person.request("GET", "/agenda"),
+        await person.request("GET", path),
+        await person.request("POST", f"/occurrences/{occurrence}/complete", {"completed_at": instant}),
+    ]
+    assert [answer.status_code for answer in answers if answer.status_code >= 500] == [], answers

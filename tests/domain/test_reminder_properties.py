@@ -2,9 +2,9 @@
 
 from collections import Counter
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import PetfolioError
@@ -110,6 +110,16 @@ def test_whatever_happens_each_nominal_fires_once_and_nothing_goes_backwards(
 
 @settings(max_examples=200, deadline=None)
 @given(schedule=schedules, zone=zones, start=starts, script=steps, which=st.integers(0, 3))
+@example(
+    schedule={"mode": "fixed", "dtstart_local": "2026-03-01T08:00", "freq": "DAILY"},
+    zone="Europe/Berlin",
+    start=datetime(2026, 3, 26, tzinfo=UTC),
+    script=[
+        (what, 0, timedelta(minutes=1), where)
+        for what, where in [("complete", ""), ("travel", "America/New_York"), ("undo", "")]
+    ],
+    which=0,
+)  # done here, undone there: it rings on the clock there
 def test_completing_twice_equals_once_and_undo_takes_it_back(  # P11
     schedule: dict[str, object], zone: str, start, script, which: int
 ) -> None:  # type: ignore[no-untyped-def]

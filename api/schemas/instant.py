@@ -1,0 +1,17 @@
+"""Instants in requests. Whatever offset a client writes, they are UTC from here on: Postgres takes offsets below 16
+hours only, and years up to 9999 end in ours before they end elsewhere."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime
+
+
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("no instant that a calendar has") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
