@@ -42,6 +42,7 @@ from domain.reminder_series import (
     Warned,
     is_repeating,
 )
+from domain.schedule_fields import LAST_YEAR
 
 BEFORE_NOTICE: Final = "before_notice"
 """Reason of an occurrence that somebody closed ahead of its notice; undoing it plans it again."""
@@ -198,6 +199,11 @@ def _snooze(series: Series, occurrence: Occurrence, until: datetime | timedelta,
         raise Invalid(
             "A snooze ends in the future, and after the occurrence itself.",
             errors=(FieldProblem("/until", "snooze_in_past", "does not end in the future"),),
+        )
+    if notice_at.year > LAST_YEAR:
+        raise Invalid(
+            "A snooze ends while calendars go on.",
+            errors=(FieldProblem("/until", "snooze_too_far", f"not after the year {LAST_YEAR}"),),
         )
     if occurrence.snooze_count >= MAX_SNOOZES:
         raise SnoozeLimit(f"An occurrence can be snoozed {MAX_SNOOZES} times.")

@@ -171,6 +171,7 @@ async def test_instants_with_any_offset_and_at_the_ends_of_the_calendar(api: Api
     written = quote(instant)
     answers = [
         await person.request("POST", f"/occurrences/{occurrence}/snooze", {"until": instant}),
+        await person.request("POST", f"/occurrences/{occurrence}/snooze", {"until_local": instant[:16]}),
         await person.request("POST", f"/households/{household}/absences", {"ends_at": instant}),
         await person.request("GET", f"/agenda?from={written}"),
         await person.request("GET", f"/integrations/calendar/events?to={written}"),

@@ -186,11 +186,16 @@ def test_a_snooze_beyond_the_next_occurrence_names_the_latest_time(breakfast: Di
     assert refused.value.extra == {"max_until": "2026-03-02T07:00:00Z"}
 
 
-def test_a_snooze_into_the_past_is_refused_and_counts_nothing(breakfast: Diary) -> None:
+@pytest.mark.parametrize(
+    ("until", "code"), [("2026-03-01T08:59", "snooze_in_past"), ("2200-01-01T00:00", "snooze_too_far")]
+)
+def test_a_snooze_into_the_past_or_past_all_calendars_is_refused_and_counts_nothing(
+    breakfast: Diary, until: str, code: str
+) -> None:
     breakfast.until(utc("2026-03-01T09:00"))
     with pytest.raises(Invalid) as refused:
-        breakfast.snooze(breakfast.due.key, utc("2026-03-01T08:59"))
-    assert refused.value.errors[0].code == "snooze_in_past"
+        breakfast.snooze(breakfast.due.key, utc(until))
+    assert refused.value.errors[0].code == code
     assert breakfast.due.snooze_count == 0
 
 
