@@ -113,7 +113,7 @@ async def test_pages_of_one_are_the_whole_list(owner: Person) -> None:
         ({"ends_at": FROM}, "/ends_at", "span_invalid"),
         ({"starts_at": None, "ends_at": ahead(days=-1)}, "/ends_at", "span_invalid"),
         ({"ends_at": "2037-06-03T00:00:00Z"}, "/ends_at", "too_long"),
-        ({"ends_at": "9999-12-31T23:59:59-12:00"}, "/ends_at", "too_long"),
+        ({"ends_at": "9999-12-31T23:59:59-12:00"}, "/ends_at", "too_far"),
         ({"starts_at": "9999-12-31T23:00:00-12:00", "ends_at": "9999-12-31T23:59:59-12:00"}, "/starts_at", "too_far"),
         ({"pet_ids": []}, "/pet_ids", "too_short"),
         ({"categories": []}, "/categories", "too_short"),
