@@ -38,8 +38,8 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-fuzz: env ## Ten minutes of strange requests against the OpenAPI document, with two people
-	@PETFOLIO_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz --timeout 1500
+fuzz: env ## Ten minutes of strange requests against the OpenAPI document with two people, and new examples of every law
+	@PETFOLIO_EXPLORE=1 PETFOLIO_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz tests/domain --timeout 1500
 
 check: env check-locks ## Lint, format, types, security, licences, architecture
 	@$(BIN)/ruff check .

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from core.clock import pin_zone_data
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from tests.services import PostgresServer
 
 pin_zone_data()
+
+EXPLORE = bool(os.environ.get("PETFOLIO_EXPLORE"))
+"""Whether to look for new examples. Otherwise a run repeats itself, and a red one is about the change (`make fuzz`)."""
+hypothesis.settings.register_profile("repeatable", derandomize=not EXPLORE)
+hypothesis.settings.load_profile("repeatable")
 
 pytest_plugins = ["tests.services", "tests.sign_in_providers", "tests.whole"]
 
