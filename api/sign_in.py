@@ -43,7 +43,7 @@ class FactorRefused(Unauthorized):
     code = "second_factor_refused"
 
 
-def respond(_: Client, answer: Answer) -> Response:
+def respond(answer: Answer) -> Response:
     """The answer over HTTP."""
     response = Response(answer.body, answer.status, media_type="application/json")
     for cookie in answer.cookies:

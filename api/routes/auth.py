@@ -114,7 +114,7 @@ async def login(body: LoginIn, identity: IdentityDep, client: ClientDep) -> Resp
     """Open a session, or 202 with a challenge for the second factor. 401 `invalid_credentials` whatever is wrong, 429
     when it is tried too often."""
     answer = await sign_in.with_password(identity, client, body.email.canonical, body.password)
-    return sign_in.respond(client, answer)
+    return sign_in.respond(answer)
 
 
 @router.post(
@@ -131,7 +131,7 @@ async def refresh_token(
     an older token ends the session. A refusal leaves the cookie as it is: a parallel call may just have renewed it."""
     given = body.refresh_token
     raw = given or refresh_cookie(request, identity.settings) or ""
-    return sign_in.respond(client, await sessions.refresh(identity, client, raw, in_cookie=given is None))
+    return sign_in.respond(await sessions.refresh(identity, client, raw, in_cookie=given is None))
 
 
 @router.post(
@@ -143,7 +143,7 @@ async def refresh_token(
 async def prove_again(body: StepUpIn, caller: CurrentUser, identity: IdentityDep, client: ClientDep) -> Response:
     """Prove again that it is you, when an operation asks for that with 403 `step_up_required`. The new access token is
     good for such operations for five minutes."""
-    return sign_in.respond(client, await step_up.step_up(identity, client, caller, *body.proof()))
+    return sign_in.respond(await step_up.step_up(identity, client, caller, *body.proof()))
 
 
 @router.post("/logout", operation_id="logout", status_code=status.HTTP_204_NO_CONTENT, responses=FOREIGN)

@@ -92,7 +92,7 @@ async def make_recovery_codes(caller: CurrentUser, identity: IdentityDep, client
 async def answer_mfa_challenge(body: ChallengeAnswerIn, identity: IdentityDep, client: ClientDep) -> Response:
     """Finish signing in. A challenge lives five minutes and takes five attempts, a code counts once."""
     answer = await sign_in.with_second_factor(identity, client, body.challenge, body.proof())
-    return sign_in.respond(client, answer)
+    return sign_in.respond(answer)
 
 
 @router.post(

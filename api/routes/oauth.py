@@ -106,7 +106,7 @@ async def finish_oauth(
 )
 async def exchange_oauth_code(body: CodeIn, identity: IdentityDep, client: ClientDep) -> Response:
     """The code that the browser brought back, for a session."""
-    return sign_in.respond(client, await oauth.exchange(identity, client, body.code, body.code_verifier))
+    return sign_in.respond(await oauth.exchange(identity, client, body.code, body.code_verifier))
 
 
 async def _arrival(request: Request, provider: IdentityProvider) -> oauth.Arrival:

@@ -47,7 +47,7 @@ async def passkey_sign_in_options(identity: IdentityDep) -> dict[str, Any]:
 async def passkey_sign_in(body: PasskeySignInIn, identity: IdentityDep, client: ClientDep) -> Response:
     """Open a session without a password. The passkey must have verified its owner, and counts as both factors."""
     answer = await sign_in.with_passkey(identity, client, body.credential.credential())
-    return sign_in.respond(client, answer)
+    return sign_in.respond(answer)
 
 
 @router.post(

@@ -1,5 +1,6 @@
 """Devices on which an account was fully signed in to. Whoever touches one holds the row of `login_throttle` of its
-account (`throttle.charge_attempt`, `forgive`, `undo`), so nobody waits for each other crosswise."""
+account (`throttle.charge_attempt`, `forgive`, `undo`, `sign_in.enter`, which makes them), so nobody waits for each
+other crosswise."""
 
 from typing import Final
 from uuid import UUID

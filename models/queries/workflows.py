@@ -8,7 +8,8 @@ import asyncpg
 from core.db import Database
 from models.queries.access import OWN, reached
 
-# Access is part of the query, as for pets: a foreign id finds nothing. Who is let in is the owners' business alone.
+# Access is part of the query, as for pets: a foreign id finds nothing. Who is let in is the owners' business alone. A
+# grant's state is that of `domain.grant.Standing`, by the clock of the statement.
 _WORK = f"""
 SELECT * FROM (
   SELECT 'reminder' AS type, r.id, r.household_id, r.pet_id, r.state, r.next_at AS until, r.created_at, r.updated_at,

@@ -13,9 +13,9 @@ from integrations.keys.store import KeyStore
 from models.reminder import Reminder
 from temporal import ids
 from temporal.client import connect, plugin
-from tests.api.grants_kit import made, offer
+from tests.api.grants_kit import ahead, made, offer, sitter
 from tests.api.household_kit import home_of, member, pet_of
-from tests.api.signing_in import Api, Person, api_process
+from tests.api.signing_in import OPEN, Api, Person, api_process
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +146,24 @@ async def test_all_that_goes_on_in_a_household_is_told_and_who_is_let_in_only_to
         assert (await owner.request("GET", f"/workflows/{item['id']}")).json()["status"] == item["status"]
         allowed = item["type"] == "lost"
         assert (await caretaker.request("GET", f"/workflows/{item['id']}")).status_code == (200 if allowed else 404)
+
+
+async def test_a_grant_is_in_the_same_state_wherever_it_is_told(settings: Settings, db: Database) -> None:
+    async with api_process(settings.model_copy(update={"rate_limits": OPEN})) as api:
+        owner = await api.person()
+        pets = [(await pet_of(owner, name=f"Pet {n}"))["id"] for n in range(6)]
+        path = f"/households/{await home_of(owner)}/grants"
+        await offer(owner, "offered@example.test", pets[0])
+        await sitter(owner, pets[1])
+        await sitter(owner, pets[2], valid_from=ahead(days=1))
+        revoked = await offer(owner, "revoked@example.test", pets[3])
+        assert (await owner.request("DELETE", f"{path}/{revoked['id']}")).status_code == 204
+        declining = await sitter(owner, pets[4])
+        (theirs,) = (await declining.request("GET", "/grants")).json()["items"]
+        assert (await declining.request("DELETE", f"/grants/{theirs['id']}")).status_code == 204
+        over = await offer(owner, "over@example.test", pets[5])
+        await db.reads.execute("UPDATE grants SET valid_until = clock_timestamp() WHERE id = $1", UUID(over["id"]))
+        told = {item["id"]: item["state"] for item in (await owner.request("GET", path)).json()["items"]}
+        work = (await owner.request("GET", "/workflows")).json()["items"]
+        assert sorted(told.values()) == ["active", "coming", "declined", "offered", "over", "revoked"]
+        assert {item["id"].rpartition("/")[2]: item["status"] for item in work if item["type"] == "grant"} == told
