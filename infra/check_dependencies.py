@@ -8,7 +8,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -23,12 +23,16 @@ ALLOWED: Final = frozenset(
     "0bsd apache-2.0 bsd bsd-2-clause bsd-3-clause isc mit mit-0 mpl-2.0 psf-2.0 python-2.0 unlicense".split()
 )
 """Permissive ones, and the MPL, whose duties end with its own files. Not the GPL's family."""
+_ALLOWED_FOR: Final = {"recurring-ical-events": "lgpl-3.0-or-later", "x-wr-timezone": "lgpl-3.0-or-later"}
+"""What `caldav` brings along: installed unchanged and replaceable by whoever runs it, as that licence asks."""
 _SPELLINGS: Final = {
     "3-clause bsd license": "bsd-3-clause",
     "apache 2.0": "apache-2.0",
     "apache license 2.0": "apache-2.0",
     "apache software license": "apache-2.0",
     "bsd license": "bsd",
+    "bsd 3-clause": "bsd-3-clause",
+    "gnu lesser general public license v3 or later (lgplv3+)": "lgpl-3.0-or-later",
     "isc license (iscl)": "isc",
     "mit license": "mit",
     "mozilla public license 2.0 (mpl 2.0)": "mpl-2.0",
@@ -70,9 +74,9 @@ def main() -> int:
 def foreign_licences() -> Iterator[str]:
     """Packages of the runtime lock whose licence nobody has agreed to."""
     for name in _locked():
-        licences = _licences(metadata.metadata(name))
-        if not licences or not licences <= ALLOWED:
-            yield f"{name}: {', '.join(sorted(licences - ALLOWED)) or 'names no licence'}"
+        choices = _licences(metadata.metadata(name))
+        if not any(choice <= ALLOWED | {_ALLOWED_FOR.get(name, "")} for choice in choices):
+            yield f"{name}: {' or '.join(' and '.join(sorted(choice)) for choice in choices) or 'names no licence'}"
 
 
 def unused() -> Iterator[str]:
@@ -91,13 +95,20 @@ def _locked() -> Iterator[str]:
             yield canonicalize_name(found[1])
 
 
-def _licences(about: metadata.PackageMetadata) -> set[str]:
-    """In SPDX's words where the package says them, else in those of its classifiers, else as it pleases."""
+def _licences(about: metadata.PackageMetadata) -> list[set[str]]:
+    """The choices that are left to us, each a set of licences that hold together (AND binds before OR in SPDX). From
+    the expression, else from classifiers, else from the field that holds what its author pleases."""
     if expression := _first(about, "License-Expression"):
-        return {word.lower() for word in re.findall(r"[A-Za-z0-9.-]+", expression) if word not in ("AND", "OR", "WITH")}
+        return [_named(re.split(" AND | WITH ", choice.strip("() "))) for choice in expression.split(" OR ")]
     classifiers = [line.split("::")[-1].strip() for line in about.get_all("Classifier") or () if "License ::" in line]
-    named = [name for name in classifiers if name != "OSI Approved"] or [_first(about, "License").split("\n")[0]]
-    return {_SPELLINGS.get(name.lower(), name.lower()) for name in named if name}
+    if named := [name for name in classifiers if name != "OSI Approved"]:
+        return [_named(named)]
+    return [_named([choice]) for choice in _first(about, "License").split("\n")[0].split(" OR ") if choice]
+
+
+def _named(words: Iterable[str]) -> set[str]:
+    lowered = (word.strip().lower() for word in words)
+    return {_SPELLINGS.get(word, word) for word in lowered}
 
 
 def _first(about: metadata.PackageMetadata, field: str) -> str:
