@@ -206,7 +206,7 @@ class CalendarProvider(Protocol):
 
     def read(self, raw: str) -> RemoteEvent:
         """What `RemoteEvent.raw` says. Raises `Misunderstood`, and `EventRejected` for what cannot be an event of
-        ours, like a recurrence that is too large a subject."""
+        ours (a recurrence that nobody can hold, a date without a year)."""
 
     def remote_id_of(self, calendar_id: str, name: UUID) -> str | None:
         """The id that a create under this name will have; None where the provider chooses it."""
