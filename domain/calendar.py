@@ -1,8 +1,8 @@
 """An event of a calendar, in one form for every provider (calendar-sync.md §4.1).
 
 A series with its exceptions is one event: what moves the series moves its exceptions in the same change. Every value
-here is canonical (`canonical` makes it so), because events are compared as values: an event that a provider merely
-wrote down differently is not a change. What a provider, or a kind of local row, cannot hold is said by its
+here is canonical (`domain.calendar_form` makes it so), because events are compared as values: one that a provider
+merely wrote down differently is not a change. What a provider, or a kind of local row, cannot hold is said by its
 `Capabilities`; two events are the same on a side if their projections onto it are.
 """
 
@@ -95,8 +95,9 @@ class Capabilities:
     """What a side can hold of an event; the rest stays where it is and is neither sent nor taken as deleted.
 
     `fields`: those it holds at all. `alarms`: the most it keeps. `title_length`, `notes_length`, `location_length`: in
-    characters. `statuses`: those it can say; an event with another is not shown there. `patterns_only`: it knows the
-    recurrences of `is_pattern` alone. `push`: it tells us of changes. `extra`: of adapters, for themselves.
+    characters. `statuses`: those it can say; what does not take place is not shown where that is none of them. `zones`:
+    other names under which it gives zones back. `push`: it tells us of changes. `decides`: the other side may not
+    change these.
     """
 
     fields: frozenset[Field] = ALL_FIELDS
@@ -105,6 +106,10 @@ class Capabilities:
     notes_length: int = 8_000
     location_length: int = 1_000
     statuses: frozenset[Status] = frozenset(Status)
-    patterns_only: bool = False
+    zones: Mapping[str, str] = field(default_factory=dict)
+    decides: frozenset[Field] = frozenset()
     push: bool = False
-    extra: Mapping[str, object] = field(default_factory=dict, compare=False)
+
+
+EVERYTHING: Final = Capabilities()
+"""A side that can hold every event."""

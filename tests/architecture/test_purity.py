@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from tests.architecture.source import Module, Violation, called, dotted, imported, modules, parse, report
 
 LIBRARIES = frozenset(
-    "abc base64 bisect calendar collections contextlib copy dataclasses datetime dateutil decimal enum fractions "
-    "functools hashlib heapq hmac importlib ipaddress itertools json math numbers operator re string types typing "
-    "unicodedata uuid zoneinfo tzdata".split()
+    "abc base64 bisect calendar collections contextlib copy dataclasses datetime dateutil decimal difflib enum "
+    "fractions functools hashlib heapq hmac importlib ipaddress itertools json math numbers operator re string types "
+    "typing unicodedata uuid zoneinfo tzdata".split()
 )
 """What rules may be written with; `importlib` and `tzdata` for the pinned zone data, whose version
 belongs to each result."""

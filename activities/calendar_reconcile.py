@@ -1,0 +1,300 @@
+"""`reconcile`, the only thing that writes to a calendar (calendar-sync.md §4.3): for push, poll, full sync and retry.
+
+Each round looks at both sides, has `domain.calendar_sync` decide, and carries one decision out: a remote write under an
+intent that was committed before it, and everything it means here in one transaction after it. Whatever kills it in
+between, the next round asks the calendar what became of the write before it does anything else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Protocol
+from uuid import UUID
+
+from domain.calendar import Event
+from domain.calendar_form import RuleUnreadable, canonical
+from domain.calendar_merge import Conflict
+from domain.calendar_projection import project
+from domain.calendar_sync import (
+    Agree,
+    Agreement,
+    Create,
+    DeleteLocal,
+    DeleteRemote,
+    Drop,
+    Intent,
+    LinkState,
+    Local,
+    Op,
+    Policy,
+    Remote,
+    Resurrect,
+    decide,
+    fold,
+    name_of,
+)
+from integrations.calendar.protocol import (
+    AlreadyExists,
+    CalendarProvider,
+    EtagMismatch,
+    EventGone,
+    EventRejected,
+    Marker,
+    RemoteEvent,
+)
+
+ROUNDS: Final = 5
+"""Somebody who is always quicker is let through, and looked at later."""
+
+
+class Outcome(StrEnum):
+    """What became of one link."""
+
+    DONE = "done"
+    AGAIN = "again"
+    """Somebody was always quicker; worth another try, later."""
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """A pair as it is remembered. `remote_id` is None before there was a counterpart; `generation` names the next
+    create."""
+
+    id: UUID
+    local_id: UUID
+    part: str = ""
+    state: LinkState = LinkState.LIVE
+    remote_id: str | None = None
+    etag: str | None = None
+    agreed: Agreement | None = None
+    local_version: int = -1
+    intent: Intent | None = None
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One link with its local side; `listed` is the etag that the calendar's list gave, `handled` whether that was
+    looked at already."""
+
+    link: LinkRow
+    local: Local
+    listed: str | None = None
+    handled: bool = True
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """An echo of our own write, or nothing at all: no intent is open, and neither side moved."""
+        link = self.link
+        same_remote = self.handled or (self.listed is not None and self.listed == link.etag)
+        return link.intent is None and link.remote_id is not None and self.moved_nothing_here and same_remote
+
+    @property
+    def moved_nothing_here(self) -> bool:
+        """Whether the local row is as it was at the last agreement."""
+        return self.link.local_version == self.local.version
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What one transaction writes: the link, the local row (if it is still at `local.version`), the conflicts, and that
+    the list's entry was handled (if it is still the one that was looked at)."""
+
+    work: Work
+    link: LinkRow
+    write: Event | None = None
+    delete: bool = False
+    revive: bool = False
+    conflicts: tuple[Conflict, ...] = ()
+
+
+class Store(Protocol):
+    """Where links, local rows and lists are kept. Each method is one transaction."""
+
+    async def load(self, link_id: UUID) -> Work | None:
+        """None when there is no such link."""
+
+    async def intend(self, link: LinkRow) -> None:
+        """Remember `link.intent` and what is known of the link, before the write that it announces."""
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """All of it, or nothing and False when the local row has moved on. The link's `local_version` becomes that of
+        the local row afterwards."""
+
+    async def quarantine(self, work: Work, link: LinkRow, reason: str) -> None:
+        """Leave the link alone until either side changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """For one calendar, whose link is `link_id`. `now` is naive, in the zone of the person."""
+
+    store: Store
+    provider: CalendarProvider
+    calendar_id: str
+    link_id: UUID
+    policy: Policy
+    now: datetime
+
+    async def reconcile(self, link_id: UUID, fetched: Mapping[str, RemoteEvent | None] | None = None) -> Outcome:
+        """Bring one pair into agreement. `fetched` are events that were read just now, None for what was not there:
+        they save the first look. Raises the provider's errors that say nothing about this event alone."""
+        for _ in range(ROUNDS):
+            work = await self.store.load(link_id)
+            if work is None or work.link.state in (LinkState.DEAD, LinkState.HIDDEN) or work.nothing_to_do:
+                return Outcome.DONE
+            try:
+                if await self._round(work, fetched or {}):
+                    return Outcome.DONE
+            except (EtagMismatch, EventGone):
+                pass
+            except EventRejected as refused:
+                await self.store.quarantine(work, work.link, refused.detail)
+                return Outcome.QUARANTINED
+            fetched = None
+        return Outcome.AGAIN
+
+    async def _round(self, work: Work, fetched: Mapping[str, RemoteEvent | None]) -> bool:
+        """One look and one decision. False: a condition did not hold, look again."""
+        link, seen = await self._resolved(work.link) if work.link.intent else await self._looked(work.link, fetched)
+        side = self.provider.capabilities
+        remote = Remote(seen.event, seen.updated_at) if seen else None
+        decision = decide(
+            link.agreed, work.local, remote, side, self.policy, self.now, linked=link.remote_id is not None
+        )
+        match decision:
+            case Drop():
+                return await self._settle(work, _dead(link))
+            case DeleteLocal(hide=True):
+                return await self._settle(work, replace(_dead(link), state=LinkState.HIDDEN))
+            case DeleteLocal():
+                return await self._settle(work, _dead(link), delete=True)
+            case Create():
+                return await self._create(work, link, decision)
+        assert seen is not None  # noqa: S101 - what remains is decided about something that is there
+        match decision:
+            case DeleteRemote():
+                await self.provider.delete(self.calendar_id, seen)
+                return await self._settle(work, _dead(link))
+            case Resurrect():
+                agreed = Agreement(decision.event, seen.event)
+                return await self._settle(work, _live(link, seen, agreed), write=decision.event, revive=True)
+            case _:
+                return await self._agree(work, link, seen, decision)
+
+    async def _looked(
+        self, link: LinkRow, fetched: Mapping[str, RemoteEvent | None]
+    ) -> tuple[LinkRow, RemoteEvent | None]:
+        if link.remote_id is None:
+            return link, None
+        if link.remote_id in fetched:
+            found = fetched[link.remote_id]
+        else:
+            found = await self.provider.get(self.calendar_id, link.remote_id)
+        return link, self._read(found)
+
+    async def _resolved(self, link: LinkRow) -> tuple[LinkRow, RemoteEvent | None]:
+        """What became of our unacknowledged write. The link as it is then, and what is in the calendar now."""
+        intent = link.intent
+        assert intent is not None  # noqa: S101 - the caller looked
+        if intent.op is Op.CREATE:
+            found = self._read(await self._made(link, intent))
+            if found is None:  # not created, or gone again: as if nothing had been tried
+                return await self._looked(replace(link, intent=None), {})
+            link = replace(link, remote_id=found.remote_id, generation=intent.generation + 1)
+        else:
+            assert link.remote_id is not None  # noqa: S101 - there was something to update
+            found = self._read(await self.provider.get(self.calendar_id, link.remote_id))
+            if found is None:
+                return replace(link, intent=None), None
+        agreed = fold(intent, found.event, self.provider.capabilities)
+        return replace(link, agreed=agreed, intent=None), found
+
+    async def _made(self, link: LinkRow, intent: Intent) -> RemoteEvent | None:
+        if intent.remote_id is not None:
+            return await self.provider.get(self.calendar_id, intent.remote_id)
+        return await self.provider.find(self.calendar_id, self._name(link, intent.generation))
+
+    async def _create(self, work: Work, link: LinkRow, decision: Create) -> bool:
+        """Under a name of its own, whose id a deleted event may still hold: then under the next."""
+        name = self._name(link, link.generation)
+        remote_id = self.provider.remote_id_of(self.calendar_id, name)
+        intent = Intent(Op.CREATE, remote_id, decision.event, None, link.generation)
+        await self.store.intend(replace(link, intent=intent))
+        marker = Marker(link.local_id, link.part, link.generation)
+        shown = project(decision.event, self.provider.capabilities)
+        try:
+            made = await self.provider.create(self.calendar_id, name, marker, shown)
+        except AlreadyExists as taken:
+            intent = replace(intent, remote_id=taken.remote_id or remote_id)
+            there = await self._made(link, intent)
+            following = link if there else replace(link, generation=link.generation + 1)
+            await self.store.intend(replace(following, intent=intent if there else None))
+            return False
+        link = replace(link, generation=link.generation + 1)
+        return await self._written(work, link, made, decision.event)
+
+    async def _agree(self, work: Work, link: LinkRow, seen: RemoteEvent, decision: Agree) -> bool:
+        if not decision.write_remote:
+            agreed = Agreement(decision.event, seen.event)
+            write = decision.event if decision.write_local else None
+            return await self._settle(work, _live(link, seen, agreed), write=write, conflicts=decision.conflicts)
+        intent = Intent(Op.UPDATE, link.remote_id, decision.event, link.agreed, link.generation)
+        await self.store.intend(replace(link, intent=intent))
+        shown = project(decision.event, self.provider.capabilities)
+        made = await self.provider.update(self.calendar_id, seen, shown)
+        write = decision.event if decision.write_local else None
+        return await self._written(work, link, made, decision.event, write, decision.conflicts)
+
+    async def _written(
+        self,
+        work: Work,
+        link: LinkRow,
+        made: RemoteEvent,
+        event: Event,
+        write: Event | None = None,
+        conflicts: tuple[Conflict, ...] = (),
+    ) -> bool:
+        """The write was acknowledged; the server may have written it down in its own way."""
+        read = self._read(made)
+        assert read is not None  # noqa: S101 - it was answered
+        agreed = Agreement(event, read.event)
+        return await self._settle(work, _live(link, read, agreed), write=write, conflicts=conflicts)
+
+    async def _settle(
+        self,
+        work: Work,
+        link: LinkRow,
+        *,
+        write: Event | None = None,
+        delete: bool = False,
+        revive: bool = False,
+        conflicts: tuple[Conflict, ...] = (),
+    ) -> bool:
+        settled = replace(link, intent=None)
+        return await self.store.settle(Settlement(work, settled, write, delete, revive, conflicts))
+
+    def _read(self, found: RemoteEvent | None) -> RemoteEvent | None:
+        return None if found is None else read(found, self.provider)
+
+    def _name(self, link: LinkRow, generation: int) -> UUID:
+        return name_of(self.link_id, link.local_id, link.part, generation)
+
+
+def read(found: RemoteEvent, provider: CalendarProvider) -> RemoteEvent:
+    """The event in the form in which events are compared. Raises `EventRejected`."""
+    try:
+        return replace(found, event=project(canonical(found.event), provider.capabilities))
+    except RuleUnreadable:
+        raise EventRejected("unsupported_recurrence") from None
+
+
+def _live(link: LinkRow, seen: RemoteEvent, agreed: Agreement) -> LinkRow:
+    return replace(link, state=LinkState.LIVE, remote_id=seen.remote_id, etag=seen.etag, agreed=agreed)
+
+
+def _dead(link: LinkRow) -> LinkRow:
+    """The id is free for what the person may restore from the calendar's bin."""
+    return replace(link, state=LinkState.DEAD, remote_id=None, etag=None, agreed=None)
