@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from models import (
     absence,
     audit,
+    calendar_sync,
     feed,
     health,
     household,
@@ -25,6 +26,7 @@ metadata = SQLModel.metadata
 __all__ = [
     "absence",
     "audit",
+    "calendar_sync",
     "feed",
     "health",
     "household",
