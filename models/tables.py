@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from models import (
     absence,
+    appointment,
     audit,
     feed,
     health,
@@ -24,6 +25,7 @@ metadata = SQLModel.metadata
 
 __all__ = [
     "absence",
+    "appointment",
     "audit",
     "feed",
     "health",
