@@ -68,14 +68,8 @@ class Occurrence:
 
 
 def check(event: Event) -> Event:
-    """The event with its rule in the one form. Raises `Invalid` with every problem but those of the rule, which come
-    alone."""
-    when, problems = event.when, []
-    if (when.tzid is None) != when.all_day or (when.tzid is not None and when.tzid not in ZONES):
-        problems.append(FieldProblem("/tzid", "unknown_zone", "times have an IANA zone of this release, days none"))
-    if not _fits(when, when.all_day):
-        detail = f"it ends after it begins, within {LONGEST.days} days, in {YEARS.start} to {YEARS.stop - 1}"
-        problems.append(FieldProblem("/ends_at", "span_invalid", detail))
+    """The event with its rule in the one form. Raises `Invalid` with what is wrong, first with its times."""
+    when, problems = check_when(event.when), []
     if len(event.alarms) > MOST_ALARMS or not all(0 <= minutes <= EARLIEST_ALARM for minutes in event.alarms):
         detail = f"at most {MOST_ALARMS}, each 0 to {EARLIEST_ALARM} minutes before the start"
         problems.append(FieldProblem("/alarms", "alarms_invalid", detail))
@@ -87,30 +81,40 @@ def check(event: Event) -> Event:
         problems.append(FieldProblem("/overrides", "span_invalid", detail))
     if problems:
         raise Invalid("The appointment cannot be used as it is.", errors=tuple(problems))
-    if when.rrule is None:
-        return event
-    return replace(event, when=replace(when, rrule=format_rrule(parse(when.rrule, when.tzid))))
+    return replace(event, when=when)
 
 
-def occurrences(event: Event, after: datetime, before: datetime, zone: str, limit: int) -> list[Occurrence]:
-    """Those that take place, if only partly, between two instants (`before` exclusive), in order, at most `limit`.
+def check_when(when: When) -> When:
+    """The schedule with its rule in the one form. Raises `Invalid`; what is wrong with the rule comes alone."""
+    problems = []
+    if (when.tzid is None) != when.all_day or (when.tzid is not None and when.tzid not in ZONES):
+        problems.append(FieldProblem("/tzid", "unknown_zone", "times have an IANA zone of this release, days none"))
+    if not _fits(when, when.all_day):
+        detail = f"it ends after it begins, within {LONGEST.days} days, in {YEARS.start} to {YEARS.stop - 1}"
+        problems.append(FieldProblem("/ends_at", "span_invalid", detail))
+    if problems:
+        raise Invalid("The appointment cannot be used as it is.", errors=tuple(problems))
+    return when if when.rrule is None else replace(when, rrule=format_rrule(parse(when.rrule, when.tzid)))
 
-    Whole days are days on the clock of `zone`.
+
+def occurrences(event: Event, after: datetime, before: datetime, zone: str) -> Iterator[Occurrence]:
+    """Those that take place, if only partly, between two instants (`before` exclusive), in order, found as they are
+    asked for. Whole days are days on the clock of `zone`.
+
+    In a gap of the clock the order is that of the wall times.
     """
     when = event.when
     clock = ZoneInfo(when.tzid or zone)
     margin = LARGEST_SHIFT + as_time(when.end) - as_time(when.start)
     first, last = (_on(clock, instant) for instant in (after, before))
-    otherwise = {each.original: each for each in event.overrides}
-    hidden = otherwise.keys() | event.exdates
+    hidden = {each.original for each in event.overrides}.union(event.exdates)
     regular = (
         _occurrence(event, Override(each, each, ends(when, each), event.title, event.notes, event.location), zone)
         for each in _originals(when, first - margin, last + LARGEST_SHIFT)
         if each not in hidden
     )
-    moved = (_occurrence(event, each, zone) for each in event.overrides)
-    found = [*(each for each in moved if _overlaps(each, after, before)), *_some(regular, after, before, limit)]
-    return heapq.nsmallest(limit, found, key=lambda each: (each.starts, as_time(each.original)))
+    moved = sorted((_occurrence(event, each, zone) for each in event.overrides), key=_order)
+    return (each for each in heapq.merge(moved, regular, key=_order) if _overlaps(each, after, before))
 
 
 def reach(event: Event) -> tuple[datetime, datetime | None]:
@@ -205,9 +209,8 @@ def _occurrence(event: Event, one: Override, zone: str) -> Occurrence:
     )
 
 
-def _some(found: Iterator[Occurrence], after: datetime, before: datetime, limit: int) -> Iterator[Occurrence]:
-    overlapping = (each for each in found if _overlaps(each, after, before))
-    return (each for each, _ in zip(overlapping, range(limit), strict=False))
+def _order(one: Occurrence) -> tuple[datetime, datetime]:
+    return one.starts, as_time(one.original)
 
 
 def _overlaps(one: Occurrence, after: datetime, before: datetime) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.errors import NotFound
-from domain.appointment import as_time, ends, named
+from domain.appointment import as_time, check_when, ends, named
 from domain.calendar import Event, Override, Point, When
 
 
@@ -20,7 +20,9 @@ def reschedule(event: Event, when: When) -> Event:
     Exceptions keep their places in the series: their names move as its start does. Those which the new rule does not
     lead to are dropped. An occurrence that was moved by itself stays where it was put, one that was only worded
     otherwise moves along; where days become times or times days, all move.
+    Raises `Invalid` for a schedule that cannot be used.
     """
+    when = check_when(when)
     if when == event.when:
         return event
     by = as_time(when.start) - as_time(event.when.start)

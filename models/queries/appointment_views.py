@@ -15,7 +15,8 @@ Span = tuple[datetime | None, datetime | None]
 Overrides = Mapping[UUID, Sequence[asyncpg.Record]]
 _APPOINTMENT = f"""
 SELECT t.id, t.household_id, t.user_id, t.pet_id, t.title_ct, t.notes_ct, t.location_ct, t.starts_at, t.ends_at, t.tzid,
-       t.rrule, t.alarms, t.exdates, t.status, t.starts_utc, t.created_at, t.updated_at, t.version, a.role, a.actions
+       t.rrule, t.alarms, t.exdates, t.status, t.starts_utc, t.adopted_link_id, t.created_at, t.updated_at, t.version,
+       a.role, a.actions
   FROM appointments t {reached("t.household_id", "t.pet_id")}
  WHERE t.deleted_at IS NULL AND """  # noqa: S608 - our own words
 ONE = _APPOINTMENT + "t.id = $2"

@@ -1,14 +1,14 @@
 """Appointments as the domain's events: loaded and saved by people and by the calendar sync alike.
 
-What is saved says the event, its exceptions and its words in one transaction, as a new version; everybody who sees it
-is told.
+An event is saved whole, exceptions and words with it, as a new version of its row. What the calendar sync writes is
+said to everybody who sees it; people's writes end in `api/appointments.py`, which does that.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -25,16 +25,6 @@ from models.queries.access import pet_access, reaches, watching
 from models.queries.appointment_rows import columns, sealed, wall
 from models.queries.clock import database_now
 
-_CALL_OFF = text(
-    """UPDATE appointments SET status = 'cancelled', version = version + 1, updated_at = clock_timestamp()
-        WHERE pet_id = :pet_id AND status = 'planned' AND deleted_at IS NULL
-          AND (ends_utc IS NULL OR ends_utc > clock_timestamp())"""
-)
-_REMOVE_ALL = text(
-    """UPDATE appointments SET deleted_at = clock_timestamp(), version = version + 1, updated_at = clock_timestamp()
-        WHERE household_id = :household_id AND deleted_at IS NULL"""
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -42,6 +32,17 @@ class Loaded:
 
     row: Appointment
     overrides: Sequence[AppointmentOverride]
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose a new appointment is. `user_id` made it; `adopted_link_id`: the calendar link it was taken over from."""
+
+    id: UUID
+    household_id: UUID
+    user_id: UUID
+    pet_id: UUID | None = None
+    adopted_link_id: UUID | None = None
 
 
 async def load(session: AsyncSession, appointment_id: UUID, *, lock: bool) -> Loaded | None:
@@ -70,28 +71,28 @@ async def lock_for(
     return await _with_overrides(session, found[0]), Access.of(found[1], found[2])
 
 
-async def add(
-    session: AsyncSession,
-    cipher: FieldCipher,
-    event: Event,
-    *,
-    appointment_id: UUID,
-    household_id: UUID,
-    user_id: UUID,
-    pet_id: UUID | None = None,
-    adopted_link_id: UUID | None = None,
-    state: State = State.PLANNED,
-) -> bool:
-    """A new one, unless there is one with this id already; answers whether there was none. `event` is checked."""
-    row = Appointment(
-        id=appointment_id,
-        household_id=household_id,
-        user_id=user_id,
-        pet_id=pet_id,
-        adopted_link_id=adopted_link_id,
-        status=state.after(event.status),
-        **await columns(cipher, household_id, appointment_id, event),
+async def planned_of(session: AsyncSession, pet_id: UUID) -> Sequence[Appointment]:
+    """Those of a pet that are planned and not over, locked."""
+    query = select(Appointment).where(
+        col(Appointment.pet_id) == pet_id,
+        col(Appointment.status) == State.PLANNED,
+        col(Appointment.deleted_at).is_(None),
+        or_(col(Appointment.ends_utc).is_(None), col(Appointment.ends_utc) > func.clock_timestamp()),
     )
+    return (await session.scalars(query.order_by(col(Appointment.id)).with_for_update())).all()
+
+
+async def of_household(session: AsyncSession, household_id: UUID) -> Sequence[Appointment]:
+    """All that a household has, locked."""
+    query = select(Appointment).where(
+        col(Appointment.household_id) == household_id, col(Appointment.deleted_at).is_(None)
+    )
+    return (await session.scalars(query.order_by(col(Appointment.id)).with_for_update())).all()
+
+
+async def add(session: AsyncSession, cipher: FieldCipher, event: Event, whose: Whose, state: State) -> bool:
+    """A new one, unless there is one with this id already; answers whether there was none. `event` is checked."""
+    row = Appointment(**asdict(whose), status=state, **await columns(cipher, whose.household_id, whose.id, event))
     values = row.model_dump(exclude={"created_at", "updated_at"})
     made = await session.execute(
         insert(Appointment).values(values).on_conflict_do_nothing().returning(col(Appointment.id))
@@ -99,29 +100,15 @@ async def add(
     if made.first() is None:
         return False
     await _write_overrides(session, cipher, Loaded(row, ()), event)
-    await _say(session, row)
     return True
 
 
-async def create_from_event(
-    session: AsyncSession,
-    cipher: FieldCipher,
-    appointment_id: UUID,
-    household_id: UUID,
-    user_id: UUID,
-    event: Event,
-    adopted_link_id: UUID,
-) -> bool:
+async def create_from_event(session: AsyncSession, cipher: FieldCipher, event: Event, whose: Whose) -> bool:
     """`add` of what a calendar had. Raises `Invalid` for an event that appointments cannot hold."""
-    return await add(
-        session,
-        cipher,
-        rules.check(event),
-        appointment_id=appointment_id,
-        household_id=household_id,
-        user_id=user_id,
-        adopted_link_id=adopted_link_id,
-    )
+    made = await add(session, cipher, rules.check(event), whose, State.PLANNED.after(event.status))
+    if made:
+        await say(session, whose.id, whose.household_id, whose.pet_id)
+    return made
 
 
 async def save(session: AsyncSession, cipher: FieldCipher, loaded: Loaded, event: Event, state: State) -> None:
@@ -140,40 +127,27 @@ async def save_event(
     """`save` what a calendar says, if nobody has changed or deleted it since this version. Raises `Invalid` for an
     event that appointments cannot hold."""
     checked = rules.check(event)
-    loaded = await load(session, appointment_id, lock=True)
-    if loaded is None or loaded.row.version != expected_version or loaded.row.deleted_at is not None:
+    loaded = await _expected(session, appointment_id, expected_version, deleted=False)
+    if loaded is None:
         return False
     await save(session, cipher, loaded, checked, State(loaded.row.status).after(event.status))
+    await say(session, appointment_id, loaded.row.household_id, loaded.row.pet_id)
     return True
 
 
 async def mark_deleted(session: AsyncSession, appointment_id: UUID, *, expected_version: int) -> bool:
     """Delete it, if nobody has changed or deleted it since this version."""
-    loaded = await load(session, appointment_id, lock=True)
-    if loaded is None or loaded.row.version != expected_version or loaded.row.deleted_at is not None:
-        return False
-    await remove(session, loaded.row)
-    return True
+    return await _set_deleted(session, appointment_id, expected_version, deleted=True)
 
 
 async def undelete(session: AsyncSession, appointment_id: UUID, *, expected_version: int) -> bool:
     """Take the deletion back, if nothing has happened since this version."""
-    loaded = await load(session, appointment_id, lock=True)
-    if loaded is None or loaded.row.version != expected_version or loaded.row.deleted_at is None:
-        return False
-    await restore(session, loaded.row)
-    return True
+    return await _set_deleted(session, appointment_id, expected_version, deleted=False)
 
 
-async def remove(session: AsyncSession, row: Appointment) -> None:
-    """Take one, which is locked, out of every list; its words stay for whoever wants it back."""
-    row.deleted_at = await database_now(session)
-    await touch(session, row)
-
-
-async def restore(session: AsyncSession, row: Appointment) -> None:
-    """Take the deletion of one, which is locked, back."""
-    row.deleted_at = None
+async def set_deleted(session: AsyncSession, row: Appointment, *, deleted: bool) -> None:
+    """Take one, which is locked, out of every list, or back into them: its words stay for whoever wants it back."""
+    row.deleted_at = await database_now(session) if deleted else None
     await touch(session, row)
 
 
@@ -182,17 +156,29 @@ async def touch(session: AsyncSession, row: Appointment) -> None:
     row.version += 1
     row.updated_at = await database_now(session)
     await session.flush()
-    await _say(session, row)
 
 
-async def call_off(session: AsyncSession, pet_id: UUID) -> None:
-    """What was planned for a pet that is gone does not take place any more."""
-    await session.execute(_CALL_OFF, {"pet_id": pet_id})
+async def say(session: AsyncSession, appointment_id: UUID, household_id: UUID, pet_id: UUID | None) -> None:
+    """Tell everybody who sees it that it is another than it was."""
+    people = await watching(session, household_id, pet_id)
+    live.say(session, people, live.Name.APPOINTMENT_UPDATED, appointment_id=appointment_id)
 
 
-async def remove_all(session: AsyncSession, household_id: UUID) -> None:
-    """A household ends, and what it had planned."""
-    await session.execute(_REMOVE_ALL, {"household_id": household_id})
+async def _expected(session: AsyncSession, appointment_id: UUID, version: int, *, deleted: bool) -> Loaded | None:
+    """It, locked, if it is still this version and in this state."""
+    loaded = await load(session, appointment_id, lock=True)
+    if loaded is None or loaded.row.version != version or (loaded.row.deleted_at is not None) != deleted:
+        return None
+    return loaded
+
+
+async def _set_deleted(session: AsyncSession, appointment_id: UUID, version: int, *, deleted: bool) -> bool:
+    loaded = await _expected(session, appointment_id, version, deleted=not deleted)
+    if loaded is None:
+        return False
+    await set_deleted(session, loaded.row, deleted=deleted)
+    await say(session, appointment_id, loaded.row.household_id, loaded.row.pet_id)
+    return True
 
 
 async def _with_overrides(session: AsyncSession, row: Appointment) -> Loaded:
@@ -214,8 +200,3 @@ async def _write_overrides(session: AsyncSession, cipher: FieldCipher, loaded: L
             setattr(row, column, value)
         session.add(row)
     await session.flush()
-
-
-async def _say(session: AsyncSession, row: Appointment) -> None:
-    people = await watching(session, row.household_id, row.pet_id)
-    live.say(session, people, live.Name.APPOINTMENT_UPDATED, appointment_id=row.id)
