@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from models import (
     absence,
+    appointment,
     audit,
     calendar_sync,
     feed,
@@ -25,6 +26,7 @@ metadata = SQLModel.metadata
 
 __all__ = [
     "absence",
+    "appointment",
     "audit",
     "calendar_sync",
     "feed",
