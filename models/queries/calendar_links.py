@@ -14,7 +14,7 @@ _OF_HOUSEHOLD: Final = text(
          FROM memberships m
          JOIN calendar_links l ON l.user_id = m.user_id
          JOIN calendar_connections c ON c.id = l.connection_id
-        WHERE m.household_id = :household_id AND c.state IN ('connecting', 'active')
+        WHERE m.household_id = :household_id AND m.left_at IS NULL AND c.state IN ('connecting', 'active')
         ORDER BY l.id"""
 )
 
