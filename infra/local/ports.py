@@ -38,6 +38,7 @@ OFFSETS: Mapping[str, int] = {
     # while it finds nothing there.
     "s3_admin_grpc": 10_038,
     "aws": 40,
+    "caldav": 42,
     "calendars": 51,
     "google": 52,
     "apple": 53,
