@@ -75,7 +75,7 @@ class GoogleCalendars:
 
     async def list_changes(self, calendar_id: str, cursor: str | None, page: str | None) -> Page:
         """See the port. The parameters never vary: a token belongs to the ones it was given for."""
-        tokens = {"syncToken": cursor} if cursor else {}
+        tokens = {} if cursor is None else {"syncToken": cursor}
         if page:
             tokens["pageToken"] = page
         asked = self._api.events().list(
@@ -129,7 +129,7 @@ class GoogleCalendars:
         """See the port. The series first: it says which occurrences there are."""
         body = mapping.patch(known, event) | ({} if marker else mapping.without_marker())
         old, exceptions = mapping.parts(known.raw)
-        made = await self._patch(calendar_id, known.remote_id, body, old.get("etag")) if body else old
+        made = await self._patch_known(calendar_id, known.remote_id, body, old.get("etag")) if body else old
         if not event.when.rrule or not (exceptions or event.overrides):
             return _read(made) if body else await self._again(calendar_id, known.remote_id)
         if event.when != known.event.when:
@@ -149,6 +149,9 @@ class GoogleCalendars:
             await self._client.send(_if_match(asked, item.get("etag")), Asked.CHANGE)
         except EventGone:
             return
+        except EtagMismatch:
+            if await self.get(calendar_id, known.remote_id) is not None:
+                raise
 
     async def watch(self, calendar_id: str, address: str, channel_id: str, secret: str) -> Channel:
         """See the port. How long it lasts is for Google to say."""
@@ -248,6 +251,15 @@ class GoogleCalendars:
             await self._client.send(_if_match(asked, exception.get("etag")), Asked.CHANGE)
         except EventGone:
             return
+
+    async def _patch_known(self, calendar_id: str, item_id: str, body: Document, etag: str | None) -> Document:
+        """A deleted event has another etag, too."""
+        try:
+            return await self._patch(calendar_id, item_id, body, etag)
+        except EtagMismatch:
+            if await self.get(calendar_id, item_id) is None:
+                raise EventGone("The event is gone.") from None
+            raise
 
     async def _patch(self, calendar_id: str, item_id: str, body: Mapping[str, Any], etag: str | None) -> Document:
         asked = self._api.events().patch(calendarId=calendar_id, eventId=item_id, body=body)

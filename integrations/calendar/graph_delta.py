@@ -56,7 +56,7 @@ class GraphDelta:
 
     async def page(self, calendar_id: str, cursor: str | None, page: str | None) -> Page:
         """As `CalendarProvider.list_changes`."""
-        if page or cursor:
+        if page is not None or cursor is not None:
             place = _place(page or cursor or "")
             if page is None and place.ends and datetime.fromisoformat(place.ends) - self._now() < _LEAST_AHEAD:
                 raise CursorExpired("The window has to move on.")
