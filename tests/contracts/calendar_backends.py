@@ -14,7 +14,7 @@ import pytest
 from domain.calendar import Event
 from integrations.calendar.protocol import CalendarProvider, Change, RemoteEvent
 
-MAX_PAGES = 50
+MAX_PAGES = 500
 
 
 class Can(StrEnum):
