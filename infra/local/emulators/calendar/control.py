@@ -163,7 +163,7 @@ class Control:
 
     def token(self, asked: Asked) -> object:
         """Tokens of an account, with an access and a refresh token."""
-        provider, account = asked["provider"], asked["account"]
+        provider, account = asked["provider"], asked["account"].lower()
         self._world.primary(provider, account)
         scopes = asked.get("scopes") or DEFAULT_SCOPES[provider]
         return self._world.oauth.mint(provider, account, scopes, refresh=True)
