@@ -59,7 +59,7 @@ class Locals:
             else:
                 await self._save_reminder(session, link["reminder_id"], event)
         except Invalid:
-            raise EventRejected("unsupported_here") from None
+            raise EventRejected("not a thing that we can say", code="unsupported_here") from None
 
     async def delete(self, session: AsyncSession, link: RowMapping, version: int) -> None:
         """The appointment was deleted in the calendar; it can be restored for a while."""
@@ -72,7 +72,7 @@ class Locals:
         try:
             made = await appointments.create_from_event(session, self.cipher, event, whose)
         except Invalid:
-            raise EventRejected("unsupported_here") from None
+            raise EventRejected("not a thing that we can say", code="unsupported_here") from None
         if made:
             await outbox.ring_calendars(session, whose.household_id, but=self.calendar_link_id)
 

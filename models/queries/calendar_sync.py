@@ -175,7 +175,18 @@ _CREDENTIAL: Final = text(
     "UPDATE calendar_connections SET credential_ct = :credential_ct WHERE id = :id AND epoch = :epoch"
 )
 _FORGET: Final = text("DELETE FROM calendar_connections WHERE id = :id AND state = 'disconnected'")
-_COPIES: Final = text(f"SELECT l.id, l.remote_id FROM event_links l WHERE {_COUNTERPART} LIMIT :limit")  # noqa: S608
+_LET_GO: Final = text(
+    """UPDATE calendar_links SET push_channels = '[]',
+              remote_calendar_id = CASE WHEN c.remove_copies THEN NULL ELSE remote_calendar_id END
+         FROM calendar_connections c WHERE calendar_links.id = :link AND c.id = calendar_links.connection_id"""
+)
+_BURY_ALL: Final = text(
+    """UPDATE event_links l SET state = 'dead', remote_id = NULL, remote_etag = NULL, agreed_ct = NULL, intent_ct = NULL
+         FROM calendar_connections c WHERE l.calendar_link_id = :link AND c.id = :id AND c.remove_copies"""
+)
+_WITHOUT_CREDENTIAL: Final = text(
+    "UPDATE calendar_connections SET credential_ct = NULL WHERE id = :id AND epoch = :epoch AND state = 'disconnected'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,9 +343,11 @@ async def set_credential(session: AsyncSession, connection_id: UUID, epoch: int,
     await session.execute(_CREDENTIAL, {"id": connection_id, "epoch": epoch, "credential_ct": credential_ct})
 
 
-async def copies(session: AsyncSession, link_id: UUID, limit: int) -> Sequence[tuple[UUID, str]]:
-    """(pair, counterpart) of what is in the calendar."""
-    return [(row.id, row.remote_id) for row in await session.execute(_COPIES, {"link": link_id, "limit": limit})]
+async def let_go(session: AsyncSession, link_id: UUID, connection_id: UUID, epoch: int) -> None:
+    """A disconnected account is not entered any more. Where the copies there were removed, no pair is left."""
+    await session.execute(_BURY_ALL, {"link": link_id, "id": connection_id})
+    await session.execute(_LET_GO, {"link": link_id})
+    await session.execute(_WITHOUT_CREDENTIAL, {"id": connection_id, "epoch": epoch})
 
 
 async def forget(session: AsyncSession, connection_id: UUID) -> None:
