@@ -144,6 +144,10 @@ class ControlClient:
         """The server's clock goes on; for everybody on it."""
         self._post("clock", {"advance": seconds})
 
+    def real_time(self) -> None:
+        """The clock is right again."""
+        self._post("clock", {"reset": True})
+
     def log(self, **wanted: Any) -> list[dict[str, Any]]:
         """The requests of this account, oldest first; only those with these values (`method`, `status`, …)."""
         entries = (each for each in self._call("GET", "log") if each["account"] == self.account)
@@ -218,6 +222,7 @@ def google_calendar_server(calendar_servers: str) -> Iterator[ControlClient]:
     control = somebody(calendar_servers, "google")
     yield control
     control.clear_rules()
+    control.real_time()
 
 
 @pytest.fixture
@@ -226,3 +231,4 @@ def graph_server(calendar_servers: str) -> Iterator[ControlClient]:
     control = somebody(calendar_servers, "microsoft")
     yield control
     control.clear_rules()
+    control.real_time()
