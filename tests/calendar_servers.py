@@ -101,8 +101,9 @@ class ControlClient:
         self._post("grant", {**self._whose(), "state": state})
 
     def fault(self, **fault: Any) -> None:
-        """`method`, `path` (patterns), `when` before|after, `effect` status|reset|hang|slow, `status`, `body`, `headers`,
-        `seconds`, `times`, `skip`; of this account's requests unless `account` says otherwise (None: everybody's)."""
+        """`method`, `path` (patterns), `when` before|after, `effect` status|reset|close|hang|slow, `status`, `body`,
+        `headers`, `seconds`, `times`, `skip`; of this account's requests unless `account` says otherwise (None: of
+        everybody's)."""
         self._post("fault", {"account": self.account, **fault})
 
     def throttle(self, **throttle: Any) -> None:

@@ -1,5 +1,6 @@
 """Delta rounds of the local Graph server, through msgraph-sdk: one test per promise of calendar-sync.md §7.2."""
 
+import datetime
 from typing import Any
 
 import httpx
@@ -65,8 +66,6 @@ async def rounds(graph_server: ControlClient) -> Rounds:
 
 
 def weekly(start: str = "2026-03-02") -> PatternedRecurrence:
-    import datetime
-
     return PatternedRecurrence(
         pattern=RecurrencePattern(type=RecurrencePatternType.Weekly, interval=1, days_of_week=[DayOfWeek.Monday]),
         range=RecurrenceRange(type=RecurrenceRangeType.NoEnd, start_date=datetime.date.fromisoformat(start)),
