@@ -214,6 +214,7 @@ def test_what_is_not_there_is_404_and_noted(google_calendar_server: ControlClien
     account = google_calendar_server.account
     found = [each["path"] for each in google_calendar_server.unhandled() if each["account"] == account]
     assert found == ["/calendar/v3/colors", "/v1.0/me/messages", "/nowhere"]
+    google_calendar_server.clear_log()
 
 
 def test_a_knob_that_does_not_exist_is_refused(google_calendar_server: ControlClient) -> None:

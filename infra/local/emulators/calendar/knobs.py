@@ -158,19 +158,19 @@ class Knobs:
         """What happens right before a request."""
         return self._first(rule for rule in self._of(Race) if _meets(rule.method, rule.path, method, path))
 
-    def shape(self, what: str, calendar: str | None = None, *event: str | None) -> Shape | None:
-        """The form of an answer, if one was asked for."""
+    def shape(self, what: str, calendar: str | None = None, *names: str | None) -> Shape | None:
+        """The form of an answer, if one was asked for. `names`: what the event may be called by, its id or title."""
         return self._first(
             rule
             for rule in self._of(Shape)
             if rule.what == what
             and (rule.calendar is None or rule.calendar == calendar)
-            and (rule.event is None or rule.event in event)
+            and (rule.event is None or rule.event in names)
         )
 
-    def takes(self, what: str, calendar: str | None = None, *event: str | None) -> bool:
-        """Whether an answer has a form. `event`: by what the event may be named, its id or its title."""
-        return self.shape(what, calendar, *event) is not None
+    def takes(self, what: str, calendar: str | None = None, *names: str | None) -> bool:
+        """Whether an answer has a form."""
+        return self.shape(what, calendar, *names) is not None
 
     def normalised(self, body: dict[str, Any], calendar: str) -> dict[str, Any]:
         """What a server makes of texts that likes CRLF, spaces at line ends and, for `form` html, elements."""

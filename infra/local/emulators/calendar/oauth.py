@@ -19,6 +19,8 @@ from infra.local.emulators.sign_in import CODE_SECONDS, App, BadRequest, Consent
 
 ACCESS_SECONDS: Final = 3_599
 OVERLAP: Final = 60
+_KEPT_SECONDS: Final = 86_400
+"""For how long an ended access token is remembered, so that the log can say whose it was."""
 DEFAULT_SCOPES: Final[Mapping[str, str]] = {
     "google": f"{SCOPES}calendar",
     "microsoft": "Calendars.ReadWrite User.Read offline_access",
@@ -173,9 +175,12 @@ class OAuth:
         return self.mint(provider, about["account"], about["scopes"], refresh=True)
 
     def _access(self, about: Document) -> Document:
-        token = f"ya29.{secrets.token_urlsafe(32)}"
+        token, now = f"ya29.{secrets.token_urlsafe(32)}", self._clock.seconds()
+        for name, each in self._store.documents("access").items():
+            if each["until"] < now - _KEPT_SECONDS:
+                self._store.forget("access", name)
         kept = {name: about[name] for name in ("provider", "account", "scopes")}
-        self._store.keep("access", token, kept | {"until": self._clock.seconds() + ACCESS_SECONDS})
+        self._store.keep("access", token, kept | {"until": now + ACCESS_SECONDS})
         return {
             "access_token": token,
             "expires_in": ACCESS_SECONDS,
