@@ -124,7 +124,7 @@ class CalendarApp:
             return refusal.response()
         except BadRequest as error:
             return answer({"error": error.error, "error_description": error.error}, error.status)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, HTTPException) as error:
             return _malformed(request, error)
 
     def _endpoint(self, environ: dict[str, Any]) -> tuple[Serve, bool]:
