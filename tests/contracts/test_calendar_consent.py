@@ -117,6 +117,7 @@ def test_the_account_is_the_address_on_the_page(google: Browser) -> None:
         ({"code_challenge": "short"}, "invalid_request"),
         ({"response_type": "token"}, "invalid_request"),
         ({"state": ""}, "invalid_request"),
+        ({"response_mode": "form_post"}, "invalid_request"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

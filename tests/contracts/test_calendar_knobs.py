@@ -111,6 +111,16 @@ def test_a_throttle_may_last_for_seconds(calendar: GoogleCalendar) -> None:
     assert time.monotonic() - began >= 0.29
 
 
+async def test_graph_is_throttled_in_its_own_words(graph_server: ControlClient) -> None:
+    client = graph_client(graph_server)
+    for status, code in {429: "ApplicationThrottled", 503: "ServiceUnavailable"}.items():
+        graph_server.throttle(status=status, retry_after=7)
+        with graph_refuses(status, code) as caught:
+            await client.me.calendars.get()
+        assert dict(caught.value.response_headers)["retry-after"] == "7"
+    assert [each["status"] for each in graph_server.log()] == [429, 503]
+
+
 def test_a_race_is_an_edit_between_the_read_and_the_write(calendar: GoogleCalendar) -> None:
     made = calendar.add()
     body = {"summary": "theirs"}
@@ -194,6 +204,38 @@ async def test_a_split_series_of_graph_is_two(graph_server: ControlClient) -> No
     assert found[master]["recurrence"]["range"]["endDate"] == "2026-03-15"
     assert found[rest]["recurrence"]["range"]["startDate"] == "2026-03-16"
     assert found[rest]["start"] == {"dateTime": "2026-03-16T09:00:00.0000000", "timeZone": "Europe/Berlin"}
+
+
+async def test_a_person_moves_an_event_and_deletes_a_calendar(
+    calendar: GoogleCalendar, graph_server: ControlClient
+) -> None:
+    made, to = calendar.add(), calendar.control.calendar("Other", app=False)
+    calendar.control.remote_move(made["id"], to, calendar.id)
+    assert calendar.get(made["id"])["status"] == "cancelled"
+    assert [each["id"] for each in calendar.control.events(to)] == [made["id"]]
+    calendar.control.drop_calendar(to)
+    with google_refuses(404, "notFound"):
+        calendar.events.list(calendarId=to).execute()
+    own = graph_server.calendar()
+    graph_server.drop_calendar(own)
+    with graph_refuses(404, "ErrorItemNotFound"):
+        await graph_client(graph_server).me.calendars.by_calendar_id(own).get()
+
+
+def test_a_person_deletes_and_changes_single_occurrences(calendar: GoogleCalendar) -> None:
+    master = calendar.add(recurrence=["RRULE:FREQ=WEEKLY"])["id"]
+    calendar.control.remote_delete(master, calendar.id, occurrence="20260309T080000Z")
+    calendar.control.remote_edit(master, calendar.id, occurrence="20260316T080000Z", title="Other words")
+    assert calendar.get(f"{master}_20260309T080000Z")["status"] == "cancelled"
+    assert calendar.get(f"{master}_20260316T080000Z")["summary"] == "Other words"
+
+
+def test_the_clock_can_be_set(calendar: GoogleCalendar) -> None:
+    httpx.post(f"{calendar.control.url}/_control/clock", json={"set": "2031-05-06T07:08:09+00:00"})
+    later = google_service(calendar.control)
+    assert (
+        later.events().insert(calendarId=calendar.id, body=hour()).execute()["created"].startswith("2031-05-06T07:08")
+    )
 
 
 def test_every_request_is_in_the_log_without_its_token(calendar: GoogleCalendar) -> None:

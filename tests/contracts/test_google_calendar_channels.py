@@ -163,3 +163,11 @@ def test_false_messages_can_be_sent(calendar: GoogleCalendar, listener: Listener
     forged, unknown = listener.wait(3)[1:]
     assert (forged.headers["X-Goog-Channel-Token"], len(forged.body)) == ("wrong", 100_000)
     assert unknown.headers["X-Goog-Channel-ID"] == "unknown"
+
+
+def test_a_channel_may_end_without_a_word(calendar: GoogleCalendar, listener: Listener) -> None:
+    channel, other = watch(calendar, listener)["id"], watch(calendar, listener)["id"]
+    listener.wait(2)
+    calendar.control.end(channel=channel)
+    calendar.add()
+    assert [each.headers["X-Goog-Channel-ID"] for each in listener.wait(3)[2:]] == [other]

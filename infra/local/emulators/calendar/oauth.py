@@ -68,7 +68,9 @@ class OAuth:
             raise BadRequest("unauthorized_client")
         if asked.get("redirect_uri") != app.callback:
             raise BadRequest("redirect_uri_mismatch")
-        if asked.get("response_type") != "code" or not asked.get("scope") or not asked.get("state"):
+        if asked.get("response_type") != "code" or asked.get("response_mode", "query") != "query":
+            raise BadRequest("invalid_request")
+        if not asked.get("scope") or not asked.get("state"):
             raise BadRequest("invalid_request")
         if asked.get("code_challenge_method") != "S256" or len(asked.get("code_challenge", "")) != 43:
             raise BadRequest("invalid_request")
