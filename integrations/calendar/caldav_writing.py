@@ -84,7 +84,8 @@ def _put_overrides(resource: Resource, event: Event, clock: Clock, *, moved: boo
             _put_override(component, known, override, event, clock, moved=moved)
             touched.append(component)
         kept.append(component)
-    # An exception that says only that it does not take place is an EXDATE by now.
+    # What says only that an occurrence does not take place may stay, as long as that is so.
+    kept += [each for key, each in resource.exceptions.items() if not moved and key in event.exdates]
     staying = {id(each) for each in (resource.master, *kept)}
     resource.calendar.remove(
         lambda each: isinstance(each, Component) and each.name == "VEVENT" and id(each) not in staying
@@ -114,6 +115,8 @@ def _put_override(
 ) -> None:
     for line, field in _WORDS.items():
         _put_text(component, line, getattr(known or event, field), getattr(override, field))
+    if not override.title:
+        component.put("SUMMARY", Line("SUMMARY:"))  # without it, it would have the title of the series
     if moved or known is None:
         component.put("RECURRENCE-ID", clock.write("RECURRENCE-ID", override.original))
     if moved or known is None or (known.start, known.end) != (override.start, override.end):

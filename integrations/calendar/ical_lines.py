@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from icalendar import vText
 from icalendar.parser import Contentline, Contentlines
 
 _NAME: Final = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
+_ESCAPES: Final = re.compile(r"[\\;,]")
+_ESCAPED: Final = re.compile(r"\\(.)")
 _DEEPEST: Final = 8
 _NEVER_WRITTEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Neither iCalendar nor the XML around it can hold these."""
@@ -45,10 +46,7 @@ class Line:
     @property
     def text(self) -> str:
         """The value of a property whose value is text."""
-        try:
-            return str(Contentline(self.written).parts()[2])
-        except ValueError:
-            raise Unreadable("a line of no known form") from None
+        return _ESCAPED.sub(lambda found: "\n" if found[1] in "nN" else found[1], self.value)
 
     def parameter(self, name: str) -> str:
         """The value of a parameter, the first of several; empty without one."""
@@ -65,8 +63,8 @@ class Line:
 
 
 def written_text(name: str, text: str) -> Line:
-    """A property whose value is text."""
-    escaped = vText(_NEVER_WRITTEN.sub("", text)).to_ical().decode()
+    """A property whose value is text. (`icalendar` takes a backslash before an N for the end of a line.)"""
+    escaped = _ESCAPES.sub(r"\\\g<0>", _NEVER_WRITTEN.sub("", text)).replace("\n", "\\n")
     return Line(f"{name}:{escaped}")
 
 
