@@ -212,8 +212,8 @@ def _break(fault: Fault, request: Request) -> Response:
         time.sleep(min(fault.seconds, 60))
     connection: socket.socket = request.environ[CONNECTION]
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WITHOUT_GOODBYE)
-    connection.close()
-    raise ConnectionResetError
+    connection.shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError  # the server closes what is left
 
 
 def _as_switched(answer: Response, method: str, switches: Switches) -> Response:
