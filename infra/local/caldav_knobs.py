@@ -109,7 +109,7 @@ class Knobs:
             asked = request.get_json(force=True) if request.method == "POST" and request.content_length else {}
             with self._lock:
                 answer = knob(asked)
-        except (TypeError, ValueError, HTTPException):
+        except (TypeError, ValueError, LookupError, HTTPException):
             return Response(status=400)
         return _json(answer)
 
