@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
-from domain.calendar import Event
+from activities.calendar_store import LinkRow, Settlement, Store, Work
+from domain.calendar import ALL_FIELDS, Event, Field
 from domain.calendar_form import RuleUnreadable, canonical
 from domain.calendar_merge import Conflict
 from domain.calendar_projection import project
@@ -25,15 +26,17 @@ from domain.calendar_sync import (
     Drop,
     Intent,
     LinkState,
-    Local,
     Op,
     Policy,
     Remote,
     Resurrect,
+    Sent,
     decide,
+    decided,
     fold,
     name_of,
 )
+from integrations.calendar.errors import UNSUPPORTED_RECURRENCE
 from integrations.calendar.protocol import (
     AlreadyExists,
     CalendarProvider,
@@ -58,76 +61,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkRow:
-    """A pair as it is remembered. `remote_id` is None before there was a counterpart; `generation` names the next
-    create."""
-
-    id: UUID
-    local_id: UUID
-    part: str = ""
-    state: LinkState = LinkState.LIVE
-    remote_id: str | None = None
-    etag: str | None = None
-    agreed: Agreement | None = None
-    local_version: int = -1
-    intent: Intent | None = None
-    generation: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One link with its local side; `listed` is the etag that the calendar's list gave, `handled` whether that was
-    looked at already."""
-
-    link: LinkRow
-    local: Local
-    listed: str | None = None
-    handled: bool = True
-
-    @property
-    def nothing_to_do(self) -> bool:
-        """An echo of our own write, or nothing at all: no intent is open, and neither side moved."""
-        link = self.link
-        same_remote = self.handled or (self.listed is not None and self.listed == link.etag)
-        return link.intent is None and link.remote_id is not None and self.moved_nothing_here and same_remote
-
-    @property
-    def moved_nothing_here(self) -> bool:
-        """Whether the local row is as it was at the last agreement."""
-        return self.link.local_version == self.local.version
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What one transaction writes: the link, the local row (if it is still at `local.version`), the conflicts, and that
-    the list's entry was handled (if it is still the one that was looked at)."""
-
-    work: Work
-    link: LinkRow
-    write: Event | None = None
-    delete: bool = False
-    revive: bool = False
-    conflicts: tuple[Conflict, ...] = ()
-
-
-class Store(Protocol):
-    """Where links, local rows and lists are kept. Each method is one transaction."""
-
-    async def load(self, link_id: UUID) -> Work | None:
-        """None when there is no such link."""
-
-    async def intend(self, link: LinkRow) -> None:
-        """Remember `link.intent` and what is known of the link, before the write that it announces."""
-
-    async def settle(self, settlement: Settlement) -> bool:
-        """All of it, or nothing and False when the local row has moved on. The link's `local_version` becomes that of
-        the local row afterwards."""
-
-    async def quarantine(self, work: Work, link: LinkRow, reason: str) -> None:
-        """Leave the link alone until either side changes."""
-
-
-@dataclass(frozen=True, slots=True)
 class Reconciler:
     """For one calendar, whose link is `link_id`. `now` is naive, in the zone of the person."""
 
@@ -138,9 +71,9 @@ class Reconciler:
     policy: Policy
     now: datetime
 
-    async def reconcile(self, link_id: UUID, fetched: Mapping[str, RemoteEvent | None] | None = None) -> Outcome:
-        """Bring one pair into agreement. `fetched` are events that were read just now, None for what was not there:
-        they save the first look. Raises the provider's errors that say nothing about this event alone."""
+    async def reconcile(self, link_id: UUID, fetched: Mapping[str, RemoteEvent] | None = None) -> Outcome:
+        """Bring one pair into agreement. `fetched` are events that were read just now: they save the first look. Raises
+        the provider's errors that say nothing about this event alone."""
         for _ in range(ROUNDS):
             work = await self.store.load(link_id)
             if work is None or work.link.state in (LinkState.DEAD, LinkState.HIDDEN) or work.nothing_to_do:
@@ -151,12 +84,12 @@ class Reconciler:
             except (EtagMismatch, EventGone):
                 pass
             except EventRejected as refused:
-                await self.store.quarantine(work, work.link, refused.detail)
+                await self.store.quarantine(work, refused.problem_code)
                 return Outcome.QUARANTINED
             fetched = None
         return Outcome.AGAIN
 
-    async def _round(self, work: Work, fetched: Mapping[str, RemoteEvent | None]) -> bool:
+    async def _round(self, work: Work, fetched: Mapping[str, RemoteEvent]) -> bool:
         """One look and one decision. False: a condition did not hold, look again."""
         link, seen = await self._resolved(work.link) if work.link.intent else await self._looked(work.link, fetched)
         side = self.provider.capabilities
@@ -184,15 +117,10 @@ class Reconciler:
             case _:
                 return await self._agree(work, link, seen, decision)
 
-    async def _looked(
-        self, link: LinkRow, fetched: Mapping[str, RemoteEvent | None]
-    ) -> tuple[LinkRow, RemoteEvent | None]:
+    async def _looked(self, link: LinkRow, fetched: Mapping[str, RemoteEvent]) -> tuple[LinkRow, RemoteEvent | None]:
         if link.remote_id is None:
             return link, None
-        if link.remote_id in fetched:
-            found = fetched[link.remote_id]
-        else:
-            found = await self.provider.get(self.calendar_id, link.remote_id)
+        found = fetched.get(link.remote_id) or await self.provider.get(self.calendar_id, link.remote_id)
         return link, self._read(found)
 
     async def _resolved(self, link: LinkRow) -> tuple[LinkRow, RemoteEvent | None]:
@@ -209,8 +137,9 @@ class Reconciler:
             found = self._read(await self.provider.get(self.calendar_id, link.remote_id))
             if found is None:
                 return replace(link, intent=None), None
-        agreed = fold(intent, found.event, self.provider.capabilities)
-        return replace(link, agreed=agreed, intent=None), found
+        side = self.provider.capabilities
+        agreed, owed = fold(intent, found.event, side), decided(intent, found.event, side)
+        return replace(link, agreed=agreed, intent=None, owed=owed), found
 
     async def _made(self, link: LinkRow, intent: Intent) -> RemoteEvent | None:
         if intent.remote_id is not None:
@@ -221,7 +150,7 @@ class Reconciler:
         """Under a name of its own, whose id a deleted event may still hold: then under the next."""
         name = self._name(link, link.generation)
         remote_id = self.provider.remote_id_of(self.calendar_id, name)
-        intent = Intent(Op.CREATE, remote_id, decision.event, None, link.generation)
+        intent = Intent(Op.CREATE, remote_id, decision.event, None, link.generation, _all_of(decision.event))
         await self.store.intend(replace(link, intent=intent))
         marker = Marker(link.local_id, link.part, link.generation)
         shown = project(decision.event, self.provider.capabilities)
@@ -241,7 +170,16 @@ class Reconciler:
             agreed = Agreement(decision.event, seen.event)
             write = decision.event if decision.write_local else None
             return await self._settle(work, _live(link, seen, agreed), write=write, conflicts=decision.conflicts)
-        intent = Intent(Op.UPDATE, link.remote_id, decision.event, link.agreed, link.generation)
+        intent = Intent(
+            Op.UPDATE,
+            link.remote_id,
+            decision.event,
+            link.agreed,
+            link.generation,
+            decision.sent,
+            decision.conflicts,
+            link.owed,
+        )
         await self.store.intend(replace(link, intent=intent))
         shown = project(decision.event, self.provider.capabilities)
         made = await self.provider.update(self.calendar_id, seen, shown)
@@ -273,8 +211,8 @@ class Reconciler:
         revive: bool = False,
         conflicts: tuple[Conflict, ...] = (),
     ) -> bool:
-        settled = replace(link, intent=None)
-        return await self.store.settle(Settlement(work, settled, write, delete, revive, conflicts))
+        settled = replace(link, intent=None, owed=())
+        return await self.store.settle(Settlement(work, settled, write, delete, revive, (*link.owed, *conflicts)))
 
     def _read(self, found: RemoteEvent | None) -> RemoteEvent | None:
         return None if found is None else read(found, self.provider)
@@ -288,7 +226,12 @@ def read(found: RemoteEvent, provider: CalendarProvider) -> RemoteEvent:
     try:
         return replace(found, event=project(canonical(found.event), provider.capabilities))
     except RuleUnreadable:
-        raise EventRejected("unsupported_recurrence") from None
+        raise EventRejected("the recurrence cannot be read", code=UNSUPPORTED_RECURRENCE) from None
+
+
+def _all_of(event: Event) -> Sent:
+    """A create writes everything."""
+    return Sent(ALL_FIELDS - {Field.OVERRIDES}, frozenset(each.original for each in event.overrides))
 
 
 def _live(link: LinkRow, seen: RemoteEvent, agreed: Agreement) -> LinkRow:

@@ -1,19 +1,31 @@
-"""The merged calendar, from Postgres alone. Without a connection: open occurrences, and what the schedules say next."""
+"""The merged calendar, from Postgres alone: open occurrences of reminders with what their schedules say next, and
+appointments that take place."""
 
+import heapq
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
+
+import asyncpg
 
 from api import timeline
 from api.reminders import invalid
 from api.services import Services
 from api.timeline import Entry
+from domain import appointment as rules
+from domain.appointment import Occurrence, point_text
+from domain.calendar import Event
+from models.queries import appointment_views, reminder_views
+from models.queries.appointment_rows import to_event
 
 LONGEST, USUAL = timedelta(days=366), timedelta(days=30)
 YEARS = range(1900, 3000)
 """Far from the ends of what a date can be: what is computed from them stays one."""
 MOST = 10_000
 """Lines of one answer: a quarter-hourly reminder fills a hundred days."""
+Line = dict[str, Any]
 
 
 def now() -> datetime:
@@ -28,24 +40,67 @@ async def events(services: Services, user_id: UUID, start: datetime, end: dateti
     end = end or start + USUAL
     if not timedelta() < end - start <= LONGEST:
         raise invalid("to", "span_invalid", "`to` lies after `from`, at most 366 days")
-    found = await timeline.entries(services.db, user_id, (start, end), states=timeline.OPEN, limit=MOST)
+    reminders = await _reminders(services, user_id, (start, end))
+    planned = await _appointments(services, user_id, (start, end))
+    merged = heapq.merge(reminders, *planned, key=lambda line: line["start"])
+    return {"items": list(islice(merged, MOST))}
+
+
+async def _reminders(services: Services, user_id: UUID, span: tuple[datetime, datetime]) -> list[Line]:
+    found = await timeline.entries(services.db, user_id, span, states=timeline.OPEN, limit=MOST)
     titles: dict[UUID, str] = {}
     for entry in found:
         reminder_id = entry.place[1]
         if reminder_id not in titles:
             titles[reminder_id] = await services.cipher.open("reminders.title_ct", reminder_id, entry.row["title_ct"])
-    return {"items": [_line(entry, titles[entry.place[1]]) for entry in found]}
+    return [_reminder(entry, titles[entry.place[1]]) for entry in found]
 
 
-def _line(entry: Entry, title: str) -> dict[str, Any]:
+async def _appointments(services: Services, user_id: UUID, span: tuple[datetime, datetime]) -> list[Iterator[Line]]:
+    """The lines of each, in order, made as they are asked for."""
+    rows = await appointment_views.in_span(services.db, user_id, span, MOST)
+    overrides = await appointment_views.overrides(services.db, rows)
+    zone = await reminder_views.clock(services.db, user_id)
+    found = [(row, await to_event(services.cipher, row, overrides.get(row["id"], ()))) for row in rows]
+    return [_lines(row, event, span, zone) for row, event in found]
+
+
+def _lines(row: asyncpg.Record, event: Event, span: tuple[datetime, datetime], zone: str) -> Iterator[Line]:
+    return (_appointment(row, each, event.when.all_day) for each in rules.occurrences(event, *span, zone))
+
+
+def _reminder(entry: Entry, title: str) -> Line:
     values = entry.values
     return {
         "source": "reminder",
         "reminder_id": entry.place[1],
         "occurrence_id": values["occurrence_id"],
+        "appointment_id": None,
+        "original": None,
         "pet_id": entry.row["pet_id"],
         "title": title,
         "start": values["instant"],
+        "end": None,
+        "starts_at": None,
+        "ends_at": None,
         "all_day": "T" not in values["nominal"],
         "state": values["state"],
+    }
+
+
+def _appointment(row: asyncpg.Record, found: Occurrence, all_day: bool) -> Line:
+    return {
+        "source": "appointment",
+        "reminder_id": None,
+        "occurrence_id": None,
+        "appointment_id": row["id"],
+        "original": point_text(found.original),
+        "pet_id": row["pet_id"],
+        "title": found.title,
+        "start": found.starts,
+        "end": found.ends,
+        "starts_at": point_text(found.start),
+        "ends_at": point_text(found.end),
+        "all_day": all_day,
+        "state": row["status"],
     }

@@ -8,7 +8,7 @@ import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import actions
+from api import actions, appointments
 from api.access import Needed, require
 from api.auth import Caller, CurrentUser
 from api.deps import UnitOfWork
@@ -152,6 +152,7 @@ async def delete(
     if not await households.close(session, household.id):
         raise rules.NotEmpty("Pets live in it or are on their way: remove them, or give them to another household.")
     await actions.household_gone(session, household.id)
+    await appointments.household_gone(session, household.id)
     await _take_back(session, household.id, caller.user_id)
     for grant_id in await grants.revoke_all(session, household.id):
         await outbox.GRANT.ring(session, household.id, grant_id)

@@ -117,6 +117,7 @@ async def create(session: AsyncSession, services: Services, caller: Caller, body
         series.reminder_id,
         watching=await watching(session, series.household_id, series.pet_id),
     )
+    await outbox.ring_calendars(session, series.household_id)
     row = await reminder_views.find_in(session, caller.user_id, series.reminder_id)
     return await present(services.cipher, row, change.warnings)
 
@@ -188,12 +189,12 @@ async def remove(session: AsyncSession, caller: Caller, reminder_id: UUID, if_ma
 
 
 async def place(session: AsyncSession, user_id: UUID, pet_id: UUID | None) -> Place:
-    """Where a reminder of this pet lives. 404 for a pet that is not theirs, 409 for one that is gone."""
+    """Where what is made for this pet lives. 404 for a pet that is not theirs, 409 for one that is gone."""
     where = await reminder_views.place(session, user_id, pet_id)
     if where is None:
-        raise NotFound("no such pet" if pet_id else "no household to remind")
+        raise NotFound("no such pet" if pet_id else "no household of yours")
     if where.pet_status not in (None, PetStatus.ACTIVE, PetStatus.LOST):
-        raise Conflict("this pet needs no reminders any more", code="pet_archived")
+        raise Conflict("nothing is planned for this pet any more", code="pet_archived")
     return where
 
 

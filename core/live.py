@@ -48,6 +48,7 @@ class Name(StrEnum):
     OCCURRENCE_CANCELLED = "occurrence.cancelled"
     OCCURRENCE_COALESCED = "occurrence.coalesced"
     OCCURRENCE_UPDATED = "occurrence.updated"
+    APPOINTMENT_UPDATED = "appointment.updated"
     NOTIFICATION_CREATED = "notification.created"
     NOTIFICATION_READ = "notification.read"
     NOTIFICATION_WITHDRAWN = "notification.withdrawn"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.calendar_settings import CalendarSettings
 from core.sign_in_settings import AppleSettings, FacebookSettings, GoogleSettings, OAuthSettings
 
 WEB_PUSH_SERVICES = ("fcm.googleapis.com", "push.services.mozilla.com", "notify.windows.com", "push.apple.com")
@@ -228,11 +229,20 @@ class Settings(BaseSettings):
     google: GoogleSettings = GoogleSettings()
     apple: AppleSettings = AppleSettings()
     facebook: FacebookSettings = FacebookSettings()
+    calendars: CalendarSettings = CalendarSettings()
+    calendar_providers: tuple[str, ...] = ("google", "microsoft", "caldav")
+    """Whose calendars a worker of the role `calendar` looks after; in production one process each."""
 
     @property
     def direct_url(self) -> str:
         """The DSN that reaches Postgres itself (LISTEN, Alembic)."""
         return (self.database_direct_url or self.database_url).get_secret_value()
+
+    @property
+    def push_url(self) -> str | None:
+        """Where calendar providers reach us: they call public HTTPS addresses alone, or what was set on purpose."""
+        public = self.public_url if self.public_url.startswith("https://") else None
+        return self.calendars.push_url or public
 
     @property
     def rp_id(self) -> str:

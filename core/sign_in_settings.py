@@ -9,7 +9,9 @@ from typing import Self
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 
-class _Provider(BaseModel, frozen=True):
+class Provider(BaseModel, frozen=True):
+    """Off without `client_id`; whoever is on has everything."""
+
     client_id: str | None = None
 
     @model_validator(mode="before")
@@ -27,7 +29,7 @@ class _Provider(BaseModel, frozen=True):
         return self
 
 
-class GoogleSettings(_Provider, frozen=True):
+class GoogleSettings(Provider, frozen=True):
     """OpenID Connect (https://accounts.google.com/.well-known/openid-configuration)."""
 
     client_secret: SecretStr | None = None
@@ -37,7 +39,7 @@ class GoogleSettings(_Provider, frozen=True):
     jwks_url: str = "https://www.googleapis.com/oauth2/v3/certs"
 
 
-class AppleSettings(_Provider, frozen=True):
+class AppleSettings(Provider, frozen=True):
     """Sign in with Apple. `client_id` is the Services ID; `private_key` the PKCS #8 text of the downloaded `.p8` file,
     its line ends as they are or written `\\n`."""
 
@@ -51,7 +53,7 @@ class AppleSettings(_Provider, frozen=True):
     jwks_url: str = "https://appleid.apple.com/auth/keys"
 
 
-class FacebookSettings(_Provider, frozen=True):
+class FacebookSettings(Provider, frozen=True):
     """Facebook Login, which is no OpenID Connect: `issuer` is only our name for whom a subject belongs to."""
 
     client_secret: SecretStr | None = None

@@ -36,7 +36,7 @@ class Right(StrEnum):
     EDIT_RECORD = "edit_record"
     ADD_REMINDER = "add_reminder"
     MANAGE_REMINDER = "manage_reminder"
-    """Also whoever made the reminder has it, as long as they may add any."""
+    """Also whoever made the reminder has it, as long as they may add any. With appointments it is the same."""
     ADD_PET = "add_pet"
     EDIT_PET = "edit_pet"
     DELETE_PET = "delete_pet"
@@ -228,6 +228,12 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("undo_occurrence", "acknowledge_occurrence"), household(Right.ACT)),
     "get_agenda": household(Right.READ),
     **dict.fromkeys(("list_workflows", "get_workflow"), household(Right.READ)),
+    # appointments: the rights are those of reminders
+    **dict.fromkeys(("list_appointments", "get_appointment"), household(Right.READ)),
+    "create_appointment": household(Right.ADD_REMINDER),
+    **dict.fromkeys(("change_appointment", "replace_appointment"), household(Right.MANAGE_REMINDER)),
+    **dict.fromkeys(("delete_appointment", "restore_appointment"), household(Right.MANAGE_REMINDER)),
+    **dict.fromkeys(("change_appointment_once", "skip_appointment_once"), household(Right.MANAGE_REMINDER)),
     # calendars
     **dict.fromkeys(("list_calendar_events", "sync_calendar"), household(Right.READ)),
     **dict.fromkeys(("create_calendar_feed", "list_calendar_feeds", "delete_calendar_feed"), SIGNED_IN),

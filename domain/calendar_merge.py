@@ -106,7 +106,7 @@ class _Merge:
         before = base.notes if base else ""
         if local == remote or (base and remote == before):
             return local
-        if base and local == before:
+        if (base and local == before) or remote.startswith(local + RULE_LINE):
             return remote
         clean = merge_lines(before, local, remote) if base else None
         if clean is not None:

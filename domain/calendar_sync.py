@@ -55,13 +55,15 @@ class Policy:
 @dataclass(frozen=True, slots=True)
 class Local:
     """The event here. `event` is None once it is deleted, or was never there. `side` is what its kind can hold.
-    `deletable`: a deletion in the calendar deletes it; a reminder is only hidden there."""
+    `deletable`: a deletion in the calendar deletes it; a reminder is only hidden there. `revivable`: an edit in the
+    calendar takes its deletion back."""
 
     event: Event | None
     version: int = 0
     updated_at: datetime | None = None
     side: Capabilities = EVERYTHING
     deletable: bool = True
+    revivable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +89,41 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What a write changes there to what it is here already: fields, and exceptions by their original start. What it
+    leaves as it was there, and what is new to both sides, is not ours when it is found there afterwards."""
+
+    fields: frozenset[Field] = frozenset()
+    overrides: frozenset[Point] = frozenset()
+
+    @classmethod
+    def of(cls, event: Event, here: Event, there: Event) -> "Sent":
+        """Of a write that makes `event` of both."""
+        same = ALL_FIELDS - {Field.OVERRIDES} - changed(here, event)
+        ours, theirs, wanted = (_by_original(each) for each in (here, there, event))
+        return cls(
+            fields=same & changed(there, event),
+            overrides=frozenset(
+                original
+                for original in {**theirs, **wanted}
+                if theirs.get(original) != wanted.get(original) == ours.get(original)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """A write that may have happened: `event` is what both sides are to have, `agreed` the last agreement, with what an
-    earlier lost write had achieved folded in."""
+    earlier lost write had achieved folded in. `conflicts` are decided by this write, `owed` by such an earlier one."""
 
     op: Op
     remote_id: str | None
     event: Event
     agreed: Agreement | None
     generation: int
+    sent: Sent
+    conflicts: tuple[Conflict, ...] = ()
+    owed: tuple[Conflict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +164,7 @@ class Agree:
     event: Event
     write_local: bool
     write_remote: bool
+    sent: Sent
     conflicts: tuple[Conflict, ...] = ()
 
 
@@ -158,24 +187,32 @@ def fold(intent: Intent, remote: Event, side: Capabilities) -> Agreement:
     sent = project(intent.event, side)
     before = intent.agreed
     if before is None:
-        created = replace(intent.event, overrides=()) if intent.op is Op.CREATE else intent.event
+        created = replace(intent.event, overrides=())
         before = Agreement.on(created, side)
-    ours = [
-        str(name)
-        for name in ALL_FIELDS - {Field.OVERRIDES}
-        if getattr(sent, name) == getattr(remote, name) != getattr(before.seen, name)
-    ]
+    ours = [str(name) for name in intent.sent.fields if getattr(sent, name) == getattr(remote, name)]
     event = replace(before.event, **{name: getattr(intent.event, name) for name in ours})
     seen = replace(before.seen, **{name: getattr(remote, name) for name in ours})
-    return _fold_overrides(Agreement(event, seen), intent.event, sent, remote)
+    return _fold_overrides(Agreement(event, seen), intent, sent, remote)
 
 
-def _fold_overrides(before: Agreement, meant: Event, sent: Event, remote: Event) -> Agreement:
+def decided(intent: Intent, remote: Event, side: Capabilities) -> tuple[Conflict, ...]:
+    """The conflicts that were decided by the unacknowledged write, if it happened, and by those before it. One that the
+    calendar won, or whose write did not happen, is still there to be found."""
+    sent = project(intent.event, side)
+    happened = (
+        each
+        for each in intent.conflicts
+        if each.winner is not Side.REMOTE and getattr(sent, each.field) == getattr(remote, each.field)
+    )
+    return (*intent.owed, *happened)
+
+
+def _fold_overrides(before: Agreement, intent: Intent, sent: Event, remote: Event) -> Agreement:
     """Exceptions are written one by one: each that the calendar has as we sent it is agreed on."""
     agreed, seen, wanted, written, there = (
-        {each.original: each for each in event.overrides} for event in (before.event, before.seen, meant, sent, remote)
+        _by_original(event) for event in (before.event, before.seen, intent.event, sent, remote)
     )
-    for original in {**agreed, **wanted}:
+    for original in intent.sent.overrides:
         if written.get(original) != there.get(original):
             continue
         if original in wanted:
@@ -184,6 +221,10 @@ def _fold_overrides(before: Agreement, meant: Event, sent: Event, remote: Event)
             agreed.pop(original, None)
             seen.pop(original, None)
     return Agreement(replace(before.event, overrides=_sorted(agreed)), replace(before.seen, overrides=_sorted(seen)))
+
+
+def _by_original(event: Event) -> dict[Point, Override]:
+    return {each.original: each for each in event.overrides}
 
 
 def _sorted(overrides: Mapping[Point, Override]) -> tuple[Override, ...]:
@@ -231,7 +272,7 @@ def _without_local(
         moved = agreed is not None and there.when != agreed.event.when
         return Resurrect(there) if moved and order(there.when.start) > now else DeleteRemote()
     edited = agreed is None or there != agreed.event
-    return Resurrect(there) if edited and not policy.delete_wins else DeleteRemote()
+    return Resurrect(there) if edited and local.revivable and not policy.delete_wins else DeleteRemote()
 
 
 def _both(
@@ -245,6 +286,7 @@ def _both(
         merged.event,
         write_local=bool(changed(here, merged.event, local.side)),
         write_remote=bool(changed(there, merged.event, side)),
+        sent=Sent.of(merged.event, here, there),
         conflicts=merged.conflicts,
     )
 

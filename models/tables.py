@@ -4,7 +4,9 @@ from sqlmodel import SQLModel
 
 from models import (
     absence,
+    appointment,
     audit,
+    calendar_sync,
     feed,
     health,
     household,
@@ -24,7 +26,9 @@ metadata = SQLModel.metadata
 
 __all__ = [
     "absence",
+    "appointment",
     "audit",
+    "calendar_sync",
     "feed",
     "health",
     "household",

@@ -17,8 +17,9 @@ from sqlmodel import col
 from core import live
 from core.ids import new_id
 from models.outbox import Outbox
+from models.queries import calendar_links
 from temporal import ids
-from temporal.contracts import invitation, lost_case, mail, reminder, sitter_grant, transfer
+from temporal.contracts import calendar_sync, invitation, lost_case, mail, reminder, sitter_grant, transfer
 
 CHANNEL = "outbox"
 """What the relay LISTENs to; the notification is empty and arrives with the commit."""
@@ -69,6 +70,26 @@ async def ring_reminder(
         args=reminder.bell_args(household_id, reminder_id),
     )
     say_workflow(session, watching, ids.reminder(household_id, reminder_id), "reminder")
+
+
+async def ring_calendar(session: AsyncSession, user_id: UUID, calendar_link_id: UUID, provider: str) -> None:
+    """The bell of a connected calendar: its workflow syncs when it gets it, however often it is rung until then."""
+    await ring(
+        session,
+        aggregate=calendar_sync.aggregate(calendar_link_id),
+        kind=calendar_sync.KIND,
+        workflow_id=ids.calendar(user_id, calendar_link_id),
+        args=calendar_sync.bell_args(calendar_link_id, provider),
+        user_id=user_id,
+    )
+
+
+async def ring_calendars(session: AsyncSession, household_id: UUID, *, but: UUID | None = None) -> None:
+    """An appointment or reminder of this household is another than it was: the calendars that its members connected
+    hear of it, but for the one that said so."""
+    for link in await calendar_links.of_household(session, household_id):
+        if link.id != but:
+            await ring_calendar(session, link.user_id, link.id, link.provider)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,5 +6,20 @@ from typing import Final
 CORE: Final = "core"
 """All short workflows and quick database activities; the sends, rate-limited. Nothing on it blocks the event loop."""
 
-ROLES: Final[Mapping[str, tuple[str, ...]]] = {"core": (CORE,)}
-"""The queues that a worker process of each role polls. The relay runs beside the role `core`."""
+CALENDAR_GOOGLE: Final = "calendar-google"
+CALENDAR_MICROSOFT: Final = "calendar-microsoft"
+CALENDAR_CALDAV: Final = "calendar-caldav"
+CALENDARS: Final[Mapping[str, str]] = {
+    "google": CALENDAR_GOOGLE,
+    "microsoft": CALENDAR_MICROSOFT,
+    "caldav": CALENDAR_CALDAV,
+}
+"""By provider: the outage of one, or a leak in its SDK, is not the others'."""
+
+ROLES: Final[Mapping[str, tuple[str, ...]]] = {"core": (CORE,), "calendar": tuple(CALENDARS.values())}
+"""The queues that a worker process of each role polls. The relay runs beside the role `core`; of the calendars' queues
+a process polls those of `PETFOLIO_CALENDAR_PROVIDERS`."""
+
+PER_SECOND: Final[Mapping[str, float]] = {CALENDAR_GOOGLE: 40.0, CALENDAR_MICROSOFT: 15.0}
+"""Activities that all workers of a queue together begin per second. An activity makes three calls on average: Google
+takes 10,000 a minute from an application (calendar-sync.md §5.1), Graph as many in ten minutes from each mailbox."""

@@ -51,7 +51,7 @@ class OutboxKind:
     first_state: Callable[[OutboxRow], object]
     signal: str | None = None
     message: Callable[[OutboxRow], object] | None = None
-    queue: str = queues.CORE
+    queue: Callable[[OutboxRow], str] = lambda _: queues.CORE
     summary: str = field(kw_only=True)
 
 
@@ -71,7 +71,7 @@ class Sender:
                     kind.workflow,
                     kind.first_state(row),
                     id=row.workflow_id,
-                    task_queue=kind.queue,
+                    task_queue=kind.queue(row),
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
                     if kind.signal
                     else WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -3,6 +3,7 @@
 from api.routes import (
     absences,
     agenda,
+    appointments,
     audit,
     auth,
     calendar,
@@ -79,6 +80,7 @@ ALL = (
     agenda.router,
     reminders.router,
     occurrences.router,
+    appointments.router,
     notifications.router,
     devices.router,
     calendar.router,

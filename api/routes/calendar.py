@@ -1,4 +1,4 @@
-"""/integrations/calendar: until a calendar is connected, the coming occurrences of the reminders."""
+"""/integrations/calendar: the merged view of what is planned."""
 
 from typing import Annotated
 
@@ -9,8 +9,8 @@ from api.auth import CurrentUser
 from api.deps import ServicesDep
 from api.json_response import computed
 from api.routing import router as make_router
+from api.schemas.calendar import CalendarOut
 from api.schemas.instant import Instant
-from api.schemas.reminders import CalendarOut
 from core.errors import Conflict
 
 router = make_router("/integrations/calendar", "calendar")
@@ -23,7 +23,7 @@ async def list_calendar_events(
     start: Annotated[Instant | None, Query(alias="from", description="Default: now.")] = None,
     end: Annotated[Instant | None, Query(alias="to", description="Default: 30 days after `from`.")] = None,
 ) -> Response:
-    """The merged calendar of at most 366 days, in order."""
+    """The merged calendar of at most 366 days, in order: appointments that take place, and what reminders lead to."""
     return computed(await calendar.events(services, caller.user_id, start or calendar.now(), end))
 
 

@@ -2,7 +2,7 @@
 
 from fastapi import Request, Response
 
-from api import actions, lost, pets, transfers
+from api import actions, appointments, lost, pets, transfers
 from api.auth import CurrentUser
 from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
@@ -59,10 +59,11 @@ async def change_pet(
 
 @router.delete("/{pet_id}", operation_id="delete_pet", status_code=204)
 async def delete_pet(pet: WritablePet, if_match: IfMatch, session: UnitOfWork) -> None:
-    """Remove a pet, end its reminders, and take back what is offered of it."""
+    """Remove a pet, end its reminders, call its appointments off, and take back what is offered of it."""
     if_match.check(pet.version)
     await queries.retire(session, pet)
     await session.flush()
     await actions.pet_gone(session, pet.id)
+    await appointments.pet_gone(session, pet.id)
     await lost.pet_gone(session, pet)
     await transfers.pet_gone(session, pet)

@@ -299,39 +299,3 @@ class PreviewOut(BaseModel):
 
     occurrences: list[PreviewedOut]
     tzdata: str
-
-
-class CalendarEventOut(BaseModel):
-    """A line of the merged calendar. `source` says whose it is; an occurrence that has a row carries its id."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "source": "reminder",
-                    "reminder_id": "019aaf3e-0000-7000-8000-000000000010",
-                    "occurrence_id": None,
-                    "pet_id": "019aaf3e-0000-7000-8000-000000000001",
-                    "title": "Flea tablet",
-                    "start": "2026-11-30T08:00:00Z",
-                    "all_day": False,
-                    "state": "scheduled",
-                }
-            ]
-        }
-    )
-
-    source: Literal["reminder"]
-    reminder_id: UUID
-    occurrence_id: UUID | None
-    pet_id: UUID | None
-    title: str
-    start: datetime
-    all_day: bool
-    state: Literal["scheduled", "due"]
-
-
-class CalendarOut(BaseModel):
-    """Everything between `from` and `to`, in order."""
-
-    items: list[CalendarEventOut]

@@ -39,12 +39,15 @@ OFFSETS: Mapping[str, int] = {
     "s3_admin_grpc": 10_038,
     "aws": 40,
     "caldav": 42,
+    "calendars": 51,
     "google": 52,
     "apple": 53,
     "facebook": 54,
     "push": 55,
     "worker_core_metrics": 70,
     "worker_core_health": 71,
+    "worker_calendar_metrics": 72,
+    "worker_calendar_health": 73,
 }
 
 Ports = Mapping[str, int]

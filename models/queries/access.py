@@ -59,7 +59,7 @@ async def watching(session: AsyncSession, household_id: UUID, pet_id: UUID | Non
     return list((await session.execute(_WATCHING, {"household_id": household_id, "pet_id": pet_id})).scalars())
 
 
-def reaches(household: Mapped[UUID], pet: Mapped[UUID], user_id: UUID) -> ColumnElement[bool]:
+def reaches(household: Mapped[UUID], pet: Mapped[UUID] | Mapped[UUID | None], user_id: UUID) -> ColumnElement[bool]:
     """`reached` as the condition of a join with `pet_access`."""
     mine = pet_access.c.user_id == user_id
     return and_(

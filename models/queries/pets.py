@@ -143,6 +143,11 @@ async def home_of(session: AsyncSession, pet_id: UUID) -> tuple[str, str]:
     return zone, currency
 
 
+async def home_zone(session: AsyncSession, household_id: UUID, pet_id: UUID | None) -> str:
+    """Where a pet lives, or the household where it is about none."""
+    return await household_zone(session, household_id) if pet_id is None else (await home_of(session, pet_id))[0]
+
+
 async def household_zone(session: AsyncSession, household_id: UUID) -> str:
     """The home zone of a household."""
     query = text("SELECT home_tzid FROM households WHERE id = :id")

@@ -28,6 +28,12 @@ TABLES: Final = (
     SealedTable("microchips", ("code_ct", "code_as_entered_ct")),
     SealedTable("health_records", ("title_ct", "description_ct", "veterinarian_ct")),
     SealedTable("reminders", ("title_ct", "description_ct")),
+    SealedTable("appointments", ("title_ct", "notes_ct", "location_ct")),
+    SealedTable(
+        "appointment_overrides",
+        ("title_ct", "notes_ct", "location_ct"),
+        of_pet="t.appointment_id IN (SELECT id FROM appointments WHERE pet_id = :pet_id)",
+    ),
     SealedTable(
         "doses",
         ("override_reason_ct",),

@@ -57,6 +57,10 @@ _MOVE_REMINDERS = text(
 )
 _MOVE_REST = (
     text(
+        """UPDATE appointments SET household_id = :household_id, version = version + 1, updated_at = clock_timestamp()
+            WHERE pet_id = :pet_id AND household_id <> :household_id"""
+    ),
+    text(
         """UPDATE health_records SET household_id = :household_id
             WHERE pet_id = :pet_id AND household_id <> :household_id"""
     ),

@@ -61,6 +61,18 @@ async def reminder(ground: Ground) -> object:
     return (await ground.owner_sends("POST", "/reminders", body))["id"]
 
 
+async def appointment(ground: Ground) -> object:
+    body = {"title": f"{CANARY}'s vet", "pet_id": await ground.make("pet"), "starts_at": "2036-06-01T09:00"}
+    body |= {"rrule": "FREQ=DAILY", "notes": f"{CANARY}'s notes", "location": f"{CANARY} Lane"}
+    return (await ground.owner_sends("POST", "/appointments", body))["id"]
+
+
+async def deleted(ground: Ground) -> object:
+    gone = await appointment(ground)
+    await ground.owner_sends("DELETE", f"/appointments/{gone}")
+    return gone
+
+
 async def occurrence(ground: Ground) -> object:
     path = f"/reminders/{await ground.make('reminder')}/occurrences"
     return (await ground.owner_sends("GET", path))["items"][0]["id"]
@@ -130,6 +142,8 @@ MAKERS: Final[Mapping[str, Maker]] = {
     "pet": pet,
     "record": record,
     "reminder": reminder,
+    "appointment": appointment,
+    "deleted": deleted,
     "occurrence": occurrence,
     "due": due,
     "done": done,
@@ -352,6 +366,20 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "get_agenda": listing(f"/agenda?{_SPAN}"),
     "list_workflows": listing("/workflows"),
     "get_workflow": Example("GET", "/workflows/{workflow}"),
+    # appointments
+    "list_appointments": listing(f"/appointments?{_SPAN}"),
+    "create_appointment": Example(
+        "POST", "/appointments", {"title": "Vet", "starts_at": "2036-06-01T09:00", "pet_id": "{pet}"}
+    ),
+    "get_appointment": Example("GET", "/appointments/{appointment}"),
+    "change_appointment": Example("PATCH", "/appointments/{appointment}", {"title": "Dentist"}),
+    "replace_appointment": Example("PUT", "/appointments/{appointment}", {"title": "Dentist"}),
+    "delete_appointment": Example("DELETE", "/appointments/{appointment}"),
+    "restore_appointment": Example("POST", "/appointments/{deleted}/restore"),
+    "change_appointment_once": Example(
+        "PUT", "/appointments/{appointment}/occurrences/2036-06-02T09:00", {"starts_at": "2036-06-02T10:00"}
+    ),
+    "skip_appointment_once": Example("DELETE", "/appointments/{appointment}/occurrences/2036-06-03T09:00"),
     # calendars
     "list_calendar_events": listing(f"/integrations/calendar/events?{_SPAN}"),
     "sync_calendar": Example("POST", "/integrations/calendar/sync", answers=frozenset({409}), names_nothing=True),

@@ -8,6 +8,7 @@ import pytest
 from core.db import Database
 from models.queries import (
     absences,
+    appointment_views,
     feeds,
     grants,
     health_records,
@@ -42,6 +43,11 @@ GROWTH = {
     "health_record_ids": (RECORDS, f"'id', md5('d' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
     "health_records": (RECORDS, f"'id', md5('d' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
     "reminders": (REMINDERS, f"'id', md5('r' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid"),
+    "appointments": (RECORDS, f"'id', md5('e' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid"),
+    "appointment_overrides": (
+        RECORDS,
+        f"'id', md5('w' || n)::uuid, 'appointment_id', md5('e' || n % {RECORDS} + 1)::uuid",
+    ),
     "occurrences": (
         OCCURRENCES,
         f"'id', md5('o' || n)::uuid, 'key', 'k' || n, 'reminder_id', md5('r' || n % {REMINDERS} + 1)::uuid",
@@ -69,6 +75,8 @@ BIG = (
     "health_records",
     "reminders",
     "occurrences",
+    "appointments",
+    "appointment_overrides",
     "deliveries",
     "notifications",
     "grants",
@@ -85,6 +93,10 @@ async def person(api: Api, db: Database) -> Person:
     await person.request("POST", f"/pets/{pet}/records", {"record_type": "visit", "title": "Check-up"})
     later = {"title": "Walk", "reminder_date": "2030-01-01T08:00:00Z", "pet_id": pet}
     assert (await person.request("POST", "/reminders", later)).status_code == 201
+    planned = {"title": "Vet", "starts_at": "2030-01-01T08:00", "rrule": "FREQ=DAILY", "pet_id": pet}
+    planned = (await person.request("POST", "/appointments", planned)).json()
+    moved = f"/appointments/{planned['id']}/occurrences/2030-01-02T08:00"
+    assert (await person.request("PUT", moved, {"title": "Dentist"})).status_code == 200
     _, link = await vet_link(person, pet)
     assert (await api.get(link)).status_code == 200
     home = (await person.request("GET", "/households")).json()["items"][0]["id"]
@@ -115,6 +127,10 @@ LISTS = [
         reminder_views.TIMELINE,
         lambda own: (own["user"], YESTERDAY, TOMORROW, ["due"], None, 51, None, None, None),
     ),
+    (appointment_views.PAGE, lambda own: (own["user"], None, None, None, None, None, None, 51)),
+    (appointment_views.PAGE, lambda own: (own["user"], YESTERDAY, TOMORROW, own["pet"], "planned", None, None, 51)),
+    (appointment_views.IN_SPAN, lambda own: (own["user"], YESTERDAY, TOMORROW, None, 51)),
+    (appointment_views.OVERRIDES, lambda own: ([own["appointment"]],)),
     (workflows._PAGE, lambda own: (own["user"], None, 51)),
     (notifications.PAGE, lambda own: (own["user"], None, 51)),
     (lost._BY_CODE, lambda own: (own["code"],)),
@@ -142,6 +158,10 @@ LISTS = [
         "reminders",
         "occurrences",
         "agenda",
+        "appointments",
+        "appointments of a pet",
+        "calendar",
+        "exceptions",
         "workflows",
         "notifications",
         "tag",
@@ -160,6 +180,7 @@ async def test_no_list_reads_a_whole_table(person: Person, db: Database, query: 
     row = await db.reads.fetchrow(
         """SELECT (SELECT p.id FROM pets p JOIN memberships m USING (household_id) WHERE m.user_id = $1) AS pet,
                   (SELECT r.id FROM reminders r WHERE r.user_id = $1 ORDER BY r.created_at LIMIT 1) AS reminder,
+                  (SELECT e.id FROM appointments e WHERE e.user_id = $1 ORDER BY e.created_at LIMIT 1) AS appointment,
                   (SELECT household_id FROM memberships WHERE user_id = $1) AS household,
                   (SELECT id FROM grants WHERE granted_by = $1 ORDER BY created_at LIMIT 1) AS grant,
                   (SELECT h.id FROM health_records h WHERE h.by_user_id = $1

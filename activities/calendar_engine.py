@@ -1,0 +1,146 @@
+"""One calendar brought up to date: read its list, take up what is new, bring every pair into agreement.
+
+Each step may be repeated from the beginning at any time: what is done is not found again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from activities.calendar_reconcile import Outcome, Reconciler, read
+from activities.calendar_store import Position, Store
+from domain.calendar_sync import Policy, name_of, too_many_gone
+from integrations.calendar.protocol import (
+    CalendarProvider,
+    Change,
+    CursorExpired,
+    EventRejected,
+    Misunderstood,
+    RemoteEvent,
+)
+
+MOST_PAGES: Final = 500
+BATCH: Final = 20
+"""Events of one activity."""
+MOST_TRIES: Final = 3
+"""Runs in which somebody was always quicker, before an event is left alone until it changes."""
+
+
+Beat = Callable[[int], None]
+"""Called now and then with how far it has come."""
+
+
+def _silent(_: int) -> None:
+    """Nobody listens."""
+
+
+class Endless(Misunderstood):
+    """A list that repeats itself or does not end (calendar-sync.md §4.6 d)."""
+
+    code = "calendar_endless_list"
+
+
+class Doubt(StrEnum):
+    """What to do about deletions: `calendar_links.health` says it, and a person can confirm them."""
+
+    NONE = "none"
+    DELETES_PAUSED = "deletes_paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """For one calendar. `now` is naive, in the zone of the person; `confirmed`: they said that deletions are meant."""
+
+    store: Store
+    provider: CalendarProvider
+    calendar_id: str
+    link_id: UUID
+    policy: Policy
+    now: datetime
+    confirmed: bool = False
+
+    async def pull(self, beat: Beat = _silent) -> None:
+        """Read the list to its end, whole where the cursor does not count any more. A page that was kept is not read
+        again. Raises `Endless`, and the provider's errors."""
+        position = await self.store.position()
+        if position.cursor is None and not position.full:
+            position = await self.store.begin_full()
+        try:
+            await self._read_on(position, beat)
+        except CursorExpired:
+            await self._read_on(await self.store.begin_full(), beat)
+
+    async def _read_on(self, position: Position, beat: Beat) -> None:
+        ids: set[tuple[str, ...]] = set()
+        for number in range(MOST_PAGES):
+            cursor = None if position.full else position.cursor
+            page = await self.provider.list_changes(self.calendar_id, cursor, position.page)
+            listed = tuple(change.remote_id for change in page.changes)
+            if listed and page.next_page is not None and listed in ids:
+                break
+            ids.add(listed)
+            position = await self.store.take_page(position, page)
+            beat(number)
+            if page.next_page is None:
+                return
+        await self.store.begin_full()
+        raise Endless("the list does not end")
+
+    async def doubt(self) -> Doubt:
+        """Whether the list says so much is gone that it is not believed."""
+        absent = await self.store.absent()
+        doubtful = too_many_gone(absent.gone, absent.live, absent.listed if absent.listed is not None else absent.gone)
+        return Doubt.DELETES_PAUSED if doubtful and not self.confirmed else Doubt.NONE
+
+    async def work(self, doubt: Doubt = Doubt.NONE, beat: Beat = _silent) -> bool:
+        """A batch of new events and pairs. False: nothing is left."""
+        strangers = await self.store.strangers(BATCH)
+        for change, remote in await self._fetched(strangers):
+            await self._take_up(change, remote)
+        pending = await self.store.pending(BATCH, without_deletions=doubt is Doubt.DELETES_PAUSED)
+        await self._reconcile(pending, beat)
+        return bool(strangers or pending)
+
+    async def _fetched(self, changes: Sequence[Change]) -> Sequence[tuple[Change, RemoteEvent | None]]:
+        missing = [change.remote_id for change in changes if change.found is None]
+        found = await self.provider.get_many(self.calendar_id, missing) if missing else {}
+        return [(change, change.found or found.get(change.remote_id)) for change in changes]
+
+    async def _take_up(self, change: Change, remote: RemoteEvent | None) -> None:
+        """An event that no link knows: ours after all, a copy of ours, or somebody's own."""
+        try:
+            if remote is None:
+                return await self.store.ignore(change.remote_id, change.etag)
+            seen = read(remote, self.provider)
+        except EventRejected:
+            return await self.store.ignore(change.remote_id, change.etag)
+        marker = seen.marker
+        if marker is not None:
+            ours = name_of(self.link_id, marker.local_id, marker.part, marker.generation)
+            if seen.ident == ours and await self.store.relink(seen):
+                return None
+            if self.policy.adopt:  # a copy: it becomes an event of its own, without our mark
+                seen = read(await self.provider.update(self.calendar_id, seen, seen.event, marker=False), self.provider)
+        if not self.policy.adopt:
+            return await self.store.ignore(change.remote_id, change.etag)
+        return await self.store.adopt(seen)
+
+    async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]], beat: Beat) -> None:
+        reconciler = Reconciler(self.store, self.provider, self.calendar_id, self.link_id, self.policy, self.now)
+        fetched = await self._look([remote_id for _, remote_id in pending if remote_id is not None])
+        for number, (link_id, _) in enumerate(pending):
+            beat(number)
+            if await reconciler.reconcile(link_id, fetched) is not Outcome.AGAIN:
+                continue
+            if await self.store.put_off(link_id) >= MOST_TRIES:
+                work = await self.store.load(link_id)
+                if work is not None:
+                    await self.store.quarantine(work, "always_changing")
+
+    async def _look(self, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
+        """All of a batch in as few calls as there are. What is not in the answer is asked for by itself: nothing is
+        deleted because an answer was short."""
+        return await self.provider.get_many(self.calendar_id, remote_ids) if remote_ids else {}

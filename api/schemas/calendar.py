@@ -1,0 +1,55 @@
+"""The merged calendar: what is planned, whoever planned it."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+
+class CalendarEventOut(BaseModel):
+    """A line of the merged calendar. `source` says whose it is: an occurrence of a reminder, which carries its id where
+    it has a row, or of an appointment, named by `original`. `start` and `end` are instants; whole days begin on your
+    clock. `starts_at` and `ends_at` are what the appointment's own clock shows, or dates, the end exclusive."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "source": "appointment",
+                    "reminder_id": None,
+                    "occurrence_id": None,
+                    "appointment_id": "019aaf3e-0000-7000-8000-000000000090",
+                    "original": "2026-11-30T09:00",
+                    "pet_id": "019aaf3e-0000-7000-8000-000000000001",
+                    "title": "Vet",
+                    "start": "2026-11-30T08:00:00Z",
+                    "end": "2026-11-30T08:30:00Z",
+                    "starts_at": "2026-11-30T09:00",
+                    "ends_at": "2026-11-30T09:30",
+                    "all_day": False,
+                    "state": "planned",
+                }
+            ]
+        }
+    )
+
+    source: Literal["reminder", "appointment"]
+    reminder_id: UUID | None
+    occurrence_id: UUID | None
+    appointment_id: UUID | None
+    original: str | None
+    pet_id: UUID | None
+    title: str
+    start: datetime
+    end: datetime | None
+    starts_at: str | None
+    ends_at: str | None
+    all_day: bool
+    state: Literal["scheduled", "due", "planned", "done"]
+
+
+class CalendarOut(BaseModel):
+    """Everything between `from` and `to`, in order."""
+
+    items: list[CalendarEventOut]

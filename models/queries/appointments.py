@@ -1,0 +1,202 @@
+"""Appointments as the domain's events: loaded and saved by people and by the calendar sync alike.
+
+An event is saved whole, exceptions and words with it, as a new version of its row. What the calendar sync writes is
+said to everybody who sees it; people's writes end in `api/appointments.py`, which does that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from core import live
+from core.crypto import FieldCipher
+from core.ids import new_id
+from domain import appointment as rules
+from domain.access import Access
+from domain.appointment import State, point_text
+from domain.calendar import Event
+from models.appointment import Appointment, AppointmentOverride
+from models.queries.access import pet_access, reaches, watching
+from models.queries.appointment_rows import columns, sealed, wall
+from models.queries.clock import database_now
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An appointment's row with those of its overrides. `row.deleted_at` says whether it was deleted."""
+
+    row: Appointment
+    overrides: Sequence[AppointmentOverride]
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose a new appointment is. `user_id` made it; `adopted_link_id`: the calendar link it was taken over from."""
+
+    id: UUID
+    household_id: UUID
+    user_id: UUID
+    pet_id: UUID | None = None
+    adopted_link_id: UUID | None = None
+
+
+async def load(session: AsyncSession, appointment_id: UUID, *, lock: bool) -> Loaded | None:
+    """Any household's, deleted or not, for those who act on nobody's behalf."""
+    query = select(Appointment).where(col(Appointment.id) == appointment_id)
+    query = query.with_for_update() if lock else query
+    found = (await session.scalars(query.execution_options(populate_existing=True))).one_or_none()
+    return None if found is None else await _with_overrides(session, found)
+
+
+async def lock_for(
+    session: AsyncSession, user_id: UUID, appointment_id: UUID, *, deleted: bool = False
+) -> tuple[Loaded, Access] | None:
+    """One that this person sees, locked, with the access they have to it; `deleted`: among those that were deleted."""
+    gone = col(Appointment.deleted_at)
+    statement = (
+        select(Appointment, pet_access.c.role, pet_access.c.actions)
+        .join(pet_access, reaches(col(Appointment.household_id), col(Appointment.pet_id), user_id))
+        .where(col(Appointment.id) == appointment_id, gone.is_not(None) if deleted else gone.is_(None))
+        .with_for_update(of=Appointment)
+        .execution_options(populate_existing=True)
+    )
+    found = (await session.execute(statement)).first()
+    if found is None:
+        return None
+    return await _with_overrides(session, found[0]), Access.of(found[1], found[2])
+
+
+async def planned_of(session: AsyncSession, pet_id: UUID) -> Sequence[Appointment]:
+    """Those of a pet that are planned and not over, locked."""
+    query = select(Appointment).where(
+        col(Appointment.pet_id) == pet_id,
+        col(Appointment.status) == State.PLANNED,
+        col(Appointment.deleted_at).is_(None),
+        or_(col(Appointment.ends_utc).is_(None), col(Appointment.ends_utc) > func.clock_timestamp()),
+    )
+    return (await session.scalars(query.order_by(col(Appointment.id)).with_for_update())).all()
+
+
+async def of_household(session: AsyncSession, household_id: UUID) -> Sequence[Appointment]:
+    """All that a household has, locked."""
+    query = select(Appointment).where(
+        col(Appointment.household_id) == household_id, col(Appointment.deleted_at).is_(None)
+    )
+    return (await session.scalars(query.order_by(col(Appointment.id)).with_for_update())).all()
+
+
+async def add(session: AsyncSession, cipher: FieldCipher, event: Event, whose: Whose, state: State) -> bool:
+    """A new one, unless there is one with this id already; answers whether there was none. `event` is checked."""
+    row = Appointment(**asdict(whose), status=state, **await columns(cipher, whose.household_id, whose.id, event))
+    values = {name: value for name, value in row if name not in ("created_at", "updated_at")}
+    made = await session.execute(
+        insert(Appointment).values(values).on_conflict_do_nothing().returning(col(Appointment.id))
+    )
+    if made.first() is None:
+        return False
+    await _write_overrides(session, cipher, Loaded(row, ()), event)
+    return True
+
+
+async def create_from_event(session: AsyncSession, cipher: FieldCipher, event: Event, whose: Whose) -> bool:
+    """`add` of what a calendar had. Raises `Invalid` for an event that appointments cannot hold."""
+    made = await add(session, cipher, rules.check(event), whose, State.PLANNED.after(event.status))
+    if made:
+        await say(session, whose.id, whose.household_id, whose.pet_id)
+    return made
+
+
+async def save(session: AsyncSession, cipher: FieldCipher, loaded: Loaded, event: Event, state: State) -> None:
+    """Write the event over what is there, which is locked, as a new version. `event` is checked."""
+    row = loaded.row
+    for name, value in (await columns(cipher, row.household_id, row.id, event)).items():
+        setattr(row, name, value)
+    row.status = state
+    await _write_overrides(session, cipher, loaded, event)
+    await touch(session, row)
+
+
+async def save_event(
+    session: AsyncSession, cipher: FieldCipher, appointment_id: UUID, event: Event, *, expected_version: int
+) -> bool:
+    """`save` what a calendar says, if nobody has changed or deleted it since this version. Raises `Invalid` for an
+    event that appointments cannot hold."""
+    checked = rules.check(event)
+    loaded = await _expected(session, appointment_id, expected_version, deleted=False)
+    if loaded is None:
+        return False
+    await save(session, cipher, loaded, checked, State(loaded.row.status).after(event.status))
+    await say(session, appointment_id, loaded.row.household_id, loaded.row.pet_id)
+    return True
+
+
+async def mark_deleted(session: AsyncSession, appointment_id: UUID, *, expected_version: int) -> bool:
+    """Delete it, if nobody has changed or deleted it since this version."""
+    return await _set_deleted(session, appointment_id, expected_version, deleted=True)
+
+
+async def undelete(session: AsyncSession, appointment_id: UUID, *, expected_version: int) -> bool:
+    """Take the deletion back, if nothing has happened since this version."""
+    return await _set_deleted(session, appointment_id, expected_version, deleted=False)
+
+
+async def set_deleted(session: AsyncSession, row: Appointment, *, deleted: bool) -> None:
+    """Take one, which is locked, out of every list, or back into them: its words stay for whoever wants it back."""
+    row.deleted_at = await database_now(session) if deleted else None
+    await touch(session, row)
+
+
+async def touch(session: AsyncSession, row: Appointment) -> None:
+    """Write what was changed, as a new version."""
+    row.version += 1
+    row.updated_at = await database_now(session)
+    await session.flush()
+
+
+async def say(session: AsyncSession, appointment_id: UUID, household_id: UUID, pet_id: UUID | None) -> None:
+    """Tell everybody who sees it that it is another than it was."""
+    people = await watching(session, household_id, pet_id)
+    live.say(session, people, live.Name.APPOINTMENT_UPDATED, appointment_id=appointment_id)
+
+
+async def _expected(session: AsyncSession, appointment_id: UUID, version: int, *, deleted: bool) -> Loaded | None:
+    """It, locked, if it is still this version and in this state."""
+    loaded = await load(session, appointment_id, lock=True)
+    if loaded is None or loaded.row.version != version or (loaded.row.deleted_at is not None) != deleted:
+        return None
+    return loaded
+
+
+async def _set_deleted(session: AsyncSession, appointment_id: UUID, version: int, *, deleted: bool) -> bool:
+    loaded = await _expected(session, appointment_id, version, deleted=not deleted)
+    if loaded is None:
+        return False
+    await set_deleted(session, loaded.row, deleted=deleted)
+    await say(session, appointment_id, loaded.row.household_id, loaded.row.pet_id)
+    return True
+
+
+async def _with_overrides(session: AsyncSession, row: Appointment) -> Loaded:
+    query = select(AppointmentOverride).where(col(AppointmentOverride.appointment_id) == row.id)
+    query = query.order_by(col(AppointmentOverride.original)).execution_options(populate_existing=True)
+    return Loaded(row, (await session.scalars(query)).all())
+
+
+async def _write_overrides(session: AsyncSession, cipher: FieldCipher, loaded: Loaded, event: Event) -> None:
+    """Rows of those the event has, each under its name as long as it keeps it."""
+    known = {each.original: each for each in loaded.overrides}
+    wanted = {point_text(each.original): each for each in event.overrides}
+    for name in known.keys() - wanted.keys():
+        await session.delete(known[name])
+    for name, one in wanted.items():
+        row = known.get(name) or AppointmentOverride(id=new_id(), appointment_id=loaded.row.id, original=name)
+        words = await sealed(cipher, loaded.row.household_id, "appointment_overrides", row.id, one)
+        for column, value in (wall(one.start, one.end) | words).items():
+            setattr(row, column, value)
+        session.add(row)
+    await session.flush()
