@@ -37,7 +37,7 @@ def service(api_url: str) -> Any:
         http=httplib2.Http(),
         static_discovery=True,
         cache_discovery=False,
-        client_options={"api_endpoint": f"{api_url.rstrip('/')}/"},
+        client_options={"api_endpoint": f"{api_url.rstrip('/')}/calendar/v3/"},
     )
 
 
