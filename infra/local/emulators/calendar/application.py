@@ -40,7 +40,7 @@ class Reset(Exception):
 
 
 class Hang(Exception):
-    """No answer is to be given for so many seconds."""
+    """No answer is to be given for so many seconds, and none after them."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -75,15 +75,14 @@ class CalendarApp:
         request, began = Request(environ), time.monotonic()
         if _OURS.fullmatch(request.path):
             return self._served(request)(environ, start_response)
-        call = Call(request, self._bearer(request))
-        account = call.bearer.account if call.bearer else None
+        call = self._call(request)
         status: int | str = "no answer"
         handled = self._is_known(environ)
         try:
             response = self._exchange(call)
             status = response.status_code
         finally:
-            self._log.note(request, account, status, began, handled=handled)
+            self._log.note(request, call.asker, status, began, handled=handled)
         return response(environ, start_response)
 
     def close(self) -> None:
@@ -98,19 +97,23 @@ class CalendarApp:
             self._graph.subscriptions.notify([each for each in found if each.calendar.provider == "microsoft"])
 
     def _exchange(self, call: Call) -> Response:
-        request = call.request
-        account = call.bearer.account if call.bearer else None
-        fault = self.world.knobs.fault(request.method, request.path, account)
-        if fault and fault.when == "before":
-            return _effect(fault)
-        throttle = self.world.knobs.throttle(_provider(request), account, request.path)
-        if throttle:
-            return _throttled(throttle, _provider(request))
-        if race := self.world.knobs.race(request.method, request.path):
-            self._person.does(race.remote)
         with self._turn(call) as free:
-            response = self._served(request, call) if free else _too_many()
-        return _effect(fault) if fault else response
+            return self._met(call) if free else _too_many()
+
+    def _met(self, call: Call) -> Response:
+        """The answer, or what was asked to become of it."""
+        request, knobs, provider = call.request, self.world.knobs, _provider(call.request)
+        fault = knobs.fault(request.method, request.path, call.asker)
+        if fault and fault.effect == "slow":
+            time.sleep(fault.seconds)
+        elif fault and fault.when == "before":
+            return _effect(fault)
+        if throttle := knobs.throttle(provider, call.asker, request.path):
+            return _throttled(throttle, provider)
+        if race := knobs.race(request.method, request.path):
+            self._person.does(race.remote)
+        response = self._served(request, call)
+        return _effect(fault) if fault and fault.effect != "slow" else response
 
     def _served(self, request: Request, call: Call | None = None) -> Response:
         """The answer of the endpoint; a refusal has changed nothing."""
@@ -128,12 +131,12 @@ class CalendarApp:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return _malformed(request, error)
 
-    def _bearer(self, request: Request) -> Any:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
+    def _call(self, request: Request) -> Call:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        token = given if scheme.lower() == "bearer" else ""
+        oauth = self.world.oauth
         with self.world.store.transaction():
-            return self.world.oauth.bearer(token)
+            return Call(request, oauth.bearer(token), oauth.asker(token, request.form.to_dict()))
 
     def _is_known(self, environ: dict[str, Any]) -> bool:
         try:
@@ -166,8 +169,8 @@ def _provider(request: Request) -> str:
 def _effect(fault: Fault) -> Response:
     if fault.effect == "reset":
         raise Reset
-    if fault.effect == "hang":
-        raise Hang(fault.seconds)
+    if fault.effect in ("hang", "close"):
+        raise Hang(fault.seconds if fault.effect == "hang" else 0)
     body = fault.body or {"error": {"code": fault.status, "message": "fault on demand"}}
     return answer(body, fault.status, fault.headers)
 

@@ -42,13 +42,14 @@ _R = TypeVar("_R", bound=Rule)
 class Fault(Rule):
     """A request that goes wrong: `when` it was not done yet (before) or was done and stored (after).
 
-    `effect`: an answer with `status`, `body` and `headers`; the connection is reset; or nothing comes for `seconds`.
+    `effect`: an answer with `status`, `body` and `headers`; the connection is reset, or closed, without one; `seconds`
+    of silence (hang); or all is well, `seconds` later (slow).
     """
 
     method: str = ".*"
     path: str = ".*"
     when: Literal["before", "after"] = "before"
-    effect: Literal["status", "reset", "hang"] = "status"
+    effect: Literal["status", "reset", "close", "hang", "slow"] = "status"
     status: int = 500
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -56,8 +57,8 @@ class Fault(Rule):
     account: str | None = None
 
     def __post_init__(self) -> None:
-        if self.when not in ("before", "after") or self.effect not in ("status", "reset", "hang"):
-            raise ValueError("when is before or after, effect is status, reset or hang")
+        if self.when not in ("before", "after") or self.effect not in ("status", "reset", "close", "hang", "slow"):
+            raise ValueError("when is before or after, effect is status, reset, close, hang or slow")
         if not 0 <= self.seconds <= 120 or not 400 <= self.status <= 599:
             raise ValueError("seconds must lie between 0 and 120, status between 400 and 599")
 

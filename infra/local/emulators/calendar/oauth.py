@@ -116,22 +116,30 @@ class OAuth:
             return None
         return Bearer(about["provider"], about["account"], frozenset(about["scopes"].split()))
 
+    def asker(self, token: str, form: Mapping[str, str]) -> str | None:
+        """Whom a request is about, by its access token, also one that has ended, or by what it asks tokens for."""
+        if waiting := self._codes.waiting.get(form.get("code", "")):
+            return waiting[1].subject
+        refresh = form.get("refresh_token", "")
+        about = self._store.document("access", token) or self._store.document("refresh", refresh)
+        return str(about["account"]) if about else None
+
     def revoke(self, token: str) -> None:
         """Google's: all that came of the consent ends. Raises `BadRequest` for an unknown token."""
         about = self._store.document("refresh", token) or self._store.document("access", token)
         if about is None:
             raise BadRequest("invalid_token")
-        for kind in ("refresh", "access"):
-            for name, each in self._store.documents(kind).items():
-                if (each["provider"], each["account"]) == (about["provider"], about["account"]):
-                    self._store.forget(kind, name)
+        self.end_access(about["provider"], about["account"])
+        for name, each in self._store.documents("refresh").items():
+            if (each["provider"], each["account"]) == (about["provider"], about["account"]):
+                self._store.forget("refresh", name)
 
     def end_access(self, provider: Provider | None, account: str | None) -> int:
         """Access tokens end now; answers how many."""
         ended = 0
         for name, each in self._store.documents("access").items():
             if provider in (None, each["provider"]) and account in (None, each["account"]):
-                self._store.forget("access", name)
+                self._store.keep("access", name, each | {"until": 0})
                 ended += 1
         return ended
 
