@@ -2,6 +2,8 @@
 
 import html
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -166,6 +168,23 @@ def test_a_body_that_exchange_made_html_of_is_the_text_it_was(said: str) -> None
     )
     page = f'<html><head><style>p {{}}</style></head>\r\n<body><div class="PlainText">{lines}</div></body></html>'
     assert text(text_of(page)) == said
+
+
+def test_no_vendor_s_package_is_loaded_by_what_needs_none_of_them() -> None:
+    ours = (
+        "errors",
+        "google_mapping",
+        "microsoft_mapping",
+        "graph_recurrence",
+        "html_text",
+        "oauth",
+        "protocol",
+        "zones",
+    )
+    loads = "; ".join(f"import integrations.calendar.{each}" for each in ours)
+    check = "print([each for each in ('googleapiclient', 'httplib2', 'msgraph', 'kiota_http') if each in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", f"import sys; {loads}; {check}"], capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "[]"
 
 
 def at_google(event: Event) -> str:
