@@ -35,8 +35,8 @@ Document = dict[str, Any]
 CONCURRENCY: Final = 4
 """Requests at once to a mailbox; more are refused."""
 _TIMEOUT: Final = httpx.Timeout(10, connect=5, pool=30)
-_LONGEST: Final = 60
-"""Seconds for an answer that arrives in drops, and for its turn."""
+_LONGEST: Final = 30
+"""Seconds for an answer that arrives in drops."""
 _PREFER: Final = 'IdType="ImmutableId", outlook.timezone="UTC", outlook.body-content-type="text"'
 """On every request: ids that stay when an event moves, times in no zone of the mailbox, bodies without markup."""
 
@@ -115,7 +115,7 @@ class GraphClient:
         info.headers.add("Accept", "application/json")
         info.headers.add("Prefer", f"{_PREFER}, {prefer}" if prefer else _PREFER)
         try:
-            async with asyncio.timeout(_LONGEST), self._turns:
+            async with self._turns, asyncio.timeout(_LONGEST):
                 content = await self._adapter.send_primitive_async(info, "bytes", {"XXX": ODataError})
         except APIError as error:
             raise microsoft(_refusal(error), asked) from None

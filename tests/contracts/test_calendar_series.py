@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from domain.calendar import Event
+from domain.calendar_projection import project
 from integrations.calendar.errors import UNSUPPORTED_RECURRENCE
 from integrations.calendar.protocol import EtagMismatch, EventGone, EventRejected, RemoteEvent, UnknownOutcome
 from tests.contracts.calendar_backends import opener, seen
-from tests.contracts.calendar_samples import WEEKLY, at, moved, timed
+from tests.contracts.calendar_samples import VET, WEEKLY, at, moved, timed
 from tests.contracts.calendar_vendors import Vendor
 from tests.contracts.test_calendar_providers import created
 
@@ -133,3 +134,19 @@ async def test_an_occurrence_of_whole_days_cannot_be_among_times(vendor: Vendor)
     with pytest.raises(EventRejected) as refused:
         await seen(vendor, made.remote_id)
     assert refused.value.problem_code == UNSUPPORTED_RECURRENCE
+
+
+async def test_what_a_provider_cannot_hold_is_not_sent(vendor: Vendor) -> None:
+    long = replace(VET, title="Vet " + "Milo" * 300, alarms=(5, 10, 15, 20, 25, 30, 35))
+    made = await created(vendor, long)
+    assert made.event == project(long, vendor.provider.capabilities)
+    before = await vendor.writes()
+    assert (await updated(vendor, made, long)).event == made.event
+    assert await vendor.writes() == before
+
+
+async def test_a_change_of_the_alarms_alone_is_seen(vendor: Vendor) -> None:
+    made = await created(vendor, replace(VET, alarms=(30,)))
+    await vendor.edit(made.remote_id, replace(VET, alarms=(60,)))
+    found = await seen(vendor, made.remote_id)
+    assert (found.event.alarms, found.etag != made.etag) == ((60,), True)

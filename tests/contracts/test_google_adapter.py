@@ -98,6 +98,12 @@ async def test_what_somebody_else_keeps_on_an_event_stays(vendor: GoogleBackend)
     assert stored["body"]["extendedProperties"] == {"private": {"other": "1"}}
 
 
+async def test_lines_that_come_back_as_html_are_the_same_lines(vendor: GoogleBackend) -> None:
+    vendor.control.shape("normalise", calendar=vendor.calendar_id, form="html", times=None)
+    made = await created(vendor)
+    assert made.event == VET == (await seen(vendor, made.remote_id)).event
+
+
 async def test_a_deleted_event_and_a_deleted_calendar_are_told_apart(vendor: GoogleBackend) -> None:
     made = await created(vendor)
     assert await vendor.provider.get(vendor.calendar_id, event_id(uuid4())) is None

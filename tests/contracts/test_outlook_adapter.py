@@ -50,6 +50,14 @@ async def test_a_repeated_create_makes_one_event_in_whatever_form_it_is_told(
     assert {key: each.event for key, each in (await everything(vendor)).items()} == {made.remote_id: VET}
 
 
+async def test_a_calendar_whose_making_was_not_answered_is_made_once(vendor: MicrosoftBackend) -> None:
+    vendor.control.fault(method="POST", path="/calendars", when="after")
+    with pytest.raises(UnknownOutcome):
+        await vendor.provider.create_calendar("Petfolio")
+    made = await vendor.provider.create_calendar("Petfolio")
+    assert [each for each in await vendor.provider.calendars() if each.title == "Petfolio"] == [made]
+
+
 async def test_a_copy_is_not_found_under_the_name_of_its_origin(vendor: MicrosoftBackend) -> None:
     name = uuid4()
     made = await created(vendor, name=name)
