@@ -4,9 +4,9 @@ A series is the event and its exceptions. Every call can be made again: inserts 
 they make of the event and under which etag.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from domain.calendar import Event, Override, Point
 from domain.calendar_projection import project
 from integrations.calendar import google_mapping as mapping
 from integrations.calendar.errors import SCOPE_MISSING, Asked, identifier
+from integrations.calendar.fetching import each_of
 from integrations.calendar.google_client import GoogleClient, service
 from integrations.calendar.google_mapping import GOOGLE, Document, is_cancelled, original
 from integrations.calendar.oauth import TokenSource
@@ -103,8 +104,7 @@ class GoogleCalendars:
 
     async def get_many(self, calendar_id: str, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
         """See the port. Google has no call for several."""
-        found = await asyncio.gather(*(self.get(calendar_id, each) for each in remote_ids))
-        return {each.remote_id: each for each in found if each is not None}
+        return await each_of(partial(self.get, calendar_id), remote_ids)
 
     def read(self, raw: str) -> RemoteEvent:
         """See the port."""

@@ -4,9 +4,9 @@ A series is the master and its exceptions, which are reached by the ids of their
 honour If-Match on events, so what was written is read again, and what is deleted is compared before.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from secrets import token_urlsafe
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +21,7 @@ from domain.calendar_projection import project
 from domain.recurrence import resolve
 from integrations.calendar import microsoft_mapping as mapping
 from integrations.calendar.errors import Asked, identifier
+from integrations.calendar.fetching import each_of
 from integrations.calendar.graph_delta import GraphDelta
 from integrations.calendar.graph_recurrence import said_otherwise
 from integrations.calendar.microsoft_client import GraphClient
@@ -116,8 +117,7 @@ class MicrosoftCalendars:
 
     async def get_many(self, calendar_id: str, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
         """See the port. A batch counts as many requests as it has."""
-        found = await asyncio.gather(*(self.get(calendar_id, each) for each in remote_ids))
-        return {each.remote_id: each for each in found if each is not None}
+        return await each_of(partial(self.get, calendar_id), remote_ids)
 
     def read(self, raw: str) -> RemoteEvent:
         """See the port."""

@@ -134,6 +134,9 @@ async def test_an_occurrence_of_whole_days_cannot_be_among_times(vendor: Vendor)
     with pytest.raises(EventRejected) as refused:
         await seen(vendor, made.remote_id)
     assert refused.value.problem_code == UNSUPPORTED_RECURRENCE
+    other = await created(vendor)
+    both = [made.remote_id, other.remote_id]
+    assert await vendor.provider.get_many(vendor.calendar_id, both) == {other.remote_id: other}
 
 
 async def test_what_a_provider_cannot_hold_is_not_sent(vendor: Vendor) -> None:
