@@ -41,7 +41,9 @@ _SPELLINGS: Final = {
 }
 _IMPORTED_AS: Final = {
     "argon2-cffi": "argon2",
+    "google-api-python-client": "googleapiclient",
     "http-ece": "http_ece",
+    "msgraph-sdk": "msgraph",
     "opentelemetry-api": "opentelemetry",
     "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
     "opentelemetry-sdk": "opentelemetry",
