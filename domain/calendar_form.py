@@ -178,7 +178,7 @@ def _drop_what_the_start_says(parts: dict[str, str], start: datetime) -> None:
     """Some providers repeat the day of the start in the rule, others leave it out."""
     same = {"BYDAY": WEEKDAYS[start.weekday()], "BYMONTHDAY": str(start.day), "BYMONTH": str(start.month)}
     days = {name: value for name, value in parts.items() if name in _DAYS}
-    repeated = _REPEATED[parts["FREQ"]] if parts["FREQ"] in _REPEATED else ()
+    repeated = _REPEATED.get(parts["FREQ"], ())
     if any(days == {name: same[name] for name in names} for names in repeated):
         for name in days:
             del parts[name]
