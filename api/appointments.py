@@ -32,6 +32,7 @@ from models.queries import appointments, pets
 from models.queries.appointment_rows import to_event
 from models.queries.appointments import Loaded, Whose
 from models.queries.clock import database_now
+from temporal import outbox
 
 UNDO: Final = timedelta(days=30)
 """How long a deletion can be taken back."""
@@ -98,7 +99,7 @@ async def change(
     loaded = await _lock(session, caller, appointment_id, if_match)
     row, given = loaded.row, body.model_fields_set
     before = await to_event(services.cipher, row, loaded.overrides)
-    refuse_changes(body, document_of(row.model_dump(), before), READ_ONLY)
+    refuse_changes(body, document_of(dict(row), before), READ_ONLY)
     for field in _NEVER_NULL:
         if field in given and getattr(body, field) is None:
             raise invalid(field, "missing", f"an appointment has {field}")
@@ -109,7 +110,7 @@ async def change(
     home = await pets.home_zone(session, row.household_id, pet_id)
     event = rules.check(replace(fields.changed_event(before, body, home), status=state.status))
     if (event, state, pet_id) == (before, State(row.status), row.pet_id):
-        return document_of(row.model_dump(), before)
+        return document_of(dict(row), before)
     row.pet_id = pet_id
     await appointments.save(session, services.cipher, loaded, event, state)
     await _changed(session, row)
@@ -180,8 +181,9 @@ async def household_gone(session: AsyncSession, household_id: UUID) -> None:
 
 
 async def _changed(session: AsyncSession, whose: Appointment | Whose) -> None:
-    """Where every write of a person's ends: whoever sees the appointment is told."""
+    """Where every write of a person's ends: whoever sees the appointment is told, and so are their calendars."""
     await appointments.say(session, whose.id, whose.household_id, whose.pet_id)
+    await outbox.ring_calendars(session, whose.household_id)
 
 
 async def _shown(session: AsyncSession, services: Services, caller: Caller, appointment_id: UUID) -> dict[str, Any]:

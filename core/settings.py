@@ -239,6 +239,12 @@ class Settings(BaseSettings):
         return (self.database_direct_url or self.database_url).get_secret_value()
 
     @property
+    def push_url(self) -> str | None:
+        """Where calendar providers reach us: they call public HTTPS addresses alone, or what was set on purpose."""
+        public = self.public_url if self.public_url.startswith("https://") else None
+        return self.calendars.push_url or public
+
+    @property
     def rp_id(self) -> str:
         """The domain that passkeys are made for."""
         return self.webauthn.rp_id or urlsplit(self.public_url).hostname or "localhost"
