@@ -1,6 +1,6 @@
 """The services of the local stack: one line each. Order is how people see them; `after` is how they start."""
 
-from infra.local.launchers import app, aws, caldav, postgres, seaweedfs, temporal, valkey
+from infra.local.launchers import app, aws, caldav, calendars, postgres, seaweedfs, temporal, valkey
 from infra.local.service import Service
 
 SERVICES: tuple[Service, ...] = (
@@ -10,6 +10,7 @@ SERVICES: tuple[Service, ...] = (
     seaweedfs.SERVICE,
     aws.SERVICE,
     caldav.SERVICE,
+    calendars.SERVICE,
     app.SETUP,
     app.API,
     app.WORKER_CORE,

@@ -28,6 +28,7 @@ class Can(StrEnum):
     REVOKE = "credentials are refused on demand"
     MANGLE = "texts come back in another form on demand"
     PAGE = "lists come in pages of three"
+    LIST_ETAGS = "lists tell etags"
     ALARMS = "more than one alarm"
     ZONES = "every zone keeps its name"
 
@@ -76,6 +77,9 @@ class Backend(Protocol):
 Opener = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Backend]]
 
 BACKENDS = {
+    "google": "tests.contracts.calendar_backend_google:open_backend",
+    "microsoft": "tests.contracts.calendar_backend_microsoft:open_backend",
+    "microsoft-window": "tests.contracts.calendar_backend_microsoft:open_window_backend",
     "memory": "tests.contracts.calendar_backend_memory:open_backend",
     "memory-shallow": "tests.contracts.calendar_backend_memory:open_shallow_backend",
 }

@@ -152,6 +152,7 @@ async def test_a_full_list_has_no_deletions(backend: Backend) -> None:
     assert said.keys() == {kept.remote_id}
 
 
+@needs(Can.LIST_ETAGS)
 async def test_a_list_tells_our_own_writes_by_their_etag(backend: Backend) -> None:
     _, cursor = await listed(backend)
     made = await created(backend)
