@@ -98,7 +98,7 @@ async def change(
     loaded = await _lock(session, caller, appointment_id, if_match)
     row, given = loaded.row, body.model_fields_set
     before = await to_event(services.cipher, row, loaded.overrides)
-    refuse_changes(body, document_of(row.model_dump(), before), READ_ONLY)
+    refuse_changes(body, document_of(dict(row), before), READ_ONLY)
     for field in _NEVER_NULL:
         if field in given and getattr(body, field) is None:
             raise invalid(field, "missing", f"an appointment has {field}")
@@ -109,7 +109,7 @@ async def change(
     home = await pets.home_zone(session, row.household_id, pet_id)
     event = rules.check(replace(fields.changed_event(before, body, home), status=state.status))
     if (event, state, pet_id) == (before, State(row.status), row.pet_id):
-        return document_of(row.model_dump(), before)
+        return document_of(dict(row), before)
     row.pet_id = pet_id
     await appointments.save(session, services.cipher, loaded, event, state)
     await _changed(session, row)

@@ -83,7 +83,7 @@ def _original(override: Override) -> datetime:
 
 
 def _values(row: Row | OverrideRow) -> Mapping[str, Any]:
-    return row.model_dump() if isinstance(row, SQLModel) else row
+    return dict(row) if isinstance(row, SQLModel) else row
 
 
 def wall(start: Point, end: Point) -> dict[str, Any]:

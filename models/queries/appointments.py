@@ -93,7 +93,7 @@ async def of_household(session: AsyncSession, household_id: UUID) -> Sequence[Ap
 async def add(session: AsyncSession, cipher: FieldCipher, event: Event, whose: Whose, state: State) -> bool:
     """A new one, unless there is one with this id already; answers whether there was none. `event` is checked."""
     row = Appointment(**asdict(whose), status=state, **await columns(cipher, whose.household_id, whose.id, event))
-    values = row.model_dump(exclude={"created_at", "updated_at"})
+    values = {name: value for name, value in row if name not in ("created_at", "updated_at")}
     made = await session.execute(
         insert(Appointment).values(values).on_conflict_do_nothing().returning(col(Appointment.id))
     )

@@ -64,6 +64,11 @@ NAMED = [  # the paths that architecture.md promises
     "PUT /reminders/{reminder_id}",
     "DELETE /reminders/{reminder_id}",
     "POST /reminders/preview",
+    "GET /appointments",
+    "POST /appointments",
+    "PUT /appointments/{appointment_id}",
+    "PATCH /appointments/{appointment_id}",
+    "DELETE /appointments/{appointment_id}",
     "POST /integrations/calendar/sync",
     "GET /integrations/calendar/events",
 ]
