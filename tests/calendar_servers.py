@@ -101,7 +101,7 @@ class ControlClient:
         self._post("grant", {**self._whose(), "state": state})
 
     def fault(self, **fault: Any) -> None:
-        """`method`, `path` (patterns), `when` before|after, `effect` status|reset|hang, `status`, `body`, `headers`,
+        """`method`, `path` (patterns), `when` before|after, `effect` status|reset|hang|slow, `status`, `body`, `headers`,
         `seconds`, `times`, `skip`; of this account's requests unless `account` says otherwise (None: everybody's)."""
         self._post("fault", {"account": self.account, **fault})
 
@@ -143,6 +143,10 @@ class ControlClient:
     def advance(self, seconds: float) -> None:
         """The server's clock goes on; for everybody on it."""
         self._post("clock", {"advance": seconds})
+
+    def real_time(self) -> None:
+        """The clock is right again."""
+        self._post("clock", {"reset": True})
 
     def log(self, **wanted: Any) -> list[dict[str, Any]]:
         """The requests of this account, oldest first; only those with these values (`method`, `status`, …)."""
@@ -218,6 +222,7 @@ def google_calendar_server(calendar_servers: str) -> Iterator[ControlClient]:
     control = somebody(calendar_servers, "google")
     yield control
     control.clear_rules()
+    control.real_time()
 
 
 @pytest.fixture
@@ -226,3 +231,4 @@ def graph_server(calendar_servers: str) -> Iterator[ControlClient]:
     control = somebody(calendar_servers, "microsoft")
     yield control
     control.clear_rules()
+    control.real_time()

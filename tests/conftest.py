@@ -30,7 +30,13 @@ EXPLORE = bool(os.environ.get("PETFOLIO_EXPLORE"))
 hypothesis.settings.register_profile("repeatable", derandomize=not EXPLORE)
 hypothesis.settings.load_profile("repeatable")
 
-pytest_plugins = ["tests.services", "tests.sign_in_providers", "tests.calendar_servers", "tests.whole"]
+pytest_plugins = [
+    "tests.services",
+    "tests.sign_in_providers",
+    "tests.calendar_servers",
+    "tests.calendar_listener",
+    "tests.whole",
+]
 
 
 @pytest.fixture(scope="session")

@@ -98,19 +98,24 @@ class CalendarApp:
             self._graph.subscriptions.notify([each for each in found if each.calendar.provider == "microsoft"])
 
     def _exchange(self, call: Call) -> Response:
-        request = call.request
-        account = call.bearer.account if call.bearer else None
-        fault = self.world.knobs.fault(request.method, request.path, account)
-        if fault and fault.when == "before":
-            return _effect(fault)
-        throttle = self.world.knobs.throttle(_provider(request), account, request.path)
-        if throttle:
-            return _throttled(throttle, _provider(request))
-        if race := self.world.knobs.race(request.method, request.path):
-            self._person.does(race.remote)
         with self._turn(call) as free:
-            response = self._served(request, call) if free else _too_many()
-        return _effect(fault) if fault else response
+            return self._met(call) if free else _too_many()
+
+    def _met(self, call: Call) -> Response:
+        """The answer, or what was asked to become of it."""
+        request, knobs, provider = call.request, self.world.knobs, _provider(call.request)
+        account = call.bearer.account if call.bearer else None
+        fault = knobs.fault(request.method, request.path, account)
+        if fault and fault.effect == "slow":
+            time.sleep(fault.seconds)
+        elif fault and fault.when == "before":
+            return _effect(fault)
+        if throttle := knobs.throttle(provider, account, request.path):
+            return _throttled(throttle, provider)
+        if race := knobs.race(request.method, request.path):
+            self._person.does(race.remote)
+        response = self._served(request, call)
+        return _effect(fault) if fault and fault.effect != "slow" else response
 
     def _served(self, request: Request, call: Call | None = None) -> Response:
         """The answer of the endpoint; a refusal has changed nothing."""

@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -33,6 +33,8 @@ class Post:
     retried: frozenset[int] | None
     timeout: float
     attempt: int = 1
+    is_wanted: Callable[[], bool] = lambda: True
+    """Asked before each attempt: what has ended in between is not told of."""
 
 
 @dataclass(order=True, slots=True)
@@ -75,6 +77,7 @@ class Emitter:
         with self._wake:
             self._open = False
             self._wake.notify()
+        self._thread.join(1)
 
     def clear(self) -> None:
         """Forget what waits and what should go wrong."""
@@ -87,9 +90,11 @@ class Emitter:
         with self._wake:
             self._rules.append(rule)
 
-    def google(self, url: str, headers: Mapping[str, str], body: bytes = b"") -> None:
+    def google(
+        self, url: str, headers: Mapping[str, str], body: bytes = b"", is_wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         """A message of a channel; only forged ones have a body."""
-        self.post(Post(url, headers, body, _RETRIED_BY_GOOGLE, timeout=10))
+        self.post(Post(url, headers, body, _RETRIED_BY_GOOGLE, timeout=10, is_wanted=is_wanted))
 
     def graph(self, url: str, item: dict[str, Any]) -> None:
         """An item of a subscription; those for the same address travel together."""
@@ -158,6 +163,8 @@ class Emitter:
             self._wake.wait(max(0.0, self._jobs[0].due - time.monotonic()) if self._jobs else None)
 
     def _deliver(self, post: Post) -> None:
+        if not self._open or not post.is_wanted():
+            return
         status = attempt(post.url, post.headers, post.body, post.timeout)[0]
         self.sent.append({"url": post.url, "status": status, "attempt": post.attempt, "at": time.time()})
         failed = (status is None or not 200 <= status < 300) if post.retried is None else status in post.retried

@@ -96,7 +96,7 @@ class Google:
     def insert_event(self, call: Call, calendar_id: str) -> Response:
         """events.insert."""
         calendar = self._writable(call, calendar_id)
-        self._reject(calendar, None)
+        self._reject(call, calendar, call.body.get("id"))
         return self._answer(call, calendar, self.events.insert(calendar, self._body(call, calendar)))
 
     def get_event(self, call: Call, calendar_id: str, event_id: str) -> Response:
@@ -196,7 +196,7 @@ class Google:
     def _matching(self, call: Call, calendar_id: str, event_id: str) -> tuple[Calendar, Row]:
         calendar, row = self._found(call, calendar_id, event_id)
         self._check_condition(call, row)
-        self._reject(calendar, event_id)
+        self._reject(call, calendar, event_id)
         return calendar, row
 
     def _check_condition(self, call: Call, row: Row) -> None:
@@ -204,8 +204,8 @@ class Google:
         if given and not matches(quoted(row.etag), given):
             raise google(412, "conditionNotMet", "Precondition Failed")
 
-    def _reject(self, calendar: Calendar, event_id: str | None) -> None:
-        if self._world.knobs.takes("reject", calendar.calendar_id, event_id):
+    def _reject(self, call: Call, calendar: Calendar, event_id: str | None) -> None:
+        if self._world.knobs.takes("reject", calendar.calendar_id, event_id, call.body.get("summary")):
             raise google(400, "invalid", "Invalid Value")
 
     def _body(self, call: Call, calendar: Calendar) -> dict[str, Any]:

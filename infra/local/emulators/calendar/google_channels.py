@@ -78,7 +78,12 @@ class GoogleChannels:
         self._world.emitter.google(channel["address"], _headers(false, "exists"), body)
 
     def _tell(self, channel: Document, state: str) -> None:
-        self._world.emitter.google(channel["address"], _headers(channel, state))
+        def is_open() -> bool:
+            with self._store.transaction():
+                known = self._store.document("channel", channel["id"])
+            return known is not None and known["expiration"] > self._world.clock.seconds() * 1_000
+
+        self._world.emitter.google(channel["address"], _headers(channel, state), is_wanted=is_open)
 
     def _granted(self, body: Mapping[str, Any]) -> int:
         now = int(self._world.clock.seconds() * 1_000)

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from infra.local.emulators.calendar.call import Call, World, fresh_calendar_id, matches
 from infra.local.emulators.calendar.errors import answer, graph
-from infra.local.emulators.calendar.graph_delta import GraphDelta
+from infra.local.emulators.calendar.graph_delta import OPTIONS, GraphDelta
 from infra.local.emulators.calendar.graph_documents import EXTENDED
 from infra.local.emulators.calendar.graph_events import NOT_FOUND, Found, GraphEvents
 from infra.local.emulators.calendar.graph_subscriptions import GraphSubscriptions
@@ -29,7 +29,10 @@ _PREFIX: Final = "https://graph.microsoft.com/"
 _FILTER: Final = re.compile(
     rf"{EXTENDED}/any\(\s*ep\s*:\s*ep/id eq '(?P<id>[^']+)' and ep/value eq '(?P<value>[^']*)'\s*\)", re.IGNORECASE
 )
-_LISTED: Final = frozenset({"$filter", "$expand", "$select", "$top", "$skip"})
+_SHOWN: Final = frozenset({"$select", "$expand"})
+_LISTED: Final = _SHOWN | {"$filter", "$top", "$skip"}
+_INSTANCES: Final = _SHOWN | {"startDateTime", "endDateTime", "$top", "$skip"}
+_NONE: Final[frozenset[str]] = frozenset()
 _PAGE, _MOST = 10, 1_000
 
 
@@ -55,21 +58,21 @@ class Graph:
 
     def _mailbox(self, prefix: str) -> Iterator[Rule]:
         calendar = f"{prefix}/calendars/<calendar_id>"
-        yield self._rule("GET", f"{prefix}/calendars", self.list_calendars, _READ)
+        yield self._rule("GET", f"{prefix}/calendars", self.list_calendars, _READ, frozenset({"$top"}))
         yield self._rule("POST", f"{prefix}/calendars", self.create_calendar, _WRITE)
         yield self._rule("GET", calendar, self.get_calendar, _READ)
         yield self._rule("DELETE", calendar, self.delete_calendar, _WRITE)
         for delta in ("delta", "delta()"):
-            yield self._rule("GET", f"{calendar}/calendarView/{delta}", self.view_delta, _READ)
-            yield self._rule("GET", f"{calendar}/events/{delta}", self.events_delta, _READ)
+            yield self._rule("GET", f"{calendar}/calendarView/{delta}", self.view_delta, _READ, OPTIONS)
+            yield self._rule("GET", f"{calendar}/events/{delta}", self.events_delta, _READ, OPTIONS)
 
     def _event(self, events: str) -> Iterator[Rule]:
-        yield self._rule("GET", events, self.list_events, _READ)
-        yield self._rule("POST", events, self.create_event, _WRITE)
-        yield self._rule("GET", f"{events}/<event_id>", self.get_event, _READ)
-        yield self._rule("PATCH", f"{events}/<event_id>", self.patch_event, _WRITE)
+        yield self._rule("GET", events, self.list_events, _READ, _LISTED)
+        yield self._rule("POST", events, self.create_event, _WRITE, _SHOWN)
+        yield self._rule("GET", f"{events}/<event_id>", self.get_event, _READ, _SHOWN)
+        yield self._rule("PATCH", f"{events}/<event_id>", self.patch_event, _WRITE, _SHOWN)
         yield self._rule("DELETE", f"{events}/<event_id>", self.delete_event, _WRITE)
-        yield self._rule("GET", f"{events}/<event_id>/instances", self.instances, _READ)
+        yield self._rule("GET", f"{events}/<event_id>/instances", self.instances, _READ, _INSTANCES)
 
     def _watches(self) -> Iterator[Rule]:
         every, one = f"{_ROOT}/subscriptions", f"{_ROOT}/subscriptions/<subscription>"
@@ -133,8 +136,6 @@ class Graph:
     def list_events(self, call: Call, calendar_id: str | None = None) -> Response:
         """Events and masters, a page of `$top`; `$filter` by one extended property."""
         query = call.request.args
-        if unknown := sorted(set(query) - _LISTED):
-            raise graph(400, "notEmulated", f"The emulator does not know: {', '.join(unknown)}")
         calendars = self._scope(call, calendar_id)[:1]
         size, skip = min(int(query.get("$top", _PAGE)), _MOST), int(query.get("$skip", 0))
         found = list(islice(self._listed(calendars[0], query.get("$filter")), skip, skip + size + 1))
@@ -147,7 +148,7 @@ class Graph:
     def create_event(self, call: Call, calendar_id: str | None = None) -> Response:
         """201, also for a transactionId that made the event earlier."""
         calendar = self._scope(call, calendar_id)[0]
-        self._reject(calendar, None)
+        self._reject(call, calendar, None)
         found, _ = self.events.insert(calendar, self._body(call, calendar))
         return answer(self._view.one(call, found), 201)
 
@@ -165,7 +166,7 @@ class Graph:
     def patch_event(self, call: Call, event_id: str, calendar_id: str | None = None) -> Response:
         """A change of an event, or of one occurrence."""
         found = self._matching(call, calendar_id, event_id)
-        self._reject(found.calendar, found.row.event_id)
+        self._reject(call, found.calendar, found.row.event_id)
         return answer(self._view.one(call, self.events.patch(found, self._body(call, found.calendar))))
 
     def delete_event(self, call: Call, event_id: str, calendar_id: str | None = None) -> Response:
@@ -187,7 +188,9 @@ class Graph:
         more = {"@odata.nextLink": f"{call.request.base_url}?{urlencode(again)}"} if len(shown) > size else {}
         return answer({"value": [self._view.one(call, each) for each in shown[:size]], **more})
 
-    def _rule(self, method: str, path: str, endpoint: Endpoint, scopes: frozenset[str]) -> Rule:
+    def _rule(
+        self, method: str, path: str, endpoint: Endpoint, scopes: frozenset[str], query: frozenset[str] = _NONE
+    ) -> Rule:
         def checked(call: Call, user: str | None = None, **values: str) -> Response:
             if call.bearer is None or call.bearer.provider != "microsoft":
                 raise graph(401, "InvalidAuthenticationToken", "Access token is empty, has expired or is not valid.")
@@ -195,6 +198,8 @@ class Graph:
                 raise graph(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
             if user is not None and user.lower() not in (call.account, user_id(call.account)):
                 raise graph(404, "ErrorInvalidUser", "The requested user is invalid.")
+            if unknown := sorted(set(call.request.args) - query):
+                raise graph(400, "ErrorInvalidUrlQuery", f"The emulator does not know: {', '.join(unknown)}")
             return endpoint(call, **values)
 
         return Rule(path, endpoint=checked, methods=[method])
@@ -236,8 +241,8 @@ class Graph:
     def _body(self, call: Call, calendar: Calendar) -> dict[str, Any]:
         return self._world.knobs.normalised(call.body, calendar.calendar_id)
 
-    def _reject(self, calendar: Calendar, event_id: str | None) -> None:
-        if self._world.knobs.takes("reject", calendar.calendar_id, event_id):
+    def _reject(self, call: Call, calendar: Calendar, event_id: str | None) -> None:
+        if self._world.knobs.takes("reject", calendar.calendar_id, event_id, call.body.get("subject")):
             raise graph(400, "ErrorInvalidRequest", "Your request can't be completed.")
 
 

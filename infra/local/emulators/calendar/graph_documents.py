@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any, Final
 
+from infra.local.emulators.calendar import graph_recurrence
 from infra.local.emulators.calendar.call import Call
 from infra.local.emulators.calendar.errors import graph
-from infra.local.emulators.calendar.graph_recurrence import series_of
 from infra.local.emulators.calendar.series import zone_of
 from infra.local.emulators.calendar.store import Document
 
@@ -54,7 +54,7 @@ def normal(body: Mapping[str, Any]) -> Document:
     if kept.get("recurrence") is None:
         kept.pop("recurrence", None)
     else:
-        series_of(kept)
+        graph_recurrence.check(kept)
     _check_times(kept)
     if len(kept.get("subject") or "") > _MOST_SUBJECT:
         raise graph(400, "ErrorInvalidProperty", "Subject is too long.")

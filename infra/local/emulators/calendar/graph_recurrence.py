@@ -27,17 +27,20 @@ def refusal() -> Refused:
 
 
 def series_of(body: Mapping[str, Any]) -> Series:
-    """Where the occurrences of a master are. Raises the refusal of what is no recurrence of Graph's."""
+    """Where the occurrences of a master are."""
     start, recurrence = body["start"], body["recurrence"]
     zone = None if body.get("isAllDay") else zone_of(start["timeZone"])
     wall = datetime.fromisoformat(start["dateTime"])
+    rule = f"RRULE:{_pattern(recurrence['pattern'])}{_range(recurrence['range'], wall, zone is None, start)}"
+    return Series(midnight(wall.date()) if zone is None else wall, zone, (rule,))
+
+
+def check(body: Mapping[str, Any]) -> None:
+    """Raises the refusal of what is no recurrence of Graph's."""
     try:
-        rule = f"RRULE:{_pattern(recurrence['pattern'])}{_range(recurrence['range'], wall, zone is None, start)}"
-        found = Series(midnight(wall.date()) if zone is None else wall, zone, (rule,))
-        found.check()
+        series_of(body).check()
     except (KeyError, TypeError, ValueError, AttributeError):
         raise refusal() from None
-    return found
 
 
 def _pattern(pattern: Mapping[str, Any]) -> str:

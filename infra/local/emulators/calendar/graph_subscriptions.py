@@ -126,7 +126,8 @@ class GraphSubscriptions:
 
     def _granted(self, body: Mapping[str, Any]) -> datetime:
         now = self._world.clock.now()
-        asked = datetime.fromisoformat(str(body["expirationDateTime"])[:19]).replace(tzinfo=UTC)
+        given = datetime.fromisoformat(str(body["expirationDateTime"]))
+        asked = given if given.tzinfo else given.replace(tzinfo=UTC)
         return min(max(asked, now + MIN_LIFE), now + MAX_LIFE)
 
     def _living(self) -> dict[str, Document]:

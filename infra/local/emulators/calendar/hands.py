@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from infra.local.emulators.calendar import google_documents, graph_recurrence
@@ -43,7 +43,7 @@ class Hand(Protocol):
         """This and all following occurrences become a series of their own."""
 
 
-class GoogleHand:
+class GoogleHand(Hand):
     """Google Calendar's pages."""
 
     def __init__(self, events: GoogleEvents) -> None:
@@ -56,7 +56,8 @@ class GoogleHand:
             if which in fields and fields.get("all_day"):
                 body[which] = {"date": fields[which][:10], "dateTime": None, "timeZone": None}
             elif which in fields:
-                body[which] = {"dateTime": fields[which], "timeZone": fields.get("zone") or "UTC", "date": None}
+                zone = fields.get("zone") or "UTC"
+                body[which] = {"dateTime": _seconds(fields[which]), "timeZone": zone, "date": None}
         if fields.get("repeats"):
             body["recurrence"] = [f"RRULE:FREQ={fields['repeats'].upper()}"]
         return body
@@ -92,7 +93,7 @@ class GoogleHand:
         return self.create(calendar, rest)
 
 
-class GraphHand:
+class GraphHand(Hand):
     """Outlook."""
 
     def __init__(self, events: GraphEvents) -> None:
@@ -108,7 +109,7 @@ class GraphHand:
             body["location"] = {"displayName": fields["location"]}
         for which in ("start", "end"):
             if which in fields:
-                text = f"{fields[which][:10]}T00:00:00" if fields.get("all_day") else fields[which]
+                text = f"{fields[which][:10]}T00:00:00" if fields.get("all_day") else _seconds(fields[which])
                 body[which] = {"dateTime": text, "timeZone": fields.get("zone") or "UTC"}
         if "all_day" in fields:
             body["isAllDay"] = bool(fields["all_day"])
@@ -147,6 +148,11 @@ class GraphHand:
     def _find(self, calendar: Calendar, event: str, occurrence: str | None) -> Found:
         immutable = immutable_id(calendar, event) or event
         return self._events.find([calendar], f"{immutable}~{occurrence}" if occurrence else immutable)
+
+
+def _seconds(text: str) -> str:
+    """Browsers leave them out."""
+    return datetime.fromisoformat(text).isoformat(timespec="seconds")
 
 
 def _instance(event: str, occurrence: str | None) -> str:

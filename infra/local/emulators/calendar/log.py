@@ -8,6 +8,7 @@ from werkzeug.wrappers import Request
 
 _KEPT: Final = 20_000
 """Requests that the log remembers."""
+_SECRET: Final = frozenset({"token", "code", "access_token"})
 _SHOWN: Final = ("If-Match", "If-None-Match", "Prefer", "Content-Type", "User-Agent", "client-request-id")
 
 
@@ -21,7 +22,8 @@ class Log:
         """One request with what became of it; never whom it was authorised by."""
         headers = {name: request.headers[name] for name in _SHOWN if name in request.headers}
         about = {"at": time.time(), "method": request.method, "path": request.path, "headers": headers}
-        query = {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
+        given = (each for each in request.args.lists() if each[0] not in _SECRET)
+        query = {name: values if len(values) > 1 else values[0] for name, values in given}
         more = {"query": query, "account": account, "status": status, "seconds": time.monotonic() - began}
         self._entries.append(about | more | ({} if handled else {"unhandled": True}))
 

@@ -84,6 +84,9 @@ class Handler(WSGIRequestHandler):
             self.server.closing.wait(hang.seconds)
             self.close_connection = True
 
+    def log_error(self, format: str, *args: object) -> None:
+        """Nor of connections that were idle for too long."""
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing: the log has every request."""
 
