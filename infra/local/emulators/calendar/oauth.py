@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from infra.local.emulators.calendar.clock import Clock
 from infra.local.emulators.calendar.discovery import SCOPES
+from infra.local.emulators.calendar.id_token import id_token
 from infra.local.emulators.calendar.store import Document, Provider, Store
 from infra.local.emulators.sign_in import CODE_SECONDS, App, BadRequest, Consent, s256
 
@@ -151,7 +152,10 @@ class OAuth:
         scopes = " ".join(scope for scope in consent.asked["scope"].split() if consent.says(scope))
         account = consent.subject
         self.set_state(provider, account, "ok")
-        return self.mint(provider, account, scopes, refresh=_gives_refresh(provider, consent.asked, scopes))
+        answer = self.mint(provider, account, scopes, refresh=_gives_refresh(provider, consent.asked, scopes))
+        if "openid" in scopes.split():
+            answer["id_token"] = id_token(provider, account, consent.asked["client_id"], ACCESS_SECONDS)
+        return answer
 
     def _refresh(self, provider: Provider, token: str) -> Document:
         about = self._store.document("refresh", token)
