@@ -22,7 +22,7 @@ def id_token(provider: Provider, account: str, client_id: str, seconds: int) -> 
         claims |= {"iss": "https://accounts.google.com", "sub": str(subject.int)[:21], "email": account}
         claims |= {"email_verified": True}
     else:
-        claims |= {"iss": f"https://login.microsoftonline.com/{TENANT}/v2.0", "sub": secrets.token_urlsafe(32)}
+        claims |= {"iss": f"https://login.microsoftonline.com/{TENANT}/v2.0", "sub": subject.hex}
         claims |= {"tid": TENANT, "oid": str(subject), "preferred_username": account}
     parts = [json.dumps({"alg": "RS256", "kid": "local", "typ": "JWT"}), json.dumps(claims)]
     return ".".join([*(_encoded(part.encode()) for part in parts), _encoded(secrets.token_bytes(256))])
