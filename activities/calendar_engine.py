@@ -29,6 +29,14 @@ MOST_TRIES: Final = 3
 """Runs in which somebody was always quicker, before an event is left alone until it changes."""
 
 
+Beat = Callable[[int], None]
+"""Called now and then with how far it has come."""
+
+
+def _silent(_: int) -> None:
+    """Nobody listens."""
+
+
 class Endless(Misunderstood):
     """A list that repeats itself or does not end (calendar-sync.md §4.6 d)."""
 
@@ -53,20 +61,19 @@ class Engine:
     policy: Policy
     now: datetime
     confirmed: bool = False
-    beat: Callable[[int], None] = lambda _: None
 
-    async def pull(self) -> None:
+    async def pull(self, beat: Beat = _silent) -> None:
         """Read the list to its end, whole where the cursor does not count any more. A page that was kept is not read
         again. Raises `Endless`, and the provider's errors."""
         position = await self.store.position()
         if position.cursor is None and not position.full:
             position = await self.store.begin_full()
         try:
-            await self._read_on(position)
+            await self._read_on(position, beat)
         except CursorExpired:
-            await self._read_on(await self.store.begin_full())
+            await self._read_on(await self.store.begin_full(), beat)
 
-    async def _read_on(self, position: Position) -> None:
+    async def _read_on(self, position: Position, beat: Beat) -> None:
         ids: set[tuple[str, ...]] = set()
         for number in range(MOST_PAGES):
             cursor = None if position.full else position.cursor
@@ -76,7 +83,7 @@ class Engine:
                 break
             ids.add(listed)
             position = await self.store.take_page(position, page)
-            self.beat(number)
+            beat(number)
             if page.next_page is None:
                 return
         await self.store.begin_full()
@@ -88,13 +95,13 @@ class Engine:
         doubtful = too_many_gone(absent.gone, absent.live, absent.listed if absent.listed is not None else absent.gone)
         return Doubt.DELETES_PAUSED if doubtful and not self.confirmed else Doubt.NONE
 
-    async def work(self, doubt: Doubt = Doubt.NONE) -> bool:
+    async def work(self, doubt: Doubt = Doubt.NONE, beat: Beat = _silent) -> bool:
         """A batch of new events and pairs. False: nothing is left."""
         strangers = await self.store.strangers(BATCH)
         for change, remote in await self._fetched(strangers):
             await self._take_up(change, remote)
         pending = await self.store.pending(BATCH, without_deletions=doubt is Doubt.DELETES_PAUSED)
-        await self._reconcile(pending)
+        await self._reconcile(pending, beat)
         return bool(strangers or pending)
 
     async def _fetched(self, changes: Sequence[Change]) -> Sequence[tuple[Change, RemoteEvent | None]]:
@@ -121,11 +128,11 @@ class Engine:
             return await self.store.ignore(change.remote_id, change.etag)
         return await self.store.adopt(seen)
 
-    async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]]) -> None:
+    async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]], beat: Beat) -> None:
         reconciler = Reconciler(self.store, self.provider, self.calendar_id, self.link_id, self.policy, self.now)
         fetched = await self._look([remote_id for _, remote_id in pending if remote_id is not None])
         for number, (link_id, _) in enumerate(pending):
-            self.beat(number)
+            beat(number)
             if await reconciler.reconcile(link_id, fetched) is not Outcome.AGAIN:
                 continue
             if await self.store.put_off(link_id) >= MOST_TRIES:
@@ -133,9 +140,7 @@ class Engine:
                 if work is not None:
                     await self.store.quarantine(work, "always_changing")
 
-    async def _look(self, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent | None]:
-        """All of a batch in as few calls as there are."""
-        if not remote_ids:
-            return {}
-        found = await self.provider.get_many(self.calendar_id, remote_ids)
-        return {remote_id: found.get(remote_id) for remote_id in remote_ids}
+    async def _look(self, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
+        """All of a batch in as few calls as there are. What is not in the answer is asked for by itself: nothing is
+        deleted because an answer was short."""
+        return await self.provider.get_many(self.calendar_id, remote_ids) if remote_ids else {}

@@ -36,6 +36,7 @@ from domain.calendar_sync import (
     fold,
     name_of,
 )
+from integrations.calendar.errors import UNSUPPORTED_RECURRENCE
 from integrations.calendar.protocol import (
     AlreadyExists,
     CalendarProvider,
@@ -70,9 +71,9 @@ class Reconciler:
     policy: Policy
     now: datetime
 
-    async def reconcile(self, link_id: UUID, fetched: Mapping[str, RemoteEvent | None] | None = None) -> Outcome:
-        """Bring one pair into agreement. `fetched` are events that were read just now, None for what was not there:
-        they save the first look. Raises the provider's errors that say nothing about this event alone."""
+    async def reconcile(self, link_id: UUID, fetched: Mapping[str, RemoteEvent] | None = None) -> Outcome:
+        """Bring one pair into agreement. `fetched` are events that were read just now: they save the first look. Raises
+        the provider's errors that say nothing about this event alone."""
         for _ in range(ROUNDS):
             work = await self.store.load(link_id)
             if work is None or work.link.state in (LinkState.DEAD, LinkState.HIDDEN) or work.nothing_to_do:
@@ -83,12 +84,12 @@ class Reconciler:
             except (EtagMismatch, EventGone):
                 pass
             except EventRejected as refused:
-                await self.store.quarantine(work, refused.detail)
+                await self.store.quarantine(work, refused.problem_code)
                 return Outcome.QUARANTINED
             fetched = None
         return Outcome.AGAIN
 
-    async def _round(self, work: Work, fetched: Mapping[str, RemoteEvent | None]) -> bool:
+    async def _round(self, work: Work, fetched: Mapping[str, RemoteEvent]) -> bool:
         """One look and one decision. False: a condition did not hold, look again."""
         link, seen = await self._resolved(work.link) if work.link.intent else await self._looked(work.link, fetched)
         side = self.provider.capabilities
@@ -116,15 +117,10 @@ class Reconciler:
             case _:
                 return await self._agree(work, link, seen, decision)
 
-    async def _looked(
-        self, link: LinkRow, fetched: Mapping[str, RemoteEvent | None]
-    ) -> tuple[LinkRow, RemoteEvent | None]:
+    async def _looked(self, link: LinkRow, fetched: Mapping[str, RemoteEvent]) -> tuple[LinkRow, RemoteEvent | None]:
         if link.remote_id is None:
             return link, None
-        if link.remote_id in fetched:
-            found = fetched[link.remote_id]
-        else:
-            found = await self.provider.get(self.calendar_id, link.remote_id)
+        found = fetched.get(link.remote_id) or await self.provider.get(self.calendar_id, link.remote_id)
         return link, self._read(found)
 
     async def _resolved(self, link: LinkRow) -> tuple[LinkRow, RemoteEvent | None]:
@@ -230,7 +226,7 @@ def read(found: RemoteEvent, provider: CalendarProvider) -> RemoteEvent:
     try:
         return replace(found, event=project(canonical(found.event), provider.capabilities))
     except RuleUnreadable:
-        raise EventRejected("unsupported_recurrence") from None
+        raise EventRejected("the recurrence cannot be read", code=UNSUPPORTED_RECURRENCE) from None
 
 
 def _all_of(event: Event) -> Sent:

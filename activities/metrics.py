@@ -27,6 +27,20 @@ AUDIT_BROKEN: Final = Gauge(
 AUDIT_VERIFIED: Final = Gauge(
     "petfolio_audit_verified_timestamp_seconds", "When the whole chain over the audit log was last compared with it."
 )
+CALENDAR_SYNCS: Final = Histogram(
+    "petfolio_calendar_sync_age_seconds",
+    "When a calendar was brought into agreement: how long after the time before.",
+    ["provider"],
+    buckets=(5, 15, 60, 180, 600, 1_200, 3_600, 14_400, 86_400),
+)
+CALENDAR_REFUSALS: Final = Counter(
+    "petfolio_calendar_refusals",
+    "Answers of calendar providers that were no success, by their code.",
+    ["provider", "code"],
+)
+CALENDAR_PAUSED: Final = Counter(
+    "petfolio_calendar_deletes_paused", "Looks at a calendar that says many events are gone at once.", ["provider"]
+)
 
 
 def fired(lateness: timedelta, klass: ReminderClass) -> None:
@@ -48,3 +62,18 @@ def audit_verified(intact: bool) -> None:
     """The chain was compared with the log."""
     AUDIT_BROKEN.set(0 if intact else 1)
     AUDIT_VERIFIED.set_to_current_time()
+
+
+def synced(provider: str, age: timedelta) -> None:
+    """A calendar is in agreement again."""
+    CALENDAR_SYNCS.labels(provider).observe(max(age.total_seconds(), 0.0))
+
+
+def calendar_refused(provider: str, code: str) -> None:
+    """A provider did not do what was asked."""
+    CALENDAR_REFUSALS.labels(provider, code).inc()
+
+
+def deletes_paused(provider: str) -> None:
+    """A list was not believed."""
+    CALENDAR_PAUSED.labels(provider).inc()

@@ -6,14 +6,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core import live
 from core.errors import NotFound
-from core.live import Name
-from domain import reminder_machine, reminder_series
+from domain import reminder_machine
 from domain.access import Right
 from domain.reminder_actions import Action, End, Move
 from domain.reminder_series import Change
-from models.queries import doses, reminder_notices, reminder_scopes, reminders
+from models.queries import reminder_changes, reminder_scopes, reminders
+from models.queries.reminder_changes import calendars_differ
 from models.queries.reminders import Locked
 from temporal import outbox
 
@@ -69,22 +68,13 @@ async def run(session: AsyncSession, locked: Locked, asked: Asked, *, reason_ct:
 async def keep(
     session: AsyncSession, locked: Locked, change: Change, *, reworded: bool = False, reason_ct: str | None = None
 ) -> None:
-    """Write what a decision changed: rows, doses, the ledger of what was closed; and ring, if anything did.
-
-    `reason_ct`: why a dose was given against its guard, sealed.
-    """
+    """Write what a decision changed, and ring whoever has to hear of it: the reminder's workflow, and the calendars of
+    its people. `reason_ct`: why a dose was given against its guard, sealed."""
     series = change.series
-    if series == locked.series and not reworded:
-        return
-    ids = await reminders.save(session, locked, series, reworded=reworded)
-    await doses.record(session, ids, change, series.reminder_id, reason_ct)
-    for reason, keys in reminder_series.closed(locked.series, series).items():
-        gone = [ids[key] for key in keys]
-        await reminder_notices.withdraw(session, gone, reason)
-        for occurrence_id in gone:
-            live.say(session, locked.members, Name.NOTIFICATION_WITHDRAWN, occurrence_id=occurrence_id)
-    if series != locked.series:
+    if await reminder_changes.keep(session, locked, change, reworded=reworded, reason_ct=reason_ct):
         await _ring(session, locked)
+    if reworded or calendars_differ(locked.series, series):
+        await outbox.ring_calendars(session, series.household_id)
 
 
 def require(locked: Locked, user_id: UUID, needed: Right) -> None:

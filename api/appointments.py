@@ -32,6 +32,7 @@ from models.queries import appointments, pets
 from models.queries.appointment_rows import to_event
 from models.queries.appointments import Loaded, Whose
 from models.queries.clock import database_now
+from temporal import outbox
 
 UNDO: Final = timedelta(days=30)
 """How long a deletion can be taken back."""
@@ -180,8 +181,9 @@ async def household_gone(session: AsyncSession, household_id: UUID) -> None:
 
 
 async def _changed(session: AsyncSession, whose: Appointment | Whose) -> None:
-    """Where every write of a person's ends: whoever sees the appointment is told."""
+    """Where every write of a person's ends: whoever sees the appointment is told, and so are their calendars."""
     await appointments.say(session, whose.id, whose.household_id, whose.pet_id)
+    await outbox.ring_calendars(session, whose.household_id)
 
 
 async def _shown(session: AsyncSession, services: Services, caller: Caller, appointment_id: UUID) -> dict[str, Any]:

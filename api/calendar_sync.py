@@ -1,6 +1,7 @@
 """Syncing now. The bell is committed first: what nobody takes within the seconds of a request happens without it."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,8 +10,9 @@ from api.auth import Caller
 from api.services import Services
 from core.errors import Conflict, NotFound
 from models.queries import calendar_connections as queries
+from models.queries.calendar_connections import Connected
 from temporal import ids, outbox
-from temporal.contracts.calendar_sync import Standing
+from temporal.contracts.calendar_sync import Standing, SyncNow
 from temporal.gateway import NotAccepted
 
 
@@ -39,17 +41,15 @@ async def sync(services: Services, caller: Caller, connection_id: UUID | None, u
     """Ring, and wait for what comes of it. Raises `NotFound`, `Conflict` where nothing is kept in step, and
     `NotAccepted` when nobody has taken any of them."""
     rung = await _ring(services, caller, connection_id)
-    outcomes = await asyncio.gather(
-        *(_outcome(services, each, workflow_id, update_id) for each, workflow_id in rung.items())
-    )
+    outcomes = await asyncio.gather(*(_outcome(services, each, update_id) for each in rung))
     refusals = [each.refused for each in outcomes if each.refused is not None]
     if len(refusals) == len(outcomes):
         raise refusals[0]
     return outcomes
 
 
-async def _ring(services: Services, caller: Caller, connection_id: UUID | None) -> dict[UUID, str]:
-    """The workflows that heard it, by connection."""
+async def _ring(services: Services, caller: Caller, connection_id: UUID | None) -> Sequence[Connected]:
+    """The calendars that heard it."""
     async with services.db.sessions.begin() as session:
         found = await queries.lock_active(session, caller.user_id, connection_id)
         for each in found:
@@ -61,12 +61,14 @@ async def _ring(services: Services, caller: Caller, connection_id: UUID | None) 
             raise Conflict(f"This calendar is {known.connection.state}.", code="not_in_step")
     if not found:
         raise Conflict("Connect a calendar first, or resume one.", code="no_connection")
-    return {each.connection.id: ids.calendar(caller.user_id, each.link.id) for each in found}
+    return found
 
 
-async def _outcome(services: Services, connection_id: UUID, workflow_id: str, update_id: str) -> Outcome:
+async def _outcome(services: Services, connected: Connected, update_id: str) -> Outcome:
+    connection_id, link = connected.connection.id, connected.link
+    workflow_id = ids.calendar(link.user_id, link.id)
     try:
-        synced = await services.gateway.sync_now(workflow_id, update_id)
+        synced = await services.gateway.sync_now(workflow_id, SyncNow(link.id), update_id)
     except NotAccepted as refused:
         return Outcome(connection_id, workflow_id, refused=refused)
     return Outcome(connection_id, workflow_id, synced.standing if synced else None)

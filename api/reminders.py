@@ -117,6 +117,7 @@ async def create(session: AsyncSession, services: Services, caller: Caller, body
         series.reminder_id,
         watching=await watching(session, series.household_id, series.pet_id),
     )
+    await outbox.ring_calendars(session, series.household_id)
     row = await reminder_views.find_in(session, caller.user_id, series.reminder_id)
     return await present(services.cipher, row, change.warnings)
 

@@ -35,8 +35,8 @@ class CalDavSettings(BaseModel, frozen=True):
 
 
 class CalendarSettings(BaseModel, frozen=True):
-    """`push_url`: where providers reach us from outside, `https://…`; default: `public_url`. `poll_seconds`: how often
-    a calendar without push is looked at."""
+    """`push_url`: where providers reach us from outside; default: `public_url` if it is HTTPS. `poll_seconds`: how
+    often a calendar without push is looked at."""
 
     google: GoogleCalendarSettings = GoogleCalendarSettings()
     microsoft: MicrosoftCalendarSettings = MicrosoftCalendarSettings()

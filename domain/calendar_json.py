@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from domain.calendar import Event, Override, Point, Status, When
+from domain.calendar import Event, Field, Override, Point, Status, When
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -65,3 +65,35 @@ def _override_to_json(override: Override) -> dict[str, str]:
 def _override_from_json(written: Mapping[str, str]) -> Override:
     points = {name: read_point(written[name]) for name in ("original", "start", "end")}
     return Override(**points, title=written["title"], notes=written["notes"], location=written["location"])
+
+
+def value_to_json(value: Any) -> Any:
+    """The value of one field (`domain.calendar.Field`), or of one exception; None stays None."""
+    match value:
+        case When():
+            return when_to_json(value)
+        case Override():
+            return _override_to_json(value)
+        case tuple():
+            return [each.isoformat() if isinstance(each, date) else value_to_json(each) for each in value]
+        case _:
+            return value
+
+
+def value_from_json(name: Field, written: Any) -> Any:
+    """The value of a field that `value_to_json` wrote; of `overrides` one exception."""
+    if written is None:
+        return None
+    match name:
+        case Field.WHEN:
+            return when_from_json(written)
+        case Field.ALARMS:
+            return tuple(written)
+        case Field.EXDATES:
+            return _points(written)
+        case Field.OVERRIDES:
+            return _override_from_json(written)
+        case Field.STATUS:
+            return Status(written)
+        case _:
+            return written

@@ -55,13 +55,15 @@ class Policy:
 @dataclass(frozen=True, slots=True)
 class Local:
     """The event here. `event` is None once it is deleted, or was never there. `side` is what its kind can hold.
-    `deletable`: a deletion in the calendar deletes it; a reminder is only hidden there."""
+    `deletable`: a deletion in the calendar deletes it; a reminder is only hidden there. `revivable`: an edit in the
+    calendar takes its deletion back."""
 
     event: Event | None
     version: int = 0
     updated_at: datetime | None = None
     side: Capabilities = EVERYTHING
     deletable: bool = True
+    revivable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +272,7 @@ def _without_local(
         moved = agreed is not None and there.when != agreed.event.when
         return Resurrect(there) if moved and order(there.when.start) > now else DeleteRemote()
     edited = agreed is None or there != agreed.event
-    return Resurrect(there) if edited and not policy.delete_wins else DeleteRemote()
+    return Resurrect(there) if edited and local.revivable and not policy.delete_wins else DeleteRemote()
 
 
 def _both(

@@ -45,6 +45,9 @@ class MailTemplate(StrEnum):
     STILL_LOST = "still_lost"
     PET_SIGHTED = "pet_sighted"
     SEARCH_ENDED = "search_ended"
+    CALENDAR_RECONNECT = "calendar_reconnect"
+    CALENDAR_MISSING = "calendar_missing"
+    CALENDAR_DELETIONS = "calendar_deletions"
 
 
 class DeliveryState(StrEnum):

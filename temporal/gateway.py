@@ -26,7 +26,7 @@ from core.errors import Unavailable
 from core.settings import Settings
 from temporal.client import AWAY, CALL_SECONDS, connect, plugin
 from temporal.contracts import calendar_sync
-from temporal.contracts.calendar_sync import Synced
+from temporal.contracts.calendar_sync import Synced, SyncNow
 
 _HEALTH_SECONDS = 1.0
 _STARTING_SECONDS = 0.1
@@ -92,7 +92,7 @@ class Gateway:
             closed_at=seen.close_time,
         )
 
-    async def sync_now(self, workflow_id: str, update_id: str) -> Synced | None:
+    async def sync_now(self, workflow_id: str, request: SyncNow, update_id: str) -> Synced | None:
         """Have a calendar synced, and wait for it: how it stands then, or None when it is still under way after 3 s.
         The same `update_id` again asks for the same sync. A workflow that was rung a moment ago may have to be started
         by the relay first. Raises `NotAccepted`."""
@@ -101,7 +101,7 @@ class Gateway:
         with suppress(*AWAY, WorkflowUpdateFailedError):  # one that failed is as good as one that is under way
             async with asyncio.timeout(CALL_SECONDS):
                 while update is None:
-                    update = await _accepted(handle, update_id)
+                    update = await _accepted(handle, request, update_id)
                 return await update.result()
         if update is None:
             raise NotAccepted("The calendar cannot be synced at once. It will be, as soon as that is possible.")
@@ -125,11 +125,14 @@ class Gateway:
             return False
 
 
-async def _accepted(handle: WorkflowHandle[Any, Any], update_id: str) -> WorkflowUpdateHandle[Synced] | None:
+async def _accepted(
+    handle: WorkflowHandle[Any, Any], request: SyncNow, update_id: str
+) -> WorkflowUpdateHandle[Synced] | None:
     """The update, once a worker has taken it; None, a moment later, where there is no such workflow yet."""
     try:
         return await handle.start_update(
             calendar_sync.SYNC_NOW,
+            request,
             id=update_id,
             wait_for_stage=WorkflowUpdateStage.ACCEPTED,
             result_type=Synced,

@@ -17,6 +17,13 @@ class ActivityPolicy(TypedDict):
     retry_policy: RetryPolicy
 
 
+class CalendarPolicy(ActivityPolicy):
+    """As `ActivityPolicy`, with an end."""
+
+    schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+
+
 class LocalActivityPolicy(ActivityPolicy):
     """Keyword arguments of `workflow.execute_local_activity_method`."""
 
@@ -40,6 +47,17 @@ PROVIDER_CALL: Final[ActivityPolicy] = {
     "start_to_close_timeout": timedelta(seconds=30),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(seconds=60)
+    ),
+}
+
+# A run of a connected calendar: pages of its list, or twenty pairs, heartbeating. After ten minutes the workflow looks
+# around, because its person may have disconnected meanwhile; the provider's `Retry-After` is obeyed before that.
+CALENDAR_RUN: Final[CalendarPolicy] = {
+    "start_to_close_timeout": timedelta(minutes=5),
+    "schedule_to_close_timeout": timedelta(minutes=10),
+    "heartbeat_timeout": timedelta(seconds=45),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2), backoff_coefficient=2, maximum_interval=timedelta(seconds=60)
     ),
 }
 

@@ -32,6 +32,7 @@ hypothesis.settings.load_profile("repeatable")
 
 pytest_plugins = [
     "tests.services",
+    "tests.caldav_servers",
     "tests.sign_in_providers",
     "tests.calendar_servers",
     "tests.calendar_listener",

@@ -13,6 +13,8 @@ from core.db import WORKER_POOL, Database
 from core.db import connect as connect_database
 from core.live import publishing
 from core.settings import Settings
+from integrations.calendar.factory import Providers
+from integrations.identity.http import client as http_client
 from integrations.keys.factory import open_keys
 from integrations.keys.protocols import SecretStore
 from integrations.keys.secrets import ApplicationSecrets, load_secrets
@@ -47,6 +49,7 @@ class Parts:
     email: SesChannel
     sms: SnsChannel
     push: Mapping[DeviceKind, PushChannel]
+    calendars: Providers
 
 
 @asynccontextmanager
@@ -66,6 +69,8 @@ async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool =
                 push[DeviceKind.FCM] = fcm
             for service in push.values():
                 stack.push_async_callback(service.close)
+            calendars = Providers(settings.calendars, await stack.enter_async_context(http_client()))
+            stack.push_async_callback(calendars.close)
             yield Parts(
                 settings=settings,
                 db=db,
@@ -77,5 +82,6 @@ async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool =
                 email=email,
                 sms=sms,
                 push=push,
+                calendars=calendars,
                 temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
             )

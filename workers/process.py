@@ -17,7 +17,7 @@ from core.telemetry import tracing
 from temporal.client import connect_when_up, runtime
 from temporal.gateway import Gateway
 from temporal.namespace import ensure_namespace
-from temporal.queues import ROLES
+from temporal.queues import CALENDARS, PER_SECOND, ROLES
 from workers import registry
 from workers.composition import Parts, compose
 from workers.health import Readiness, health_server
@@ -27,6 +27,8 @@ from workers.watch import Watch
 
 log = logger(__name__)
 
+RELAYING: Final = "core"
+"""The role beside which the outbox is relayed and the platform watched."""
 BUILD_ID_LENGTH: Final = 8
 """Enough to tell releases apart, as in git."""
 
@@ -41,15 +43,13 @@ async def run_worker(settings: Settings, role: str) -> int:
         gateway = Gateway(parts.temporal)
         readiness = Readiness(parts.db, gateway)
         await stack.enter_async_context(health_server(settings.worker.health_port, readiness))
-        relay = Relay(settings, parts.temporal, registry.OUTBOX)
-        relaying = asyncio.create_task(relay.run(), name="relay")
-        watch = Watch(parts.db, gateway)
-        watching = asyncio.create_task(watch.run(), name="watch")
+        loops = (Relay(settings, parts.temporal, registry.OUTBOX), Watch(parts.db, gateway)) if role == RELAYING else ()
+        beside = [asyncio.create_task(loop.run(), name=type(loop).__name__.lower()) for loop in loops]
         client = await unless_stopped(connect_when_up(settings, parts.plugin, runtime=sdk), stop)
-        clean = client is None or await _poll(client, parts, role, (relaying, watching), readiness, stop)
-        relay.stop()
-        watch.stop()
-        await asyncio.gather(relaying, watching, return_exceptions=True)
+        clean = client is None or await _poll(client, parts, role, beside, readiness, stop)
+        for loop in loops:
+            loop.stop()
+        await asyncio.gather(*beside, return_exceptions=True)
     log.info("stopped", role=role, clean=clean)
     return 0 if clean else 1
 
@@ -64,11 +64,13 @@ async def _poll(
 ) -> bool:
     await ensure_namespace(client)
     bound = registry.activities(parts)
-    workers = [_worker(client, parts.settings, queue, bound) for queue in ROLES[role]]
+    served = queues_of(role, parts.settings)
+    parts.calendars.warm(name for name, queue in CALENDARS.items() if queue in served)
+    workers = [_worker(client, parts.settings, queue, bound, share=len(served)) for queue in served]
     polling = [asyncio.create_task(worker.run(), name=f"worker-{worker.task_queue}") for worker in workers]
     readiness.polling = True
     spare_what_lives_on(seldom=5)  # what leaves the workflow cache is held together by cycles: 35 kB each until a look
-    log.info("polling", role=role, queues=ROLES[role])
+    log.info("polling", role=role, queues=served)
     clean = await first_to_end([*polling, *beside], stop)
     readiness.polling = False
     # Polling stops at once; activities get `graceful_shutdown_seconds` before they are cancelled.
@@ -76,9 +78,16 @@ async def _poll(
     return clean
 
 
-def _worker(client: Client, settings: Settings, queue: str, bound: registry.Bound) -> Worker:
-    """The numbers and their reasons: temporal.md §4.2."""
+def queues_of(role: str, settings: Settings) -> tuple[str, ...]:
+    """The queues of a role; of the calendars' those of the providers that this process was given."""
+    others = {queue for name, queue in CALENDARS.items() if name not in settings.calendar_providers}
+    return tuple(queue for queue in ROLES[role] if queue not in others)
+
+
+def _worker(client: Client, settings: Settings, queue: str, bound: registry.Bound, share: int) -> Worker:
+    """The numbers and their reasons: temporal.md §4.2. The queues of a process share its connections."""
     limits = settings.worker
+    slots = max(limits.max_concurrent_activities // share, 1)
     return Worker(
         client,
         task_queue=queue,
@@ -86,7 +95,8 @@ def _worker(client: Client, settings: Settings, queue: str, bound: registry.Boun
         activities=bound[queue],
         max_cached_workflows=limits.max_cached_workflows,
         max_concurrent_workflow_tasks=limits.max_concurrent_workflow_tasks,
-        max_concurrent_activities=limits.max_concurrent_activities,
+        max_concurrent_activities=slots,
+        max_task_queue_activities_per_second=PER_SECOND.get(queue),
         # At most one per workflow task runs; together with the activities they fit the pool of connections.
         max_concurrent_local_activities=limits.max_concurrent_workflow_tasks,
         graceful_shutdown_timeout=timedelta(seconds=limits.graceful_shutdown_seconds),

@@ -10,6 +10,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from activities.audit import AuditActivities
+from activities.calendar_open import Calendars
+from activities.calendar_push import CalendarPushActivities
+from activities.calendar_sync import CalendarSyncActivities
 from activities.courier import Courier
 from activities.data_keys import DataKeyActivities
 from activities.digest import DigestActivities
@@ -33,7 +36,8 @@ from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
 from models.queries.keys import KeyTable
 from temporal import queues
-from temporal.contracts import invitation, lost_case, mail, reminder, sitter_grant, transfer
+from temporal.contracts import calendar_sync, invitation, lost_case, mail, reminder, sitter_grant, transfer
+from temporal.contracts.calendar_sync import Dirty
 from temporal.contracts.invitation import InvitationChanged
 from temporal.contracts.lost_case import SearchChanged
 from temporal.contracts.mail import SendMail
@@ -43,6 +47,7 @@ from temporal.contracts.transfer import TransferChanged
 from workers.composition import Parts
 from workers.sender import OutboxKind
 from workflows.audit import AuditWorkflow
+from workflows.calendar_sync import CalendarSyncWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.invitation import InvitationWorkflow
@@ -74,6 +79,7 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         TransferWorkflow,
         ZoneDataWorkflow,
     ),
+    **dict.fromkeys(queues.CALENDARS.values(), (CalendarSyncWorkflow,)),
 }
 
 Bound = Mapping[str, Sequence[Callable[..., Any]]]
@@ -86,6 +92,14 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         signal=reminder.CHANGED,
         message=lambda row: Bell(row.seq),
         summary="One reminder: waits until it is due, tells, asks again until somebody has acted",
+    ),
+    calendar_sync.KIND: OutboxKind(
+        calendar_sync.WORKFLOW,
+        lambda row: calendar_sync.first_state(row.args),
+        signal=calendar_sync.DIRTY,
+        message=lambda row: Dirty(row.seq),
+        queue=lambda row: queues.CALENDARS[str(row.args["provider"])],
+        summary="A connected calendar: looks at both sides whenever one of them rings, and now and then",
     ),
     lost_case.KIND: OutboxKind(
         lost_case.WORKFLOW,
@@ -139,6 +153,15 @@ def activities(parts: Parts) -> Bound:
     mails = MailActivities(parts.db.sessions, parts.cipher, courier, links=links, grace=grace)
     reminders = ReminderActivities(parts.db.sessions, ReminderWording(parts.cipher, links), courier)
     auth = parts.settings.auth
+    settings, calendars = parts.settings, Calendars(parts.db.sessions, parts.cipher, parts.calendars)
+    syncs = CalendarSyncActivities(
+        parts.db.sessions,
+        parts.cipher,
+        calendars,
+        poll_seconds=settings.calendars.poll_seconds,
+        push_url=settings.push_url,
+    )
+    pushes = CalendarPushActivities(parts.db.sessions, calendars, settings.push_url)
     return {
         queues.CORE: (
             audit.seal_entries,
@@ -171,4 +194,5 @@ def activities(parts: Parts) -> Bound:
             SigningKeyActivities(parts.secret_store, token_seconds=auth.access_token_seconds).rotate_signing_keys,
             ZoneDataActivities(parts.db.sessions).move_occurrences,
         ),
+        **dict.fromkeys(queues.CALENDARS.values(), (syncs.pull_changes, syncs.reconcile_batch, pushes.renew_push)),
     }

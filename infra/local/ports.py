@@ -46,6 +46,8 @@ OFFSETS: Mapping[str, int] = {
     "push": 55,
     "worker_core_metrics": 70,
     "worker_core_health": 71,
+    "worker_calendar_metrics": 72,
+    "worker_calendar_health": 73,
 }
 
 Ports = Mapping[str, int]

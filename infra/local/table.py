@@ -14,4 +14,5 @@ SERVICES: tuple[Service, ...] = (
     app.SETUP,
     app.API,
     app.WORKER_CORE,
+    app.WORKER_CALENDAR,
 )

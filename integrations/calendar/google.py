@@ -129,6 +129,8 @@ class GoogleCalendars:
         """See the port. The series first: it says which occurrences there are."""
         body = mapping.patch(known, event) | ({} if marker else mapping.without_marker())
         old, exceptions = mapping.parts(known.raw)
+        if event.when != known.event.when:
+            await self._require_unchanged(calendar_id, known)
         made = await self._patch_known(calendar_id, known.remote_id, body, old.get("etag")) if body else old
         if not event.when.rrule or not (exceptions or event.overrides):
             return _read(made) if body else await self._again(calendar_id, known.remote_id)
@@ -140,10 +142,7 @@ class GoogleCalendars:
     async def delete(self, calendar_id: str, known: RemoteEvent) -> None:
         """See the port. An exception has an etag of its own, so that of a series is compared first."""
         item, _ = mapping.parts(known.raw)
-        if known.event.when.rrule:
-            current = await self.get(calendar_id, known.remote_id)
-            if current is not None and current.etag != known.etag:
-                raise EtagMismatch("The event was changed in between.")
+        await self._require_unchanged(calendar_id, known)
         asked = self._api.events().delete(calendarId=calendar_id, eventId=known.remote_id)
         try:
             await self._client.send(_if_match(asked, item.get("etag")), Asked.CHANGE)
@@ -184,6 +183,14 @@ class GoogleCalendars:
     async def close(self) -> None:
         """See the port."""
         await self._client.close()
+
+    async def _require_unchanged(self, calendar_id: str, known: RemoteEvent) -> None:
+        """Of a series that is about to go, or to move with its exceptions, which have etags of their own. Raises
+        `EtagMismatch`."""
+        if known.event.when.rrule:
+            current = await self.get(calendar_id, known.remote_id)
+            if current is not None and current.etag != known.etag:
+                raise EtagMismatch("The event was changed in between.")
 
     async def _whole(self, calendar_id: str, item: Document) -> RemoteEvent:
         """The event with the exceptions of its series."""

@@ -7,6 +7,7 @@ honour If-Match on events, so what was written is read again, and what is delete
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 from typing import Any, Final
 from uuid import UUID
 
@@ -132,14 +133,19 @@ class MicrosoftCalendars:
         return None if found is None else await self.get(calendar_id, found)
 
     async def create(self, calendar_id: str, name: UUID, marker: Marker, event: Event) -> RemoteEvent:
-        """See the port. Graph answers a repetition with the event, or refuses it, and may say which one there is."""
-        body = mapping.new(name, marker, event)
+        """See the port. Graph answers a repetition with the event as if it were new, or refuses it, and may say which
+        one there is. So each attempt leaves a word on what it makes."""
+        attempt = token_urlsafe(9)
+        body = mapping.new(name, marker, event, attempt)
         try:
             made = await self._client.send(self._calendar(calendar_id).events, Asked.CREATE, Method.POST, body=body)
         except AlreadyExists as taken:
             found = await self.find(calendar_id, name)
             raise AlreadyExists(taken.detail, found.remote_id if found else None) from None
-        return await self._settled(calendar_id, await self._again(calendar_id, str(made["id"])), event)
+        current = await self._again(calendar_id, str(made["id"]))
+        if mapping.attempt_of(current.raw) != attempt:
+            raise AlreadyExists("It exists already.", current.remote_id)
+        return await self._settled(calendar_id, current, event)
 
     async def update(self, calendar_id: str, known: RemoteEvent, event: Event, *, marker: bool = True) -> RemoteEvent:
         """See the port. The series first: a new schedule forgets its exceptions, other changes they take over."""
@@ -147,18 +153,19 @@ class MicrosoftCalendars:
         body = mapping.patch(known, event, marker=marker)
         if "recurrence" not in body and set(known.event.exdates) - set(event.exdates):
             body["recurrence"] = said_otherwise(item["recurrence"])
-        if not body:
-            return await self._settled(calendar_id, known, event)
-        await self._patch(calendar_id, known.remote_id, body, etag_of(item))
-        return await self._settled(calendar_id, await self._again(calendar_id, known.remote_id), event)
+        if known.event.when.rrule and await self._unchanged(calendar_id, known) is None:
+            raise EventGone("The event is gone.")
+        if body:
+            await self._patch(calendar_id, known.remote_id, body, etag_of(item))
+            return await self._settled(calendar_id, await self._again(calendar_id, known.remote_id), event)
+        await self._settle(calendar_id, known, event)
+        return await self._again(calendar_id, known.remote_id)
 
     async def delete(self, calendar_id: str, known: RemoteEvent) -> None:
         """See the port."""
-        current = await self.get(calendar_id, known.remote_id)
+        current = await self._unchanged(calendar_id, known)
         if current is None:
             return
-        if current.etag != known.etag:
-            raise EtagMismatch("The event was changed in between.")
         etag = etag_of(mapping.parsed(current.raw))
         try:
             event = self._event(calendar_id, known.remote_id)
@@ -203,15 +210,16 @@ class MicrosoftCalendars:
 
     async def _settled(self, calendar_id: str, current: RemoteEvent, event: Event) -> RemoteEvent:
         """The series after its exceptions were made those of the event."""
-        changed = await self._settle(calendar_id, current, event) if event.when.rrule else False
-        if changed:
+        if await self._settle(calendar_id, current, event):
             current = await self._again(calendar_id, current.remote_id)
-        if event.when.rrule and set(current.event.exdates) - set(event.exdates):
+        if set(current.event.exdates) - set(event.exdates):
             raise EventRejected("An occurrence that was left out cannot come back.", code=CANNOT_RETURN)
         return current
 
     async def _settle(self, calendar_id: str, current: RemoteEvent, event: Event) -> bool:
         """Make the exceptions those of the event; answers whether something had to be done."""
+        if not event.when.rrule:
+            return False
         known = mapping.exceptions(mapping.parsed(current.raw), event.when)
         seen = in_canonical_form(event, (mapping.override(each, event.when) for each in known.values()))
         wanted = {each.original: each for each in event.overrides}
@@ -251,6 +259,13 @@ class MicrosoftCalendars:
             await self._client.send(self._event(calendar_id, occurrence_id), Asked.CHANGE, Method.DELETE, etag=etag)
         except EventGone:
             return
+
+    async def _unchanged(self, calendar_id: str, known: RemoteEvent) -> RemoteEvent | None:
+        """The event, which is as it was read, exceptions included; None when it is gone. Raises `EtagMismatch`."""
+        current = await self.get(calendar_id, known.remote_id)
+        if current is not None and current.etag != known.etag:
+            raise EtagMismatch("The event was changed in between.")
+        return current
 
     async def _again(self, calendar_id: str, remote_id: str) -> RemoteEvent:
         found = await self.get(calendar_id, remote_id)

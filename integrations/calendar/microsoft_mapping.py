@@ -58,6 +58,12 @@ def parsed(raw: str) -> Document:
     return found
 
 
+def attempt_of(raw: str) -> str | None:
+    """Which attempt of a create has made it, until our marker is written again."""
+    found = _json(_properties(parsed(raw)).get(MARKER.lower())).get("attempt")
+    return found if isinstance(found, str) else None
+
+
 def etag_of(item: Document) -> str | None:
     """Of this item alone."""
     found = item.get("@odata.etag")
@@ -74,8 +80,9 @@ def read(raw: str) -> RemoteEvent:
         raise Misunderstood("An event is of no known shape.") from None
 
 
-def new(name: UUID, marker: Marker, event: Event) -> dict[str, Any]:
+def new(name: UUID, marker: Marker, event: Event, attempt: str) -> dict[str, Any]:
     """The document of a create, without the exceptions of a series. Raises `EventRejected` for what cannot be said."""
+    noted = _marked(marker, event.when.tzid, attempt=attempt)
     return {
         "transactionId": str(name),
         "subject": event.title,
@@ -84,7 +91,7 @@ def new(name: UUID, marker: Marker, event: Event) -> dict[str, Any]:
         **_schedule(event.when),
         **_reminder(event.alarms),
         **({"showAs": "tentative"} if event.status is Status.TENTATIVE else {}),
-        PROPERTIES: [{"id": NAME, "value": str(name)}, _marked(marker, event.when.tzid)],
+        PROPERTIES: [{"id": NAME, "value": str(name)}, noted],
     }
 
 
@@ -255,8 +262,8 @@ def _reminder(alarms: Sequence[int]) -> dict[str, Any]:
     return {"isReminderOn": True, "reminderMinutesBeforeStart": alarms[0]}
 
 
-def _marked(marker: Marker | None, tzid: str | None) -> dict[str, str]:
-    note: dict[str, Any] = {} if tzid is None else {"zone": tzid}
+def _marked(marker: Marker | None, tzid: str | None, **more: str) -> dict[str, str]:
+    note: dict[str, Any] = more if tzid is None else {"zone": tzid, **more}
     if marker is not None:
         note |= {"id": str(marker.local_id), "part": marker.part, "generation": marker.generation}
     return {"id": MARKER, "value": json.dumps(note, separators=(",", ":"))}

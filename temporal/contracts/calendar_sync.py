@@ -85,12 +85,12 @@ class ReconcileBatch:
 
 @dataclass(frozen=True, slots=True)
 class CalendarPlan:
-    """`more`: pairs are left. Else look again after `poll_seconds`, and at the push channel at `renew_at` (None: there
-    is no push)."""
+    """`more`: pairs are left. Else look again after `poll_seconds` (None: when somebody rings), and at the push channel
+    at `renew_at` (None: there is no push)."""
 
     standing: Standing
     more: bool = False
-    poll_seconds: float = 120.0
+    poll_seconds: float | None = None
     renew_at: datetime | None = None
 
 

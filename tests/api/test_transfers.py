@@ -73,6 +73,17 @@ async def accept(taker: Person, offered: dict[str, Any], status: int = 200, **wh
     return dict(answer.json())
 
 
+async def appointment_of(owner: Person, pet: dict[str, Any]) -> dict[str, Any]:
+    """A series with an exception, words everywhere."""
+    body = {"title": "Vet", "notes": "Card", "location": "Main St", "pet_id": pet["id"]}
+    body |= {"starts_at": "2036-06-01T09:00", "rrule": "FREQ=WEEKLY"}
+    made = (await owner.request("POST", "/appointments", body)).json()
+    path = f"/appointments/{made['id']}/occurrences/2036-06-08T09:00"
+    answer = await owner.request("PUT", path, {"title": "Dentist"})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
 async def rows(api: Api, query: str, **values: Any) -> Sequence[Any]:
     async with api.identity.db.sessions() as session:
         return (await session.execute(text(query), values)).all()
@@ -84,6 +95,7 @@ async def test_with_the_consent_of_both_sides_everything_of_the_pet_moves(
     pet = await pet_of(owner, weight_kg="4.2", microchip_id="276098102345678", home_tzid="America/Vancouver")
     record = await owner.request("POST", f"/pets/{pet['id']}/records", {"record_type": "visit", "title": "Teeth"})
     reminder = await remind(owner, schedule=ONCE, pet_id=pet["id"], description="With cheese")
+    planned = await appointment_of(owner, pet)
     offered = await offer(owner, pet, taker.email)
     (seen,) = (await taker.request("GET", "/transfers")).json()["items"]
     assert (seen["pet_name"], seen["offered_by_name"], seen["state"]) == ("Milo", "Ada", "offered")
@@ -91,12 +103,16 @@ async def test_with_the_consent_of_both_sides_everything_of_the_pet_moves(
     await accept(taker, offered)
     await post.move(offered)
     things = [f"/pets/{pet['id']}", f"/health-records/records/{record.json()['id']}", f"/reminders/{reminder['id']}"]
-    assert [(await owner.request("GET", path)).status_code for path in things] == [404] * 3
-    moved, diary, told = [(await taker.request("GET", path)).json() for path in things]
+    things.append(f"/appointments/{planned['id']}")
+    assert [(await owner.request("GET", path)).status_code for path in things] == [404] * 4
+    moved, diary, told, vet = [(await taker.request("GET", path)).json() for path in things]
     home = str(await home_of(taker))
-    assert {moved["household_id"], diary["household_id"], told["household_id"]} == {home}
+    assert {moved["household_id"], diary["household_id"], told["household_id"], vet["household_id"]} == {home}
     assert (moved["name"], moved["weight_kg"], moved["microchip_id"]) == ("Milo", 4.2, "276098102345678")
     assert (diary["title"], told["title"], told["description"]) == ("Teeth", "Tablet", "With cheese")
+    assert (vet["title"], vet["overrides"][0]["title"]) == ("Vet", "Dentist")
+    assert (vet["starts_at"], vet["tzid"]) == ("2036-06-01T09:00", "America/Vancouver"), "it takes place where it did"
+    assert vet["version"] == planned["version"] + 1
     assert told["reminder_date"] == "2036-05-31T23:00:00Z", "on the clock of its new home"
     assert moved["owner_id"] == str(taker.user_id)
     for person, household_id in ((owner, pet["household_id"]), (taker, home)):
@@ -121,6 +137,7 @@ async def test_what_is_known_of_it_is_under_the_new_household_s_key(
         pet_id=pet["id"],
         category="medication",
     )
+    await appointment_of(owner, pet)
     (pending,) = (await owner.request("GET", f"/reminders/{made['id']}/occurrences")).json()["items"]
     given = await owner.request("POST", f"/occurrences/{pending['id']}/complete", {"override_reason": "Vomited"})
     assert given.status_code == 200, given.text
@@ -189,7 +206,7 @@ async def test_every_sealed_column_of_a_pet_is_known_to_move(api: Api) -> None:
         """SELECT DISTINCT c.table_name, c.column_name FROM information_schema.columns c
              JOIN information_schema.columns p ON p.table_name = c.table_name
             WHERE c.table_schema = 'public' AND c.column_name LIKE '%\\_ct'
-              AND p.column_name IN ('pet_id', 'reminder_id', 'occurrence_id', 'case_id')
+              AND p.column_name IN ('pet_id', 'reminder_id', 'occurrence_id', 'case_id', 'appointment_id')
               AND c.table_name NOT SIMILAR TO 'health_records_[p0-9]+'""",
     )
     # Under the keys of persons, and of the household that makes the offer or searched.

@@ -52,7 +52,10 @@ def by_hand(event: Event) -> dict[str, Any]:
         "start": _time(when.start, when.tzid),
         "end": _time(when.end, when.tzid),
         "recurrence": [f"RRULE:{when.rrule}"] if when.rrule else None,
-        "reminders": {"useDefault": False, "overrides": [{"method": "popup", "minutes": each} for each in event.alarms]},
+        "reminders": {
+            "useDefault": False,
+            "overrides": [{"method": "popup", "minutes": each} for each in event.alarms],
+        },
     }
 
 

@@ -14,7 +14,7 @@ import pytest
 from domain.calendar import Event
 from integrations.calendar.protocol import CalendarProvider, Change, RemoteEvent
 
-MAX_PAGES = 50
+MAX_PAGES = 500
 
 
 class Can(StrEnum):
@@ -30,7 +30,7 @@ class Can(StrEnum):
     PAGE = "lists come in pages of three"
     LIST_ETAGS = "lists tell etags"
     ALARMS = "more than one alarm"
-    ZONES = "every zone keeps its name"
+    LIST_CHANGES = "a list can be of what changed"
 
 
 class Backend(Protocol):
@@ -82,6 +82,10 @@ BACKENDS = {
     "microsoft-window": "tests.contracts.calendar_backend_microsoft:open_window_backend",
     "memory": "tests.contracts.calendar_backend_memory:open_backend",
     "memory-shallow": "tests.contracts.calendar_backend_memory:open_shallow_backend",
+    "radicale": "tests.contracts.calendar_backend_caldav:open_radicale",
+    "radicale-with-ctag": "tests.contracts.calendar_backend_caldav:open_radicale_with_ctag",
+    "radicale-plain": "tests.contracts.calendar_backend_caldav:open_plain_radicale",
+    "xandikos": "tests.contracts.calendar_backend_caldav:open_xandikos",
 }
 """Where each is opened. A module is imported when its tests run: vendors' packages are not cheap."""
 

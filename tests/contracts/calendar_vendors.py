@@ -11,7 +11,10 @@ from tests.calendar_servers import APPS, ControlClient
 
 PAGE_SIZE = 3
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
-PATHS = {"google": ("/o/oauth2/v2/auth", "/token"), "microsoft": ("/common/oauth2/v2.0/authorize", "/common/oauth2/v2.0/token")}
+PATHS = {
+    "google": ("/o/oauth2/v2/auth", "/token"),
+    "microsoft": ("/common/oauth2/v2.0/authorize", "/common/oauth2/v2.0/token"),
+}
 
 
 def registered(control: ControlClient) -> OAuthClient:

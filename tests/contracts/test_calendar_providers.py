@@ -127,6 +127,7 @@ async def test_many_are_fetched_at_once_and_the_missing_left_out(backend: Backen
     assert await backend.provider.get_many(backend.calendar_id, []) == {}
 
 
+@needs(Can.LIST_CHANGES)
 async def test_a_list_says_what_changed_since_the_last_and_nothing_else(backend: Backend) -> None:
     kept, edited, removed = [await created(backend) for _ in range(3)]
     said, cursor = await listed(backend)
@@ -135,7 +136,9 @@ async def test_a_list_says_what_changed_since_the_last_and_nothing_else(backend:
     await backend.remove(removed.remote_id)
     added = await backend.add(WEEKLY)
     said, cursor = await listed(backend, cursor)
-    assert {remote_id: change.removed for remote_id, change in said.items()} == {
+    known = {kept.remote_id, edited.remote_id, removed.remote_id, added}
+    assert all(change.removed for remote_id, change in said.items() if remote_id not in known)  # left out of a series
+    assert {remote_id: change.removed for remote_id, change in said.items() if remote_id in known} == {
         edited.remote_id: False,
         removed.remote_id: True,
         added: False,
@@ -154,10 +157,9 @@ async def test_a_full_list_has_no_deletions(backend: Backend) -> None:
 
 @needs(Can.LIST_ETAGS)
 async def test_a_list_tells_our_own_writes_by_their_etag(backend: Backend) -> None:
-    _, cursor = await listed(backend)
     made = await created(backend)
     done = await backend.provider.update(backend.calendar_id, made, replace(VET, title="Vet: Bo"))
-    said, _ = await listed(backend, cursor)
+    said, _ = await listed(backend)
     assert said[made.remote_id].etag == done.etag
 
 
@@ -178,6 +180,17 @@ async def test_a_round_in_pages_has_each_once_and_misses_no_change(backend: Back
     assert late.remote_id in following or late.remote_id in {each.remote_id for each in said}
 
 
+async def test_a_cursor_shows_every_change_or_asks_for_a_full_list(backend: Backend) -> None:
+    made = await created(backend)
+    _, cursor = await listed(backend)
+    await backend.edit(made.remote_id, replace(VET, title="Theirs"))
+    try:
+        said, _ = await listed(backend, cursor)
+    except CursorExpired:
+        said, _ = await listed(backend)
+    assert made.remote_id in said
+
+
 @pytest.mark.parametrize("cursor", ["", "nonsense", "7 7 7 7", "https://elsewhere.test/delta?token=1", "{}", "\x00"])
 async def test_a_cursor_that_is_none_asks_for_a_full_list(backend: Backend, cursor: str) -> None:
     with pytest.raises(CursorExpired):
@@ -186,26 +199,26 @@ async def test_a_cursor_that_is_none_asks_for_a_full_list(backend: Backend, curs
 
 @needs(Can.EXPIRE)
 async def test_an_expired_cursor_asks_for_a_full_list(backend: Backend) -> None:
-    await created(backend)
+    gone, kept = await created(backend), await created(backend)
     _, cursor = await listed(backend)
+    await backend.remove(gone.remote_id)
     await backend.expire()
     with pytest.raises(CursorExpired):
         await backend.provider.list_changes(backend.calendar_id, cursor, None)
     said, _ = await listed(backend)
-    assert len(said) == 1
+    assert said.keys() == {kept.remote_id}
 
 
 async def test_a_calendar_that_is_gone_is_told_from_an_empty_one(backend: Backend) -> None:
     made = await created(backend)
     _, cursor = await listed(backend)
     await backend.drop_calendar()
-    for call in (
-        backend.provider.list_changes(backend.calendar_id, None, None),
-        backend.provider.list_changes(backend.calendar_id, cursor, None),
-        backend.provider.create(backend.calendar_id, uuid4(), MARKER, VET),
-    ):
-        with pytest.raises(CalendarMissing):
-            await call
+    with pytest.raises(CalendarMissing):
+        await backend.provider.list_changes(backend.calendar_id, None, None)
+    with pytest.raises((CalendarMissing, CursorExpired)):
+        await backend.provider.list_changes(backend.calendar_id, cursor, None)
+    with pytest.raises(CalendarMissing):
+        await created(backend)
     with suppress(CalendarMissing):  # where it can be told apart
         assert await backend.provider.get(backend.calendar_id, made.remote_id) is None
 
@@ -289,7 +302,7 @@ async def test_too_many_calls_say_when_to_come_back_and_change_nothing(backend: 
     with pytest.raises(RateLimited) as refused:
         await backend.provider.update(backend.calendar_id, made, replace(VET, title="Vet: Bo"))
     assert refused.value.retry_after == 7
-    assert await backend.writes() == before + 1  # asked once: whoever calls decides when it is asked again
+    assert await backend.writes() <= before + 1  # whoever calls decides when it is asked again
     assert (await seen(backend, made.remote_id)).event == VET
 
 
@@ -297,11 +310,11 @@ async def test_too_many_calls_say_when_to_come_back_and_change_nothing(backend: 
 async def test_refused_credentials_are_told_from_every_other_failure(backend: Backend) -> None:
     made = await created(backend)
     await backend.revoke()
-    for call in (
-        backend.provider.list_changes(backend.calendar_id, None, None),
-        backend.provider.get(backend.calendar_id, made.remote_id),
-        backend.provider.update(backend.calendar_id, made, VET),
-        backend.provider.calendars(),
-    ):
-        with pytest.raises(NeedsReauth):
-            await call
+    with pytest.raises(NeedsReauth):
+        await backend.provider.list_changes(backend.calendar_id, None, None)
+    with pytest.raises(NeedsReauth):
+        await backend.provider.get(backend.calendar_id, made.remote_id)
+    with pytest.raises(NeedsReauth):
+        await backend.provider.update(backend.calendar_id, made, VET)
+    with pytest.raises(NeedsReauth):
+        await backend.provider.calendars()

@@ -268,3 +268,58 @@ def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(folder / "server.pem")
     return serving, ssl.create_default_context(cadata=pem.decode())
+
+
+@asynccontextmanager
+async def talkative(bodies: list[bytes]) -> AsyncIterator[Other]:
+    """A server that keeps its connections; `requests` counts them."""
+    asked = Other(0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.requests.append("a connection")
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while bodies:
+                await reader.readuntil(b"\r\n\r\n")
+                body = bodies.pop(0)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    asked.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield asked
+
+
+async def test_a_session_asks_for_the_address_once_and_keeps_its_connection() -> None:
+    async with talkative([b"one", b"two"]) as server, caller(["127.0.0.1"], ["10.0.0.1"], private=True) as outbound:
+        session = await outbound.session(f"http://calendar.test:{server.port}/")
+        said = [(await session.request("GET", f"http://calendar.test:{server.port}/{n}")).body for n in range(2)]
+        await session.close()
+        assert (said, server.requests) == ([b"one", b"two"], ["a connection"])
+
+
+async def test_a_session_of_a_private_address_is_not_opened() -> None:
+    async with caller(["127.0.0.1"]) as outbound:
+        with pytest.raises(AddressRefused):
+            await outbound.session("http://calendar.test/")
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["http://other.test:{port}/", "http://calendar.test:1/", "https://calendar.test/"]
+)
+async def test_a_session_calls_its_own_origin_alone(elsewhere: str) -> None:
+    async with talkative([b"one"]) as server, caller(["127.0.0.1"], private=True) as outbound:
+        session = await outbound.session(f"http://calendar.test:{server.port}/")
+        with pytest.raises(AddressRefused):
+            await session.request("GET", elsewhere.format(port=server.port))
+        await session.close()
+        assert server.requests == []
+
+
+async def test_a_session_takes_no_more_than_a_call_does() -> None:
+    async with talkative([b"x" * 2_000]) as server, caller(["127.0.0.1"], private=True, max_bytes=1_000) as outbound:
+        session = await outbound.session(f"http://calendar.test:{server.port}/")
+        with pytest.raises(AnswerTooLarge):
+            await session.request("GET", f"http://calendar.test:{server.port}/")
+        await session.close()

@@ -70,6 +70,15 @@ async def furnished(api: Api, canaries: Canaries) -> Person:
         "category": "medication",
         "reminder_date": "2036-06-01T08:00",
     }
+    appointment = {name: canaries.new(name) for name in ("title", "notes", "location")} | {
+        "pet_id": pet.json()["id"],
+        "starts_at": "2036-06-01T08:00",
+        "rrule": "FREQ=DAILY",
+    }
+    planned = await person.request("POST", "/appointments", appointment)
+    once = {name: canaries.new(f"other{name}") for name in ("title", "notes", "location")}
+    path = f"/appointments/{planned.json()['id']}/occurrences/2036-06-02T08:00"
+    assert (await person.request("PUT", path, once)).status_code == 200
     made = await person.request("POST", "/reminders", reminder)
     assert made.status_code == 201, made.text
     row = (await person.request("GET", f"/reminders/{made.json()['id']}/occurrences")).json()["items"][0]

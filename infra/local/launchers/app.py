@@ -106,3 +106,4 @@ API = Service(
 )
 
 WORKER_CORE = _worker("core")
+WORKER_CALENDAR = _worker("calendar")
