@@ -52,7 +52,7 @@ ReadableWorkflow = Annotated[WorkflowOut, Depends(readable_workflow)]
 
 @router.get("", operation_id="list_workflows", response_model=WorkflowPage)
 async def list_workflows(caller: CurrentUser, services: ServicesDep, paging: PagingDep) -> Response:
-    """Work of the caller and of their households that goes on by itself, oldest first. The state is that of the rows."""
+    """Work of the caller and their households that goes on by itself, oldest first. The state is that of the rows."""
     page = paging.page(f"workflows:{caller.user_id}")
     rows = await queries.page(services.db, caller.user_id, page.after_id, page.rows)
     part = page.part_by_id(rows)

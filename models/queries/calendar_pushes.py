@@ -34,7 +34,7 @@ async def channels(reads: ReadPool, link_ids: Collection[UUID]) -> Mapping[UUID,
 async def lock(session: AsyncSession, link_ids: Collection[UUID]) -> Sequence[tuple[CalendarLink, str]]:
     """These calendars, each with its provider, as far as they are kept in step; locked one after the other."""
     query = (
-        select(CalendarLink, CalendarConnection.provider)
+        select(CalendarLink, col(CalendarConnection.provider))
         .join(CalendarConnection, col(CalendarConnection.id) == col(CalendarLink.connection_id))
         .where(col(CalendarLink.id).in_(link_ids), col(CalendarConnection.state).in_(IN_STEP))
         .order_by(col(CalendarLink.id))

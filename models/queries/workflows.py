@@ -17,7 +17,8 @@ SELECT * FROM (
     FROM reminders r {reached("r.household_id", "r.pet_id")}
    WHERE r.deleted_at IS NULL
   UNION ALL
-  SELECT 'lost', c.id, c.household_id, c.pet_id, c.state, NULL, c.created_at, c.updated_at, a.role, a.actions, NULL, NULL
+  SELECT 'lost', c.id, c.household_id, c.pet_id, c.state, NULL, c.created_at, c.updated_at, a.role, a.actions,
+         NULL, NULL
     FROM lost_cases c {reached("c.household_id", "c.pet_id")}
   UNION ALL
   SELECT 'invitation', i.id, i.household_id, NULL, i.state, i.expires_at, i.created_at, i.updated_at, a.role, a.actions,

@@ -383,6 +383,27 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     # calendars
     "list_calendar_events": listing(f"/integrations/calendar/events?{_SPAN}"),
     "sync_calendar": Example("POST", "/integrations/calendar/sync", answers=frozenset({409}), names_nothing=True),
+    "list_calendar_connections": Example("GET", "/integrations/calendar/connections"),
+    "create_calendar_connection": refused(
+        "POST", "/integrations/calendar/connections", 404, body={"provider": "google"}
+    ),
+    "finish_calendar_connection": refused(
+        "POST", "/integrations/calendar/connections/finish", 400, body={"code": "none-of-ours"}
+    ),
+    "start_calendar_consent": refused("GET", "/integrations/calendar/start?ticket=none-of-ours", 400),
+    "finish_calendar_consent": refused("GET", "/integrations/calendar/callback/google", 400),
+    "get_calendar_connection": refused("GET", "/integrations/calendar/connections/{nobody}", 404),
+    "change_calendar_connection": refused("PATCH", "/integrations/calendar/connections/{nobody}", 404, body={}),
+    "delete_calendar_connection": refused("DELETE", "/integrations/calendar/connections/{nobody}", 404),
+    "reauthorise_calendar_connection": refused(
+        "POST", "/integrations/calendar/connections/{nobody}/reauthorise", 404, body={}
+    ),
+    "pause_calendar_connection": refused("POST", "/integrations/calendar/connections/{nobody}/pause", 404),
+    "resume_calendar_connection": refused("POST", "/integrations/calendar/connections/{nobody}/resume", 404),
+    "confirm_calendar_deletions": refused("POST", "/integrations/calendar/connections/{nobody}/confirm-deletions", 404),
+    "recreate_calendar": refused("POST", "/integrations/calendar/connections/{nobody}/recreate-calendar", 404),
+    "list_calendar_conflicts": Example("GET", "/integrations/calendar/conflicts"),
+    "restore_calendar_conflict": refused("POST", "/integrations/calendar/conflicts/{nobody}/restore", 404),
     "create_calendar_feed": Example("POST", "/integrations/calendar/feeds", {}),
     "list_calendar_feeds": Example("GET", "/integrations/calendar/feeds"),
     "delete_calendar_feed": refused("DELETE", "/integrations/calendar/feeds/{nobody}", 404),
@@ -397,4 +418,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "receive_ses_feedback": refused("POST", "/webhooks/ses", 400, 403, 404, 415, body={}),
     "receive_apple_event": refused("POST", "/webhooks/apple", 404, body={}),
     "receive_facebook_deletion": refused("POST", "/webhooks/facebook/data-deletion", 404, body={}),
+    "receive_google_calendar_push": refused("POST", "/webhooks/google-calendar", 401),
+    "receive_graph_push": Example("POST", "/webhooks/microsoft-graph", {"value": []}),
+    "receive_graph_lifecycle": Example("POST", "/webhooks/microsoft-graph/lifecycle", {"value": []}),
 }
