@@ -5,8 +5,7 @@ in braces (`{pet}`), and what those who may call it are answered, where that is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -15,35 +14,11 @@ from core.ids import new_id
 from domain.access import Role
 from models.queries import households
 from temporal import ids
-from tests.api.access_ground import CANARY, Ground, Maker
+from tests.api.access_calendars import CALENDARS
+from tests.api.access_ground import CANARY, Example, Ground, Maker, listing, refused
 
-OK: Final = frozenset({200, 201, 202, 204})
 DAILY: Final = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "Europe/Berlin"}
 AWAY: Final = {"starts_at": "2036-06-01T00:00:00Z", "ends_at": "2036-06-08T00:00:00Z"}
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A request. `names_nothing`: it names no thing of a household, so that strangers are answered with what is theirs.
-
-    `answers`: the statuses for those who may call it.
-    """
-
-    method: str
-    path: str
-    body: Any = None
-    answers: frozenset[int] = OK
-    names_nothing: bool = False
-
-
-def refused(method: str, path: str, *statuses: int, body: Any = None) -> Example:
-    """A request that is let in and then refused for what it says: a token that is none, an id that is nobody's."""
-    return Example(method, path, body, frozenset(statuses))
-
-
-def listing(path: str) -> Example:
-    """A list of whatever the caller may see."""
-    return Example("GET", path, names_nothing=True)
 
 
 async def pet(ground: Ground) -> object:
@@ -380,34 +355,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         "PUT", "/appointments/{appointment}/occurrences/2036-06-02T09:00", {"starts_at": "2036-06-02T10:00"}
     ),
     "skip_appointment_once": Example("DELETE", "/appointments/{appointment}/occurrences/2036-06-03T09:00"),
-    # calendars
-    "list_calendar_events": listing(f"/integrations/calendar/events?{_SPAN}"),
-    "sync_calendar": Example("POST", "/integrations/calendar/sync", answers=frozenset({409}), names_nothing=True),
-    "list_calendar_connections": Example("GET", "/integrations/calendar/connections"),
-    "create_calendar_connection": refused(
-        "POST", "/integrations/calendar/connections", 404, body={"provider": "google"}
-    ),
-    "finish_calendar_connection": refused(
-        "POST", "/integrations/calendar/connections/finish", 400, body={"code": "none-of-ours"}
-    ),
-    "start_calendar_consent": refused("GET", "/integrations/calendar/start?ticket=none-of-ours", 400),
-    "finish_calendar_consent": refused("GET", "/integrations/calendar/callback/google", 400),
-    "get_calendar_connection": refused("GET", "/integrations/calendar/connections/{nobody}", 404),
-    "change_calendar_connection": refused("PATCH", "/integrations/calendar/connections/{nobody}", 404, body={}),
-    "delete_calendar_connection": refused("DELETE", "/integrations/calendar/connections/{nobody}", 404),
-    "reauthorise_calendar_connection": refused(
-        "POST", "/integrations/calendar/connections/{nobody}/reauthorise", 404, body={}
-    ),
-    "pause_calendar_connection": refused("POST", "/integrations/calendar/connections/{nobody}/pause", 404),
-    "resume_calendar_connection": refused("POST", "/integrations/calendar/connections/{nobody}/resume", 404),
-    "confirm_calendar_deletions": refused("POST", "/integrations/calendar/connections/{nobody}/confirm-deletions", 404),
-    "recreate_calendar": refused("POST", "/integrations/calendar/connections/{nobody}/recreate-calendar", 404),
-    "list_calendar_conflicts": Example("GET", "/integrations/calendar/conflicts"),
-    "restore_calendar_conflict": refused("POST", "/integrations/calendar/conflicts/{nobody}/restore", 404),
-    "create_calendar_feed": Example("POST", "/integrations/calendar/feeds", {}),
-    "list_calendar_feeds": Example("GET", "/integrations/calendar/feeds"),
-    "delete_calendar_feed": refused("DELETE", "/integrations/calendar/feeds/{nobody}", 404),
-    "read_calendar_feed": refused("GET", "/feeds/none-of-ours.ics", 404),
+    **CALENDARS,
     # operators; where the glass is broken already, there is nothing to break
     "find_households": Example("POST", "/staff/find", {"email": "nobody@example.test"}),
     "break_glass": Example("POST", "/staff/break-glass", _LOOK, frozenset({201, 409})),
@@ -418,7 +366,4 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "receive_ses_feedback": refused("POST", "/webhooks/ses", 400, 403, 404, 415, body={}),
     "receive_apple_event": refused("POST", "/webhooks/apple", 404, body={}),
     "receive_facebook_deletion": refused("POST", "/webhooks/facebook/data-deletion", 404, body={}),
-    "receive_google_calendar_push": refused("POST", "/webhooks/google-calendar", 401),
-    "receive_graph_push": Example("POST", "/webhooks/microsoft-graph", {"value": []}),
-    "receive_graph_lifecycle": Example("POST", "/webhooks/microsoft-graph/lifecycle", {"value": []}),
 }
