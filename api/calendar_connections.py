@@ -91,7 +91,7 @@ async def keep(
     known = await queries.lock_account(session, caller.user_id, account.provider, bidx)
     if wish.connection_id is not None and (known is None or known.connection.id != wish.connection_id):
         raise Conflict("This is another account than the one that was connected.", code="other_account")
-    is_new = known is None or known.connection.state is ConnectionState.DISCONNECTED
+    is_new = known is None or known.connection.state == ConnectionState.DISCONNECTED
     if is_new and await queries.count(session, caller.user_id) >= MOST:
         raise Conflict(f"You have connected {MOST} calendars: disconnect one first.", code="too_many_connections")
     household_id = await _household(session, caller, wish.household_id, known.connection if known else None)
@@ -144,7 +144,7 @@ async def pause(
     session: AsyncSession, services: Services, client: Client, caller: Caller, found: Connected
 ) -> dict[str, Any]:
     """Nothing is sent or fetched until it is resumed. Repeating it changes nothing."""
-    if found.connection.state is ConnectionState.PAUSED:
+    if found.connection.state == ConnectionState.PAUSED:
         return await _shown(session, services, caller, found)
     found.connection.state = ConnectionState.PAUSED
     return await _changed(session, services, client, caller, found, "calendar.pause")
@@ -154,7 +154,7 @@ async def resume(
     session: AsyncSession, services: Services, client: Client, caller: Caller, found: Connected
 ) -> dict[str, Any]:
     """Go on after a pause: what changed meanwhile follows. Repeating it changes nothing."""
-    if found.connection.state is not ConnectionState.PAUSED:
+    if found.connection.state != ConnectionState.PAUSED:
         return await _shown(session, services, caller, found)
     been_there = found.link.last_ok_at is not None
     found.connection.state = ConnectionState.ACTIVE if been_there else ConnectionState.CONNECTING
@@ -165,7 +165,7 @@ async def confirm_deletions(
     session: AsyncSession, services: Services, client: Client, caller: Caller, found: Connected
 ) -> dict[str, Any]:
     """What is gone from the calendar is to go here as well. Raises `Conflict` where nothing waits for that."""
-    if found.link.health is not Health.DELETES_PAUSED:
+    if found.link.health != Health.DELETES_PAUSED:
         raise Conflict("No deletions wait for you.", code="nothing_to_confirm")
     found.link.deletes_confirmed = True
     return await _changed(session, services, client, caller, found, "calendar.confirm_deletions")
@@ -175,7 +175,7 @@ async def recreate_calendar(
     session: AsyncSession, services: Services, client: Client, caller: Caller, found: Connected
 ) -> dict[str, Any]:
     """A new calendar in place of the one that is gone, with everything that belongs in it. Raises `Conflict`."""
-    if found.link.health is not Health.CALENDAR_MISSING:
+    if found.link.health != Health.CALENDAR_MISSING:
         raise Conflict("The calendar is there.", code="calendar_not_missing")
     await queries.forget_calendar(session, found.link)
     found.link.health = Health.RESYNCING

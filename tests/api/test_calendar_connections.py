@@ -221,6 +221,8 @@ class TestCalDav:
         assert (refused.status_code, refused.json()["code"]) == (409, "too_many_connections")
         assert (await person.request("DELETE", f"{CONNECTIONS}/{made[0]['id']}")).status_code == 204
         assert (await person.request("POST", CONNECTIONS, SERVER)).status_code == 201
+        back = {**SERVER, "username": made[0]["account"].partition("@")[0]}
+        assert (await person.request("POST", CONNECTIONS, back)).json()["code"] == "too_many_connections"
 
     async def test_a_repeated_request_connects_once(self, person: Person) -> None:
         key = {"Idempotency-Key": str(uuid4())}
