@@ -101,8 +101,9 @@ class ControlClient:
         self._post("grant", {**self._whose(), "state": state})
 
     def fault(self, **fault: Any) -> None:
-        """`method`, `path` (patterns), `when` before|after, `effect` status|reset|hang|slow, `status`, `body`, `headers`,
-        `seconds`, `times`, `skip`; of this account's requests unless `account` says otherwise (None: everybody's)."""
+        """`method`, `path` (patterns), `when` before|after, `effect` status|reset|close|hang|slow, `status`, `body`,
+        `headers`, `seconds`, `times`, `skip`; of this account's requests unless `account` says otherwise (None: of
+        everybody's)."""
         self._post("fault", {"account": self.account, **fault})
 
     def throttle(self, **throttle: Any) -> None:
@@ -158,7 +159,7 @@ class ControlClient:
         return [each for each in self.log() if each["method"] != "GET"]
 
     def unhandled(self) -> list[dict[str, Any]]:
-        """Requests of anybody to what the servers do not have."""
+        """Requests of anybody to what the servers do not have; a test that means them clears the log."""
         return [each for each in self._call("GET", "log") if each.get("unhandled")]
 
     def clear_log(self) -> None:
@@ -221,8 +222,7 @@ def google_calendar_server(calendar_servers: str) -> Iterator[ControlClient]:
     """Somebody at Google, where nothing goes wrong."""
     control = somebody(calendar_servers, "google")
     yield control
-    control.clear_rules()
-    control.real_time()
+    _leave(control)
 
 
 @pytest.fixture
@@ -230,5 +230,13 @@ def graph_server(calendar_servers: str) -> Iterator[ControlClient]:
     """Somebody at Microsoft, where nothing goes wrong."""
     control = somebody(calendar_servers, "microsoft")
     yield control
+    _leave(control)
+
+
+def _leave(control: ControlClient) -> None:
+    """As it was found. A request that the servers do not know fails the test that made it."""
     control.clear_rules()
     control.real_time()
+    unhandled = control.unhandled()
+    control.clear_log()
+    assert not unhandled

@@ -1,5 +1,6 @@
 """Delta rounds of the local Graph server, through msgraph-sdk: one test per promise of calendar-sync.md §7.2."""
 
+import datetime
 from typing import Any
 
 import httpx
@@ -65,8 +66,6 @@ async def rounds(graph_server: ControlClient) -> Rounds:
 
 
 def weekly(start: str = "2026-03-02") -> PatternedRecurrence:
-    import datetime
-
     return PatternedRecurrence(
         pattern=RecurrencePattern(type=RecurrencePatternType.Weekly, interval=1, days_of_week=[DayOfWeek.Monday]),
         range=RecurrenceRange(type=RecurrenceRangeType.NoEnd, start_date=datetime.date.fromisoformat(start)),
@@ -123,6 +122,7 @@ async def test_removed_means_deleted_and_outside_of_the_window_as_well(rounds: R
     items = await rounds.since(link)
     assert removed(items) == {deleted.id, moved.id, new.id}
     assert {each.additional_data["@removed"]["reason"] for each in items} == {"deleted"}
+    assert (await rounds.all())[0] == [], "a first round tells of nothing that is gone"
     assert (await rounds.calendar.events.by_event_id(moved.id).get()).subject == "moved away"  # type: ignore[union-attr]
 
 
