@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 from temporalio.worker._worker import load_default_build_id
 
 from core.collector import spare_what_lives_on
+from core.db import CALENDAR_POOL, WORKER_POOL
 from core.logging import logger
 from core.settings import Settings
 from core.telemetry import tracing
@@ -29,6 +30,8 @@ log = logger(__name__)
 
 RELAYING: Final = "core"
 """The role beside which the outbox is relayed and the platform watched."""
+POOLS: Final = {"calendar": CALENDAR_POOL}
+"""Of roles that need other connections than `WORKER_POOL`."""
 BUILD_ID_LENGTH: Final = 8
 """Enough to tell releases apart, as in git."""
 
@@ -39,7 +42,7 @@ async def run_worker(settings: Settings, role: str) -> int:
     sdk = runtime(settings.worker.metrics_port)
     async with AsyncExitStack() as stack:
         traced = stack.enter_context(tracing(f"petfolio-{role}", settings.otlp_endpoint))
-        parts = await stack.enter_async_context(compose(settings, sdk, traced=traced))
+        parts = await stack.enter_async_context(compose(settings, sdk, POOLS.get(role, WORKER_POOL), traced=traced))
         gateway = Gateway(parts.temporal)
         readiness = Readiness(parts.db, gateway)
         await stack.enter_async_context(health_server(settings.worker.health_port, readiness))
