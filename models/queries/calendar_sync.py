@@ -126,7 +126,7 @@ _PENDING: Final = text(
                OR (i.remote_id IS NOT NULL AND NOT (:without_deletions AND i.removed))
                OR l.local_version_at_base <> coalesce(p.version, r.version)
                OR (l.state = 'live' AND l.remote_id IS NOT NULL
-                   AND coalesce(l.appointment_id NOT IN ({_APPOINTMENTS}), l.reminder_id NOT IN ({_REMINDERS}))))
+                   AND l.local_id NOT IN ({_APPOINTMENTS}) AND l.local_id NOT IN ({_REMINDERS})))
         ORDER BY l.intent_ct IS NULL, l.id LIMIT :limit"""  # noqa: S608 - our own words
 )
 _LOAD: Final = text(

@@ -54,8 +54,8 @@ class GoogleList:
             "items": items,
         }
         if more:
-            return about | {"nextPageToken": replace(cursor, after=after, page_of=True).text()}
-        ended = replace(cursor, since=cursor.upto, after=cursor.upto, page_of=False, full=False)
+            return about | {"nextPageToken": replace(cursor, after=after, is_page=True).text()}
+        ended = replace(cursor, since=cursor.upto, after=cursor.upto, is_page=False, full=False)
         return about | {"nextSyncToken": ended.text()}
 
     def _check(self, query: Query) -> None:
@@ -77,14 +77,14 @@ class GoogleList:
         if token is None:
             return Cursor(calendar.key, calendar.generation, shape, 0, now, 0, full=True, at=at)
         known = cursors.read(token)
-        if known is None or known.calendar != calendar.key or known.page_of != ("pageToken" in query):
+        if known is None or known.calendar != calendar.key or known.is_page != ("pageToken" in query):
             raise google(400, "invalid", "Invalid sync token value.")
         if known.shape != shape:
             raise google(400, "invalid", "The token belongs to other parameters.")
         if known.generation != calendar.generation or at - known.at > cursors.SECONDS:
             reason = calendar.expired_as or "fullSyncRequired"
             raise google(410, reason, "Sync token is no longer valid, a full sync is required.", "calendar")
-        if known.page_of:
+        if known.is_page:
             return known
         after = 0 if self._knobs.takes("replay", calendar.calendar_id) else known.since
         return replace(known, since=after, after=after, upto=now, at=at)
