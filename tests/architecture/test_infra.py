@@ -8,6 +8,8 @@ import yaml
 
 from core.db import API_POOL, WORKER_POOL
 from infra import check_infra
+from temporal.queues import CALENDARS
+from workers.process import POOLS
 
 Problems = Callable[[str, str], list[str]]
 
@@ -75,4 +77,7 @@ def test_the_processes_of_compose_fit_its_database() -> None:
     clients = int(services["pgbouncer"]["environment"]["MAX_CLIENT_CONN"])
     temporal, listen, setup, people = 2 * 20, 1, WORKER_POOL.total, 10
     assert pooled + temporal + listen + setup + people <= limit
-    assert 2 * API_POOL.total + 5 * WORKER_POOL.total <= clients
+    # As above, and during a rolling restart each process twice.
+    workers = [POOLS.get(service["command"][-1], WORKER_POOL) for name, service in services.items() if "worker-" in name]
+    assert len(workers) == 1 + len(CALENDARS)
+    assert 2 * (API_POOL.total + sum(pool.total for pool in workers)) + 2 * 2 * WORKER_POOL.total <= clients

@@ -53,6 +53,6 @@ def test_a_worker_has_a_connection_for_each_activity_slot() -> None:
 
 def test_a_worker_of_calendars_takes_a_third_of_what_others_take() -> None:
     """Its activities hold a connection for the milliseconds between two calls of a provider; three such processes stand
-    in the place of one. `tests/activities/test_calendar_pool.py` shows that the slots get by with that."""
+    in the place of one. `tests/calendar/test_pool.py` shows that the slots get by with that."""
     assert POOLS == {"calendar": CALENDAR_POOL}
     assert CALENDAR_POOL.total * len(CALENDARS) <= WORKER_POOL.total
