@@ -77,7 +77,8 @@ def test_the_processes_of_compose_fit_its_database() -> None:
     clients = int(services["pgbouncer"]["environment"]["MAX_CLIENT_CONN"])
     temporal, listen, setup, people = 2 * 20, 1, WORKER_POOL.total, 10
     assert pooled + temporal + listen + setup + people <= limit
-    # As above, and during a rolling restart each process twice.
-    workers = [POOLS.get(service["command"][-1], WORKER_POOL) for name, service in services.items() if "worker-" in name]
+    roles = [service["command"][-1] for name, service in services.items() if name.startswith("worker-")]
+    workers = [POOLS.get(role, WORKER_POOL) for role in roles]
     assert len(workers) == 1 + len(CALENDARS)
+    # Two roles are to come, and a rolling restart has each process twice.
     assert 2 * (API_POOL.total + sum(pool.total for pool in workers)) + 2 * 2 * WORKER_POOL.total <= clients

@@ -1,4 +1,4 @@
-"""A worker of calendars has fewer connections than slots for activities, and that is enough (`core.db.CALENDAR_POOL`)."""
+"""A worker of calendars has fewer connections than slots for activities, and that is enough."""
 
 import asyncio
 from dataclasses import replace
@@ -16,7 +16,8 @@ from tests.calendar.home import an_event
 async def test_every_slot_at_work_at_once_gets_its_connections(
     settings: Settings, db: Database, keys: KeyStore, cipher: FieldCipher
 ) -> None:
-    """Harder than it gets: these accounts answer at once, so each activity asks the database all of the time."""
+    """Harder than it gets: these accounts answer at once, so each activity asks the database all of the time. An
+    activity that held two connections at once would wait here for somebody who waits for it."""
     slots, server = settings.worker.max_concurrent_activities, MemoryServer()
     assert CALENDAR_POOL.total < slots
     first = await calendar_home.connect(db, keys, cipher, MemoryCalendars(server), server.add_calendar("Petfolio"))
