@@ -19,6 +19,7 @@ _ROOMY = '{"quota": 6000, "window": 60, "burst": 1000}'
 _HABITS = {
     "PETFOLIO_API__DOCS": "true",
     "PETFOLIO_API__DRAIN_DELAY": "0",
+    "PETFOLIO_CALENDARS__POLL_SECONDS": "15",  # what is edited on a CalDAV server is seen while somebody watches
     **{f"PETFOLIO_RATE_LIMITS__{policy}": _ROOMY for policy in _PER_NETWORK},
 }
 
