@@ -5,12 +5,11 @@ Nothing here asks Petfolio's database: what is shown is what Google, Outlook and
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from caldav import Calendar, DAVClient, Event
 from caldav.elements import dav
 
 from infra.local.demo import Visitor
@@ -68,9 +67,12 @@ class VendorCalendar:
 
 @dataclass(frozen=True, slots=True)
 class CalDavCalendar:
-    """On a CalDAV server, through a client like any other."""
+    """On a CalDAV server, through a client like any other: a `DAVClient`, whose methods are typed in part."""
 
-    client: DAVClient
+    client: Any
+    url: str
+    user: str
+    password: str = field(repr=False)
     name: str = "CalDAV"
 
     def titles(self) -> list[str]:
@@ -89,21 +91,22 @@ class CalDavCalendar:
         for calendar in self._calendars():
             calendar.set_properties([dav.DisplayName(f"{TITLE}, earlier")])
 
-    def _events(self) -> list[Event]:
+    def _events(self) -> list[Any]:
         return [event for calendar in self._calendars() for event in calendar.get_events()]
 
-    def _calendars(self) -> list[Calendar]:
+    def _calendars(self) -> list[Any]:
         found = self.client.principal().get_calendars()
         return [calendar for calendar in found if calendar.get_display_name() == TITLE]
 
 
-def connect_vendor(visitor: Visitor, vendor: httpx.Client, provider: str, account: str) -> None:
+def connect_vendor(visitor: Visitor, calendar: VendorCalendar) -> None:
     """The way through the browser: to the vendor's consent page, a click on it, and back with a code for the app."""
-    begun = visitor.call("POST", CONNECTIONS, {"provider": provider})
+    begun = visitor.call("POST", CONNECTIONS, {"provider": calendar.provider})
     left = visitor.api.get(begun["authorize_url"])
     page = _sent_to(left)
     scopes = parse_qs(urlsplit(page).query)["scope"][0].split()
-    clicked = vendor.post(page, data={**dict.fromkeys(scopes, "yes"), "email": account, "decision": "allow"})
+    ticked = {**dict.fromkeys(scopes, "yes"), "email": calendar.account, "decision": "allow"}
+    clicked = calendar.http.post(page, data=ticked)
     # The cookie is for HTTPS and localhost, where browsers send it and this client does not by itself.
     cookie = left.headers["set-cookie"].partition(";")[0]
     back = visitor.api.get(_sent_to(clicked), headers={"Cookie": cookie})
@@ -113,10 +116,10 @@ def connect_vendor(visitor: Visitor, vendor: httpx.Client, provider: str, accoun
     visitor.call("POST", f"{CONNECTIONS}/finish", {"code": fragment["code"][0]})
 
 
-def connect_server(visitor: Visitor, url: str, username: str, password: str) -> None:
+def connect_server(visitor: Visitor, calendar: CalDavCalendar) -> None:
     """A CalDAV account is entered."""
-    account = {"provider": "caldav", "url": url, "username": username, "password": password}
-    visitor.call("POST", CONNECTIONS, account)
+    account = {"url": calendar.url, "username": calendar.user, "password": calendar.password}
+    visitor.call("POST", CONNECTIONS, {"provider": "caldav", **account})
 
 
 def wait_until(holds: Callable[[], bool], seconds: float, what: str) -> None:
@@ -134,7 +137,7 @@ def workflows(visitor: Visitor) -> Mapping[str, str]:
     return {each["provider"]: each["workflow"].partition("/workflows/")[2] for each in listed}
 
 
-def _title(event: Event) -> str:
+def _title(event: Any) -> str:
     return str(event.get_icalendar_component()["SUMMARY"])
 
 

@@ -2,14 +2,14 @@
 
 import secrets
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
-from caldav import DAVClient
+from caldav.davclient import DAVClient
 from rich.console import Console
 
 from infra.local.calendar_demo import (
@@ -35,30 +35,39 @@ _SECONDS: Final = 60.0
 
 def run(stack: StackState) -> None:
     """Raises `StackError` where the platform does not do what is promised."""
-    console = Console(highlight=False, soft_wrap=True)
-    vendors_url, server_url = (str(stack.services[name].url) for name in ("calendars", "caldav"))
+    server_url = str(stack.services["caldav"].url)
     password = load_secrets(Path(stack.data_dir) / "secrets.json", ())[caldav.PASSWORD]
     with ExitStack() as opened:
         api, inbox, vendors = (
             opened.enter_context(httpx.Client(base_url=url, timeout=20))
-            for url in (stack.urls["api_url"], stack.urls["inbox_url"], vendors_url)
+            for url in (stack.urls["api_url"], stack.urls["inbox_url"], str(stack.services["calendars"].url))
         )
-        server = opened.enter_context(DAVClient(server_url, username=caldav.USER, password=password))
-        visitor, account = Visitor(api, inbox), f"demo-{secrets.token_hex(4)}@example.com"
-        console.print(f"[bold]Petfolio demo[/] · one appointment, three calendars, {visitor.email}\n")
-        sign_up(console, visitor)
+        client = opened.enter_context(closing(DAVClient(server_url, username=caldav.USER, password=password)))
+        account = f"demo-{secrets.token_hex(4)}@example.com"
         of_vendors = [VendorCalendar(vendors, title, name, account) for name, title in _VENDORS.items()]
-        of_server = CalDavCalendar(server)
-        of_server.put_aside()
-        for each in of_vendors:
-            with step(console, f"Connects {each.name}: consents in a browser, as {account}"):
-                connect_vendor(visitor, vendors, each.provider, account)
-        with step(console, f"Connects a CalDAV server (Radicale): {caldav.USER} and an app password"):
-            connect_server(visitor, server_url, caldav.USER, password)
-        calendars = (*of_vendors, of_server)
-        appointment = _plan(console, visitor, calendars)
-        _edit_everywhere(console, visitor, appointment["id"], calendars)
-        _links(console, visitor, stack, account)
+        of_server = CalDavCalendar(client, server_url, caldav.USER, password)
+        _narrate(Console(highlight=False, soft_wrap=True), stack, Visitor(api, inbox), of_vendors, of_server)
+
+
+def _narrate(
+    console: Console,
+    stack: StackState,
+    visitor: Visitor,
+    of_vendors: Sequence[VendorCalendar],
+    of_server: CalDavCalendar,
+) -> None:
+    console.print(f"[bold]Petfolio demo[/] · one appointment, three calendars, {visitor.email}\n")
+    sign_up(console, visitor)
+    of_server.put_aside()
+    for each in of_vendors:
+        with step(console, f"Connects {each.name}: consents in a browser, as {each.account}"):
+            connect_vendor(visitor, each)
+    with step(console, f"Connects a CalDAV server (Radicale): {of_server.user} and an app password"):
+        connect_server(visitor, of_server)
+    calendars: tuple[Shown, ...] = (*of_vendors, of_server)
+    appointment = _plan(console, visitor, calendars)
+    _edit_everywhere(console, visitor, appointment["id"], calendars)
+    _links(console, visitor, stack, of_vendors[0].account)
 
 
 def _plan(console: Console, visitor: Visitor, calendars: Sequence[Shown]) -> dict[str, Any]:
