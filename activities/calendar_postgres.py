@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities import metrics
 from activities.calendar_locals import Locals
 from activities.calendar_rows import PAYLOAD, Sealer
 from activities.calendar_store import Absent, LinkRow, Position, Settlement, Work
@@ -113,6 +114,7 @@ class PostgresStore:
             link.agreed_ct = await self.sealer.seal_agreed(link.id, Agreement(remote.event, remote.event))
             await rows.add_link(session, link)
             await rows.handled(session, self.link_id, remote.remote_id, remote.etag)
+        metrics.calendar_agreed(self.found.provider, here=True, there=False)
         failpoint("calendar_after_adopt")
 
     async def relink(self, remote: RemoteEvent) -> bool:
@@ -184,6 +186,9 @@ class PostgresStore:
             await rows.add_conflicts(session, [await self._conflict(link.id, each) for each in settlement.conflicts])
             if work.link.remote_id is not None:
                 await rows.handled(session, self.link_id, work.link.remote_id, work.listed)
+        written = settlement.write is not None or settlement.delete
+        winners = [each.winner for each in settlement.conflicts]
+        metrics.calendar_agreed(self.found.provider, here=written, there=settlement.sent, winners=winners)
         failpoint("calendar_after_settle")
         return True
 
@@ -197,6 +202,7 @@ class PostgresStore:
             await self._save(session, row, link, error=reason)
             if link.remote_id is not None:
                 await rows.handled(session, self.link_id, link.remote_id, work.listed)
+        metrics.calendar_quarantined(self.found.provider, reason)
 
     async def put_off(self, link_id: UUID) -> int:
         """See the port."""

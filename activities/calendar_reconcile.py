@@ -110,7 +110,7 @@ class Reconciler:
         match decision:
             case DeleteRemote():
                 await self.provider.delete(self.calendar_id, seen)
-                return await self._settle(work, _dead(link))
+                return await self._settle(work, _dead(link), sent=True)
             case Resurrect():
                 agreed = Agreement(decision.event, seen.event)
                 return await self._settle(work, _live(link, seen, agreed), write=decision.event, revive=True)
@@ -199,7 +199,7 @@ class Reconciler:
         read = self._read(made)
         assert read is not None  # noqa: S101 - it was answered
         agreed = Agreement(event, read.event)
-        return await self._settle(work, _live(link, read, agreed), write=write, conflicts=conflicts)
+        return await self._settle(work, _live(link, read, agreed), write=write, conflicts=conflicts, sent=True)
 
     async def _settle(
         self,
@@ -210,9 +210,10 @@ class Reconciler:
         delete: bool = False,
         revive: bool = False,
         conflicts: tuple[Conflict, ...] = (),
+        sent: bool = False,
     ) -> bool:
         settled = replace(link, intent=None, owed=())
-        return await self.store.settle(Settlement(work, settled, write, delete, revive, (*link.owed, *conflicts)))
+        return await self.store.settle(Settlement(work, settled, write, delete, revive, (*link.owed, *conflicts), sent))
 
     def _read(self, found: RemoteEvent | None) -> RemoteEvent | None:
         return None if found is None else read(found, self.provider)

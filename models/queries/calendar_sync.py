@@ -43,7 +43,7 @@ _KEEP_PAGE: Final = text(
               seen_in_full_epoch = excluded.seen_in_full_epoch,
               handled = excluded.handled OR (calendar_inbox_items.handled AND NOT excluded.removed
                         AND NOT calendar_inbox_items.removed
-                        AND calendar_inbox_items.payload_etag = excluded.payload_etag)"""
+                        AND coalesce(calendar_inbox_items.payload_etag = excluded.payload_etag, false))"""
 )
 _NEXT_PAGE: Final = text("UPDATE calendar_links SET page_state = :page WHERE id = :link")
 _ROUND_READ: Final = text(
