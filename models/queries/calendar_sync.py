@@ -367,9 +367,9 @@ async def set_credential(session: AsyncSession, connection_id: UUID, epoch: int,
 
 async def let_go(session: AsyncSession, link_id: UUID, connection_id: UUID, epoch: int) -> None:
     """A disconnected account is not entered any more. Where the copies there were removed, no pair is left."""
-    await session.execute(_BURY_ALL, {"link": link_id, "id": connection_id})
+    await session.execute(_WITHOUT_CREDENTIAL, {"id": connection_id, "epoch": epoch})  # the connection comes first
     await session.execute(_LET_GO, {"link": link_id})
-    await session.execute(_WITHOUT_CREDENTIAL, {"id": connection_id, "epoch": epoch})
+    await session.execute(_BURY_ALL, {"link": link_id, "id": connection_id})
 
 
 async def forget(session: AsyncSession, connection_id: UUID) -> None:
