@@ -249,3 +249,27 @@ async def test_a_list_that_names_an_event_twice_without_an_etag_has_it_looked_at
         assert work is not None
         assert await store.settle(Settlement(work, work.link))
         assert await store.pending(9, without_deletions=False) == []
+
+
+async def test_a_kind_that_its_person_switches_off_leaves_the_calendar(
+    home: CalendarHome, server: MemoryServer
+) -> None:
+    await home.create(an_event())
+    await home.home.remind({"mode": "fixed", "dtstart_local": "2026-12-01T08:00", "freq": "DAILY"})
+    await home.sync()
+    assert len(there(home, server)) == 2
+    await home.home.execute(
+        """UPDATE calendar_connections SET policy = '{"reminders": false}' WHERE id = :id""", id=home.connection_id
+    )
+    await home.sync()
+    await home.sync()
+    assert there(home, server) == [an_event()]
+
+
+async def test_what_is_tentative_there_stays_so(home: CalendarHome, server: MemoryServer) -> None:
+    remote_id = server.add(home.calendar_id, an_event(status=Status.TENTATIVE))
+    await home.sync()
+    (local_id,) = await home.here()
+    await home.edit(local_id, title="Vaccination")
+    await home.sync()
+    assert server.events(home.calendar_id)[remote_id] == an_event("Vaccination", status=Status.TENTATIVE)
