@@ -166,6 +166,9 @@ _RESULT: Final = text(
         WHERE id = :link"""
 )
 _CHANNELS: Final = text("UPDATE calendar_links SET push_channels = CAST(:channels AS jsonb) WHERE id = :link")
+_TAKEN: Final = text(
+    "SELECT remote_calendar_id FROM calendar_links WHERE remote_calendar_id = ANY(:calendar_ids) AND id <> :link"
+)
 _FOUND: Final = text("UPDATE calendar_links SET remote_calendar_id = :calendar_id WHERE id = :link")
 _STATE: Final = text(
     """UPDATE calendar_connections SET state = :state, version = version + 1, updated_at = clock_timestamp()
@@ -347,6 +350,12 @@ async def note_result(session: AsyncSession, **values: Any) -> None:
 async def set_channels(session: AsyncSession, link_id: UUID, channels: Sequence[Mapping[str, object]]) -> None:
     """The push channels that there are."""
     await session.execute(_CHANNELS, {"link": link_id, "channels": orjson.dumps(list(channels)).decode()})
+
+
+async def taken(session: AsyncSession, link_id: UUID, calendar_ids: Sequence[str]) -> frozenset[str]:
+    """Those that are kept in step for somebody else already: two people may share an account."""
+    found = await session.execute(_TAKEN, {"link": link_id, "calendar_ids": list(calendar_ids)})
+    return frozenset(found.scalars())
 
 
 async def set_calendar(session: AsyncSession, link_id: UUID, calendar_id: str) -> None:
