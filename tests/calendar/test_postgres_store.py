@@ -233,27 +233,6 @@ async def test_a_second_calendar_of_the_same_person_hears_once(
     assert server.writes == 1
 
 
-<<<<<<< HEAD
-=======
-async def test_a_list_that_names_an_event_twice_without_an_etag_has_it_looked_at_twice(
-    home: CalendarHome, server: MemoryServer
-) -> None:
-    """As Graph's delta does."""
-    await home.create(an_event())
-    await home.sync()
-    (remote_id,) = server.events(home.calendar_id)
-    for _ in range(2):
-        store = await home.store()
-        await store.take_page(await store.position(), Page([Change(remote_id)], cursor="next"))
-        ((link_id, listed),) = await store.pending(9, without_deletions=False)
-        assert listed == remote_id
-        work = await store.load(link_id)
-        assert work is not None
-        assert await store.settle(Settlement(work, work.link))
-        assert await store.pending(9, without_deletions=False) == []
-
-
->>>>>>> ops
 async def test_a_kind_that_its_person_switches_off_leaves_the_calendar(
     home: CalendarHome, server: MemoryServer
 ) -> None:
@@ -276,7 +255,6 @@ async def test_what_is_tentative_there_stays_so(home: CalendarHome, server: Memo
     await home.edit(local_id, title="Vaccination")
     await home.sync()
     assert server.events(home.calendar_id)[remote_id] == an_event("Vaccination", status=Status.TENTATIVE)
-<<<<<<< HEAD
 
 
 async def test_a_list_that_names_an_event_twice_without_an_etag_has_it_looked_at_twice(
@@ -295,5 +273,3 @@ async def test_a_list_that_names_an_event_twice_without_an_etag_has_it_looked_at
         assert work is not None
         assert await store.settle(Settlement(work, work.link))
         assert await store.pending(9, without_deletions=False) == []
-=======
->>>>>>> ops
