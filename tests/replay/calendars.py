@@ -55,7 +55,7 @@ async def reauthorized_then_disconnected(world: CalendarWorld) -> list[WorkflowH
     await world.passes(DAY)
     asleep = await calendar.histories()
     calendar.fake.plan = CalendarPlan(Standing.OVER)
-    await calendar.handle.result()
+    await world.passes(40 * DAY)
     return [*asleep, *await calendar.histories()]
 
 
