@@ -14,7 +14,7 @@ from api.reminders import invalid
 from api.schemas.appointments import OccurrenceChange
 from api.services import Services
 from domain import appointment_series as series
-from domain.appointment import as_time, point_of
+from domain.appointment import as_time, point_of, point_text
 from domain.appointment_series import NoSuchOccurrence
 from domain.calendar import Event, Override, Point
 
@@ -68,8 +68,11 @@ def _asked(plain: Override, body: OccurrenceChange, event: Event) -> Override:
 
 
 def _named(original: str) -> Point:
+    """The start that a path names, in the form in which answers have it."""
     try:
         found = point_of(original)
     except ValueError:
         raise NoSuchOccurrence("the series has no such occurrence") from None
-    return found.replace(tzinfo=None) if isinstance(found, datetime) else found
+    if (isinstance(found, datetime) and found.tzinfo is not None) or point_text(found) != original:
+        raise NoSuchOccurrence("the series has no such occurrence")
+    return found

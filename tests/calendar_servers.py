@@ -101,8 +101,9 @@ class ControlClient:
         self._post("grant", {**self._whose(), "state": state})
 
     def fault(self, **fault: Any) -> None:
-        """`method`, `path` (patterns), `when` before|after, `effect` status|reset|hang, `status`, `body`, `headers`,
-        `seconds`, `times`, `skip`; of this account's requests unless `account` says otherwise (None: everybody's)."""
+        """`method`, `path` (patterns), `when` before|after, `effect` status|reset|close|hang|slow, `status`, `body`,
+        `headers`, `seconds`, `times`, `skip`; of this account's requests unless `account` says otherwise (None: of
+        everybody's)."""
         self._post("fault", {"account": self.account, **fault})
 
     def throttle(self, **throttle: Any) -> None:
@@ -144,6 +145,10 @@ class ControlClient:
         """The server's clock goes on; for everybody on it."""
         self._post("clock", {"advance": seconds})
 
+    def real_time(self) -> None:
+        """The clock is right again."""
+        self._post("clock", {"reset": True})
+
     def log(self, **wanted: Any) -> list[dict[str, Any]]:
         """The requests of this account, oldest first; only those with these values (`method`, `status`, …)."""
         entries = (each for each in self._call("GET", "log") if each["account"] == self.account)
@@ -154,7 +159,7 @@ class ControlClient:
         return [each for each in self.log() if each["method"] != "GET"]
 
     def unhandled(self) -> list[dict[str, Any]]:
-        """Requests of anybody to what the servers do not have."""
+        """Requests of anybody to what the servers do not have; a test that means them clears the log."""
         return [each for each in self._call("GET", "log") if each.get("unhandled")]
 
     def clear_log(self) -> None:
@@ -217,7 +222,7 @@ def google_calendar_server(calendar_servers: str) -> Iterator[ControlClient]:
     """Somebody at Google, where nothing goes wrong."""
     control = somebody(calendar_servers, "google")
     yield control
-    control.clear_rules()
+    _leave(control)
 
 
 @pytest.fixture
@@ -225,4 +230,13 @@ def graph_server(calendar_servers: str) -> Iterator[ControlClient]:
     """Somebody at Microsoft, where nothing goes wrong."""
     control = somebody(calendar_servers, "microsoft")
     yield control
+    _leave(control)
+
+
+def _leave(control: ControlClient) -> None:
+    """As it was found. A request that the servers do not know fails the test that made it."""
     control.clear_rules()
+    control.real_time()
+    unhandled = control.unhandled()
+    control.clear_log()
+    assert not unhandled

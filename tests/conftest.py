@@ -35,6 +35,7 @@ pytest_plugins = [
     "tests.caldav_servers",
     "tests.sign_in_providers",
     "tests.calendar_servers",
+    "tests.calendar_listener",
     "tests.whole",
 ]
 

@@ -109,7 +109,7 @@ class Knobs:
             asked = request.get_json(force=True) if request.method == "POST" and request.content_length else {}
             with self._lock:
                 answer = knob(asked)
-        except (TypeError, ValueError, HTTPException):
+        except (TypeError, ValueError, LookupError, HTTPException):
             return Response(status=400)
         return _json(answer)
 
@@ -212,8 +212,8 @@ def _break(fault: Fault, request: Request) -> Response:
         time.sleep(min(fault.seconds, 60))
     connection: socket.socket = request.environ[CONNECTION]
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WITHOUT_GOODBYE)
-    connection.close()
-    raise ConnectionResetError
+    connection.shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError  # the server closes what is left
 
 
 def _as_switched(answer: Response, method: str, switches: Switches) -> Response:

@@ -12,9 +12,9 @@ from uuid import UUID
 from domain.calendar import Event, Override, Point
 from domain.calendar_form import order, shifted
 from integrations.calendar.caldav_mapping import MARKER, UID_PREFIX, Resource, alarm_minutes, write_marker
-from integrations.calendar.ical_lines import Component, Line, written_text
+from integrations.calendar.ical_lines import Component, Line, Unreadable, written_text
 from integrations.calendar.ical_times import Clock, clock_of, definition
-from integrations.calendar.protocol import Marker
+from integrations.calendar.protocol import EventRejected, Marker
 
 _PRODUCT: Final = "-//Petfolio//Calendar sync//EN"
 _WORDS: Final = {"SUMMARY": "title", "DESCRIPTION": "notes", "LOCATION": "location"}
@@ -34,11 +34,19 @@ def new_resource(name: UUID, marker: Marker, event: Event, now: datetime) -> str
 
 
 def changed_resource(resource: Resource, event: Event, now: datetime, *, marker: bool) -> str:
-    """The resource as this event; without our marker if that is not wanted. `resource` is used up."""
+    """The resource as this event; without our marker if that is not wanted. `resource` is used up. Raises
+    `EventRejected` where a line that stands in the way cannot be read."""
+    try:
+        return _changed(resource, event, now, marker=marker)
+    except Unreadable as error:
+        raise EventRejected(str(error)) from None
+
+
+def _changed(resource: Resource, event: Event, now: datetime, *, marker: bool) -> str:
     before = resource.event
     moved = before.when != event.when
-    keeps_clock = resource.clock.zone == event.when.tzid and not (moved and resource.clock.floating)
-    touched = _apply(resource, event, resource.clock if keeps_clock else clock_of(event.when.tzid), moved=moved)
+    clock = resource.clock if not moved or _can_stay(resource, event.when.tzid) else clock_of(event.when.tzid)
+    touched = _apply(resource, event, clock, moved=moved)
     resource.calendar.put("METHOD")  # it is a message's; servers refuse to keep it
     sequence = _sequence(resource.master) + (before != replace(event, title=before.title, notes=before.notes))
     for component in [resource.master, *touched]:
@@ -49,6 +57,13 @@ def changed_resource(resource: Resource, event: Event, now: datetime, *, marker:
         for component in resource.calendar.parts("VEVENT"):
             component.put(MARKER)
     return resource.calendar.to_ical()
+
+
+def _can_stay(resource: Resource, zone: str | None) -> bool:
+    """Whether new times can be on the clock of the old ones: of the same zone, under a name that the stream defines."""
+    clock = resource.clock
+    named = clock.tzid in ("", clock.zone, *_defined(resource.calendar))
+    return clock.zone == zone and named and not clock.floating
 
 
 def _apply(resource: Resource, event: Event, clock: Clock, *, moved: bool) -> list[Component]:
@@ -84,7 +99,8 @@ def _put_overrides(resource: Resource, event: Event, clock: Clock, *, moved: boo
             _put_override(component, known, override, event, clock, moved=moved)
             touched.append(component)
         kept.append(component)
-    # An exception that says only that it does not take place is an EXDATE by now.
+    # What says only that an occurrence does not take place may stay, as long as that is so.
+    kept += [each for key, each in resource.exceptions.items() if not moved and key in event.exdates]
     staying = {id(each) for each in (resource.master, *kept)}
     resource.calendar.remove(
         lambda each: isinstance(each, Component) and each.name == "VEVENT" and id(each) not in staying
@@ -114,6 +130,8 @@ def _put_override(
 ) -> None:
     for line, field in _WORDS.items():
         _put_text(component, line, getattr(known or event, field), getattr(override, field))
+    if not override.title:
+        component.put("SUMMARY", Line("SUMMARY:"))  # without it, it would have the title of the series
     if moved or known is None:
         component.put("RECURRENCE-ID", clock.write("RECURRENCE-ID", override.original))
     if moved or known is None or (known.start, known.end) != (override.start, override.end):
@@ -149,10 +167,13 @@ def _alarm(minutes: int) -> Component:
 
 def _define(calendar: Component, clock: Clock, year: int) -> None:
     """The VTIMEZONE of the clock, unless it is there."""
-    known = {line.value for zone in calendar.parts("VTIMEZONE") for line in zone.lines("TZID")}
-    if clock.tzid and clock.tzid not in known:
+    if clock.tzid and clock.tzid not in _defined(calendar):
         first = next(at for at, each in enumerate(calendar.content) if isinstance(each, Component))
         calendar.content.insert(first, definition(clock.tzid, year))
+
+
+def _defined(calendar: Component) -> frozenset[str]:
+    return frozenset(line.value for zone in calendar.parts("VTIMEZONE") for line in zone.lines("TZID"))
 
 
 def _sequence(component: Component) -> int:

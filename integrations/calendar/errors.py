@@ -4,11 +4,12 @@ The one place where statuses and reasons are read. Texts are constant: what a ve
 event or an address. The adapters take status, reason and Retry-After out of their SDK's error; no SDK is known here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from integrations.calendar.protocol import (
     AlreadyExists,
@@ -92,6 +93,14 @@ def unreadable(asked: Asked) -> CalendarError:
     if asked in (Asked.CREATE, Asked.CHANGE):
         return UnknownOutcome("The provider's answer cannot be read.")
     return Misunderstood("The provider's answer is of no known shape.")
+
+
+def identifier(answer: Mapping[str, Any], asked: Asked) -> str:
+    """The id in an answer. Raises what `unreadable` says where it has none."""
+    found = answer.get("id")
+    if not isinstance(found, str) or not found:
+        raise unreadable(asked)
+    return found
 
 
 def unsupported_recurrence() -> CalendarError:

@@ -4,15 +4,17 @@ A series is the event and its exceptions. Every call can be made again: inserts 
 they make of the event and under which etag.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from domain.calendar import Event, Override, Point
+from domain.calendar_projection import project
 from integrations.calendar import google_mapping as mapping
-from integrations.calendar.errors import SCOPE_MISSING, Asked
+from integrations.calendar.errors import SCOPE_MISSING, Asked, identifier
+from integrations.calendar.fetching import each_of
 from integrations.calendar.google_client import GoogleClient, service
 from integrations.calendar.google_mapping import GOOGLE, Document, is_cancelled, original
 from integrations.calendar.oauth import TokenSource
@@ -55,7 +57,7 @@ class GoogleCalendars:
         found: list[RemoteCalendar] = []
         try:
             async for each in self._all(self._api.calendarList(), Asked.ACCOUNT, minAccessRole="writer"):
-                found.append(RemoteCalendar(str(each["id"]), str(each.get("summary", ""))))
+                found.append(RemoteCalendar(identifier(each, Asked.ACCOUNT), str(each.get("summary", ""))))
         except NeedsReauth as refused:
             if refused.problem_code != SCOPE_MISSING:
                 raise
@@ -64,7 +66,7 @@ class GoogleCalendars:
     async def create_calendar(self, title: str) -> RemoteCalendar:
         """See the port."""
         made = await self._client.send(self._api.calendars().insert(body={"summary": title}), Asked.ACCOUNT)
-        return RemoteCalendar(str(made["id"]), title)
+        return RemoteCalendar(identifier(made, Asked.CREATE), title)
 
     async def delete_calendar(self, calendar_id: str) -> None:
         """See the port."""
@@ -96,12 +98,13 @@ class GoogleCalendars:
         except EventGone:
             await self._client.send(self._api.calendars().get(calendarId=calendar_id), Asked.ACCOUNT)
             return None
+        if series_id := found.get("recurringEventId"):
+            return await self.get(calendar_id, str(series_id))
         return None if is_cancelled(found) else await self._whole(calendar_id, found)
 
     async def get_many(self, calendar_id: str, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
         """See the port. Google has no call for several."""
-        found = await asyncio.gather(*(self.get(calendar_id, each) for each in remote_ids))
-        return {each.remote_id: each for each in found if each is not None}
+        return await each_of(partial(self.get, calendar_id), remote_ids)
 
     def read(self, raw: str) -> RemoteEvent:
         """See the port."""
@@ -117,16 +120,19 @@ class GoogleCalendars:
 
     async def create(self, calendar_id: str, name: UUID, marker: Marker, event: Event) -> RemoteEvent:
         """See the port."""
+        event = project(event, GOOGLE)
         asked = self._api.events().insert(calendarId=calendar_id, body=mapping.new(name, marker, event))
         made = await self._client.send(asked, Asked.CREATE)
         if not event.overrides:
             return _read(made)
+        remote_id = identifier(made, Asked.CREATE)
         for each in event.overrides:
-            await self._differ(calendar_id, str(made["id"]), each, event.when.tzid)
-        return await self._again(calendar_id, str(made["id"]))
+            await self._differ(calendar_id, remote_id, each, event.when.tzid)
+        return await self._again(calendar_id, remote_id)
 
     async def update(self, calendar_id: str, known: RemoteEvent, event: Event, *, marker: bool = True) -> RemoteEvent:
         """See the port. The series first: it says which occurrences there are."""
+        event = project(event, GOOGLE)
         body = mapping.patch(known, event) | ({} if marker else mapping.without_marker())
         old, exceptions = mapping.parts(known.raw)
         if event.when != known.event.when:
@@ -135,7 +141,7 @@ class GoogleCalendars:
         if not event.when.rrule or not (exceptions or event.overrides):
             return _read(made) if body else await self._again(calendar_id, known.remote_id)
         if event.when != known.event.when:
-            exceptions = [each async for each in self._exceptions(calendar_id, made)]
+            exceptions = mapping.parts((await self._whole(calendar_id, made)).raw)[1]
         await self._settle(calendar_id, known.remote_id, event, exceptions)
         return await self._again(calendar_id, known.remote_id)
 
@@ -206,7 +212,9 @@ class GoogleCalendars:
 
     async def _exceptions(self, calendar_id: str, item: Document) -> AsyncIterator[Document]:
         """Of a series, cancelled ones included."""
-        asked = {"calendarId": calendar_id, "iCalUID": item.get("iCalUID"), "showDeleted": True}
+        if not item.get("iCalUID"):
+            raise Misunderstood("A series without a UID.")
+        asked = {"calendarId": calendar_id, "iCalUID": item["iCalUID"], "showDeleted": True}
         async for each in self._all(self._api.events(), Asked.LIST, **asked):
             if each.get("recurringEventId") == item["id"]:
                 yield each

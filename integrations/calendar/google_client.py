@@ -37,7 +37,7 @@ def service(api_url: str) -> Any:
         http=httplib2.Http(),
         static_discovery=True,
         cache_discovery=False,
-        client_options={"api_endpoint": f"{api_url.rstrip('/')}/"},
+        client_options={"api_endpoint": f"{api_url.rstrip('/')}/calendar/v3/"},
     )
 
 
@@ -47,6 +47,7 @@ class GoogleClient:
     def __init__(self, tokens: TokenSource) -> None:
         self._tokens = tokens
         self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="google-calendar")
+        self._turns = asyncio.Semaphore(CONCURRENCY)
         self._own = threading.local()
         self._opened: list[httplib2.Http] = []
 
@@ -55,12 +56,12 @@ class GoogleClient:
 
         async def under(token: str) -> Document:
             request.headers["authorization"] = f"Bearer {token}"
-            work = asyncio.get_running_loop().run_in_executor(self._threads, self._execute, request, asked)
-            try:
-                async with asyncio.timeout(_LONGEST):
-                    return await work
-            except TimeoutError:
-                raise no_answer() from None
+            async with self._turns:
+                work = asyncio.get_running_loop().run_in_executor(self._threads, self._execute, request, asked)
+                try:
+                    return await asyncio.wait_for(work, _LONGEST)
+                except TimeoutError:
+                    raise no_answer() from None
 
         return await self._tokens.authorized(under)
 

@@ -62,14 +62,19 @@ class GraphDelta:
                 raise CursorExpired("The window has to move on.")
             answer = await self._client.follow(place.link, Asked.LIST, prefer=self._prefer)
             return await self._page(calendar_id, answer, place.ends)
+        answer, ends = await self._first(calendar_id)
+        return await self._page(calendar_id, answer, ends)
+
+    async def _first(self, calendar_id: str) -> tuple[Document, str | None]:
+        """The beginning of a round, and the end of its window where it has one. Not every mailbox tells of its events;
+        a calendar that is gone is gone for the window, too."""
         try:
-            return await self._page(calendar_id, await self._of_events(calendar_id), None)
+            return await self._of_events(calendar_id), None
         except (NeedsReauth, RateLimited, UnknownOutcome):
             raise
-        except CalendarError:  # not every mailbox has it; a calendar that is gone is gone for the other one, too
+        except CalendarError:
             begins, ends = self._now() - _BACK, self._now() + _AHEAD
-            answer = await self._of_window(calendar_id, begins, ends)
-            return await self._page(calendar_id, answer, ends.isoformat())
+            return await self._of_window(calendar_id, begins, ends), ends.isoformat()
 
     async def _of_events(self, calendar_id: str) -> Document:
         """The SDK's template has a window that this function takes and does not need."""

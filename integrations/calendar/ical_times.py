@@ -23,6 +23,7 @@ from integrations.calendar.ical_lines import Component, Line, Unreadable, parse
 _TIME: Final = re.compile(r"(\d{8})(?:T(\d{4})(\d{2})(Z?))?", re.ASCII)
 _OFFSET: Final = re.compile(r"([+-])(\d{2})(\d{2})(?:\d{2})?", re.ASCII)
 _LAST_CHANGE: Final = 2038  # programs that count seconds in 32 bits end there
+_MOST_TIMES: Final = 5_000
 _FURTHEST: Final = 14
 
 
@@ -56,6 +57,8 @@ class Zones:
 
     def read(self, line: Line) -> tuple[list[Point], Clock]:
         """The values of a property and the clock they are on. Raises `Unreadable`."""
+        if line.value.count(",") >= _MOST_TIMES:
+            raise Unreadable("more times than anybody has")
         found = [_TIME.fullmatch(each.strip()) for each in line.value.split(",")]
         if not all(found):
             raise Unreadable("a time of no known form")

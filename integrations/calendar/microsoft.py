@@ -4,9 +4,9 @@ A series is the master and its exceptions, which are reached by the ids of their
 honour If-Match on events, so what was written is read again, and what is deleted is compared before.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from secrets import token_urlsafe
 from typing import Any, Final
 from uuid import UUID
@@ -17,9 +17,11 @@ from msgraph.generated.users.item.calendars.item.events.item.event_item_request_
 
 from domain.calendar import Event, Point
 from domain.calendar_form import order
+from domain.calendar_projection import project
 from domain.recurrence import resolve
 from integrations.calendar import microsoft_mapping as mapping
-from integrations.calendar.errors import Asked
+from integrations.calendar.errors import Asked, identifier
+from integrations.calendar.fetching import each_of
 from integrations.calendar.graph_delta import GraphDelta
 from integrations.calendar.graph_recurrence import said_otherwise
 from integrations.calendar.microsoft_client import GraphClient
@@ -77,14 +79,19 @@ class MicrosoftCalendars:
                 break
             answer = await self._client.follow(link, Asked.ACCOUNT)
             found += answer.get("value", ())
-        return [
-            RemoteCalendar(str(each["id"]), str(each.get("name") or "")) for each in found if each.get("canEdit", True)
-        ]
+        return [_remote_calendar(each) for each in found if each.get("canEdit", True)]
 
     async def create_calendar(self, title: str) -> RemoteCalendar:
-        """See the port."""
-        made = await self._client.send(self._client.me.calendars, Asked.ACCOUNT, Method.POST, body={"name": title})
-        return RemoteCalendar(str(made["id"]), title)
+        """See the port. A mailbox has a title once: where it is taken, by an attempt whose answer was lost, it is
+        that calendar."""
+        asked, body = self._client.me.calendars, {"name": title}
+        try:
+            return _remote_calendar(await self._client.send(asked, Asked.ACCOUNT, Method.POST, body=body))
+        except AlreadyExists:
+            named = [each for each in await self.calendars() if each.title == title]
+            if not named:
+                raise
+            return named[0]
 
     async def delete_calendar(self, calendar_id: str) -> None:
         """See the port."""
@@ -110,8 +117,7 @@ class MicrosoftCalendars:
 
     async def get_many(self, calendar_id: str, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
         """See the port. A batch counts as many requests as it has."""
-        found = await asyncio.gather(*(self.get(calendar_id, each) for each in remote_ids))
-        return {each.remote_id: each for each in found if each is not None}
+        return await each_of(partial(self.get, calendar_id), remote_ids)
 
     def read(self, raw: str) -> RemoteEvent:
         """See the port."""
@@ -135,21 +141,21 @@ class MicrosoftCalendars:
     async def create(self, calendar_id: str, name: UUID, marker: Marker, event: Event) -> RemoteEvent:
         """See the port. Graph answers a repetition with the event as if it were new, or refuses it, and may say which
         one there is. So each attempt leaves a word on what it makes."""
-        attempt = token_urlsafe(9)
+        attempt, event = token_urlsafe(9), project(event, MICROSOFT)
         body = mapping.new(name, marker, event, attempt)
         try:
             made = await self._client.send(self._calendar(calendar_id).events, Asked.CREATE, Method.POST, body=body)
         except AlreadyExists as taken:
             found = await self.find(calendar_id, name)
             raise AlreadyExists(taken.detail, found.remote_id if found else None) from None
-        current = await self._again(calendar_id, str(made["id"]))
+        current = await self._again(calendar_id, identifier(made, Asked.CREATE))
         if mapping.attempt_of(current.raw) != attempt:
             raise AlreadyExists("It exists already.", current.remote_id)
         return await self._settled(calendar_id, current, event)
 
     async def update(self, calendar_id: str, known: RemoteEvent, event: Event, *, marker: bool = True) -> RemoteEvent:
         """See the port. The series first: a new schedule forgets its exceptions, other changes they take over."""
-        item = mapping.parsed(known.raw)
+        item, event = mapping.parsed(known.raw), project(event, MICROSOFT)
         body = mapping.patch(known, event, marker=marker)
         if "recurrence" not in body and set(known.event.exdates) - set(event.exdates):
             body["recurrence"] = said_otherwise(item["recurrence"])
@@ -292,6 +298,10 @@ class MicrosoftCalendars:
 
     def _wished_end(self) -> str:
         return f"{self._now() + _CHANNEL_LASTS:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _remote_calendar(answer: Mapping[str, Any]) -> RemoteCalendar:
+    return RemoteCalendar(identifier(answer, Asked.ACCOUNT), str(answer.get("name") or ""))
 
 
 def _channel(made: Document, secret: str) -> Channel:

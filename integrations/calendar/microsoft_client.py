@@ -35,21 +35,21 @@ Document = dict[str, Any]
 CONCURRENCY: Final = 4
 """Requests at once to a mailbox; more are refused."""
 _TIMEOUT: Final = httpx.Timeout(10, connect=5, pool=30)
-_LONGEST: Final = 60
-"""Seconds for an answer that arrives in drops, and for its turn."""
-_PREFER: Final = 'IdType="ImmutableId", outlook.timezone="UTC"'
-"""On every request: ids that stay when an event moves, times without a zone of the mailbox."""
+_LONGEST: Final = 30
+"""Seconds for an answer that arrives in drops."""
+_PREFER: Final = 'IdType="ImmutableId", outlook.timezone="UTC", outlook.body-content-type="text"'
+"""On every request: ids that stay when an event moves, times in no zone of the mailbox, bodies without markup."""
 
 
 class GraphClient:
     """Sends requests as one account. Nothing is tried again here, except once with a new token."""
 
     def __init__(self, api_url: str, tokens: TokenSource) -> None:
-        self._origin = api_url.rstrip("/")
+        self._root = f"{api_url.rstrip('/')}/v1.0"
         self._tokens = tokens
         self._turns = asyncio.Semaphore(CONCURRENCY)
         self._http = GraphClientFactory.create_with_default_middleware(
-            client=httpx.AsyncClient(base_url=self._origin, timeout=_TIMEOUT, trust_env=False),
+            client=httpx.AsyncClient(base_url=self._root, timeout=_TIMEOUT, trust_env=False),
             options={
                 **options,
                 RetryHandlerOption.get_key(): RetryHandlerOption(max_retries=0, should_retry=False),
@@ -57,7 +57,7 @@ class GraphClient:
             },
         )
         self._adapter = GraphRequestAdapter(AnonymousAuthenticationProvider(), client=self._http)
-        self._adapter.base_url = self._origin
+        self._adapter.base_url = self._root
         self._graph = GraphServiceClient(request_adapter=self._adapter)
 
     @property
@@ -96,7 +96,7 @@ class GraphClient:
 
     async def follow(self, link: str, asked: Asked, *, prefer: str = "") -> Document:
         """What is behind a link that Graph gave us, verbatim. The token goes to our configured host alone."""
-        if not _is_below(link, self._origin):
+        if not _is_below(link, self._root):
             raise Misunderstood("A link leads elsewhere.")
 
         def described() -> RequestInformation:
@@ -115,7 +115,7 @@ class GraphClient:
         info.headers.add("Accept", "application/json")
         info.headers.add("Prefer", f"{_PREFER}, {prefer}" if prefer else _PREFER)
         try:
-            async with asyncio.timeout(_LONGEST), self._turns:
+            async with self._turns, asyncio.timeout(_LONGEST):
                 content = await self._adapter.send_primitive_async(info, "bytes", {"XXX": ODataError})
         except APIError as error:
             raise microsoft(_refusal(error), asked) from None
@@ -124,8 +124,8 @@ class GraphClient:
         return _document(content, asked)
 
 
-def _is_below(link: str, origin: str) -> bool:
-    found, ours = urlsplit(link), urlsplit(origin)
+def _is_below(link: str, root: str) -> bool:
+    found, ours = urlsplit(link), urlsplit(root)
     same_host = (found.scheme, found.netloc) == (ours.scheme, ours.netloc)
     return same_host and found.path.startswith(f"{ours.path}/")
 

@@ -1,6 +1,6 @@
 """Graph's events and ours: a document is the event with its exceptions, as Graph gives a series that is asked for them.
 
-Times are asked for in UTC and read on the clock of the event's own zone. A body is HTML whatever was written. An
+Times are asked for in UTC and read on the clock of the event's own zone. A body that comes as HTML is read as text. An
 exception that says what the series says is none: Graph keeps it as one for good.
 """
 

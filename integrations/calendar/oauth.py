@@ -85,7 +85,8 @@ _GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/calendar.app.created"
 _GOOGLE: Final = Vendor(
     ProviderName.GOOGLE,
     needed=_GOOGLE_SCOPE,
-    scopes=(_GOOGLE_SCOPE, "openid", "email"),  # who it is, and the name by which people tell their accounts apart
+    # who it is, and the name by which people tell their accounts apart
+    scopes=(_GOOGLE_SCOPE, "openid", "https://www.googleapis.com/auth/userinfo.email"),
     asked={"access_type": "offline", "prompt": "consent"},  # without both there is no refresh token the second time
     account=_google_account,
 )

@@ -221,7 +221,19 @@ class TestSeries:
         assert len(await starts(person)) == 4
 
     @pytest.mark.parametrize(
-        "original", ["2036-06-04T09:00", "2036-07-01T09:00", "2036-06-03", "yesterday", "2036-06-10T09:00+02:00x"]
+        "original",
+        [
+            "2036-06-04T09:00",
+            "2036-07-01T09:00",
+            "2036-06-03",
+            "yesterday",
+            "2036-06-10T09:00+02:00",
+            "2036-06-10T09:00Z",
+            "20360610T0900",
+            "0001-01-01T00:00",
+            "9999-12-31T23:59",
+            "9999-12-31",
+        ],
     )
     async def test_what_the_series_does_not_have_is_404(self, person: Person, original: str) -> None:
         made = await weekly(person)

@@ -77,7 +77,15 @@ async def own(person: Person) -> dict[str, str]:
     once = {"title": "Walk", "reminder_date": "2030-01-01T08:00:00Z", "pet_id": pet}
     reminder = await person.request("POST", "/reminders", once)
     assert reminder.status_code == 201, reminder.text
-    return {"pet_id": pet, "record_id": record.json()["id"], "reminder_id": reminder.json()["id"]}
+    series = {"title": "Vet", "starts_at": "2030-01-01T08:00", "rrule": "FREQ=DAILY", "pet_id": pet}
+    appointment = await person.request("POST", "/appointments", series)
+    return {
+        "pet_id": pet,
+        "record_id": record.json()["id"],
+        "reminder_id": reminder.json()["id"],
+        "appointment_id": appointment.json()["id"],
+        "original": "2030-01-02T08:00",
+    }
 
 
 async def send(person: Person, operation: Operation, path: str, body: bytes | None, **headers: str) -> None:

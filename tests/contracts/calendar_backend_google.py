@@ -77,7 +77,7 @@ async def open_backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]
     """A new account."""
     control: ControlClient = request.getfixturevalue("google_calendar_server")
     async with tokens(control) as access:
-        provider = GoogleCalendars(f"{control.url}/calendar/v3/", access, page_size=PAGE_SIZE)
+        provider = GoogleCalendars(control.url, access, page_size=PAGE_SIZE)
         yield GoogleBackend(provider, control)
         await provider.close()
     assert not control.unhandled()

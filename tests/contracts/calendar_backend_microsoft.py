@@ -90,7 +90,7 @@ async def open_window_backend(request: pytest.FixtureRequest) -> AsyncIterator[B
 @asynccontextmanager
 async def _opened(control: ControlClient) -> AsyncIterator[MicrosoftBackend]:
     async with tokens(control) as access:
-        provider = MicrosoftCalendars(f"{control.url}/v1.0", access, page_size=PAGE_SIZE, now=lambda: _NOW)
+        provider = MicrosoftCalendars(control.url, access, page_size=PAGE_SIZE, now=lambda: _NOW)
         yield MicrosoftBackend(provider, control)
         await provider.close()
     assert not control.unhandled()

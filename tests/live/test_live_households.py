@@ -1,6 +1,7 @@
 """Who hears what of a household: its members, by who they are at that moment, and nobody who asks."""
 
 from tests.api.conftest import api, app
+from tests.api.grants_kit import sitter
 from tests.api.household_kit import home_of, member, pet_of
 from tests.api.signing_in import Api, Person
 from tests.api.test_reminders import person, remind, settings
@@ -27,6 +28,34 @@ async def test_whoever_asks_for_a_household_s_room_gets_an_error_and_hears_nothi
     await remind(stranger)
     await screen.event("workflow.updated", "bert")
     assert screen.events("bert") == []
+
+
+async def test_members_hear_of_every_change_of_an_appointment_and_sitters_of_their_pet_s(
+    screen: Browser, server: str, person: Person, api: Api
+) -> None:
+    helper, pet = await member(api, await home_of(person)), await pet_of(person)
+    watching = await sitter(person, pet["id"])
+    for somebody, name in ((helper, "bert"), (watching, "carl")):
+        await open_app(screen, server, somebody, name)
+    series = {"title": "Vet", "starts_at": "2036-06-01T09:00", "rrule": "FREQ=DAILY"}
+    alone = (await person.request("POST", "/appointments", series)).json()["id"]
+    await screen.event("appointment.updated", "bert", appointment_id=alone)
+    made = (await person.request("POST", "/appointments", series | {"pet_id": pet["id"]})).json()["id"]
+    path = f"/appointments/{made}"
+    writes: list[tuple[str, str, dict[str, str] | None]] = [
+        ("PATCH", path, {"title": "Dentist"}),
+        ("PUT", f"{path}/occurrences/2036-06-02T09:00", {"title": "Surgeon"}),
+        ("DELETE", f"{path}/occurrences/2036-06-03T09:00", None),
+        ("DELETE", path, None),
+        ("POST", f"{path}/restore", None),
+    ]
+    for name in ("bert", "carl"):
+        await screen.event("appointment.updated", name, appointment_id=made)
+    for method, url, body in writes:
+        assert (await person.request(method, url, body)).is_success
+        for name in ("bert", "carl"):
+            await screen.event("appointment.updated", name, appointment_id=made)
+    assert screen.events("carl") == [], "what belongs to no pet is not for sitters"
 
 
 async def test_a_removed_member_hears_that_and_then_nothing_more(

@@ -29,6 +29,7 @@ from infra.local.emulators.calendar.store import Changed, Store
 from infra.local.emulators.calendar.tokens import TokenPaths
 from infra.local.emulators.sign_in import BadRequest
 
+Serve = Callable[[Call | Request], Response]
 _OURS: Final = re.compile(r"/(?:_control/.*|events|healthz)?")
 """The paths that are no vendor's: for tests and for people."""
 _CONCURRENT: Final = 4
@@ -40,7 +41,7 @@ class Reset(Exception):
 
 
 class Hang(Exception):
-    """No answer is to be given for so many seconds."""
+    """No answer is to be given for so many seconds, and none after them."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -65,7 +66,7 @@ class CalendarApp:
             ],
             merge_slashes=False,
         )
-        self._slow = {*self._graph.outside}
+        self._outside = frozenset(self._graph.outside)
         self._busy: Counter[str] = Counter()
         self._busy_lock = threading.Lock()
         store.on_commit = self._notify
@@ -73,17 +74,15 @@ class CalendarApp:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """One request. Raises `Reset` and `Hang` for the server."""
         request, began = Request(environ), time.monotonic()
+        serve, handled = self._endpoint(environ)
         if _OURS.fullmatch(request.path):
-            return self._served(request)(environ, start_response)
-        call = Call(request, self._bearer(request))
-        account = call.bearer.account if call.bearer else None
-        status: int | str = "no answer"
-        handled = self._is_known(environ)
+            return self._served(request, serve)(environ, start_response)
+        call, status = self._call(request), 0
         try:
-            response = self._exchange(call)
+            response = self._exchange(call, serve)
             status = response.status_code
         finally:
-            self._log.note(request, account, status, began, handled=handled)
+            self._log.note(request, call.asker, status or "no answer", began, handled=handled)
         return response(environ, start_response)
 
     def close(self) -> None:
@@ -97,50 +96,57 @@ class CalendarApp:
             self._google.channels.notify([each for each in found if each.calendar.provider == "google"])
             self._graph.subscriptions.notify([each for each in found if each.calendar.provider == "microsoft"])
 
-    def _exchange(self, call: Call) -> Response:
-        request = call.request
-        account = call.bearer.account if call.bearer else None
-        fault = self.world.knobs.fault(request.method, request.path, account)
-        if fault and fault.when == "before":
-            return _effect(fault)
-        throttle = self.world.knobs.throttle(_provider(request), account, request.path)
-        if throttle:
-            return _throttled(throttle, _provider(request))
-        if race := self.world.knobs.race(request.method, request.path):
-            self._person.does(race.remote)
+    def _exchange(self, call: Call, serve: Serve) -> Response:
         with self._turn(call) as free:
-            response = self._served(request, call) if free else _too_many()
-        return _effect(fault) if fault else response
+            return self._met(call, serve) if free else _too_many()
 
-    def _served(self, request: Request, call: Call | None = None) -> Response:
+    def _met(self, call: Call, serve: Serve) -> Response:
+        """The answer, or what was asked to become of it."""
+        request, knobs, provider = call.request, self.world.knobs, _provider(call.request)
+        fault = knobs.fault(request.method, request.path, call.asker)
+        if fault and fault.effect == "slow":
+            time.sleep(fault.seconds)
+        elif fault and fault.when == "before":
+            return _effect(fault)
+        if throttle := knobs.throttle(provider, call.asker, request.path):
+            return _throttled(throttle, provider)
+        response = self._served(call, serve)
+        return _effect(fault) if fault and fault.effect != "slow" else response
+
+    def _served(self, asked: Call | Request, serve: Serve) -> Response:
         """The answer of the endpoint; a refusal has changed nothing."""
+        request = asked.request if isinstance(asked, Call) else asked
         try:
-            endpoint, values = self._routes.bind_to_environ(request.environ).match()
-            guard = nullcontext() if endpoint in self._slow else self.world.store.transaction()
-            with guard:
-                return cast(Response, endpoint(call or request, **values))
+            if isinstance(asked, Call) and (race := self.world.knobs.race(request.method, request.path)):
+                self._person.does(race.remote)
+            return serve(asked)
         except Refused as refusal:
             return refusal.response()
         except BadRequest as error:
             return answer({"error": error.error, "error_description": error.error}, error.status)
-        except HTTPException as error:
-            return answer({"error": {"code": error.code, "message": error.name}}, error.code or 500)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, HTTPException) as error:
             return _malformed(request, error)
 
-    def _bearer(self, request: Request) -> Any:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        with self.world.store.transaction():
-            return self.world.oauth.bearer(token)
-
-    def _is_known(self, environ: dict[str, Any]) -> bool:
+    def _endpoint(self, environ: dict[str, Any]) -> tuple[Serve, bool]:
+        """What serves a request, and whether that is more than saying that there is nothing."""
         try:
-            self._routes.bind_to_environ(environ).match()
-        except HTTPException:
-            return False
-        return True
+            endpoint, values = self._routes.bind_to_environ(environ).match()
+        except HTTPException as error:
+            nothing = answer({"error": {"code": error.code, "message": error.name}}, error.code or 404)
+            return lambda _: nothing, False
+
+        def serve(asked: Call | Request) -> Response:
+            with nullcontext() if endpoint in self._outside else self.world.store.transaction():
+                return cast(Response, endpoint(asked, **values))
+
+        return serve, True
+
+    def _call(self, request: Request) -> Call:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        token = given if scheme.lower() == "bearer" else ""
+        oauth = self.world.oauth
+        with self.world.store.transaction():
+            return Call(request, oauth.bearer(token), oauth.asker(token, request.form.to_dict()))
 
     @contextmanager
     def _turn(self, call: Call) -> Iterator[bool]:
@@ -166,8 +172,8 @@ def _provider(request: Request) -> str:
 def _effect(fault: Fault) -> Response:
     if fault.effect == "reset":
         raise Reset
-    if fault.effect == "hang":
-        raise Hang(fault.seconds)
+    if fault.effect in ("hang", "close"):
+        raise Hang(fault.seconds if fault.effect == "hang" else 0)
     body = fault.body or {"error": {"code": fault.status, "message": "fault on demand"}}
     return answer(body, fault.status, fault.headers)
 

@@ -46,6 +46,8 @@ class Call:
 
     request: Request
     bearer: Bearer | None
+    asker: str | None = None
+    """The account that it is about, as far as that can be told before anything is checked."""
 
     @property
     def account(self) -> str:

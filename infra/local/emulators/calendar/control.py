@@ -14,7 +14,7 @@
 | POST, DELETE `fault`, `throttle`, `race`, `shape` | rules (`knobs`) |
 | POST `grant` | `provider`, `account`, `state`: ok, invalid_grant, revoked |
 | POST `token` | tokens for an account without a consent page |
-| POST `clock` | `advance` seconds, or `set` an instant |
+| POST `clock` | `advance` seconds, `set` an instant, `reset` to the real time |
 """
 
 from collections.abc import Callable, Iterable
@@ -170,6 +170,8 @@ class Control:
 
     def clock(self, asked: Asked) -> object:
         """Another time."""
+        if asked.get("reset"):
+            self._world.clock.reset()
         if "set" in asked:
             self._world.clock.set(datetime.fromisoformat(asked["set"]))
         self._world.clock.advance(float(asked.get("advance", 0)))

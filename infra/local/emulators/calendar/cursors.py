@@ -30,7 +30,7 @@ class Cursor:
     full: bool
     at: float
     window: tuple[str, str] = ("", "")
-    page_of: bool = True
+    is_page: bool = True
     """Whether it stands for a page within a round, and not for the next round."""
     inside: int = 0
     shown: int = 0

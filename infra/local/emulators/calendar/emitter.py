@@ -65,6 +65,7 @@ class Emitter:
         self._items: dict[str, list[dict[str, Any]]] = {}
         self._rules: list[PushRule] = []
         self._held: list[Post] = []
+        self._flush_at = 0.0
         self._numbers = itertools.count()
         self._wake = threading.Condition()
         self._open = True
@@ -99,6 +100,8 @@ class Emitter:
     def graph(self, url: str, item: dict[str, Any]) -> None:
         """An item of a subscription; those for the same address travel together."""
         with self._wake:
+            if not self._items:
+                self._flush_at = time.monotonic() + _BATCH_SECONDS
             waiting = self._items.setdefault(url, [])
             if len(waiting) < MOST_WAITING:
                 waiting.append(item)
@@ -152,15 +155,15 @@ class Emitter:
         return bool(self._jobs) and self._jobs[0].due <= time.monotonic()
 
     def _wait(self) -> None:
-        """Until something is due; items that wait for others are put together here."""
+        """Until something is due; items that waited for others to travel with are put together here."""
         while self._open and not self._is_due():
-            if self._items:
-                self._wake.wait(_BATCH_SECONDS)
+            if self._items and time.monotonic() >= self._flush_at:
                 for url, items in self._items.items():
                     self._send(batch(url, items))
                 self._items.clear()
                 continue
-            self._wake.wait(max(0.0, self._jobs[0].due - time.monotonic()) if self._jobs else None)
+            times = ([self._jobs[0].due] if self._jobs else []) + ([self._flush_at] if self._items else [])
+            self._wake.wait(max(0.0, min(times) - time.monotonic()) if times else None)
 
     def _deliver(self, post: Post) -> None:
         if not self._open or not post.is_wanted():

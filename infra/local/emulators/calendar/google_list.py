@@ -54,8 +54,8 @@ class GoogleList:
             "items": items,
         }
         if more:
-            return about | {"nextPageToken": replace(cursor, after=after, page_of=True).text()}
-        ended = replace(cursor, since=cursor.upto, after=cursor.upto, page_of=False, full=False)
+            return about | {"nextPageToken": replace(cursor, after=after, is_page=True).text()}
+        ended = replace(cursor, since=cursor.upto, after=cursor.upto, is_page=False, full=False)
         return about | {"nextSyncToken": ended.text()}
 
     def _check(self, query: Query) -> None:
@@ -77,14 +77,14 @@ class GoogleList:
         if token is None:
             return Cursor(calendar.key, calendar.generation, shape, 0, now, 0, full=True, at=at)
         known = cursors.read(token)
-        if known is None or known.calendar != calendar.key or known.page_of != ("pageToken" in query):
+        if known is None or known.calendar != calendar.key or known.is_page != ("pageToken" in query):
             raise google(400, "invalid", "Invalid sync token value.")
         if known.shape != shape:
             raise google(400, "invalid", "The token belongs to other parameters.")
         if known.generation != calendar.generation or at - known.at > cursors.SECONDS:
             reason = calendar.expired_as or "fullSyncRequired"
             raise google(410, reason, "Sync token is no longer valid, a full sync is required.", "calendar")
-        if known.page_of:
+        if known.is_page:
             return known
         after = 0 if self._knobs.takes("replay", calendar.calendar_id) else known.since
         return replace(known, since=after, after=after, upto=now, at=at)
@@ -100,7 +100,7 @@ class GoogleList:
         endless = self._knobs.takes("endless", calendar.calendar_id)
         items: list[Document] = []
         after = cursor.after
-        for row in self._rows(calendar, cursor):
+        for row in self._rows(calendar, cursor, query.get("iCalUID")):
             if len(items) >= size:
                 return items, cursor.after if endless else after, True
             after = row.seq
@@ -108,7 +108,12 @@ class GoogleList:
                 items += self._twice(calendar, row) or [shown(row, query.get("timeZone", calendar.zone))]
         return items, cursor.after, endless
 
-    def _rows(self, calendar: Calendar, cursor: Cursor) -> Iterator[Row]:
+    def _rows(self, calendar: Calendar, cursor: Cursor, uid: str | None) -> Iterator[Row]:
+        """What is left of the round, by number; of one UID without looking at everything."""
+        if uid is not None:
+            found = (row for row in self._store.by_uid(calendar, uid) if cursor.after < row.seq <= cursor.upto)
+            yield from sorted(found, key=lambda row: row.seq)
+            return
         after = cursor.after
         while rows := self._store.between(calendar, after, cursor.upto, _BATCH):
             yield from rows
@@ -132,8 +137,6 @@ class GoogleList:
 
 def _fits(body: Mapping[str, object], query: Query) -> bool:
     """Whether the filters let it pass."""
-    if "iCalUID" in query and body.get("iCalUID") != query["iCalUID"]:
-        return False
     private = (body.get("extendedProperties") or {}).get("private", {})  # type: ignore[attr-defined]
     pairs = (each.partition("=")[::2] for each in query.getlist("privateExtendedProperty"))
     if any(private.get(key) != value for key, value in pairs):

@@ -52,9 +52,9 @@ class GraphDelta:
         size = min(int(call.prefers("odata.maxpagesize") or _DEFAULT), _MOST)
         items, after, more = self._page(_Round(calendar, cursor, call, stubs), max(size, 1))
         if more:
-            link = {"@odata.nextLink": self._link(call, "$skiptoken", replace(after, page_of=True))}
+            link = {"@odata.nextLink": self._link(call, "$skiptoken", replace(after, is_page=True))}
         else:
-            ended = replace(cursor, since=cursor.upto, after=cursor.upto, page_of=False, full=False, inside=0, shown=0)
+            ended = replace(cursor, since=cursor.upto, after=cursor.upto, is_page=False, full=False, inside=0, shown=0)
             link = {"@odata.deltaLink": self._link(call, "$deltatoken", ended)}
         return {"@odata.context": f"{call.request.host_url}v1.0/$metadata#Collection(event)", "value": items, **link}
 
@@ -74,7 +74,7 @@ class GraphDelta:
             raise graph(400, "syncStateInvalid", "The sync state is not valid.")
         if known.generation != calendar.generation or at - known.at > cursors.SECONDS:
             raise self._expired(call, calendar)
-        if known.page_of:
+        if known.is_page:
             return known
         since = 0 if self._knobs.takes("replay", calendar.calendar_id) else known.since
         return replace(known, since=since, after=since, upto=now, at=at)

@@ -42,13 +42,14 @@ _R = TypeVar("_R", bound=Rule)
 class Fault(Rule):
     """A request that goes wrong: `when` it was not done yet (before) or was done and stored (after).
 
-    `effect`: an answer with `status`, `body` and `headers`; the connection is reset; or nothing comes for `seconds`.
+    `effect`: an answer with `status`, `body` and `headers`; the connection is reset, or closed, without one; `seconds`
+    of silence (hang); or all is well, `seconds` later (slow).
     """
 
     method: str = ".*"
     path: str = ".*"
     when: Literal["before", "after"] = "before"
-    effect: Literal["status", "reset", "hang"] = "status"
+    effect: Literal["status", "reset", "close", "hang", "slow"] = "status"
     status: int = 500
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -56,8 +57,8 @@ class Fault(Rule):
     account: str | None = None
 
     def __post_init__(self) -> None:
-        if self.when not in ("before", "after") or self.effect not in ("status", "reset", "hang"):
-            raise ValueError("when is before or after, effect is status, reset or hang")
+        if self.when not in ("before", "after") or self.effect not in ("status", "reset", "close", "hang", "slow"):
+            raise ValueError("when is before or after, effect is status, reset, close, hang or slow")
         if not 0 <= self.seconds <= 120 or not 400 <= self.status <= 599:
             raise ValueError("seconds must lie between 0 and 120, status between 400 and 599")
 
@@ -157,19 +158,19 @@ class Knobs:
         """What happens right before a request."""
         return self._first(rule for rule in self._of(Race) if _meets(rule.method, rule.path, method, path))
 
-    def shape(self, what: str, calendar: str | None = None, *event: str | None) -> Shape | None:
-        """The form of an answer, if one was asked for."""
+    def shape(self, what: str, calendar: str | None = None, *names: str | None) -> Shape | None:
+        """The form of an answer, if one was asked for. `names`: what the event may be called by, its id or title."""
         return self._first(
             rule
             for rule in self._of(Shape)
             if rule.what == what
             and (rule.calendar is None or rule.calendar == calendar)
-            and (rule.event is None or rule.event in event)
+            and (rule.event is None or rule.event in names)
         )
 
-    def takes(self, what: str, calendar: str | None = None, *event: str | None) -> bool:
-        """Whether an answer has a form. `event`: by what the event may be named, its id or its title."""
-        return self.shape(what, calendar, *event) is not None
+    def takes(self, what: str, calendar: str | None = None, *names: str | None) -> bool:
+        """Whether an answer has a form."""
+        return self.shape(what, calendar, *names) is not None
 
     def normalised(self, body: dict[str, Any], calendar: str) -> dict[str, Any]:
         """What a server makes of texts that likes CRLF, spaces at line ends and, for `form` html, elements."""

@@ -23,6 +23,8 @@ from infra.local.emulators.sign_in import CODE_SECONDS, App, BadRequest, Consent
 
 ACCESS_SECONDS: Final = 3_599
 OVERLAP: Final = 60
+_KEPT_SECONDS: Final = 86_400
+"""For how long an ended access token is remembered, so that the log can say whose it was."""
 DEFAULT_SCOPES: Final[Mapping[str, str]] = {
     "google": f"{SCOPES}calendar",
     "microsoft": "Calendars.ReadWrite User.Read offline_access",
@@ -71,7 +73,9 @@ class OAuth:
             raise BadRequest("unauthorized_client")
         if asked.get("redirect_uri") != app.callback:
             raise BadRequest("redirect_uri_mismatch")
-        if asked.get("response_type") != "code" or not asked.get("scope") or not asked.get("state"):
+        if asked.get("response_type") != "code" or asked.get("response_mode", "query") != "query":
+            raise BadRequest("invalid_request")
+        if not asked.get("scope") or not asked.get("state"):
             raise BadRequest("invalid_request")
         if asked.get("code_challenge_method") != "S256" or len(asked.get("code_challenge", "")) != 43:
             raise BadRequest("invalid_request")
@@ -116,22 +120,30 @@ class OAuth:
             return None
         return Bearer(about["provider"], about["account"], frozenset(about["scopes"].split()))
 
+    def asker(self, token: str, form: Mapping[str, str]) -> str | None:
+        """Whom a request is about, by its access token, also one that has ended, or by what it asks tokens for."""
+        if waiting := self._codes.waiting.get(form.get("code", "")):
+            return waiting[1].subject
+        refresh = form.get("refresh_token", "")
+        about = self._store.document("access", token) or self._store.document("refresh", refresh)
+        return str(about["account"]) if about else None
+
     def revoke(self, token: str) -> None:
         """Google's: all that came of the consent ends. Raises `BadRequest` for an unknown token."""
         about = self._store.document("refresh", token) or self._store.document("access", token)
         if about is None:
             raise BadRequest("invalid_token")
-        for kind in ("refresh", "access"):
-            for name, each in self._store.documents(kind).items():
-                if (each["provider"], each["account"]) == (about["provider"], about["account"]):
-                    self._store.forget(kind, name)
+        self.end_access(about["provider"], about["account"])
+        for name, each in self._store.documents("refresh").items():
+            if (each["provider"], each["account"]) == (about["provider"], about["account"]):
+                self._store.forget("refresh", name)
 
     def end_access(self, provider: Provider | None, account: str | None) -> int:
         """Access tokens end now; answers how many."""
         ended = 0
         for name, each in self._store.documents("access").items():
             if provider in (None, each["provider"]) and account in (None, each["account"]):
-                self._store.forget("access", name)
+                self._store.keep("access", name, each | {"until": 0})
                 ended += 1
         return ended
 
@@ -181,9 +193,12 @@ class OAuth:
         return self.mint(provider, about["account"], about["scopes"], refresh=True)
 
     def _access(self, about: Document) -> Document:
-        token = f"ya29.{secrets.token_urlsafe(32)}"
+        token, now = f"ya29.{secrets.token_urlsafe(32)}", self._clock.seconds()
+        for name, each in self._store.documents("access").items():
+            if each["until"] < now - _KEPT_SECONDS:
+                self._store.forget("access", name)
         kept = {name: about[name] for name in ("provider", "account", "scopes")}
-        self._store.keep("access", token, kept | {"until": self._clock.seconds() + ACCESS_SECONDS})
+        self._store.keep("access", token, kept | {"until": now + ACCESS_SECONDS})
         return {
             "access_token": token,
             "expires_in": ACCESS_SECONDS,

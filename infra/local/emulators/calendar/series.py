@@ -21,7 +21,10 @@ _UNTIL: Final = re.compile(r"UNTIL=(\d{8}T\d{6})Z", re.IGNORECASE)
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """A zone by its IANA or Windows name. Raises `ValueError` for a name that nobody knows."""
+    """A zone by its IANA or Windows name; Outlook's old names of its own say nothing and are UTC. Raises `ValueError`
+    for a name that nobody knows."""
+    if name.startswith("tzone://Microsoft/"):
+        return ZoneInfo("UTC")
     try:
         return ZoneInfo(WINDOWS_TO_OLSON.get(name, name))
     except (KeyError, OSError, ValueError):

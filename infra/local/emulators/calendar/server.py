@@ -68,12 +68,12 @@ class Handler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         """One request: read whole, answered with its length, in one piece."""
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > _MOST_BODY or "chunked" in self.headers.get("Transfer-Encoding", ""):
-            self.send_error(413 if length > _MOST_BODY else 411)
+        try:
+            body = self._chunks() if "chunked" in self.headers.get("Transfer-Encoding", "") else self._whole()
+        except ValueError:
             self.close_connection = True
+            self.send_error(400)
             return
-        body = self.rfile.read(length) if length else b""
         environ = self.make_environ()
         environ["wsgi.input"] = io.BytesIO(body)
         try:
@@ -89,6 +89,23 @@ class Handler(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing: the log has every request."""
+
+    def _whole(self) -> bytes:
+        length = int(self.headers.get("Content-Length") or 0)
+        if not 0 <= length <= _MOST_BODY:
+            raise ValueError("too long")
+        return self.rfile.read(length) if length else b""
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline(100).partition(b";")[0], 16):
+            if len(body) + size > _MOST_BODY:
+                raise ValueError("too long")
+            body += self.rfile.read(size)
+            self.rfile.readline(100)
+        while self.rfile.readline(1_000).strip():
+            pass  # trailers
+        return body
 
     def _answer(self, environ: WSGIEnvironment) -> None:
         started: list[Any] = []
