@@ -18,7 +18,7 @@ from tests.replay.calendars import CALENDARS
 from workers.registry import WORKFLOWS
 
 HISTORIES = sorted(Path(__file__).parent.glob("*/*.json"))
-ALL = [workflow for found in WORKFLOWS.values() for workflow in found]
+ALL = list(dict.fromkeys(workflow for found in WORKFLOWS.values() for workflow in found))
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
