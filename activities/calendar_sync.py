@@ -202,7 +202,8 @@ class CalendarSyncActivities:
             pass  # it is not ours to act there any more
         except (RateLimited, UnknownOutcome) as error:
             metrics.calendar_refused(calendar.provider, error.problem_code)
-            raise
+            if activity.info().attempt < _DOWN_AFTER:
+                raise
         async with self._sessions.begin() as session:
             await rows.let_go(session, calendar.id, calendar.connection_id, calendar.epoch)
             ended_at = calendar.disconnected_at or now
