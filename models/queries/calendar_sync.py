@@ -27,7 +27,8 @@ _BEGIN_FULL: Final = text(
               health = CASE WHEN health = 'ok' THEN 'resyncing' ELSE health END
         WHERE id = :link RETURNING full_epoch"""
 )
-# A list that names an event as we left it is an echo; whatever else it says is looked at.
+# A list that names an event as we left it is an echo; whatever else it says is looked at, all of it where the list
+# gives no etags.
 _KEEP_PAGE: Final = text(
     """INSERT INTO calendar_inbox_items
               (calendar_link_id, remote_id, payload_ct, payload_etag, removed, seen_in_full_epoch, handled)
@@ -43,7 +44,7 @@ _KEEP_PAGE: Final = text(
               seen_in_full_epoch = excluded.seen_in_full_epoch,
               handled = excluded.handled OR (calendar_inbox_items.handled AND NOT excluded.removed
                         AND NOT calendar_inbox_items.removed
-                        AND calendar_inbox_items.payload_etag = excluded.payload_etag)"""
+                        AND coalesce(calendar_inbox_items.payload_etag = excluded.payload_etag, false))"""
 )
 _NEXT_PAGE: Final = text("UPDATE calendar_links SET page_state = :page WHERE id = :link")
 _ROUND_READ: Final = text(

@@ -38,7 +38,8 @@ def an_event(title: str = "Vet", **fields: Any) -> Event:
 
 @dataclass
 class CalendarHome:
-    """See the module. `calendar_id` is the calendar in the account."""
+    """See the module. `calendar_id` is the calendar in the account; `confirmed`: its person said that many deletions
+    are meant."""
 
     home: Home
     link_id: UUID
@@ -46,6 +47,7 @@ class CalendarHome:
     provider: CalendarProvider
     calendar_id: str
     policy: Policy = field(default_factory=Policy)
+    confirmed: bool = False
 
     @property
     def db(self) -> Database:
@@ -60,12 +62,11 @@ class CalendarHome:
         sealer = Sealer(cipher, self.home.user_id)
         return PostgresStore(self.db.sessions, sealer, Locals(cipher, self.link_id), self.provider, calendar)
 
-    async def sync(self, *, confirmed: bool = False) -> None:
+    async def sync(self) -> None:
         """One run to its end."""
         store = await self.store()
-        engine = Engine(
-            store, self.provider, self.calendar_id, self.link_id, self.policy, NOW.replace(tzinfo=None), confirmed
-        )
+        now = NOW.replace(tzinfo=None)
+        engine = Engine(store, self.provider, self.calendar_id, self.link_id, self.policy, now, self.confirmed)
         await engine.pull()
         doubt = await engine.doubt()
         for _ in range(200):
