@@ -4,7 +4,7 @@ Everything that outlives the process is a step: the commits of the store, and th
 `Account.sync(crash_at=n)` is a process that dies right after its n-th step, as `kill -9` would have it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -15,7 +15,8 @@ import pytest
 
 from domain.calendar import Capabilities, Event
 from domain.calendar_projection import project, shows
-from integrations.calendar.protocol import CalendarError, CalendarProvider, Marker, RemoteEvent, UnknownOutcome
+from integrations.calendar.microsoft_mapping import MICROSOFT
+from integrations.calendar.protocol import CalendarError, CalendarProvider, Marker, Page, RemoteEvent, UnknownOutcome
 from tests.calendar.home import CalendarHome
 from tests.calendar.memory_store import Crash, Steps
 from tests.caldav_servers import Radicale
@@ -33,9 +34,29 @@ class Watched:
     real: CalendarProvider
     steps: Steps
     before: Act | None = None
+    empty_lists: int = 0
+    """The next lists are empty, for servers that cannot be told so."""
+    writes: int = 0
+    lists: int = 0
+    """Pages that were asked for."""
+    most: int = 0
+    """Events that were held at once."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
+
+    async def list_changes(self, calendar_id: str, cursor: str | None, page: str | None) -> Page:
+        self.lists += 1
+        found = await self.real.list_changes(calendar_id, cursor, page)
+        self.most = max(self.most, len(found.changes))
+        if self.empty_lists:
+            self.empty_lists -= 1
+            return replace(found, changes=())
+        return found
+
+    async def get_many(self, calendar_id: str, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
+        self.most = max(self.most, len(remote_ids))
+        return await self.real.get_many(calendar_id, remote_ids)
 
     async def create(self, calendar_id: str, name: UUID, marker: Marker, event: Event) -> RemoteEvent:
         return await self._write(lambda: self.real.create(calendar_id, name, marker, event))
@@ -50,6 +71,7 @@ class Watched:
         if self.before is not None:
             act, self.before = self.before, None
             await act()
+        self.writes += 1
         done = await work()
         self.steps.passed()
         return done
@@ -112,9 +134,14 @@ class Account:
 
     async def writes(self, work: Awaitable[object]) -> int:
         """How many requests for a change the server got meanwhile. People's own do not count at Google and Graph."""
-        before = await self.backend.writes()
+        before = await self._writes()
         await work
-        return await self.backend.writes() - before
+        return await self._writes() - before
+
+    async def _writes(self) -> int:
+        """Of a server without a log the calls of the adapter count."""
+        has_log = self.is_vendor or getattr(self.backend, "server", None) is not None
+        return await self.backend.writes() if has_log else self.watched.writes
 
     # What people do there.
 
@@ -151,17 +178,17 @@ class Account:
         return await self.home.here()
 
     async def only(self) -> str:
-        """The id of the only event there is."""
+        """The id of the only event there."""
         (remote_id,) = await self.there()
         return remote_id
 
     async def event_there(self) -> Event:
-        """The only event there is."""
+        """The only event there."""
         (event,) = (await self.there()).values()
         return event
 
     async def event_here(self) -> Event:
-        """The only appointment there is."""
+        """The only appointment."""
         (event,) = (await self.here()).values()
         return event
 
@@ -200,6 +227,21 @@ class Account:
             self.control.clear_rules()
         else:
             self.radicale.knob("reset")
+
+    def turn_pages_of(self, size: int) -> None:
+        """How long a page of a vendor's list is from now on."""
+        adapter = self.backend.provider
+        if self.home.provider.capabilities is MICROSOFT:
+            adapter._delta._prefer = f"odata.maxpagesize={size}"  # type: ignore[attr-defined]
+        else:
+            adapter._page_size = size  # type: ignore[attr-defined]
+
+    def list_nothing(self) -> None:
+        """The next list is empty, though the calendar is not."""
+        if self.is_vendor:
+            self.control.shape("empty_list", calendar=self.home.calendar_id)
+        else:
+            self.watched.empty_lists = 1
 
     def refuse_changes(self, remote_id: str, status: int) -> None:
         """Every change of this event is answered so."""
