@@ -105,7 +105,7 @@ class Store(Protocol):
     async def take_page(self, position: Position, page: Page) -> Position:
         """Keep a page: its entries, and where the next one begins. The cursor never moves ahead of them. With the last
         page of a whole list the live links that no page named become entries that say they are gone, each to be
-        verified."""
+        verified; so is what nobody took up yet and no page named."""
 
     async def absent(self) -> Absent:
         """What the entries that nobody looked at yet say is gone."""

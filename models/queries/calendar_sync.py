@@ -37,8 +37,9 @@ _KEEP_PAGE: Final = text(
                          AND l.remote_etag = p.payload_etag AND l.intent_ct IS NULL AND NOT p.removed)
          FROM jsonb_to_recordset(CAST(:page AS jsonb))
               AS p (remote_id text, payload_ct text, payload_etag text, removed bool)
-        WHERE NOT p.removed OR EXISTS (SELECT FROM event_links l
-                                        WHERE l.calendar_link_id = :link AND l.remote_id = p.remote_id)
+        WHERE NOT p.removed
+           OR EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.remote_id = p.remote_id)
+           OR EXISTS (SELECT FROM calendar_inbox_items i WHERE i.calendar_link_id = :link AND i.remote_id = p.remote_id)
        ON CONFLICT (calendar_link_id, remote_id) DO UPDATE
           SET payload_ct = excluded.payload_ct, payload_etag = excluded.payload_etag, removed = excluded.removed,
               seen_in_full_epoch = excluded.seen_in_full_epoch,
@@ -67,10 +68,17 @@ _SWEEP: Final = text(
        ON CONFLICT (calendar_link_id, remote_id) DO UPDATE
           SET payload_ct = NULL, payload_etag = NULL, removed = true, handled = false"""  # noqa: S608 - our own words
 )
+# What nobody has taken up yet, and a whole list does not name, is asked for before it is.
+_DISTRUST: Final = text(
+    """UPDATE calendar_inbox_items SET payload_ct = NULL
+        WHERE calendar_link_id = :link AND NOT handled AND NOT removed AND seen_in_full_epoch < :epoch"""
+)
 _PURGE: Final = text(
     """DELETE FROM calendar_inbox_items i
-        WHERE i.calendar_link_id = :link AND i.handled AND (i.seen_in_full_epoch < :epoch
-              OR EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.remote_id = i.remote_id))"""
+        WHERE i.calendar_link_id = :link AND CASE
+              WHEN EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.remote_id = i.remote_id)
+              THEN i.handled
+              ELSE i.removed OR (i.handled AND i.seen_in_full_epoch < :epoch) END"""
 )
 _ABSENT: Final = text(
     f"""SELECT count(*) FILTER (WHERE i.remote_id IS NOT NULL) AS gone, count(*) AS live
@@ -229,6 +237,7 @@ async def round_read(
     """The round is over; of a whole one, what it did not name is asked for."""
     if full:
         await session.execute(_SWEEP, {"link": link_id, "epoch": epoch})
+        await session.execute(_DISTRUST, {"link": link_id, "epoch": epoch})
     values = {"link": link_id, "cursor": cursor, "shape": shape, "full": full, "epoch": epoch}
     await session.execute(_ROUND_READ, values)
     await session.execute(_PURGE, {"link": link_id, "epoch": epoch})

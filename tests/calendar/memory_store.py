@@ -105,6 +105,9 @@ class MemoryStore:
         for link in self._with_counterpart():
             if link.remote_id is not None and link.remote_id not in seen:
                 self.entries[link.remote_id] = Entry(Change(link.remote_id, removed=True), epoch)
+        for remote_id, entry in self.entries.items():
+            if not entry.handled and remote_id not in seen:
+                self.entries[remote_id] = replace(entry, change=replace(entry.change, found=None))
 
     async def absent(self) -> Absent:
         live = self._with_counterpart()

@@ -148,6 +148,21 @@ async def test_a_process_that_dies_while_it_adopts_adopts_once(account: Account)
     assert await account.event_here() == an_event("Theirs")
 
 
+@pytest.mark.parametrize("expires", [False, True])
+async def test_what_is_deleted_before_we_took_it_up_is_not_adopted(account: Account, expires: bool) -> None:
+    """Its entry was kept, whole, when the process died; a whole list does not name it, another says that it is gone."""
+    await account.sync()
+    await account.remote_create(an_event("Theirs"))
+    await account.sync(crash_at=1)
+    await account.remote_delete(await account.only())
+    if expires:
+        await account.backend.expire()
+    await account.comes_to_rest()
+    assert await account.here() == {}
+    query = "SELECT remote_id FROM calendar_inbox_items WHERE calendar_link_id = :link AND NOT handled"
+    assert await account.home.home.rows(query, link=account.home.link_id) == []
+
+
 async def test_an_event_of_ours_whose_link_forgot_it_is_found_again(account: Account) -> None:
     """§4.7: mark and id both say that it is ours."""
     local_id = await account.create(an_event())
