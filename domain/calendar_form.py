@@ -124,7 +124,7 @@ def canonical_rrule(rrule: str, start: Point, tzid: str | None) -> str:
         raise RuleUnreadable("a recurrence rule has numbers in its parts") from error
     if "BYDAY" in parts:
         _tidy_days(parts)
-    counts_weeks = (freq == "WEEKLY" and "INTERVAL" in parts) or "BYWEEKNO" in parts
+    counts_weeks = (freq == "WEEKLY" and parts.keys() & {"INTERVAL", "BYSETPOS"}) or "BYWEEKNO" in parts
     if not counts_weeks or parts.get("WKST") == "MO":
         parts.pop("WKST", None)
     _drop_what_the_start_says(parts, freq, order(start))
@@ -166,14 +166,15 @@ def _drop_what_the_start_says(parts: dict[str, str], freq: str, start: datetime)
         return
     if freq == "WEEKLY" and parts.get("BYDAY") == WEEKDAYS[start.weekday()]:
         del parts["BYDAY"]
-    same_date = parts.get("BYMONTH", str(start.month)) == str(start.month) and (
-        parts.get("BYMONTHDAY", str(start.day)) == str(start.day)
-    )
-    if freq == "YEARLY" and "BYDAY" not in parts and same_date:
-        parts.pop("BYMONTH", None)
+    if parts.keys() & {"BYDAY", "BYWEEKNO", "BYYEARDAY"}:
+        return
+    same_day = parts.get("BYMONTHDAY", str(start.day)) == str(start.day)
+    if freq == "MONTHLY" and same_day:
         parts.pop("BYMONTHDAY", None)
-    if freq == "MONTHLY" and "BYDAY" not in parts and parts.get("BYMONTHDAY") == str(start.day):
-        del parts["BYMONTHDAY"]
+    # A day without its month is one of every month.
+    if freq == "YEARLY" and same_day and parts.get("BYMONTH") == str(start.month):
+        parts.pop("BYMONTH")
+        parts.pop("BYMONTHDAY", None)
 
 
 def _override(override: Override) -> Override:

@@ -8,7 +8,7 @@ future.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -178,7 +178,8 @@ class _Merge:
 
 
 def follow(event: Event, when: When) -> Event:
-    """The event with its exceptions named as a series of `when` names them; of another rule it has none."""
+    """The event with its exceptions named as a series of `when` names them; of another rule it has none. An occurrence
+    that differs in its words alone stays where the rule is."""
     was = event.when
     if was == when or not (event.exdates or event.overrides):
         return event
@@ -188,8 +189,15 @@ def follow(event: Event, when: When) -> Event:
     return replace(
         event,
         exdates=tuple(shifted(each, by) for each in event.exdates),
-        overrides=tuple(replace(each, original=shifted(each.original, by)) for each in event.overrides),
+        overrides=tuple(_followed(each, by) for each in event.overrides),
     )
+
+
+def _followed(override: Override, by: timedelta) -> Override:
+    original, start, end = (shifted(each, by) for each in (override.original, override.start, override.end))
+    if override.start != override.original:
+        return replace(override, original=original)
+    return replace(override, original=original, start=start, end=end)
 
 
 def _rule(when: When) -> Mapping[str, str]:
