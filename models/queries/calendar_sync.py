@@ -27,7 +27,8 @@ _BEGIN_FULL: Final = text(
               health = CASE WHEN health = 'ok' THEN 'resyncing' ELSE health END
         WHERE id = :link RETURNING full_epoch"""
 )
-# A list that names an event as we left it is an echo; whatever else it says is looked at.
+# A list that names an event as we left it is an echo; whatever else it says is looked at, all of it where the list
+# gives no etags.
 _KEEP_PAGE: Final = text(
     """INSERT INTO calendar_inbox_items
               (calendar_link_id, remote_id, payload_ct, payload_etag, removed, seen_in_full_epoch, handled)
@@ -36,8 +37,9 @@ _KEEP_PAGE: Final = text(
                          AND l.remote_etag = p.payload_etag AND l.intent_ct IS NULL AND NOT p.removed)
          FROM jsonb_to_recordset(CAST(:page AS jsonb))
               AS p (remote_id text, payload_ct text, payload_etag text, removed bool)
-        WHERE NOT p.removed OR EXISTS (SELECT FROM event_links l
-                                        WHERE l.calendar_link_id = :link AND l.remote_id = p.remote_id)
+        WHERE NOT p.removed
+           OR EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.remote_id = p.remote_id)
+           OR EXISTS (SELECT FROM calendar_inbox_items i WHERE i.calendar_link_id = :link AND i.remote_id = p.remote_id)
        ON CONFLICT (calendar_link_id, remote_id) DO UPDATE
           SET payload_ct = excluded.payload_ct, payload_etag = excluded.payload_etag, removed = excluded.removed,
               seen_in_full_epoch = excluded.seen_in_full_epoch,
@@ -66,10 +68,17 @@ _SWEEP: Final = text(
        ON CONFLICT (calendar_link_id, remote_id) DO UPDATE
           SET payload_ct = NULL, payload_etag = NULL, removed = true, handled = false"""  # noqa: S608 - our own words
 )
+# What nobody has taken up yet, and a whole list does not name, is asked for before it is.
+_DISTRUST: Final = text(
+    """UPDATE calendar_inbox_items SET payload_ct = NULL
+        WHERE calendar_link_id = :link AND NOT handled AND NOT removed AND seen_in_full_epoch < :epoch"""
+)
 _PURGE: Final = text(
     """DELETE FROM calendar_inbox_items i
-        WHERE i.calendar_link_id = :link AND i.handled AND (i.seen_in_full_epoch < :epoch
-              OR EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.remote_id = i.remote_id))"""
+        WHERE i.calendar_link_id = :link AND CASE
+              WHEN EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.remote_id = i.remote_id)
+              THEN i.handled
+              ELSE i.removed OR (i.handled AND i.seen_in_full_epoch < :epoch) END"""
 )
 _ABSENT: Final = text(
     f"""SELECT count(*) FILTER (WHERE i.remote_id IS NOT NULL) AS gone, count(*) AS live
@@ -137,7 +146,7 @@ _LOAD: Final = text(
         WHERE l.id = :id"""  # noqa: S608 - our own words
 )
 _OURS: Final = text(
-    """SELECT id, remote_id FROM event_links
+    """SELECT id, remote_id, generation FROM event_links
         WHERE calendar_link_id = :link AND local_id = :local_id AND part = :part AND state <> 'dead'"""
 )
 _FIND_AGAIN: Final = text("UPDATE event_links SET remote_id = :remote_id, generation = :generation WHERE id = :id")
@@ -231,6 +240,7 @@ async def round_read(
     """The round is over; of a whole one, what it did not name is asked for."""
     if full:
         await session.execute(_SWEEP, {"link": link_id, "epoch": epoch})
+        await session.execute(_DISTRUST, {"link": link_id, "epoch": epoch})
     values = {"link": link_id, "cursor": cursor, "shape": shape, "full": full, "epoch": epoch}
     await session.execute(_ROUND_READ, values)
     await session.execute(_PURGE, {"link": link_id, "epoch": epoch})
@@ -310,10 +320,10 @@ async def load(session: AsyncSession, event_link_id: UUID, shown: Shown) -> RowM
     return (await session.execute(_LOAD, {"id": event_link_id, **shown.values})).mappings().one_or_none()
 
 
-async def of_local(session: AsyncSession, link_id: UUID, local_id: UUID, part: str) -> tuple[UUID, str | None] | None:
-    """(pair, counterpart) of a local event."""
-    row = (await session.execute(_OURS, {"link": link_id, "local_id": local_id, "part": part})).one_or_none()
-    return None if row is None else (row.id, row.remote_id)
+async def of_local(session: AsyncSession, link_id: UUID, local_id: UUID, part: str) -> RowMapping | None:
+    """`id, remote_id, generation` of the pair of a local event."""
+    found = await session.execute(_OURS, {"link": link_id, "local_id": local_id, "part": part})
+    return found.mappings().one_or_none()
 
 
 async def found_again(session: AsyncSession, event_link_id: UUID, remote_id: str, generation: int) -> None:

@@ -15,6 +15,7 @@ from core.db import Database
 from core.ids import new_id
 from domain.appointment import State
 from domain.calendar import Event, When
+from domain.calendar_form import canonical
 from domain.calendar_sync import Policy
 from integrations.calendar import credentials
 from integrations.calendar.credentials import CalDavCredential, Credential
@@ -36,9 +37,16 @@ def an_event(title: str = "Vet", **fields: Any) -> Event:
     return replace(Event(title, When(start, start + timedelta(hours=1), "Europe/Berlin")), **fields)
 
 
+def a_series(title: str = "Training", rrule: str = "FREQ=WEEKLY;COUNT=10", **fields: Any) -> Event:
+    """The same, week after week."""
+    event = an_event(title, **fields)
+    return replace(event, when=replace(event.when, rrule=rrule))
+
+
 @dataclass
 class CalendarHome:
-    """See the module. `calendar_id` is the calendar in the account."""
+    """See the module. `calendar_id` is the calendar in the account; `confirmed`: its person said that many deletions
+    are meant."""
 
     home: Home
     link_id: UUID
@@ -46,6 +54,7 @@ class CalendarHome:
     provider: CalendarProvider
     calendar_id: str
     policy: Policy = field(default_factory=Policy)
+    confirmed: bool = False
 
     @property
     def db(self) -> Database:
@@ -60,12 +69,14 @@ class CalendarHome:
         sealer = Sealer(cipher, self.home.user_id)
         return PostgresStore(self.db.sessions, sealer, Locals(cipher, self.link_id), self.provider, calendar)
 
-    async def sync(self, *, confirmed: bool = False) -> None:
+    async def engine(self) -> Engine:
+        """What a worker runs."""
+        store, now = await self.store(), NOW.replace(tzinfo=None)
+        return Engine(store, self.provider, self.calendar_id, self.link_id, self.policy, now, self.confirmed)
+
+    async def sync(self) -> None:
         """One run to its end."""
-        store = await self.store()
-        engine = Engine(
-            store, self.provider, self.calendar_id, self.link_id, self.policy, NOW.replace(tzinfo=None), confirmed
-        )
+        engine = await self.engine()
         await engine.pull()
         doubt = await engine.doubt()
         for _ in range(200):
@@ -75,9 +86,7 @@ class CalendarHome:
 
     async def doubt(self) -> Doubt:
         """Whether the last list was believed."""
-        store = await self.store()
-        now = NOW.replace(tzinfo=None)
-        return await Engine(store, self.provider, self.calendar_id, self.link_id, self.policy, now).doubt()
+        return await (await self.engine()).doubt()
 
     async def create(self, event: Event) -> UUID:
         """As POST /appointments."""
@@ -109,7 +118,7 @@ class CalendarHome:
             for row in await appointments.of_household(session, self.home.household_id):
                 loaded = await appointments.load(session, row.id, lock=False)
                 assert loaded is not None
-                found[row.id] = await to_event(self.home.cipher, loaded.row, loaded.overrides)
+                found[row.id] = canonical(await to_event(self.home.cipher, loaded.row, loaded.overrides))
         return found
 
     async def links(self, *columns: str) -> list[Any]:

@@ -105,6 +105,9 @@ class MemoryStore:
         for link in self._with_counterpart():
             if link.remote_id is not None and link.remote_id not in seen:
                 self.entries[link.remote_id] = Entry(Change(link.remote_id, removed=True), epoch)
+        for remote_id, entry in self.entries.items():
+            if not entry.handled and remote_id not in seen:
+                self.entries[remote_id] = replace(entry, change=replace(entry.change, found=None))
 
     async def absent(self) -> Absent:
         live = self._with_counterpart()
@@ -141,7 +144,7 @@ class MemoryStore:
         marker = remote.marker
         assert marker is not None
         link = self._link_of(marker.local_id)
-        if link is None or link.remote_id is not None:
+        if link is None or (link.remote_id is not None and marker.generation < link.generation):
             return False
         self.links[link.id] = replace(link, remote_id=remote.remote_id, generation=marker.generation + 1)
         self.steps.passed()
@@ -174,7 +177,7 @@ class MemoryStore:
         entry = self.entries.get(link.remote_id) if link.remote_id else None
         if entry is None:
             return Work(link, local)
-        return Work(link, local, None if entry.change.removed else entry.change.etag, entry.handled)
+        return Work(link, local, entry.change.etag, entry.change.removed, entry.handled)
 
     async def intend(self, link: LinkRow) -> None:
         self.links[link.id] = link
