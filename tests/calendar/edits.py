@@ -60,16 +60,17 @@ class Edits:
         self.replaced |= words_in(seen.values())
 
     def verdict(self, places: Mapping[str, Sequence[Texts]], logged: Collection[str]) -> Verdict:
-        """What the places hold in the end, and the words of the conflict log."""
+        """Of what the places hold in the end; `logged` are the words that lost a conflict, as its log says."""
         first = next(iter(places.values()))
         found = words_in(text for event in first for text in event.values())
-        owed = [word for word in self.written if word not in self.replaced and word not in logged]
+        owed = {word for word in self.written if word not in self.replaced and word not in logged}
         there = {key for event in first for key in keys_in(event)}
+        differences = {name: _difference(first, events) for name, events in places.items()}
         return Verdict(
-            lost=frozenset(owed) - found,
+            lost=frozenset(owed - found),
             risen=frozenset((self.deleted - {_key(word) for word in owed}) & there),
             doubled=frozenset(key for events in places.values() for key in _doubled(events)),
-            differing={name: _difference(first, events) for name, events in places.items() if _difference(first, events)},
+            differing={name: events for name, events in differences.items() if events},
         )
 
 
