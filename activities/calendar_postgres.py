@@ -21,7 +21,7 @@ from models.calendar_sync import CalendarConflict, EventLink
 from models.queries import appointments
 from models.queries import calendar_sync as rows
 from models.queries.appointments import Whose
-from models.queries.calendar_sync import Calendar
+from models.queries.calendar_sync import Calendar, Shown
 
 SHAPE: Final = 1
 """Of the lists that are asked for; another number makes every cursor invalid (calendar-sync.md §4.6 f)."""
@@ -45,6 +45,11 @@ class PostgresStore:
         """Of the calendar."""
         link_id: UUID = self.found.id
         return link_id
+
+    @property
+    def shown(self) -> Shown:
+        """What the calendar shows."""
+        return Shown.of(self.found)
 
     async def position(self) -> Position:
         """See the port. A cursor of another shape, or one that is too old, is none."""
@@ -128,15 +133,14 @@ class PostgresStore:
 
     async def pending(self, limit: int, *, without_deletions: bool) -> Sequence[tuple[UUID, str | None]]:
         """See the port."""
-        user_id = self.found.user_id
         async with self.sessions.begin() as session:
             await self._link_what_is_new(session, limit)
-            return await rows.pending(session, self.link_id, user_id, limit, without_deletions=without_deletions)
+            return await rows.pending(session, self.link_id, self.shown, limit, without_deletions=without_deletions)
 
     async def load(self, link_id: UUID) -> Work | None:
         """See the port."""
         async with self.sessions() as session:
-            row = await rows.load(session, link_id, self.found.user_id)
+            row = await rows.load(session, link_id, self.shown)
             if row is None:
                 return None
             local = await self.locals.load(session, row)
@@ -167,7 +171,7 @@ class PostgresStore:
         """See the port."""
         work, link = settlement.work, settlement.link
         async with self.sessions.begin() as session:
-            row = await rows.load(session, link.id, self.found.user_id)
+            row = await rows.load(session, link.id, self.shown)
             if row is None or await self.locals.version(session, row) != work.local.version:
                 return False
             if settlement.write is not None:
@@ -185,7 +189,7 @@ class PostgresStore:
         """See the port."""
         link = replace(work.link, state=LinkState.QUARANTINED, intent=None)
         async with self.sessions.begin() as session:
-            row = await rows.load(session, link.id, self.found.user_id)
+            row = await rows.load(session, link.id, self.shown)
             if row is None:
                 return
             await self._save(session, row, link, error=reason)
@@ -241,7 +245,7 @@ class PostgresStore:
 
     async def _link_what_is_new(self, session: AsyncSession, limit: int) -> None:
         """Pairs without a counterpart yet, for what this calendar has no event of."""
-        for found in await rows.unlinked(session, self.link_id, self.found.user_id, limit):
+        for found in await rows.unlinked(session, self.link_id, self.shown, limit):
             link = EventLink(
                 id=new_id(),
                 calendar_link_id=self.link_id,
@@ -249,7 +253,7 @@ class PostgresStore:
                 generation=found["generation"],
             )
             await rows.add_link(session, link)
-        for reminder_id in await rows.rescheduled(session, self.link_id, self.found.user_id, limit):
+        for reminder_id in await rows.rescheduled(session, self.link_id, self.shown, limit):
             known = await rows.generations(session, self.link_id, reminder_id)
             for part in await self.locals.parts(session, reminder_id):
                 link = EventLink(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import Query, Request, Response
+from fastapi import Body, Query, Request, Response
 
 from api import calendar, calendar_sync
 from api.auth import CurrentUser
@@ -58,11 +58,11 @@ async def list_calendar_events(
     openapi_extra=_KEY,
 )
 async def sync_calendar(
-    request: Request, caller: CurrentUser, services: ServicesDep, body: SyncIn | None = None
+    request: Request, caller: CurrentUser, services: ServicesDep, body: Annotated[SyncIn, Body()] = SyncIn()
 ) -> Response:
     """Fetch and send changes now, of all connected calendars or of one, and wait up to three seconds."""
     update_id = key_of(request) or str(new_id())
-    outcomes = await calendar_sync.sync(services, caller, body.connection_id if body else None, update_id)
+    outcomes = await calendar_sync.sync(services, caller, body.connection_id, update_id)
     open_ones = [each for each in outcomes if each.standing is None]
     answer = computed({"items": [each.present() for each in outcomes]}, 202 if open_ones else 200)
     if open_ones:

@@ -91,14 +91,14 @@ _HANDLED: Final = text(
 )
 _VISIBLE: Final = "a.role IN ('owner', 'caretaker')"
 _APPOINTMENTS: Final = f"""SELECT x.id FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
-    WHERE x.deleted_at IS NULL AND {_VISIBLE}"""  # noqa: S608 - our own words
+    WHERE x.deleted_at IS NULL AND {_VISIBLE} AND :appointments"""  # noqa: S608 - our own words
 _REMINDERS: Final = f"""SELECT x.id FROM reminders x {reached("x.household_id", "x.pet_id", by=":user")}
-    WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE}"""  # noqa: S608 - our own words
+    WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE} AND :reminders"""  # noqa: S608 - our own words
 _UNLINKED: Final = text(
     f"""SELECT x.id, coalesce((SELECT max(l.generation) FROM event_links l
                                 WHERE l.calendar_link_id = :link AND l.appointment_id = x.id), 0) AS generation
          FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
-        WHERE x.deleted_at IS NULL AND {_VISIBLE} AND x.status <> 'cancelled'
+        WHERE x.deleted_at IS NULL AND {_VISIBLE} AND :appointments AND x.status <> 'cancelled'
           AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.appointment_id = x.id
                              AND l.state <> 'dead')
         ORDER BY x.id LIMIT :limit"""  # noqa: S608 - our own words
@@ -106,7 +106,7 @@ _UNLINKED: Final = text(
 # A reminder has as many events as times of day: which, its schedule says, whenever it is another version.
 _RESCHEDULED: Final = text(
     f"""SELECT x.id FROM reminders x {reached("x.household_id", "x.pet_id", by=":user")}
-        WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE}
+        WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE} AND :reminders
           AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.reminder_id = x.id
                              AND l.state <> 'dead' AND l.local_version_at_base IN (x.version, -1))
         ORDER BY x.id LIMIT :limit"""  # noqa: S608 - our own words
@@ -250,15 +250,37 @@ async def handled(session: AsyncSession, link_id: UUID, remote_id: str, etag: st
     await session.execute(_HANDLED, {"link": link_id, "remote_id": remote_id, "etag": etag})
 
 
-async def unlinked(session: AsyncSession, link_id: UUID, user_id: UUID, limit: int) -> Sequence[RowMapping]:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a calendar shows: of whom, and which kinds of events."""
+
+    user_id: UUID
+    appointments: bool
+    reminders: bool
+
+    @classmethod
+    def of(cls, calendar: Calendar) -> "Shown":
+        """As its person chose; everything, unless they did."""
+        policy = calendar.policy
+        kinds = (bool(policy.get(kind, True)) for kind in ("appointments", "reminders"))
+        return cls(calendar.user_id, *kinds)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """As the statements take it."""
+        return {"user": self.user_id, "appointments": self.appointments, "reminders": self.reminders}
+
+
+async def unlinked(session: AsyncSession, link_id: UUID, shown: Shown, limit: int) -> Sequence[RowMapping]:
     """`id, generation` of appointments that this calendar has no event of."""
-    return (await session.execute(_UNLINKED, {"link": link_id, "user": user_id, "limit": limit})).mappings().all()
+    values = {"link": link_id, "user": shown.user_id, "appointments": shown.appointments, "limit": limit}
+    return (await session.execute(_UNLINKED, values)).mappings().all()
 
 
-async def rescheduled(session: AsyncSession, link_id: UUID, user_id: UUID, limit: int) -> Sequence[UUID]:
+async def rescheduled(session: AsyncSession, link_id: UUID, shown: Shown, limit: int) -> Sequence[UUID]:
     """Reminders of which it has to be looked how many events they are."""
-    rows = await session.execute(_RESCHEDULED, {"link": link_id, "user": user_id, "limit": limit})
-    return list(rows.scalars())
+    values = {"link": link_id, "user": shown.user_id, "reminders": shown.reminders, "limit": limit}
+    return list((await session.execute(_RESCHEDULED, values)).scalars())
 
 
 async def generations(session: AsyncSession, link_id: UUID, reminder_id: UUID) -> Mapping[str, int]:
@@ -274,16 +296,16 @@ async def add_link(session: AsyncSession, link: EventLink) -> None:
 
 
 async def pending(
-    session: AsyncSession, link_id: UUID, user_id: UUID, limit: int, *, without_deletions: bool
+    session: AsyncSession, link_id: UUID, shown: Shown, limit: int, *, without_deletions: bool
 ) -> Sequence[tuple[UUID, str | None]]:
     """See `activities.calendar_store.Store.pending`."""
-    values = {"link": link_id, "user": user_id, "limit": limit, "without_deletions": without_deletions}
+    values = {"link": link_id, "limit": limit, "without_deletions": without_deletions, **shown.values}
     return [(row.id, row.remote_id) for row in await session.execute(_PENDING, values)]
 
 
-async def load(session: AsyncSession, event_link_id: UUID, user_id: UUID) -> RowMapping | None:
-    """A pair, what the list last said of it, and whether this person still sees its local event."""
-    return (await session.execute(_LOAD, {"id": event_link_id, "user": user_id})).mappings().one_or_none()
+async def load(session: AsyncSession, event_link_id: UUID, shown: Shown) -> RowMapping | None:
+    """A pair, what the list last said of it, and whether its local event is (still) shown there."""
+    return (await session.execute(_LOAD, {"id": event_link_id, **shown.values})).mappings().one_or_none()
 
 
 async def of_local(session: AsyncSession, link_id: UUID, local_id: UUID, part: str) -> RowMapping | None:

@@ -1,11 +1,13 @@
 """What a person does with a calendar that is connected, and what they answer when the sync asks them."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from core import live
 from core.ids import new_id
 from core.settings import Settings
 from domain.calendar_sync import LinkState
@@ -25,6 +27,7 @@ from tests.api.calendars_kit import (
 )
 from tests.api.signing_in import Api, Person, audit_of
 from tests.calendar_servers import somebody
+from tests.relay.kit import until
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +166,23 @@ async def test_what_is_disconnected_is_gone_for_its_person_and_left_to_the_worke
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/resume")):
         assert (await person.request(method, f"{CONNECTIONS}/{made['id']}{path}")).status_code == 404
     assert ("calendar.disconnect", "ok") in await audit_of(api, person.email)
+
+
+async def test_the_screens_of_its_person_hear_of_a_change(api: Api, person: Person) -> None:
+    made = await connect_server(person)
+    await acted(person, made, "pause")
+
+    async def said() -> list[tuple[str, str]]:
+        entries = await api.identity.redis.call("XRANGE", live.stream_key(person.user_id), "-", "+")
+        fields = [dict(zip(each[1][::2], each[1][1::2], strict=True)) for each in entries]
+        found = [(each[b"name"].decode(), json.loads(b"{%b}" % each[b"data"])) for each in fields]
+        return [(name, data["state"]) for name, data in found if name == live.Name.CALENDAR_UPDATED]
+
+    async def paused() -> bool:
+        return ("calendar.updated", "paused") in await said()
+
+    await until(paused)
+    assert [state for _, state in await said()] == ["connecting", "paused"]
 
 
 async def test_nobody_else_sees_or_changes_it(api: Api, person: Person) -> None:

@@ -229,3 +229,27 @@ async def test_a_second_calendar_of_the_same_person_hears_once(
     assert there(other, other_server) == [project(an_event("Edit 19"), other.provider.capabilities)]
     assert other_server.writes == 1 + 20
     assert server.writes == 1
+
+
+async def test_a_kind_that_its_person_switches_off_leaves_the_calendar(
+    home: CalendarHome, server: MemoryServer
+) -> None:
+    await home.create(an_event())
+    await home.home.remind({"mode": "fixed", "dtstart_local": "2026-12-01T08:00", "freq": "DAILY"})
+    await home.sync()
+    assert len(there(home, server)) == 2
+    await home.home.execute(
+        """UPDATE calendar_connections SET policy = '{"reminders": false}' WHERE id = :id""", id=home.connection_id
+    )
+    await home.sync()
+    await home.sync()
+    assert there(home, server) == [an_event()]
+
+
+async def test_what_is_tentative_there_stays_so(home: CalendarHome, server: MemoryServer) -> None:
+    remote_id = server.add(home.calendar_id, an_event(status=Status.TENTATIVE))
+    await home.sync()
+    (local_id,) = await home.here()
+    await home.edit(local_id, title="Vaccination")
+    await home.sync()
+    assert server.events(home.calendar_id)[remote_id] == an_event("Vaccination", status=Status.TENTATIVE)
