@@ -65,7 +65,7 @@ class _Merge:
         when = self._pick(Field.WHEN)
         self._follow(when)
         overrides = self._overrides()
-        exdates = self._set(Field.EXDATES) if self.base else _union(self.local.exdates, self.remote.exdates)
+        exdates = self._exdates()
         edited = self._edited()
         left_out = tuple(sorted((each for each in exdates if each not in edited), key=order))
         event = Event(
@@ -73,7 +73,7 @@ class _Merge:
             when=when,
             notes=self._notes(),
             location=self._pick(Field.LOCATION),
-            alarms=self._set(Field.ALARMS) if self.base else self._pick(Field.ALARMS),
+            alarms=self._alarms(),
             exdates=left_out if when.rrule else (),
             overrides=tuple(
                 overrides[key] for key in sorted(overrides, key=order) if when.rrule and key not in left_out
@@ -128,11 +128,17 @@ class _Merge:
                 return other.status
         return chosen
 
-    def _set(self, name: Field) -> Any:
-        """Members that either side added, without those that either side took away; in the local order."""
-        before, local, remote = (getattr(each, name) for each in (self.base, self.local, self.remote))
-        gone = {each for each in before if each not in local or each not in remote}
-        return tuple(each for each in _union(local, remote) if each not in gone)
+    def _alarms(self) -> tuple[int, ...]:
+        """In the local order; but an alarm that was put first in the calendar stays the one that counts there."""
+        if self.base is None:
+            alarms: tuple[int, ...] = self._pick(Field.ALARMS)
+            return alarms
+        before, local, remote = self.base.alarms, self.local.alarms, self.remote.alarms
+        first, second = (remote, local) if local[:1] == before[:1] != remote[:1] else (local, remote)
+        return _members(before, first, second)
+
+    def _exdates(self) -> tuple[Point, ...]:
+        return _members(self.base.exdates if self.base else (), self.local.exdates, self.remote.exdates)
 
     def _follow(self, when: When) -> None:
         """Where the series was moved, exceptions are named by where it puts them now: those of the side that did not
@@ -194,6 +200,12 @@ def _rule(when: When) -> Mapping[str, str]:
 
 def _by_original(event: Event | None) -> dict[Point, Override]:
     return {each.original: each for each in event.overrides} if event else {}
+
+
+def _members(before: tuple[Any, ...], first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Those that either side added, without those that either side took away."""
+    gone = {each for each in before if each not in first or each not in second}
+    return tuple(each for each in _union(first, second) if each not in gone)
 
 
 def _union(first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:

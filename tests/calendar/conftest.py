@@ -36,7 +36,10 @@ def open_account(
             watched = Watched(backend.provider, steps)
             row = name if name in ("google", "microsoft") else "caldav"
             connected = await connect(db, keys, cipher, watched, backend.calendar_id, name=row, home=home)
-            yield Account(connected, backend, watched)
+            account = Account(connected, backend, watched)
+            if account.is_vendor:
+                account.control.clear_log()
+            yield account
 
     return opened
 

@@ -15,6 +15,7 @@ from core.db import Database
 from core.ids import new_id
 from domain.appointment import State
 from domain.calendar import Event, When
+from domain.calendar_form import canonical
 from domain.calendar_sync import Policy
 from integrations.calendar import credentials
 from integrations.calendar.credentials import CalDavCredential, Credential
@@ -117,7 +118,7 @@ class CalendarHome:
             for row in await appointments.of_household(session, self.home.household_id):
                 loaded = await appointments.load(session, row.id, lock=False)
                 assert loaded is not None
-                found[row.id] = await to_event(self.home.cipher, loaded.row, loaded.overrides)
+                found[row.id] = canonical(await to_event(self.home.cipher, loaded.row, loaded.overrides))
         return found
 
     async def links(self, *columns: str) -> list[Any]:
