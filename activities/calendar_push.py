@@ -13,6 +13,7 @@ from typing import Any, Final
 from temporalio import activity
 
 from activities.calendar_open import Calendars, Opened, is_on
+from activities.heartbeat import beating
 from core.db import SessionFactory
 from integrations.calendar.protocol import Channel
 from models.queries import calendar_sync as rows
@@ -36,7 +37,7 @@ class CalendarPushActivities:
         calendar = await self._calendars.find(request.calendar_link_id)
         if calendar is None or not is_on(calendar) or self._push_url is None or not calendar.remote_calendar_id:
             return PushRenewed(None)
-        async with self._calendars.opened(calendar) as opened:
+        async with beating(), self._calendars.opened(calendar) as opened:
             if not opened.provider.capabilities.push:
                 return PushRenewed(None)
             at = renew_at(calendar)

@@ -50,12 +50,13 @@ PROVIDER_CALL: Final[ActivityPolicy] = {
     ),
 }
 
-# A run of a connected calendar: pages of its list, or twenty pairs, heartbeating. After ten minutes the workflow looks
-# around, because its person may have disconnected meanwhile; the provider's `Retry-After` is obeyed before that.
+# A run of a connected calendar: pages of its list, or twenty pairs. It beats while it waits, so that a worker that died
+# keeps a calendar from the others for twenty seconds only. After ten minutes the workflow looks around, because its
+# person may have disconnected meanwhile; the provider's `Retry-After` is obeyed before that.
 CALENDAR_RUN: Final[CalendarPolicy] = {
     "start_to_close_timeout": timedelta(minutes=5),
     "schedule_to_close_timeout": timedelta(minutes=10),
-    "heartbeat_timeout": timedelta(seconds=45),
+    "heartbeat_timeout": timedelta(seconds=20),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=2), backoff_coefficient=2, maximum_interval=timedelta(seconds=60)
     ),

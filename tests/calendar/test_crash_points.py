@@ -115,7 +115,7 @@ async def test_a_process_that_dies_at_a_hundred_points_loses_and_doubles_nothing
     load = Load(places, random.Random(5), most=EVENTS, deletions=100)
     crashes = 0
     for _ in range(MOST_RUNS):
-        for _ in range(load.dice.randint(1, 3)):
+        for _ in range(load.dice.randint(1, 2)):
             await load.anywhere()
         where = load.dice.choice(list(accounts))
         crashes += await dies(accounts[where], load, where)

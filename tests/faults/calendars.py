@@ -1,5 +1,6 @@
 """Somebody's three calendars in a running stack: connected through the API as an app and a browser do it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from infra.local.launchers import caldav
 from infra.local.site import load_secrets
 from tests.calendar.load import Place
 from tests.calendar_servers import ControlClient
-from tests.faults.places import Dav, Google, Graph, Here
+from tests.faults.places import Dav, Google, Graph, Here, Vendor
 from tests.person import Person
 from tests.stack import Stack, until
 
@@ -28,13 +29,19 @@ class Calendars:
     """`places`: here, and each connected calendar, in which people edit. `controls`: the knobs of the two vendors."""
 
     person: Person
-    places: Mapping[str, Place]
+    places: dict[str, Place]
     controls: Mapping[str, ControlClient]
 
     async def connections(self) -> dict[str, dict[str, Any]]:
         """What the API says of them, by provider."""
         answer = await self.person.call("GET", CONNECTIONS)
         return {each["provider"]: each for each in answer.json()["items"]}
+
+    def renew_token(self, provider: str) -> None:
+        """The person's other program signs in again, too."""
+        place = self.places[provider]
+        assert isinstance(place, Vendor)
+        place.headers["Authorization"] = f"Bearer {self.controls[provider].tokens().access}"
 
     async def sync_now(self) -> None:
         """The person asks for it; nobody has to answer in time."""
@@ -57,7 +64,10 @@ class Calendars:
         async def all_done() -> bool:
             answer = await self.person.call("POST", "/integrations/calendar/sync")
             items = answer.json().get("items", [])
-            return bool(items) and all((each["result"], each["standing"]) == ("done", "ok") for each in items)
+            if items and all((each["result"], each["standing"]) == ("done", "ok") for each in items):
+                return True
+            await asyncio.sleep(0.5)  # people's patience, and the limit of their requests
+            return False
 
         await until(all_done, within=within, what="every calendar was looked at")
 
@@ -74,7 +84,9 @@ async def three_calendars(stack: Stack, person: Person) -> AsyncIterator[Calenda
         for provider in VENDORS:
             await consent(person, vendors, provider)
         await connect_server(person, str(dav.base_url), *server)
-        controls = {name: ControlClient(str(vendors.base_url).rstrip("/"), name, person.email) for name in VENDORS}
+        controls = {
+            name: ControlClient(str(vendors.base_url).rstrip("/"), name, account(person, name)) for name in VENDORS
+        }
         await _all_active(person)
         tokens = {name: control.tokens().access for name, control in controls.items()}
         places: dict[str, Place] = {
@@ -95,15 +107,20 @@ async def three_calendars(stack: Stack, person: Person) -> AsyncIterator[Calenda
 async def consent(person: Person, vendors: httpx.AsyncClient, provider: str) -> dict[str, Any]:
     """The app begins, a browser goes to the vendor and clicks, and the app finishes: the connection."""
     begun = await person.call("POST", CONNECTIONS, json={"provider": provider})
-    return await finish(person, vendors, begun.json()["authorize_url"])
+    return await finish(person, vendors, begun.json()["authorize_url"], account(person, provider))
 
 
-async def finish(person: Person, vendors: httpx.AsyncClient, authorize_url: str) -> dict[str, Any]:
+def account(person: Person, provider: str) -> str:
+    """Whom a vendor knows them as: another address at each."""
+    return f"{provider}.{person.email}"
+
+
+async def finish(person: Person, vendors: httpx.AsyncClient, authorize_url: str, email: str) -> dict[str, Any]:
     """From the address that the app was given to the connection."""
     left = await person.client.get(authorize_url)
     page = left.headers["location"]
     scopes = parse_qs(urlsplit(page).query)["scope"][0].split()
-    clicked = await vendors.post(page, data={**dict.fromkeys(scopes, "on"), "email": person.email, "decision": "allow"})
+    clicked = await vendors.post(page, data={**dict.fromkeys(scopes, "on"), "email": email, "decision": "allow"})
     cookie = left.headers["set-cookie"].partition(";")[0]
     back = await person.client.get(clicked.headers["location"], headers={"Cookie": cookie})
     (code,) = parse_qs(urlsplit(back.headers["location"]).fragment)["code"]

@@ -19,7 +19,7 @@ from tests.person import Person
 from tests.stack import Stack, until
 
 KILLS = 100 if EXPLORE else 5
-APART = 13.0
+APART = 13.0 if KILLS > 5 else 4.0
 """Seconds between two kills: the supervisor gives a service up that ends more than five times in a minute."""
 pytestmark = pytest.mark.timeout(180 + KILLS * 30)
 
