@@ -13,14 +13,14 @@ import httpx
 from infra.local.launchers import caldav
 from infra.local.site import load_secrets
 from tests.calendar.load import Place
-from tests.calendar_servers import ControlClient
+from tests.calendar_servers import ControlClient, Provider
 from tests.faults.places import Dav, Google, Graph, Here, Vendor
 from tests.person import Person
 from tests.stack import Stack, until
 
 CONNECTIONS: Final = "/integrations/calendar/connections"
 TITLE: Final = "Petfolio"
-VENDORS: Final = ("google", "microsoft")
+VENDORS: Final[tuple[Provider, ...]] = ("google", "microsoft")
 _NAME: Final = b'<propfind xmlns="DAV:"><prop><displayname/><resourcetype/></prop></propfind>'
 
 

@@ -19,7 +19,7 @@ from tests.person import Person
 from tests.stack import Stack, until
 
 KILLS = 100 if EXPLORE else 5
-APART = 13.0 if KILLS > 5 else 4.0
+APART = 12.2 if KILLS > 5 else 4.0
 """Seconds between two kills: the supervisor gives a service up that ends more than five times in a minute."""
 pytestmark = pytest.mark.timeout(180 + KILLS * 30)
 
@@ -37,11 +37,10 @@ async def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
     over = asyncio.Event()
     people = asyncio.create_task(edit_until(over, load, calendars))
     for _ in range(KILLS):
-        next_at = time.monotonic() + APART
-        moment = next_at - APART + load.dice.uniform(0, 3)
-        await until(lambda moment=moment: time.monotonic() >= moment, within=4, what="the moment of death")
+        pause = asyncio.create_task(asyncio.sleep(APART))
+        await asyncio.sleep(load.dice.uniform(0, 3))  # any moment is meant
         await stack.kill_and_wait("worker-calendar")
-        await until(lambda next_at=next_at: time.monotonic() >= next_at, within=APART + 1, what="the next one may die")
+        await pause
     over.set()
     await people
     began = time.monotonic()
