@@ -21,6 +21,8 @@ from tests.stack import Stack, until
 KILLS = 100 if EXPLORE else 5
 APART = 12.2 if KILLS > 5 else 4.0
 """Seconds between two kills: the supervisor gives a service up that ends more than five times in a minute."""
+SIGNED_IN = 300.0
+"""Seconds, within those that an access token holds."""
 pytestmark = pytest.mark.timeout(180 + KILLS * 30)
 
 
@@ -54,7 +56,11 @@ async def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
 
 async def edit_until(over: asyncio.Event, load: Load, calendars: Calendars) -> None:
     """People do something about twice a second, and ask for a sync now and then."""
+    signed_in = time.monotonic()
     while not over.is_set():
+        if time.monotonic() - signed_in > SIGNED_IN:
+            await calendars.person.login()
+            signed_in = time.monotonic()
         await load.anywhere()
         if load.dice.random() < 0.3:
             await calendars.sync_now()
