@@ -3,7 +3,7 @@
 Each step may be repeated from the beginning at any time: what is done is not found again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,14 +32,6 @@ MOST_TRIES: Final = 3
 """Runs in which somebody was always quicker, before an event is left alone until it changes."""
 
 
-Beat = Callable[[int], None]
-"""Called now and then with how far it has come."""
-
-
-def _silent(_: int) -> None:
-    """Nobody listens."""
-
-
 class Endless(Misunderstood):
     """A list that repeats itself or does not end (calendar-sync.md §4.6 d)."""
 
@@ -65,20 +57,20 @@ class Engine:
     now: datetime
     confirmed: bool = False
 
-    async def pull(self, beat: Beat = _silent) -> None:
+    async def pull(self) -> None:
         """Read the list to its end, whole where the cursor does not count any more or the last list was not believed. A
         page that was kept is not read again. Raises `Endless`, and the provider's errors."""
         position = await self.store.position()
         if not position.full and (position.cursor is None or await self.doubt() is not Doubt.NONE):
             position = await self.store.begin_full()
         try:
-            await self._read_on(position, beat)
+            await self._read_on(position)
         except CursorExpired:
-            await self._read_on(await self.store.begin_full(), beat)
+            await self._read_on(await self.store.begin_full())
 
-    async def _read_on(self, position: Position, beat: Beat) -> None:
+    async def _read_on(self, position: Position) -> None:
         ids: set[tuple[str, ...]] = set()
-        for number in range(MOST_PAGES):
+        for _ in range(MOST_PAGES):
             cursor = None if position.full else position.cursor
             page = await self.provider.list_changes(self.calendar_id, cursor, position.page)
             listed = page.named or tuple(change.remote_id for change in page.changes)
@@ -86,7 +78,6 @@ class Engine:
                 break
             ids.add(listed)
             position = await self.store.take_page(position, page)
-            beat(number)
             if page.next_page is None:
                 return
         await self.store.begin_full()
@@ -98,13 +89,13 @@ class Engine:
         doubtful = too_many_gone(absent.gone, absent.live, absent.listed if absent.listed is not None else absent.gone)
         return Doubt.DELETES_PAUSED if doubtful and not self.confirmed else Doubt.NONE
 
-    async def work(self, doubt: Doubt = Doubt.NONE, beat: Beat = _silent) -> bool:
+    async def work(self, doubt: Doubt = Doubt.NONE) -> bool:
         """A batch of new events and pairs. False: nothing is left."""
         strangers = await self.store.strangers(BATCH)
         for change, remote in await self._fetched(strangers):
             await self._take_up(change, remote)
         pending = await self.store.pending(BATCH, without_deletions=doubt is Doubt.DELETES_PAUSED)
-        await self._reconcile(pending, beat)
+        await self._reconcile(pending)
         return bool(strangers or pending)
 
     async def _fetched(self, changes: Sequence[Change]) -> Sequence[tuple[Change, RemoteEvent | None]]:
@@ -141,11 +132,10 @@ class Engine:
         await self.store.adopt(seen)
         return True
 
-    async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]], beat: Beat) -> None:
+    async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]]) -> None:
         reconciler = Reconciler(self.store, self.provider, self.calendar_id, self.link_id, self.policy, self.now)
         fetched = await self._look([remote_id for _, remote_id in pending if remote_id is not None])
-        for number, (link_id, _) in enumerate(pending):
-            beat(number)
+        for link_id, _ in pending:
             if await reconciler.reconcile(link_id, fetched) is not Outcome.AGAIN:
                 continue
             if await self.store.put_off(link_id) >= MOST_TRIES:

@@ -55,13 +55,13 @@ PROVIDER_CALL: Final[ActivityPolicy] = {
     ),
 }
 
-# A run of a connected calendar: pages of its list, or twenty pairs, heartbeating. Three attempts tell a hiccup from an
-# outage, in which the workflow makes the pauses: longer each time, and over when its person acts. After ten minutes it
+# A run of a connected calendar: pages of its list, or twenty pairs. It beats while it waits, so that a worker that died
+# keeps a calendar from the others for twenty seconds only. Three attempts tell a hiccup from an outage, in which the workflow makes the pauses: longer each time, and over when its person acts. After ten minutes it
 # looks around in any case; the provider's `Retry-After` is obeyed before that, and by the workflow beyond it.
 CALENDAR_RUN: Final[CalendarPolicy] = {
     "start_to_close_timeout": timedelta(minutes=5),
     "schedule_to_close_timeout": timedelta(minutes=10),
-    "heartbeat_timeout": timedelta(seconds=45),
+    "heartbeat_timeout": timedelta(seconds=20),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=2),
         backoff_coefficient=2,

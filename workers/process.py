@@ -109,6 +109,8 @@ def _worker(client: Client, settings: Settings, queue: str, bound: registry.Boun
         max_task_queue_activities_per_second=PER_SECOND.get(queue),
         # At most one per workflow task runs; together with the activities they fit the pool of connections.
         max_concurrent_local_activities=limits.max_concurrent_workflow_tasks,
+        # Told at once rather than shortly before the timeout: a process that is busy is not taken for a dead one.
+        max_heartbeat_throttle_interval=timedelta(seconds=5),
         graceful_shutdown_timeout=timedelta(seconds=limits.graceful_shutdown_seconds),
         # A fire names it five times in its history; the whole hash would be a tenth of what is kept of it.
         build_id=load_default_build_id()[:BUILD_ID_LENGTH],

@@ -103,7 +103,9 @@ async def test_an_alarm_that_is_added_there_and_one_that_is_taken_away_here_both
 
 
 @given(st.uuids(), st.from_regex(r"\d{6}", fullmatch=True) | st.just(""), st.integers(0, 10**9), st.text(max_size=300))
-def test_no_private_property_is_longer_than_google_keeps(local_id: UUID, part: str, generation: int, title: str) -> None:
+def test_no_private_property_is_longer_than_google_keeps(
+    local_id: UUID, part: str, generation: int, title: str
+) -> None:
     """S34: a longer key is dropped, a longer value is cut, without a word."""
     event = replace(an_event(title), notes=title * 10)
     written = google_mapping.new(NAMES, Marker(local_id, part, generation), event)["extendedProperties"]["private"]

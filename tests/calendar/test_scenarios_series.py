@@ -203,7 +203,9 @@ async def test_a_series_of_days_keeps_its_exceptions(account: Account) -> None:
     when = When(first, first + timedelta(days=1), None, "FREQ=WEEKLY;COUNT=8")
     local_id = await account.create(Event("Bath", when, exdates=(first + WEEK,)))
     await account.comes_to_rest()
-    moved = Override(first + 2 * WEEK, first + 2 * WEEK + timedelta(days=1), first + 2 * WEEK + timedelta(days=2), "Late")
+    moved = Override(
+        first + 2 * WEEK, first + 2 * WEEK + timedelta(days=1), first + 2 * WEEK + timedelta(days=2), "Late"
+    )
     await account.remote_edit(await account.only(), overrides=(moved,))
     await account.comes_to_rest()
     event = (await account.here())[local_id]

@@ -88,7 +88,8 @@ def test_the_form_of_a_rule_names_what_the_rule_names_and_is_its_own_form(rule: 
 
 
 @pytest.mark.parametrize(
-    "until", ["20261217", "20261217T225959Z", "20261217T080000Z", "20261217T090000", "20261223T235959", "20261224T075959Z"]
+    "until",
+    ["20261217", "20261217T225959Z", "20261217T080000Z", "20261217T090000", "20261223T235959", "20261224T075959Z"],
 )
 def test_every_way_to_say_the_last_day_is_one(until: str) -> None:
     """A date, the last occurrence, the end of a day, and the last instant before the next occurrence."""

@@ -113,7 +113,9 @@ def test_what_is_cancelled_stays_so_unless_it_was_moved_to_the_future(hours: int
 
 def test_exceptions_are_merged_one_by_one() -> None:
     base = replace(SERIES, overrides=(later(1), later(2), later(3)), exdates=(START + 5 * WEEK,))
-    local = replace(base, overrides=(later(1, "Ours"), later(2), later(3)), exdates=(START + 5 * WEEK, START + 6 * WEEK))
+    local = replace(
+        base, overrides=(later(1, "Ours"), later(2), later(3)), exdates=(START + 5 * WEEK, START + 6 * WEEK)
+    )
     remote = replace(base, overrides=(later(1), later(3, "Theirs")), exdates=())
     event, conflicts = merged(local, remote, base)
     assert event.overrides == (later(1, "Ours"), later(3, "Theirs"))
