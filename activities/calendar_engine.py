@@ -4,6 +4,7 @@ Each step may be repeated from the beginning at any time: what is done is not fo
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +18,8 @@ from integrations.calendar.protocol import (
     CalendarProvider,
     Change,
     CursorExpired,
+    EtagMismatch,
+    EventGone,
     EventRejected,
     Misunderstood,
     RemoteEvent,
@@ -63,10 +66,10 @@ class Engine:
     confirmed: bool = False
 
     async def pull(self, beat: Beat = _silent) -> None:
-        """Read the list to its end, whole where the cursor does not count any more. A page that was kept is not read
-        again. Raises `Endless`, and the provider's errors."""
+        """Read the list to its end, whole where the cursor does not count any more or the last list was not believed. A
+        page that was kept is not read again. Raises `Endless`, and the provider's errors."""
         position = await self.store.position()
-        if position.cursor is None and not position.full:
+        if not position.full and (position.cursor is None or await self.doubt() is not Doubt.NONE):
             position = await self.store.begin_full()
         try:
             await self._read_on(position, beat)
@@ -78,7 +81,7 @@ class Engine:
         for number in range(MOST_PAGES):
             cursor = None if position.full else position.cursor
             page = await self.provider.list_changes(self.calendar_id, cursor, position.page)
-            listed = tuple(change.remote_id for change in page.changes)
+            listed = page.named or tuple(change.remote_id for change in page.changes)
             if listed and page.next_page is not None and listed in ids:
                 break
             ids.add(listed)
@@ -110,23 +113,25 @@ class Engine:
         return [(change, change.found or found.get(change.remote_id)) for change in changes]
 
     async def _take_up(self, change: Change, remote: RemoteEvent | None) -> None:
-        """An event that no link knows: ours after all, a copy of ours, or somebody's own."""
-        try:
-            if remote is None:
-                return await self.store.ignore(change.remote_id, change.etag)
-            seen = read(remote, self.provider)
-        except EventRejected:
-            return await self.store.ignore(change.remote_id, change.etag)
+        """An event that no link knows. What cannot be one of ours, or is another by now, is left until it changes."""
+        with suppress(EventRejected, EventGone, EtagMismatch):
+            if remote is not None and await self._is_taken(read(remote, self.provider)):
+                return
+        await self.store.ignore(change.remote_id, change.etag)
+
+    async def _is_taken(self, seen: RemoteEvent) -> bool:
+        """Ours after all, a copy of ours, or somebody's own, if those are wanted."""
         marker = seen.marker
         if marker is not None:
             ours = name_of(self.link_id, marker.local_id, marker.part, marker.generation)
             if seen.ident == ours and await self.store.relink(seen):
-                return None
-            if self.policy.adopt:  # a copy: it becomes an event of its own, without our mark
-                seen = read(await self.provider.update(self.calendar_id, seen, seen.event, marker=False), self.provider)
+                return True
         if not self.policy.adopt:
-            return await self.store.ignore(change.remote_id, change.etag)
-        return await self.store.adopt(seen)
+            return False
+        if marker is not None:  # a copy: it becomes an event of its own, without our mark
+            seen = read(await self.provider.update(self.calendar_id, seen, seen.event, marker=False), self.provider)
+        await self.store.adopt(seen)
+        return True
 
     async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]], beat: Beat) -> None:
         reconciler = Reconciler(self.store, self.provider, self.calendar_id, self.link_id, self.policy, self.now)

@@ -116,9 +116,9 @@ class PostgresStore:
         assert marker is not None  # noqa: S101 - the caller read it
         async with self.sessions.begin() as session:
             found = await rows.of_local(session, self.link_id, marker.local_id, marker.part)
-            if found is None or found[1] is not None:
+            if found is None or (found["remote_id"] is not None and marker.generation < found["generation"]):
                 return False
-            await rows.found_again(session, found[0], remote.remote_id, marker.generation + 1)
+            await rows.found_again(session, found["id"], remote.remote_id, marker.generation + 1)
             return True
 
     async def ignore(self, remote_id: str, etag: str | None) -> None:
@@ -152,9 +152,7 @@ class PostgresStore:
             intent=await self.sealer.open_intent(row["id"], row["intent_ct"]),
             generation=row["generation"],
         )
-        gone_here = local.event is None and link.state is LinkState.LIVE
-        listed = None if row["removed"] or gone_here else row["payload_etag"]
-        return Work(link, local, listed, row["handled"] and not gone_here)
+        return Work(link, local, row["payload_etag"], row["removed"], row["handled"])
 
     async def intend(self, link: LinkRow) -> None:
         """See the port."""

@@ -35,25 +35,28 @@ class LinkRow:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One link with its local side; `listed` is the etag that the calendar's list gave, `handled` whether that was
-    looked at already."""
+    """One link with its local side; `listed` is the etag that the calendar's list gave, `removed` whether it says that
+    the event is gone, `handled` whether that was looked at already."""
 
     link: LinkRow
     local: Local
     listed: str | None = None
+    removed: bool = False
     handled: bool = True
 
     @property
     def nothing_to_do(self) -> bool:
         """An echo of our own write, or nothing at all: no intent is open, and neither side moved."""
         link = self.link
-        same_remote = self.handled or (self.listed is not None and self.listed == link.etag)
+        echo = not self.removed and self.listed is not None and self.listed == link.etag
+        same_remote = self.handled or echo
         return link.intent is None and link.remote_id is not None and self.moved_nothing_here and same_remote
 
     @property
     def moved_nothing_here(self) -> bool:
-        """Whether the local row is as it was at the last agreement."""
-        return self.link.local_version == self.local.version
+        """Whether the local row is as it was at the last agreement, and its person still sees it."""
+        lost = self.local.event is None and self.link.state is LinkState.LIVE
+        return self.link.local_version == self.local.version and not lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ class Store(Protocol):
         """An event of the calendar becomes an appointment with a link, in agreement: once, however often this runs."""
 
     async def relink(self, remote: RemoteEvent) -> bool:
-        """An event of ours whose link does not know it: from now on it does. False: there is no such local event."""
+        """An event of ours whose link does not know it, because it has none yet or because nobody answered when this one
+        was made: from now on it does. False: there is no such local event, or it has a later counterpart."""
 
     async def ignore(self, remote_id: str, etag: str | None) -> None:
         """This entry is none of ours, or cannot be read; until it changes."""

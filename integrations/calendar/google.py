@@ -87,7 +87,8 @@ class GoogleCalendars:
         following, ended = answer.get("nextPageToken"), answer.get("nextSyncToken")
         if not isinstance(answer.get("items"), list) or (following is None) is (ended is None):
             raise Misunderstood("A list is of no known shape.")
-        return Page(_changes(answer["items"]), following, ended)
+        changes = _changes(answer["items"])
+        return Page(changes, following, ended, tuple(each["id"] for each in answer["items"]))
 
     async def get(self, calendar_id: str, remote_id: str) -> RemoteEvent | None:
         """See the port. That an event is missing may be because all of them are."""

@@ -94,7 +94,8 @@ class GraphDelta:
         found = [await self._change(calendar_id, each) for each in items]
         changes = {each.remote_id: each for each in found if each is not None}  # the last mention counts
         next_page = _Place(following, ends).text() if following else None
-        return Page(list(changes.values()), next_page, _Place(ended, ends).text() if ended else None)
+        cursor = _Place(ended, ends).text() if ended else None
+        return Page(list(changes.values()), next_page, cursor, tuple(each["id"] for each in items))
 
     async def _change(self, calendar_id: str, item: Any) -> Change | None:
         if not isinstance(item, dict) or not isinstance(item.get("id"), str):

@@ -154,11 +154,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a round. `next_page` while more follows, `cursor` on the last one; never both."""
+    """Part of a round. `next_page` while more follows, `cursor` on the last one; never both. `named` are the ids that the
+    provider listed, where `changes` do not tell pages apart: occurrences come under the id of their series."""
 
     changes: Sequence[Change]
     next_page: str | None = None
     cursor: str | None = None
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ _BEGIN_FULL: Final = text(
               health = CASE WHEN health = 'ok' THEN 'resyncing' ELSE health END
         WHERE id = :link RETURNING full_epoch"""
 )
-# A list that names an event as we left it is an echo; whatever else it says is looked at.
+# A list that names an event as we left it is an echo; whatever else it says is looked at, all of it where the list
+# gives no etags.
 _KEEP_PAGE: Final = text(
     """INSERT INTO calendar_inbox_items
               (calendar_link_id, remote_id, payload_ct, payload_etag, removed, seen_in_full_epoch, handled)
@@ -43,7 +44,7 @@ _KEEP_PAGE: Final = text(
               seen_in_full_epoch = excluded.seen_in_full_epoch,
               handled = excluded.handled OR (calendar_inbox_items.handled AND NOT excluded.removed
                         AND NOT calendar_inbox_items.removed
-                        AND calendar_inbox_items.payload_etag = excluded.payload_etag)"""
+                        AND coalesce(calendar_inbox_items.payload_etag = excluded.payload_etag, false))"""
 )
 _NEXT_PAGE: Final = text("UPDATE calendar_links SET page_state = :page WHERE id = :link")
 _ROUND_READ: Final = text(
@@ -137,7 +138,7 @@ _LOAD: Final = text(
         WHERE l.id = :id"""  # noqa: S608 - our own words
 )
 _OURS: Final = text(
-    """SELECT id, remote_id FROM event_links
+    """SELECT id, remote_id, generation FROM event_links
         WHERE calendar_link_id = :link AND local_id = :local_id AND part = :part AND state <> 'dead'"""
 )
 _FIND_AGAIN: Final = text("UPDATE event_links SET remote_id = :remote_id, generation = :generation WHERE id = :id")
@@ -285,10 +286,10 @@ async def load(session: AsyncSession, event_link_id: UUID, user_id: UUID) -> Row
     return (await session.execute(_LOAD, {"id": event_link_id, "user": user_id})).mappings().one_or_none()
 
 
-async def of_local(session: AsyncSession, link_id: UUID, local_id: UUID, part: str) -> tuple[UUID, str | None] | None:
-    """(pair, counterpart) of a local event."""
-    row = (await session.execute(_OURS, {"link": link_id, "local_id": local_id, "part": part})).one_or_none()
-    return None if row is None else (row.id, row.remote_id)
+async def of_local(session: AsyncSession, link_id: UUID, local_id: UUID, part: str) -> RowMapping | None:
+    """`id, remote_id, generation` of the pair of a local event."""
+    found = await session.execute(_OURS, {"link": link_id, "local_id": local_id, "part": part})
+    return found.mappings().one_or_none()
 
 
 async def found_again(session: AsyncSession, event_link_id: UUID, remote_id: str, generation: int) -> None:

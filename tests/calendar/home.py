@@ -36,9 +36,16 @@ def an_event(title: str = "Vet", **fields: Any) -> Event:
     return replace(Event(title, When(start, start + timedelta(hours=1), "Europe/Berlin")), **fields)
 
 
+def a_series(title: str = "Training", rrule: str = "FREQ=WEEKLY;COUNT=10", **fields: Any) -> Event:
+    """The same, week after week."""
+    event = an_event(title, **fields)
+    return replace(event, when=replace(event.when, rrule=rrule))
+
+
 @dataclass
 class CalendarHome:
-    """See the module. `calendar_id` is the calendar in the account."""
+    """See the module. `calendar_id` is the calendar in the account; `confirmed`: its person said that many deletions
+    are meant."""
 
     home: Home
     link_id: UUID
@@ -46,6 +53,7 @@ class CalendarHome:
     provider: CalendarProvider
     calendar_id: str
     policy: Policy = field(default_factory=Policy)
+    confirmed: bool = False
 
     @property
     def db(self) -> Database:
@@ -60,12 +68,14 @@ class CalendarHome:
         sealer = Sealer(cipher, self.home.user_id)
         return PostgresStore(self.db.sessions, sealer, Locals(cipher, self.link_id), self.provider, calendar)
 
-    async def sync(self, *, confirmed: bool = False) -> None:
+    async def engine(self) -> Engine:
+        """What a worker runs."""
+        store, now = await self.store(), NOW.replace(tzinfo=None)
+        return Engine(store, self.provider, self.calendar_id, self.link_id, self.policy, now, self.confirmed)
+
+    async def sync(self) -> None:
         """One run to its end."""
-        store = await self.store()
-        engine = Engine(
-            store, self.provider, self.calendar_id, self.link_id, self.policy, NOW.replace(tzinfo=None), confirmed
-        )
+        engine = await self.engine()
         await engine.pull()
         doubt = await engine.doubt()
         for _ in range(200):
@@ -75,9 +85,7 @@ class CalendarHome:
 
     async def doubt(self) -> Doubt:
         """Whether the last list was believed."""
-        store = await self.store()
-        now = NOW.replace(tzinfo=None)
-        return await Engine(store, self.provider, self.calendar_id, self.link_id, self.policy, now).doubt()
+        return await (await self.engine()).doubt()
 
     async def create(self, event: Event) -> UUID:
         """As POST /appointments."""

@@ -141,7 +141,7 @@ class MemoryStore:
         marker = remote.marker
         assert marker is not None
         link = self._link_of(marker.local_id)
-        if link is None or link.remote_id is not None:
+        if link is None or (link.remote_id is not None and marker.generation < link.generation):
             return False
         self.links[link.id] = replace(link, remote_id=remote.remote_id, generation=marker.generation + 1)
         self.steps.passed()
@@ -174,7 +174,7 @@ class MemoryStore:
         entry = self.entries.get(link.remote_id) if link.remote_id else None
         if entry is None:
             return Work(link, local)
-        return Work(link, local, None if entry.change.removed else entry.change.etag, entry.handled)
+        return Work(link, local, entry.change.etag, entry.change.removed, entry.handled)
 
     async def intend(self, link: LinkRow) -> None:
         self.links[link.id] = link
