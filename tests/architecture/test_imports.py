@@ -32,6 +32,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "core",
         "domain",
         "models",
+        # The consent and what it gives; what speaks to calendars themselves is the workers' alone.
+        "integrations.calendar.consents",
+        "integrations.calendar.credentials",
+        "integrations.calendar.oauth",
+        "integrations.calendar.protocol",
+        "integrations.outbound",
         "integrations.identity",
         "integrations.keys",
         "integrations.notify.feedback",
