@@ -70,7 +70,7 @@ class Creator:
 
         async def make(one: tuple[Work, LinkRow]) -> None:
             with suppress(AlreadyExists, EventRejected):
-                made.append(Settlement(one[0], await self.make(one[1])))
+                made.append(Settlement(one[0], await self.make(one[1]), sent=True))
 
         if not wanted:
             return ()

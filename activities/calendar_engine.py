@@ -111,7 +111,15 @@ class Engine:
     async def _fetched(self, changes: Sequence[Change]) -> Sequence[tuple[Change, RemoteEvent | None]]:
         missing = [change.remote_id for change in changes if change.found is None]
         found = await self.provider.get_many(self.calendar_id, missing) if missing else {}
-        return [(change, change.found or found.get(change.remote_id)) for change in changes]
+        looked = [(change, change.found or found.get(change.remote_id)) for change in changes]
+        return [(change, remote or await self._alone(change)) for change, remote in looked]
+
+    async def _alone(self, change: Change) -> RemoteEvent | None:
+        """An answer for many may leave something out; asked for by itself it is there, gone, or nothing for us."""
+        try:
+            return await self.provider.get(self.calendar_id, change.remote_id)
+        except EventRejected:
+            return None
 
     async def _take_up(self, fetched: Sequence[tuple[Change, RemoteEvent | None]]) -> None:
         """Events that no link knows: somebody's own all at once, the others one by one."""

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.crypto import FieldCipher
 from core.errors import Invalid
 from domain import appointment, recurrence, reminder_event, reminder_machine
-from domain.calendar import Event
+from domain.appointment import MOST_ALARMS
+from domain.calendar import Capabilities, Event, Status
 from domain.calendar_form import canonical
 from domain.calendar_sync import Local
 from domain.recurrence import Fixed, Once
@@ -26,6 +27,8 @@ from models.queries.reminders import Locked
 from temporal import outbox
 
 _NOTHING: Final = Local(None, revivable=False)
+APPOINTMENT: Final = Capabilities(alarms=MOST_ALARMS, statuses=frozenset({Status.CONFIRMED, Status.CANCELLED}))
+"""What an appointment can hold; what is tentative in a calendar is planned here, and stays tentative there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Locals:
             return _NOTHING
         row = loaded.row
         event = None if row.deleted_at else canonical(await to_event(self.cipher, row, loaded.overrides))
-        return Local(event, row.version, row.updated_at)
+        return Local(event, row.version, row.updated_at, APPOINTMENT)
 
     async def _reminder(self, session: AsyncSession, reminder_id: UUID, part: str) -> Local:
         said, series = await reminder_changes.said(session, reminder_id), await reminders.find(session, reminder_id)

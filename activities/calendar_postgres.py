@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities import metrics
 from activities.calendar_locals import Locals
 from activities.calendar_rows import PAYLOAD, Sealer
 from activities.calendar_store import Absent, LinkRow, Position, Settlement, Work
@@ -20,7 +21,7 @@ from integrations.calendar.protocol import CalendarProvider, Change, Page, Remot
 from models.calendar_sync import CalendarConflict, EventLink
 from models.queries import appointments
 from models.queries import calendar_sync as rows
-from models.queries.calendar_sync import Calendar
+from models.queries.calendar_sync import Calendar, Shown
 
 SHAPE: Final = 1
 """Of the lists that are asked for; another number makes every cursor invalid (calendar-sync.md §4.6 f)."""
@@ -44,6 +45,11 @@ class PostgresStore:
         """Of the calendar."""
         link_id: UUID = self.found.id
         return link_id
+
+    @property
+    def shown(self) -> Shown:
+        """What the calendar shows."""
+        return Shown.of(self.found)
 
     async def position(self) -> Position:
         """See the port. A cursor of another shape, or one that is too old, is none."""
@@ -99,6 +105,8 @@ class PostgresStore:
             links = [await self._adopted(local_id, versions[local_id], remote) for local_id, remote in taken.items()]
             await rows.add_links(session, links)
             await rows.handled(session, self.link_id, {remote.remote_id: remote.etag for remote in taken.values()})
+        for _ in taken:
+            metrics.calendar_agreed(self.found.provider, here=True, there=False)
         failpoint("calendar_after_adopt")
         return [remote.remote_id for remote in remotes if ids[remote.remote_id] not in versions]
 
@@ -120,15 +128,14 @@ class PostgresStore:
 
     async def pending(self, limit: int, *, without_deletions: bool) -> Sequence[tuple[UUID, str | None]]:
         """See the port."""
-        user_id = self.found.user_id
         async with self.sessions.begin() as session:
             await self._link_what_is_new(session, limit)
-            return await rows.pending(session, self.link_id, user_id, limit, without_deletions=without_deletions)
+            return await rows.pending(session, self.link_id, self.shown, limit, without_deletions=without_deletions)
 
     async def load(self, link_ids: Sequence[UUID]) -> Sequence[Work]:
         """See the port."""
         async with self.sessions() as session:
-            found = await rows.load(session, link_ids, self.found.user_id)
+            found = await rows.load(session, link_ids, self.shown)
             known = await self.locals.load(session, found)
         return [await self._work(row, local) for row, local in zip(found, known, strict=True)]
 
@@ -174,6 +181,10 @@ class PostgresStore:
             lost = [(each.link.id, conflict) for each in done for conflict in each.conflicts]
             await rows.add_conflicts(session, [await self._conflict(*each) for each in lost])
             await rows.handled(session, self.link_id, _seen(each.work for each in done))
+        for each in done:
+            written = each.write is not None or each.delete
+            winners = [conflict.winner for conflict in each.conflicts]
+            metrics.calendar_agreed(self.found.provider, here=written, there=each.sent, winners=winners)
         failpoint("calendar_after_settle")
         return {each.link.id for each in done}
 
@@ -185,6 +196,7 @@ class PostgresStore:
             versions = await self.locals.versions(session, found)
             await rows.save_links(session, [await self._saved(link, versions[row["id"]], reason) for row in found])
             await rows.handled(session, self.link_id, _seen([work]))
+        metrics.calendar_quarantined(self.found.provider, reason)
 
     async def put_off(self, link_id: UUID) -> int:
         """See the port."""
@@ -257,14 +269,14 @@ class PostgresStore:
 
     async def _link_what_is_new(self, session: AsyncSession, limit: int) -> None:
         """Pairs without a counterpart yet, for what this calendar has no event of."""
-        unlinked = await rows.unlinked(session, self.link_id, self.found.user_id, limit)
+        unlinked = await rows.unlinked(session, self.link_id, self.shown, limit)
         new = [
             EventLink(
                 id=new_id(), calendar_link_id=self.link_id, appointment_id=row["id"], generation=row["generation"]
             )
             for row in unlinked
         ]
-        for reminder_id in await rows.rescheduled(session, self.link_id, self.found.user_id, limit):
+        for reminder_id in await rows.rescheduled(session, self.link_id, self.shown, limit):
             known = await rows.generations(session, self.link_id, reminder_id)
             new += [
                 EventLink(

@@ -107,7 +107,7 @@ class Reconciler:
         match decision:
             case DeleteRemote():
                 await self.provider.delete(self.calendar_id, seen)
-                return await self._settle(work, _dead(link))
+                return await self._settle(work, _dead(link), sent=True)
             case Resurrect():
                 agreed = Agreement(decision.event, seen.event)
                 return await self._settle(work, _live(link, seen, agreed), write=decision.event, revive=True)
@@ -148,7 +148,7 @@ class Reconciler:
         intended = self._creator.intended(link, decision.event)
         await self.store.intend([intended])
         try:
-            return await self._settle(work, await self._creator.make(intended))
+            return await self._settle(work, await self._creator.make(intended), sent=True)
         except AlreadyExists as taken:
             assert intended.intent is not None  # noqa: S101 - it was just made
             intent = replace(intended.intent, remote_id=taken.remote_id or intended.intent.remote_id)
@@ -177,7 +177,7 @@ class Reconciler:
         made = read(await self.provider.update(self.calendar_id, seen, shown), self.provider)
         write = decision.event if decision.write_local else None
         agreed = Agreement(decision.event, made.event)
-        return await self._settle(work, _live(link, made, agreed), write=write, conflicts=decision.conflicts)
+        return await self._settle(work, _live(link, made, agreed), write=write, conflicts=decision.conflicts, sent=True)
 
     async def _settle(
         self,
@@ -188,9 +188,10 @@ class Reconciler:
         delete: bool = False,
         revive: bool = False,
         conflicts: tuple[Conflict, ...] = (),
+        sent: bool = False,
     ) -> bool:
         settled = replace(link, intent=None, owed=())
-        settlement = Settlement(work, settled, write, delete, revive, (*link.owed, *conflicts))
+        settlement = Settlement(work, settled, write, delete, revive, (*link.owed, *conflicts), sent)
         return bool(await self.store.settle([settlement]))
 
     def _read(self, found: RemoteEvent | None) -> RemoteEvent | None:

@@ -17,10 +17,10 @@ from uuid import uuid4
 
 import httpx
 
+from activities.calendar_engine import Engine
 from bench.fires import at_once
 from bench.platform import Platform
 from bench.processes import cpu_seconds, python, start
-from activities.calendar_engine import Engine
 from core.crypto import FieldCipher
 from core.db import WORKER_POOL, Database, connect
 from infra.local import ports

@@ -11,6 +11,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -114,6 +117,18 @@ class Gateway:
             async with asyncio.timeout(CALL_SECONDS):
                 async for latest in self._client.list_workflows(ended_well, limit=1):  # the last to close comes first
                     return latest.close_time
+        return None
+
+    async def pollers(self, queue: str) -> int | None:
+        """How many workers have polled a queue in the last five minutes; None when Temporal does not say within 3 s."""
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        )
+        with suppress(*AWAY):
+            async with asyncio.timeout(CALL_SECONDS):
+                return len((await self._client.workflow_service.describe_task_queue(request)).pollers)
         return None
 
     async def reachable(self) -> bool:

@@ -65,7 +65,7 @@ class Providers:
         return OAuth(self._http, VENDORS[name], known)
 
     async def _caldav(self, credential: CalDavCredential, zone: str, calendar_id: str | None) -> CalendarProvider:
-        # As above: `caldav` costs 34 MB.
+        # lxml and the elements of caldav: 0.1 s and 10 MB.
         from integrations.calendar.caldav import CalDavCalendars  # noqa: PLC0415
         from integrations.calendar.caldav_discovery import discover  # noqa: PLC0415
 
@@ -78,14 +78,17 @@ class Providers:
 def _adapter(name: ProviderName) -> Callable[..., CalendarProvider]:
     match name:
         case ProviderName.GOOGLE:
-            from integrations.calendar.google import GoogleCalendars  # noqa: PLC0415 - see the module
+            # google-api-python-client: 0.3 s and 30 MB (calendar-sync.md §6.5).
+            from integrations.calendar.google import GoogleCalendars  # noqa: PLC0415
 
             return GoogleCalendars
         case ProviderName.MICROSOFT:
-            from integrations.calendar.microsoft import MicrosoftCalendars  # noqa: PLC0415 - see the module
+            # msgraph-sdk: 0.5 s and 30 MB.
+            from integrations.calendar.microsoft import MicrosoftCalendars  # noqa: PLC0415
 
             return MicrosoftCalendars
         case ProviderName.CALDAV:
-            from integrations.calendar.caldav import CalDavCalendars  # noqa: PLC0415 - see the module
+            # lxml and the elements of caldav: 0.1 s and 10 MB.
+            from integrations.calendar.caldav import CalDavCalendars  # noqa: PLC0415
 
             return CalDavCalendars

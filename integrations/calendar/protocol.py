@@ -8,20 +8,12 @@ adapter's `capabilities`; a series is read and written with its exceptions, unde
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
 from core.errors import PetfolioError
 from domain.calendar import Capabilities, Event
-
-
-class ProviderName(StrEnum):
-    """The providers, by the words of routes, rows and task queues."""
-
-    GOOGLE = "google"
-    MICROSOFT = "microsoft"
-    CALDAV = "caldav"
+from domain.calendar import ProviderName as ProviderName
 
 
 class CalendarError(PetfolioError):

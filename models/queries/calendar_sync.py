@@ -92,14 +92,14 @@ _HANDLED: Final = text(
 )
 _VISIBLE: Final = "a.role IN ('owner', 'caretaker')"
 _APPOINTMENTS: Final = f"""SELECT x.id FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
-    WHERE x.deleted_at IS NULL AND {_VISIBLE}"""  # noqa: S608 - our own words
+    WHERE x.deleted_at IS NULL AND {_VISIBLE} AND :appointments"""  # noqa: S608 - our own words
 _REMINDERS: Final = f"""SELECT x.id FROM reminders x {reached("x.household_id", "x.pet_id", by=":user")}
-    WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE}"""  # noqa: S608 - our own words
+    WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE} AND :reminders"""  # noqa: S608 - our own words
 _UNLINKED: Final = text(
     f"""SELECT x.id, coalesce((SELECT max(l.generation) FROM event_links l
                                 WHERE l.calendar_link_id = :link AND l.appointment_id = x.id), 0) AS generation
          FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
-        WHERE x.deleted_at IS NULL AND {_VISIBLE} AND x.status <> 'cancelled'
+        WHERE x.deleted_at IS NULL AND {_VISIBLE} AND :appointments AND x.status <> 'cancelled'
           AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.appointment_id = x.id
                              AND l.state <> 'dead')
         ORDER BY x.id LIMIT :limit"""  # noqa: S608 - our own words
@@ -107,7 +107,7 @@ _UNLINKED: Final = text(
 # A reminder has as many events as times of day: which, its schedule says, whenever it is another version.
 _RESCHEDULED: Final = text(
     f"""SELECT x.id FROM reminders x {reached("x.household_id", "x.pet_id", by=":user")}
-        WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE}
+        WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE} AND :reminders
           AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.reminder_id = x.id
                              AND l.state <> 'dead' AND l.local_version_at_base IN (x.version, -1))
         ORDER BY x.id LIMIT :limit"""  # noqa: S608 - our own words
@@ -170,6 +170,9 @@ _RESULT: Final = text(
         WHERE id = :link"""
 )
 _CHANNELS: Final = text("UPDATE calendar_links SET push_channels = CAST(:channels AS jsonb) WHERE id = :link")
+_TAKEN: Final = text(
+    "SELECT remote_calendar_id FROM calendar_links WHERE remote_calendar_id = ANY(:calendar_ids) AND id <> :link"
+)
 _FOUND: Final = text("UPDATE calendar_links SET remote_calendar_id = :calendar_id WHERE id = :link")
 _STATE: Final = text(
     """UPDATE calendar_connections SET state = :state, version = version + 1, updated_at = clock_timestamp()
@@ -255,15 +258,37 @@ async def handled(session: AsyncSession, link_id: UUID, etags: Mapping[str, str 
         await session.execute(_HANDLED, values)
 
 
-async def unlinked(session: AsyncSession, link_id: UUID, user_id: UUID, limit: int) -> Sequence[RowMapping]:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a calendar shows: of whom, and which kinds of events."""
+
+    user_id: UUID
+    appointments: bool
+    reminders: bool
+
+    @classmethod
+    def of(cls, calendar: Calendar) -> "Shown":
+        """As its person chose; everything, unless they did."""
+        policy = calendar.policy
+        kinds = (bool(policy.get(kind, True)) for kind in ("appointments", "reminders"))
+        return cls(calendar.user_id, *kinds)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """As the statements take it."""
+        return {"user": self.user_id, "appointments": self.appointments, "reminders": self.reminders}
+
+
+async def unlinked(session: AsyncSession, link_id: UUID, shown: Shown, limit: int) -> Sequence[RowMapping]:
     """`id, generation` of appointments that this calendar has no event of."""
-    return (await session.execute(_UNLINKED, {"link": link_id, "user": user_id, "limit": limit})).mappings().all()
+    values = {"link": link_id, "user": shown.user_id, "appointments": shown.appointments, "limit": limit}
+    return (await session.execute(_UNLINKED, values)).mappings().all()
 
 
-async def rescheduled(session: AsyncSession, link_id: UUID, user_id: UUID, limit: int) -> Sequence[UUID]:
+async def rescheduled(session: AsyncSession, link_id: UUID, shown: Shown, limit: int) -> Sequence[UUID]:
     """Reminders of which it has to be looked how many events they are."""
-    rows = await session.execute(_RESCHEDULED, {"link": link_id, "user": user_id, "limit": limit})
-    return list(rows.scalars())
+    values = {"link": link_id, "user": shown.user_id, "reminders": shown.reminders, "limit": limit}
+    return list((await session.execute(_RESCHEDULED, values)).scalars())
 
 
 async def generations(session: AsyncSession, link_id: UUID, reminder_id: UUID) -> Mapping[str, int]:
@@ -280,16 +305,16 @@ async def add_links(session: AsyncSession, links: Sequence[EventLink]) -> None:
 
 
 async def pending(
-    session: AsyncSession, link_id: UUID, user_id: UUID, limit: int, *, without_deletions: bool
+    session: AsyncSession, link_id: UUID, shown: Shown, limit: int, *, without_deletions: bool
 ) -> Sequence[tuple[UUID, str | None]]:
     """See `activities.calendar_store.Store.pending`."""
-    values = {"link": link_id, "user": user_id, "limit": limit, "without_deletions": without_deletions}
+    values = {"link": link_id, "limit": limit, "without_deletions": without_deletions, **shown.values}
     return [(row.id, row.remote_id) for row in await session.execute(_PENDING, values)]
 
 
-async def load(session: AsyncSession, ids: Sequence[UUID], user_id: UUID) -> Sequence[RowMapping]:
-    """Pairs, what the list last said of them, and whether this person still sees their local events."""
-    return (await session.execute(_LOAD, {"ids": list(ids), "user": user_id})).mappings().all()
+async def load(session: AsyncSession, ids: Sequence[UUID], shown: Shown) -> Sequence[RowMapping]:
+    """Pairs, what the list last said of them, and whether their local events are (still) shown there."""
+    return (await session.execute(_LOAD, {"ids": list(ids), **shown.values})).mappings().all()
 
 
 async def pairs(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[RowMapping]:
@@ -341,6 +366,12 @@ async def set_channels(session: AsyncSession, link_id: UUID, channels: Sequence[
     await session.execute(_CHANNELS, {"link": link_id, "channels": orjson.dumps(list(channels)).decode()})
 
 
+async def taken(session: AsyncSession, link_id: UUID, calendar_ids: Sequence[str]) -> frozenset[str]:
+    """Those that are kept in step for somebody else already: two people may share an account."""
+    found = await session.execute(_TAKEN, {"link": link_id, "calendar_ids": list(calendar_ids)})
+    return frozenset(found.scalars())
+
+
 async def set_calendar(session: AsyncSession, link_id: UUID, calendar_id: str) -> None:
     """The calendar of ours in the account."""
     await session.execute(_FOUND, {"link": link_id, "calendar_id": calendar_id})
@@ -359,9 +390,9 @@ async def set_credential(session: AsyncSession, connection_id: UUID, epoch: int,
 
 async def let_go(session: AsyncSession, link_id: UUID, connection_id: UUID, epoch: int) -> None:
     """A disconnected account is not entered any more. Where the copies there were removed, no pair is left."""
-    await session.execute(_BURY_ALL, {"link": link_id, "id": connection_id})
+    await session.execute(_WITHOUT_CREDENTIAL, {"id": connection_id, "epoch": epoch})  # the connection comes first
     await session.execute(_LET_GO, {"link": link_id})
-    await session.execute(_WITHOUT_CREDENTIAL, {"id": connection_id, "epoch": epoch})
+    await session.execute(_BURY_ALL, {"link": link_id, "id": connection_id})
 
 
 async def forget(session: AsyncSession, connection_id: UUID) -> None:
