@@ -94,8 +94,9 @@ _STRANGERS: Final = text(
         ORDER BY i.remote_id LIMIT :limit"""
 )
 _HANDLED: Final = text(
-    """UPDATE calendar_inbox_items SET handled = true, payload_ct = NULL
-        WHERE calendar_link_id = :link AND remote_id = :remote_id AND payload_etag IS NOT DISTINCT FROM :etag"""
+    """UPDATE calendar_inbox_items i SET handled = true, payload_ct = NULL
+         FROM unnest(CAST(:remote_ids AS text[]), CAST(:etags AS text[])) AS h (remote_id, etag)
+        WHERE i.calendar_link_id = :link AND i.remote_id = h.remote_id AND i.payload_etag IS NOT DISTINCT FROM h.etag"""
 )
 _VISIBLE: Final = "a.role IN ('owner', 'caretaker')"
 _APPOINTMENTS: Final = f"""SELECT x.id FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
@@ -140,11 +141,13 @@ _PENDING: Final = text(
 )
 _LOAD: Final = text(
     f"""SELECT l.*, i.payload_etag, coalesce(i.handled, true) AS handled, coalesce(i.removed, false) AS removed,
-              l.local_id IN ({_APPOINTMENTS}) OR l.local_id IN ({_REMINDERS}) AS visible
+              EXISTS ({_APPOINTMENTS} AND x.id = l.appointment_id) OR EXISTS ({_REMINDERS} AND x.id = l.reminder_id)
+              AS visible
          FROM event_links l
          LEFT JOIN calendar_inbox_items i ON i.calendar_link_id = l.calendar_link_id AND i.remote_id = l.remote_id
-        WHERE l.id = :id"""  # noqa: S608 - our own words
+        WHERE l.id = ANY(:ids)"""  # noqa: S608 - our own words
 )
+_PAIRS: Final = text("SELECT * FROM event_links WHERE id = ANY(:ids)")
 _OURS: Final = text(
     """SELECT id, remote_id, generation FROM event_links
         WHERE calendar_link_id = :link AND local_id = :local_id AND part = :part AND state <> 'dead'"""
@@ -257,9 +260,11 @@ async def strangers(session: AsyncSession, link_id: UUID, limit: int) -> Sequenc
     return (await session.execute(_STRANGERS, {"link": link_id, "limit": limit})).mappings().all()
 
 
-async def handled(session: AsyncSession, link_id: UUID, remote_id: str, etag: str | None) -> None:
-    """The entry was looked at, if it is still the one with this etag."""
-    await session.execute(_HANDLED, {"link": link_id, "remote_id": remote_id, "etag": etag})
+async def handled(session: AsyncSession, link_id: UUID, etags: Mapping[str, str | None]) -> None:
+    """The entries of these ids were looked at, where they are still those with these etags."""
+    if etags:
+        values = {"link": link_id, "remote_ids": list(etags), "etags": list(etags.values())}
+        await session.execute(_HANDLED, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,10 +306,11 @@ async def generations(session: AsyncSession, link_id: UUID, reminder_id: UUID) -
     return {row.part: row.generation for row in rows}
 
 
-async def add_link(session: AsyncSession, link: EventLink) -> None:
-    """A new pair, unless there is one of this local event, or of this counterpart, already."""
-    values = link.model_dump(exclude={"local_id", "created_at"})
-    await session.execute(insert(EventLink).values(values).on_conflict_do_nothing())
+async def add_links(session: AsyncSession, links: Sequence[EventLink]) -> None:
+    """New pairs, except where there is one of this local event, or of this counterpart, already."""
+    if links:
+        values = [link.model_dump(exclude={"local_id", "created_at"}) for link in links]
+        await session.execute(insert(EventLink).on_conflict_do_nothing(), values)
 
 
 async def pending(
@@ -315,9 +321,14 @@ async def pending(
     return [(row.id, row.remote_id) for row in await session.execute(_PENDING, values)]
 
 
-async def load(session: AsyncSession, event_link_id: UUID, shown: Shown) -> RowMapping | None:
-    """A pair, what the list last said of it, and whether its local event is (still) shown there."""
-    return (await session.execute(_LOAD, {"id": event_link_id, **shown.values})).mappings().one_or_none()
+async def load(session: AsyncSession, ids: Sequence[UUID], shown: Shown) -> Sequence[RowMapping]:
+    """Pairs, what the list last said of them, and whether their local events are (still) shown there."""
+    return (await session.execute(_LOAD, {"ids": list(ids), **shown.values})).mappings().all()
+
+
+async def pairs(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """Those alone, as they are."""
+    return (await session.execute(_PAIRS, {"ids": list(ids)})).mappings().all()
 
 
 async def of_local(session: AsyncSession, link_id: UUID, local_id: UUID, part: str) -> RowMapping | None:
@@ -331,14 +342,15 @@ async def found_again(session: AsyncSession, event_link_id: UUID, remote_id: str
     await session.execute(_FIND_AGAIN, {"id": event_link_id, "remote_id": remote_id, "generation": generation})
 
 
-async def save_link(session: AsyncSession, **values: Any) -> None:
-    """`id, state, remote_id, etag, generation, agreed_ct, intent_ct, version, error`."""
-    await session.execute(_SAVE, values)
+async def save_links(session: AsyncSession, links: Sequence[Mapping[str, Any]]) -> None:
+    """`id, state, remote_id, etag, generation, agreed_ct, intent_ct, version, error` of each."""
+    if links:
+        await session.execute(_SAVE, links)
 
 
-async def intend(session: AsyncSession, **values: Any) -> None:
-    """`id, intent_ct, remote_id, generation`."""
-    await session.execute(_INTEND, values)
+async def intend(session: AsyncSession, links: Sequence[Mapping[str, Any]]) -> None:
+    """`id, intent_ct, remote_id, generation` of each."""
+    await session.execute(_INTEND, links)
 
 
 async def put_off(session: AsyncSession, event_link_id: UUID) -> int:
@@ -348,8 +360,9 @@ async def put_off(session: AsyncSession, event_link_id: UUID) -> int:
 
 async def add_conflicts(session: AsyncSession, conflicts: Sequence[CalendarConflict]) -> None:
     """What was lost."""
-    session.add_all(conflicts)
-    await session.flush()
+    if conflicts:
+        session.add_all(conflicts)
+        await session.flush()
 
 
 async def note_result(session: AsyncSession, **values: Any) -> None:
