@@ -50,7 +50,7 @@ PROVIDER_CALL: Final[ActivityPolicy] = {
     ),
 }
 
-# A run of a connected calendar: pages of its list, or twenty pairs, heartbeating. After ten minutes the workflow looks
+# A run of a connected calendar: pages of its list, or fifty pairs, heartbeating. After ten minutes the workflow looks
 # around, because its person may have disconnected meanwhile; the provider's `Retry-After` is obeyed before that.
 CALENDAR_RUN: Final[CalendarPolicy] = {
     "start_to_close_timeout": timedelta(minutes=5),
