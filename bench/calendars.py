@@ -126,7 +126,7 @@ class Server:
 
 async def run(on: Platform, rounds: int, count: int, sizes: Sequence[int]) -> Calendars:
     """So many rounds of so many events, and one of each other size."""
-    async with _radicale(on) as server, connect(on.settings, WORKER_POOL) as db:
+    async with radicale(on) as server, connect(on.settings, WORKER_POOL) as db:
         taken = [await _round(server, db, on, count) for _ in range(rounds)]
         floor = Floor(await _puts(server, count, 1), await _puts(server, count, 4))
         return Calendars(taken, floor, {size: await _round(server, db, on, size) for size in sizes})
@@ -238,7 +238,8 @@ async def _puts(server: Server, count: int, slots: int) -> float:
 
 
 @asynccontextmanager
-async def _radicale(on: Platform) -> AsyncIterator[Server]:
+async def radicale(on: Platform) -> AsyncIterator[Server]:
+    """The server, in a process of its own, with an empty folder."""
     port = next(port for port in range(22_400, 22_499) if ports.is_free(port))
     origin = f"http://127.0.0.1:{port}"
     with TemporaryDirectory() as folder:

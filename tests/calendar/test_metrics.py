@@ -70,8 +70,7 @@ async def test_an_event_that_is_left_alone_is_counted_by_its_reason(home: Calend
     await home.create(an_event())
     await home.sync()
     store, ((link_id,),) = await home.store(), await home.links("id")
-    work = await store.load(link_id)
-    assert work is not None
+    (work,) = await store.load([link_id])
     before = counted("quarantined", provider="caldav", reason="always_changing")
     await store.quarantine(work, "always_changing")
     assert counted("quarantined", provider="caldav", reason="always_changing") == before + 1

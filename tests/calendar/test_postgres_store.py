@@ -269,7 +269,6 @@ async def test_a_list_that_names_an_event_twice_without_an_etag_has_it_looked_at
         await store.take_page(await store.position(), Page([Change(remote_id)], cursor="next"))
         ((link_id, listed),) = await store.pending(9, without_deletions=False)
         assert listed == remote_id
-        work = await store.load(link_id)
-        assert work is not None
-        assert await store.settle(Settlement(work, work.link))
+        (work,) = await store.load([link_id])
+        assert await store.settle([Settlement(work, work.link)])
         assert await store.pending(9, without_deletions=False) == []
