@@ -62,9 +62,7 @@ class Creator:
             generation=link.generation + 1,
         )
 
-    async def make_all(
-        self, store: Store, works: Sequence[Work], policy: Policy, now: datetime, beat: Callable[[int], None]
-    ) -> Collection[UUID]:
+    async def make_all(self, store: Store, works: Sequence[Work], policy: Policy, now: datetime) -> Collection[UUID]:
         """The counterparts of those that want one; answers which of them are in agreement. Raises the errors of the
         port that say nothing about one event, having kept what was made."""
         wanted = [(work, link) for work in works if (link := self._wanted(work, policy, now)) is not None]
@@ -73,7 +71,6 @@ class Creator:
         async def make(one: tuple[Work, LinkRow]) -> None:
             with suppress(AlreadyExists, EventRejected):
                 made.append(Settlement(one[0], await self.make(one[1]), sent=True))
-            beat(len(made))
 
         if not wanted:
             return ()

@@ -148,7 +148,7 @@ class Engine:
 
     async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]]) -> None:
         reconciler = Reconciler(self.store, self.provider, self.calendar_id, self.link_id, self.policy, self.now)
-        made = await self._create([link_id for link_id, remote_id in pending if remote_id is None], beat)
+        made = await self._create([link_id for link_id, remote_id in pending if remote_id is None])
         fetched = await self._look([remote_id for _, remote_id in pending if remote_id is not None])
         for link_id, _ in pending:
             if link_id in made:
@@ -159,11 +159,11 @@ class Engine:
                 for work in await self.store.load([link_id]):
                     await self.store.quarantine(work, "always_changing")
 
-    async def _create(self, link_ids: Sequence[UUID], beat: Beat) -> Collection[UUID]:
+    async def _create(self, link_ids: Sequence[UUID]) -> Collection[UUID]:
         """Counterparts of pairs that have none; answers which of them need nothing more."""
         works = await self.store.load(link_ids) if link_ids else ()
         creator = Creator(self.provider, self.calendar_id, self.link_id)
-        return await creator.make_all(self.store, works, self.policy, self.now, beat)
+        return await creator.make_all(self.store, works, self.policy, self.now)
 
     async def _look(self, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
         """All of a batch in as few calls as there are. What is not in the answer is asked for by itself: nothing is
