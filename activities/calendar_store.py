@@ -117,8 +117,8 @@ class Store(Protocol):
         """An event of the calendar becomes an appointment with a link, in agreement: once, however often this runs."""
 
     async def relink(self, remote: RemoteEvent) -> bool:
-        """An event of ours whose link does not know it, because it has none yet or because nobody answered when this one
-        was made: from now on it does. False: there is no such local event, or it has a later counterpart."""
+        """An event of ours whose link does not know it, because it has none yet or because nobody heard the answer when
+        it was made: from now on it does. False: there is no such local event, or it has a later counterpart."""
 
     async def ignore(self, remote_id: str, etag: str | None) -> None:
         """This entry is none of ours, or cannot be read; until it changes."""

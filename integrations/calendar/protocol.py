@@ -154,8 +154,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a round. `next_page` while more follows, `cursor` on the last one; never both. `named` are the ids that the
-    provider listed, where `changes` do not tell pages apart: occurrences come under the id of their series."""
+    """Part of a round. `next_page` while more follows, `cursor` on the last one; never both. `named` are the ids that
+    the provider listed, where `changes` do not tell pages apart: occurrences come under the id of their series."""
 
     changes: Sequence[Change]
     next_page: str | None = None

@@ -17,9 +17,9 @@ from domain.calendar import Capabilities, Event
 from domain.calendar_projection import project, shows
 from integrations.calendar.microsoft_mapping import MICROSOFT
 from integrations.calendar.protocol import CalendarError, CalendarProvider, Marker, Page, RemoteEvent, UnknownOutcome
+from tests.caldav_servers import Radicale
 from tests.calendar.home import CalendarHome
 from tests.calendar.memory_store import Crash, Steps
-from tests.caldav_servers import Radicale
 from tests.calendar_servers import ControlClient
 from tests.contracts.calendar_backends import Backend, everything
 

@@ -103,7 +103,9 @@ async def test_an_alarm_that_is_added_there_and_one_that_is_taken_away_here_both
 
 
 @given(st.uuids(), st.from_regex(r"\d{6}", fullmatch=True) | st.just(""), st.integers(0, 10**9), st.text(max_size=300))
-def test_no_private_property_is_longer_than_google_keeps(local_id: UUID, part: str, generation: int, title: str) -> None:
+def test_no_private_property_is_longer_than_google_keeps(
+    local_id: UUID, part: str, generation: int, title: str
+) -> None:
     """S34: a longer key is dropped, a longer value is cut, without a word."""
     event = replace(an_event(title), notes=title * 10)
     written = google_mapping.new(NAMES, Marker(local_id, part, generation), event)["extendedProperties"]["private"]
@@ -136,7 +138,7 @@ async def test_a_reminder_is_one_event_for_each_time_of_day_and_moves_with_it(ac
     await account.home.home.remind(daily)
     last_day = {"mode": "fixed", "dtstart_local": "2026-12-31T09:00", "freq": "MONTHLY", "bymonthday": 31}
     await account.home.home.remind(last_day | {"count": 5}, title="Worm cure")
-    assert NOW < datetime(2026, 12, 1, tzinfo=UTC)
+    assert datetime(2026, 12, 1, tzinfo=UTC) > NOW
     await account.sync()
     assert len(await account.there()) == 3
     for _ in range(3):

@@ -24,7 +24,9 @@ async def renewed(account: Account, listener: Listener, now: datetime) -> PushRe
 
 
 async def channels(account: Account) -> list[Any]:
-    rows = await account.home.home.rows("SELECT push_channels FROM calendar_links WHERE id = :id", id=account.home.link_id)
+    rows = await account.home.home.rows(
+        "SELECT push_channels FROM calendar_links WHERE id = :id", id=account.home.link_id
+    )
     return list(rows[0].push_channels)
 
 

@@ -34,7 +34,9 @@ async def test_neither_rows_nor_logs_nor_errors_hold_a_secret_or_a_word(
     said = await _everything_that_is_said(account)
     secrets = {password, TITLE, THEIRS, *given}
     assert len(secrets) >= 3 + account.is_vendor
-    logged = [record.getMessage() for record in caplog.records if not record.name.startswith(("radicale", "hypothesis"))]
+    logged = [
+        record.getMessage() for record in caplog.records if not record.name.startswith(("radicale", "hypothesis"))
+    ]
     for place, texts in {"said": said, "logged": logged, "rows": await _rows(account)}.items():
         assert texts
         assert not [secret for secret in secrets for text in texts if secret in text], place

@@ -264,4 +264,3 @@ async def test_nothing_changes_while_the_provider_fails(account: Account) -> Non
     assert await account.event_there() == an_event()
     await account.comes_to_rest()
     assert (await account.event_there()).title == "Second"
-

@@ -138,7 +138,9 @@ DISJOINT = st.lists(
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(DISJOINT)
-@example([("here", None, ("reword_one", 0), ("move_all", 0), "a"), ("there", None, ("leave_out", 2), ("move_all", 0), "a")])
+@example(
+    [("here", None, ("reword_one", 0), ("move_all", 0), "a"), ("there", None, ("leave_out", 2), ("move_all", 0), "a")]
+)
 def test_edits_of_different_occurrences_all_survive_and_are_no_conflict(script: Script) -> None:
     """Also while the other side moves the series: what was edited here is then named by where it is now."""
     world = World()
