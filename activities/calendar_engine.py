@@ -3,7 +3,7 @@
 Each step may be repeated from the beginning at any time: what is done is not found again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,9 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from activities.calendar_reconcile import Outcome, Reconciler, read
+from activities.calendar_create import Creator
+from activities.calendar_read import read
+from activities.calendar_reconcile import Outcome, Reconciler
 from activities.calendar_store import Position, Store
 from domain.calendar_sync import Policy, name_of, too_many_gone
 from integrations.calendar.protocol import (
@@ -26,18 +28,10 @@ from integrations.calendar.protocol import (
 )
 
 MOST_PAGES: Final = 500
-BATCH: Final = 20
+BATCH: Final = 50
 """Events of one activity."""
 MOST_TRIES: Final = 3
 """Runs in which somebody was always quicker, before an event is left alone until it changes."""
-
-
-Beat = Callable[[int], None]
-"""Called now and then with how far it has come."""
-
-
-def _silent(_: int) -> None:
-    """Nobody listens."""
 
 
 class Endless(Misunderstood):
@@ -65,20 +59,20 @@ class Engine:
     now: datetime
     confirmed: bool = False
 
-    async def pull(self, beat: Beat = _silent) -> None:
+    async def pull(self) -> None:
         """Read the list to its end, whole where the cursor does not count any more or the last list was not believed. A
         page that was kept is not read again. Raises `Endless`, and the provider's errors."""
         position = await self.store.position()
         if not position.full and (position.cursor is None or await self.doubt() is not Doubt.NONE):
             position = await self.store.begin_full()
         try:
-            await self._read_on(position, beat)
+            await self._read_on(position)
         except CursorExpired:
-            await self._read_on(await self.store.begin_full(), beat)
+            await self._read_on(await self.store.begin_full())
 
-    async def _read_on(self, position: Position, beat: Beat) -> None:
+    async def _read_on(self, position: Position) -> None:
         ids: set[tuple[str, ...]] = set()
-        for number in range(MOST_PAGES):
+        for _ in range(MOST_PAGES):
             cursor = None if position.full else position.cursor
             page = await self.provider.list_changes(self.calendar_id, cursor, position.page)
             listed = page.named or tuple(change.remote_id for change in page.changes)
@@ -86,7 +80,6 @@ class Engine:
                 break
             ids.add(listed)
             position = await self.store.take_page(position, page)
-            beat(number)
             if page.next_page is None:
                 return
         await self.store.begin_full()
@@ -98,21 +91,42 @@ class Engine:
         doubtful = too_many_gone(absent.gone, absent.live, absent.listed if absent.listed is not None else absent.gone)
         return Doubt.DELETES_PAUSED if doubtful and not self.confirmed else Doubt.NONE
 
-    async def work(self, doubt: Doubt = Doubt.NONE, beat: Beat = _silent) -> bool:
+    async def work(self, doubt: Doubt = Doubt.NONE) -> bool:
         """A batch of new events and pairs. False: nothing is left."""
         strangers = await self.store.strangers(BATCH)
-        for change, remote in await self._fetched(strangers):
-            await self._take_up(change, remote)
+        await self._take_up(await self._fetched(strangers))
         pending = await self.store.pending(BATCH, without_deletions=doubt is Doubt.DELETES_PAUSED)
-        await self._reconcile(pending, beat)
+        await self._reconcile(pending)
         return bool(strangers or pending)
 
     async def _fetched(self, changes: Sequence[Change]) -> Sequence[tuple[Change, RemoteEvent | None]]:
         missing = [change.remote_id for change in changes if change.found is None]
         found = await self.provider.get_many(self.calendar_id, missing) if missing else {}
-        return [(change, change.found or found.get(change.remote_id)) for change in changes]
+        looked = [(change, change.found or found.get(change.remote_id)) for change in changes]
+        return [(change, remote or await self._alone(change)) for change, remote in looked]
 
-    async def _take_up(self, change: Change, remote: RemoteEvent | None) -> None:
+    async def _alone(self, change: Change) -> RemoteEvent | None:
+        """An answer for many may leave something out; asked for by itself it is there, gone, or nothing for us."""
+        try:
+            return await self.provider.get(self.calendar_id, change.remote_id)
+        except EventRejected:
+            return None
+
+    async def _take_up(self, fetched: Sequence[tuple[Change, RemoteEvent | None]]) -> None:
+        """Events that no link knows: somebody's own all at once, the others one by one."""
+        own: list[tuple[Change, RemoteEvent]] = []
+        for change, remote in fetched:
+            if remote is not None and remote.marker is None and self.policy.adopt:
+                with suppress(EventRejected):
+                    own.append((change, read(remote, self.provider)))
+                    continue
+            await self._take_up_one(change, remote)
+        refused = await self.store.adopt([seen for _, seen in own]) if own else ()
+        for change, seen in own:
+            if seen.remote_id in refused:
+                await self.store.ignore(change.remote_id, change.etag)
+
+    async def _take_up_one(self, change: Change, remote: RemoteEvent | None) -> None:
         """An event that no link knows. What cannot be one of ours, or is another by now, is left until it changes."""
         with suppress(EventRejected, EventGone, EtagMismatch):
             if remote is not None and await self._is_taken(read(remote, self.provider)):
@@ -130,20 +144,26 @@ class Engine:
             return False
         if marker is not None:  # a copy: it becomes an event of its own, without our mark
             seen = read(await self.provider.update(self.calendar_id, seen, seen.event, marker=False), self.provider)
-        await self.store.adopt(seen)
-        return True
+        return not await self.store.adopt([seen])
 
-    async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]], beat: Beat) -> None:
+    async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]]) -> None:
         reconciler = Reconciler(self.store, self.provider, self.calendar_id, self.link_id, self.policy, self.now)
+        made = await self._create([link_id for link_id, remote_id in pending if remote_id is None], beat)
         fetched = await self._look([remote_id for _, remote_id in pending if remote_id is not None])
-        for number, (link_id, _) in enumerate(pending):
-            beat(number)
+        for link_id, _ in pending:
+            if link_id in made:
+                continue
             if await reconciler.reconcile(link_id, fetched) is not Outcome.AGAIN:
                 continue
             if await self.store.put_off(link_id) >= MOST_TRIES:
-                work = await self.store.load(link_id)
-                if work is not None:
+                for work in await self.store.load([link_id]):
                     await self.store.quarantine(work, "always_changing")
+
+    async def _create(self, link_ids: Sequence[UUID], beat: Beat) -> Collection[UUID]:
+        """Counterparts of pairs that have none; answers which of them need nothing more."""
+        works = await self.store.load(link_ids) if link_ids else ()
+        creator = Creator(self.provider, self.calendar_id, self.link_id)
+        return await creator.make_all(self.store, works, self.policy, self.now, beat)
 
     async def _look(self, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
         """All of a batch in as few calls as there are. What is not in the answer is asked for by itself: nothing is

@@ -1,6 +1,7 @@
 """The local events of a calendar: appointments, and reminders by time of day. Loaded as the domain's events, and
 changed as their own rules want it, each under the lock of its row."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.crypto import FieldCipher
 from core.errors import Invalid
-from domain import recurrence, reminder_event, reminder_machine
-from domain.calendar import Event
+from domain import appointment, recurrence, reminder_event, reminder_machine
+from domain.appointment import MOST_ALARMS
+from domain.calendar import Capabilities, Event, Status
 from domain.calendar_form import canonical
 from domain.calendar_sync import Local
 from domain.recurrence import Fixed, Once
@@ -20,11 +22,13 @@ from domain.reminder_series import ReminderState, Series
 from integrations.calendar.protocol import EventRejected
 from models.queries import appointments, reminder_changes, reminders
 from models.queries.appointment_rows import to_event
-from models.queries.appointments import Whose
+from models.queries.appointments import Loaded, Whose
 from models.queries.reminders import Locked
 from temporal import outbox
 
 _NOTHING: Final = Local(None, revivable=False)
+APPOINTMENT: Final = Capabilities(alarms=MOST_ALARMS, statuses=frozenset({Status.CONFIRMED, Status.CANCELLED}))
+"""What an appointment can hold; what is tentative in a calendar is planned here, and stays tentative there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +38,15 @@ class Locals:
     cipher: FieldCipher
     calendar_link_id: UUID
 
-    async def load(self, session: AsyncSession, link: RowMapping) -> Local:
-        """The local side of a pair. What its person does not see (any more) is not there for their calendar."""
-        if link["appointment_id"] is not None:
-            found = await self._appointment(session, link["appointment_id"])
-        else:
-            found = await self._reminder(session, link["reminder_id"], link["part"])
-        return found if link["visible"] or found.revivable else replace(found, event=None)
+    async def load(self, session: AsyncSession, links: Sequence[RowMapping]) -> Sequence[Local]:
+        """The local sides of pairs. What its person does not see (any more) is not there for their calendar."""
+        known = await appointments.load_all(session, _appointments(links))
+        return [await self._load(session, link, known) for link in links]
 
-    async def version(self, session: AsyncSession, link: RowMapping) -> int:
-        """Of the row, which stays locked until the end of the transaction."""
-        if link["appointment_id"] is not None:
-            loaded = await appointments.load(session, link["appointment_id"], lock=True)
-            return loaded.row.version if loaded else _NOTHING.version
-        await reminders.lock(session, link["reminder_id"])
-        said = await reminder_changes.said(session, link["reminder_id"])
-        return said["version"] if said else _NOTHING.version
+    async def versions(self, session: AsyncSession, links: Sequence[RowMapping]) -> dict[UUID, int]:
+        """Of the local rows, by the id of the pair. They stay locked until the end of the transaction."""
+        known = await appointments.versions(session, ids, lock=True) if (ids := _appointments(links)) else {}
+        return {link["id"]: await self._version(session, link, known) for link in links}
 
     async def write(self, session: AsyncSession, link: RowMapping, event: Event, version: int) -> None:
         """Have the local row say this. It is locked, at this version. Raises `EventRejected` for what it cannot say."""
@@ -67,26 +64,44 @@ class Locals:
         await appointments.mark_deleted(session, appointment_id, expected_version=version)
         await self._ring(session, appointment_id)
 
-    async def adopt(self, session: AsyncSession, event: Event, whose: Whose) -> None:
-        """An appointment of what somebody entered in the calendar. Raises `EventRejected` for what none can be."""
-        try:
-            made = await appointments.create_from_event(session, self.cipher, event, whose)
-        except Invalid:
-            raise EventRejected("not a thing that we can say", code="unsupported_here") from None
-        if made:
-            await outbox.ring_calendars(session, whose.household_id, but=self.calendar_link_id)
+    async def adopt(
+        self, session: AsyncSession, events: Mapping[UUID, Event], household_id: UUID, user_id: UUID
+    ) -> Mapping[UUID, int]:
+        """Appointments with these ids, of what somebody entered in the calendar; answers their versions. Left out is
+        what none can be."""
+        new = [
+            (event, Whose(local_id, household_id, user_id, adopted_link_id=self.calendar_link_id))
+            for local_id, event in events.items()
+            if _can_be_ours(event)
+        ]
+        if new and await appointments.create_from_events(session, self.cipher, new):
+            await outbox.ring_calendars(session, household_id, but=self.calendar_link_id)
+        return await appointments.versions(session, [whose.id for _, whose in new])
 
     async def parts(self, session: AsyncSession, reminder_id: UUID) -> tuple[str, ...]:
         """The names of the events that a reminder is."""
         return tuple(await self._events(session, reminder_id))
 
-    async def _appointment(self, session: AsyncSession, appointment_id: UUID) -> Local:
-        loaded = await appointments.load(session, appointment_id, lock=False)
+    async def _load(self, session: AsyncSession, link: RowMapping, known: Mapping[UUID, Loaded]) -> Local:
+        if link["appointment_id"] is not None:
+            found = await self._appointment(known.get(link["appointment_id"]))
+        else:
+            found = await self._reminder(session, link["reminder_id"], link["part"])
+        return found if link["visible"] or found.revivable else replace(found, event=None)
+
+    async def _version(self, session: AsyncSession, link: RowMapping, known: Mapping[UUID, int]) -> int:
+        if link["appointment_id"] is not None:
+            return known.get(link["appointment_id"], _NOTHING.version)
+        await reminders.lock(session, link["reminder_id"])
+        said = await reminder_changes.said(session, link["reminder_id"])
+        return said["version"] if said else _NOTHING.version
+
+    async def _appointment(self, loaded: Loaded | None) -> Local:
         if loaded is None:
             return _NOTHING
         row = loaded.row
         event = None if row.deleted_at else canonical(await to_event(self.cipher, row, loaded.overrides))
-        return Local(event, row.version, row.updated_at)
+        return Local(event, row.version, row.updated_at, APPOINTMENT)
 
     async def _reminder(self, session: AsyncSession, reminder_id: UUID, part: str) -> Local:
         said, series = await reminder_changes.said(session, reminder_id), await reminders.find(session, reminder_id)
@@ -136,6 +151,19 @@ class Locals:
         loaded = await appointments.load(session, appointment_id, lock=False)
         if loaded is not None:
             await outbox.ring_calendars(session, loaded.row.household_id, but=self.calendar_link_id)
+
+
+def _appointments(links: Sequence[RowMapping]) -> list[UUID]:
+    """Those that these pairs are about."""
+    return [link["appointment_id"] for link in links if link["appointment_id"] is not None]
+
+
+def _can_be_ours(event: Event) -> bool:
+    try:
+        appointment.check(event)
+    except Invalid:
+        return False
+    return True
 
 
 def _in_force(series: Series) -> Any:

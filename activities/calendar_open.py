@@ -130,12 +130,16 @@ class Calendars:
             await rows.set_credential(session, calendar.connection_id, calendar.epoch, sealed)
 
     async def _own_calendar(self, calendar: Calendar, provider: CalendarProvider) -> str:
-        """The calendar of ours: one that a former attempt, or a former connection, has left there, or a new one."""
-        known = await provider.calendars()
-        found = next((each for each in known if each.title == TITLE), None) or await provider.create_calendar(TITLE)
+        """The calendar of ours: one that a former attempt, or a former connection, has left there, or a new one; not
+        that of somebody else who connected the same account."""
+        known = [each.calendar_id for each in await provider.calendars() if each.title == TITLE]
+        async with self._sessions() as session:
+            taken = await rows.taken(session, calendar.id, known)
+        found = next((each for each in known if each not in taken), None)
+        found = found or (await provider.create_calendar(TITLE)).calendar_id
         async with self._sessions.begin() as session:
-            await rows.set_calendar(session, calendar.id, found.calendar_id)
-        return found.calendar_id
+            await rows.set_calendar(session, calendar.id, found)
+        return found
 
     def _store(self, calendar: Calendar, provider: CalendarProvider) -> PostgresStore:
         sealer = Sealer(self._cipher, calendar.user_id)

@@ -1,6 +1,6 @@
 """The rows behind `activities.calendar_store.Store`: one calendar of one person."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -9,19 +9,19 @@ from uuid import UUID, uuid5
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities import metrics
 from activities.calendar_locals import Locals
 from activities.calendar_rows import PAYLOAD, Sealer
 from activities.calendar_store import Absent, LinkRow, Position, Settlement, Work
 from core.db import SessionFactory
 from core.failpoint import failpoint
 from core.ids import new_id
-from domain.calendar_sync import NAMES, Agreement, LinkState, adopted_id
+from domain.calendar_sync import NAMES, Agreement, LinkState, Local, adopted_id
 from integrations.calendar.protocol import CalendarProvider, Change, Page, RemoteEvent
 from models.calendar_sync import CalendarConflict, EventLink
 from models.queries import appointments
 from models.queries import calendar_sync as rows
-from models.queries.appointments import Whose
-from models.queries.calendar_sync import Calendar
+from models.queries.calendar_sync import Calendar, Shown
 
 SHAPE: Final = 1
 """Of the lists that are asked for; another number makes every cursor invalid (calendar-sync.md §4.6 f)."""
@@ -45,6 +45,11 @@ class PostgresStore:
         """Of the calendar."""
         link_id: UUID = self.found.id
         return link_id
+
+    @property
+    def shown(self) -> Shown:
+        """What the calendar shows."""
+        return Shown.of(self.found)
 
     async def position(self) -> Position:
         """See the port. A cursor of another shape, or one that is too old, is none."""
@@ -89,26 +94,21 @@ class PostgresStore:
             found = await rows.strangers(session, self.link_id, limit)
         return [await self._change(row) for row in found]
 
-    async def adopt(self, remote: RemoteEvent) -> None:
+    async def adopt(self, remotes: Sequence[RemoteEvent]) -> Sequence[str]:
         """See the port. An id whose appointment was deleted since is not taken again: the event came back."""
         calendar = self.found
         async with self.sessions.begin() as session:
-            local_id = await self._free_id(session, remote.remote_id)
-            whose = Whose(local_id, calendar.household_id, calendar.user_id, adopted_link_id=self.link_id)
-            await self.locals.adopt(session, remote.event, whose)
-            loaded = await appointments.load(session, local_id, lock=False)
-            link = EventLink(
-                id=new_id(),
-                calendar_link_id=self.link_id,
-                appointment_id=local_id,
-                remote_id=remote.remote_id,
-                remote_etag=remote.etag,
-                local_version_at_base=loaded.row.version if loaded else -1,
-            )
-            link.agreed_ct = await self.sealer.seal_agreed(link.id, Agreement(remote.event, remote.event))
-            await rows.add_link(session, link)
-            await rows.handled(session, self.link_id, remote.remote_id, remote.etag)
+            ids = await self._free_ids(session, [remote.remote_id for remote in remotes])
+            events = {ids[remote.remote_id]: remote.event for remote in remotes}
+            versions = await self.locals.adopt(session, events, calendar.household_id, calendar.user_id)
+            taken = {ids[remote.remote_id]: remote for remote in remotes if ids[remote.remote_id] in versions}
+            links = [await self._adopted(local_id, versions[local_id], remote) for local_id, remote in taken.items()]
+            await rows.add_links(session, links)
+            await rows.handled(session, self.link_id, {remote.remote_id: remote.etag for remote in taken.values()})
+        for _ in taken:
+            metrics.calendar_agreed(self.found.provider, here=True, there=False)
         failpoint("calendar_after_adopt")
+        return [remote.remote_id for remote in remotes if ids[remote.remote_id] not in versions]
 
     async def relink(self, remote: RemoteEvent) -> bool:
         """See the port."""
@@ -124,22 +124,22 @@ class PostgresStore:
     async def ignore(self, remote_id: str, etag: str | None) -> None:
         """See the port."""
         async with self.sessions.begin() as session:
-            await rows.handled(session, self.link_id, remote_id, etag)
+            await rows.handled(session, self.link_id, {remote_id: etag})
 
     async def pending(self, limit: int, *, without_deletions: bool) -> Sequence[tuple[UUID, str | None]]:
         """See the port."""
-        user_id = self.found.user_id
         async with self.sessions.begin() as session:
             await self._link_what_is_new(session, limit)
-            return await rows.pending(session, self.link_id, user_id, limit, without_deletions=without_deletions)
+            return await rows.pending(session, self.link_id, self.shown, limit, without_deletions=without_deletions)
 
-    async def load(self, link_id: UUID) -> Work | None:
+    async def load(self, link_ids: Sequence[UUID]) -> Sequence[Work]:
         """See the port."""
         async with self.sessions() as session:
-            row = await rows.load(session, link_id, self.found.user_id)
-            if row is None:
-                return None
-            local = await self.locals.load(session, row)
+            found = await rows.load(session, link_ids, self.shown)
+            known = await self.locals.load(session, found)
+        return [await self._work(row, local) for row, local in zip(found, known, strict=True)]
+
+    async def _work(self, row: RowMapping, local: Local) -> Work:
         link = LinkRow(
             id=row["id"],
             local_id=row["local_id"],
@@ -154,61 +154,89 @@ class PostgresStore:
         )
         return Work(link, local, row["payload_etag"], row["removed"], row["handled"])
 
-    async def intend(self, link: LinkRow) -> None:
+    async def intend(self, links: Sequence[LinkRow]) -> None:
         """See the port."""
-        sealed = await self.sealer.seal_intent(link.id, link.intent)
+        values = [
+            {
+                "id": link.id,
+                "intent_ct": await self.sealer.seal_intent(link.id, link.intent),
+                "remote_id": link.remote_id,
+                "generation": link.generation,
+            }
+            for link in links
+        ]
         async with self.sessions.begin() as session:
-            await rows.intend(
-                session, id=link.id, intent_ct=sealed, remote_id=link.remote_id, generation=link.generation
-            )
+            await rows.intend(session, values)
         failpoint("calendar_after_intent")
 
-    async def settle(self, settlement: Settlement) -> bool:
+    async def settle(self, settlements: Sequence[Settlement]) -> Collection[UUID]:
         """See the port."""
-        work, link = settlement.work, settlement.link
         async with self.sessions.begin() as session:
-            row = await rows.load(session, link.id, self.found.user_id)
-            if row is None or await self.locals.version(session, row) != work.local.version:
-                return False
-            if settlement.write is not None:
-                await self.locals.write(session, row, settlement.write, work.local.version)
-            elif settlement.delete:
-                await self.locals.delete(session, row, work.local.version)
-            await self._save(session, row, link, error=None)
-            await rows.add_conflicts(session, [await self._conflict(link.id, each) for each in settlement.conflicts])
-            if work.link.remote_id is not None:
-                await rows.handled(session, self.link_id, work.link.remote_id, work.listed)
+            found = {row["id"]: row for row in await rows.pairs(session, [each.link.id for each in settlements])}
+            versions = await self.locals.versions(session, list(found.values()))
+            done = [each for each in settlements if versions.get(each.link.id) == each.work.local.version]
+            for each in done:
+                versions |= await self._change_here(session, each, found[each.link.id])
+            await rows.save_links(session, [await self._saved(each.link, versions[each.link.id]) for each in done])
+            lost = [(each.link.id, conflict) for each in done for conflict in each.conflicts]
+            await rows.add_conflicts(session, [await self._conflict(*each) for each in lost])
+            await rows.handled(session, self.link_id, _seen(each.work for each in done))
+        for each in done:
+            written = each.write is not None or each.delete
+            winners = [conflict.winner for conflict in each.conflicts]
+            metrics.calendar_agreed(self.found.provider, here=written, there=each.sent, winners=winners)
         failpoint("calendar_after_settle")
-        return True
+        return {each.link.id for each in done}
 
     async def quarantine(self, work: Work, reason: str) -> None:
         """See the port."""
         link = replace(work.link, state=LinkState.QUARANTINED, intent=None)
         async with self.sessions.begin() as session:
-            row = await rows.load(session, link.id, self.found.user_id)
-            if row is None:
-                return
-            await self._save(session, row, link, error=reason)
-            if link.remote_id is not None:
-                await rows.handled(session, self.link_id, link.remote_id, work.listed)
+            found = await rows.pairs(session, [link.id])
+            versions = await self.locals.versions(session, found)
+            await rows.save_links(session, [await self._saved(link, versions[row["id"]], reason) for row in found])
+            await rows.handled(session, self.link_id, _seen([work]))
+        metrics.calendar_quarantined(self.found.provider, reason)
 
     async def put_off(self, link_id: UUID) -> int:
         """See the port."""
         async with self.sessions.begin() as session:
             return await rows.put_off(session, link_id)
 
-    async def _save(self, session: AsyncSession, row: RowMapping, link: LinkRow, *, error: str | None) -> None:
-        await rows.save_link(
-            session,
-            id=link.id,
-            state=link.state,
-            remote_id=link.remote_id,
-            etag=link.etag,
-            generation=link.generation,
-            agreed_ct=await self.sealer.seal_agreed(link.id, link.agreed),
-            intent_ct=None,
-            version=await self.locals.version(session, row),
-            error=error,
+    async def _change_here(self, session: AsyncSession, settlement: Settlement, row: RowMapping) -> dict[UUID, int]:
+        """Write or delete the local row, if that was decided; the version it has then."""
+        version = settlement.work.local.version
+        if settlement.write is not None:
+            await self.locals.write(session, row, settlement.write, version)
+        elif settlement.delete:
+            await self.locals.delete(session, row, version)
+        else:
+            return {}
+        return await self.locals.versions(session, [row])
+
+    async def _saved(self, link: LinkRow, version: int, error: str | None = None) -> dict[str, Any]:
+        return {
+            "id": link.id,
+            "state": link.state,
+            "remote_id": link.remote_id,
+            "etag": link.etag,
+            "generation": link.generation,
+            "agreed_ct": await self.sealer.seal_agreed(link.id, link.agreed),
+            "intent_ct": None,
+            "version": version,
+            "error": error,
+        }
+
+    async def _adopted(self, local_id: UUID, version: int, remote: RemoteEvent) -> EventLink:
+        link_id = new_id()
+        return EventLink(
+            id=link_id,
+            calendar_link_id=self.link_id,
+            appointment_id=local_id,
+            remote_id=remote.remote_id,
+            remote_etag=remote.etag,
+            local_version_at_base=version,
+            agreed_ct=await self.sealer.seal_agreed(link_id, Agreement(remote.event, remote.event)),
         )
 
     async def _conflict(self, link_id: UUID, conflict: Any) -> CalendarConflict:
@@ -241,31 +269,40 @@ class PostgresStore:
 
     async def _link_what_is_new(self, session: AsyncSession, limit: int) -> None:
         """Pairs without a counterpart yet, for what this calendar has no event of."""
-        for found in await rows.unlinked(session, self.link_id, self.found.user_id, limit):
-            link = EventLink(
-                id=new_id(),
-                calendar_link_id=self.link_id,
-                appointment_id=found["id"],
-                generation=found["generation"],
+        unlinked = await rows.unlinked(session, self.link_id, self.shown, limit)
+        new = [
+            EventLink(
+                id=new_id(), calendar_link_id=self.link_id, appointment_id=row["id"], generation=row["generation"]
             )
-            await rows.add_link(session, link)
-        for reminder_id in await rows.rescheduled(session, self.link_id, self.found.user_id, limit):
+            for row in unlinked
+        ]
+        for reminder_id in await rows.rescheduled(session, self.link_id, self.shown, limit):
             known = await rows.generations(session, self.link_id, reminder_id)
-            for part in await self.locals.parts(session, reminder_id):
-                link = EventLink(
+            new += [
+                EventLink(
                     id=new_id(),
                     calendar_link_id=self.link_id,
                     reminder_id=reminder_id,
                     part=part,
                     generation=known.get(part, 0),
                 )
-                await rows.add_link(session, link)
+                for part in await self.locals.parts(session, reminder_id)
+            ]
+        await rows.add_links(session, new)
 
-    async def _free_id(self, session: AsyncSession, remote_id: str) -> UUID:
-        local_id = adopted_id(self.link_id, remote_id)
-        while (loaded := await appointments.load(session, local_id, lock=False)) and loaded.row.deleted_at:
-            local_id = uuid5(NAMES, str(local_id))
-        return local_id
+    async def _free_ids(self, session: AsyncSession, remote_ids: Sequence[str]) -> dict[str, UUID]:
+        ids = {remote_id: adopted_id(self.link_id, remote_id) for remote_id in remote_ids}
+        while deleted := await appointments.deleted_among(session, list(ids.values())):
+            ids = {
+                remote_id: uuid5(NAMES, str(local_id)) if local_id in deleted else local_id
+                for remote_id, local_id in ids.items()
+            }
+        return ids
+
+
+def _seen(works: Iterable[Work]) -> dict[str, str | None]:
+    """What the list said of these: the etags that were looked at, by remote id."""
+    return {work.link.remote_id: work.listed for work in works if work.link.remote_id is not None}
 
 
 def _is_old(row: Calendar) -> bool:

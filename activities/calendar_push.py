@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from temporalio import activity
 
+from activities import metrics
 from activities.calendar_open import Calendars, Opened, is_on
 from core.db import SessionFactory
-from integrations.calendar.protocol import Channel
+from integrations.calendar.protocol import CalendarError, Channel
 from models.queries import calendar_sync as rows
 from models.queries.calendar_sync import Calendar
 from temporal.contracts.calendar_sync import PushRenewed, RenewPush
@@ -36,13 +37,17 @@ class CalendarPushActivities:
         calendar = await self._calendars.find(request.calendar_link_id)
         if calendar is None or not is_on(calendar) or self._push_url is None or not calendar.remote_calendar_id:
             return PushRenewed(None)
-        async with self._calendars.opened(calendar) as opened:
-            if not opened.provider.capabilities.push:
-                return PushRenewed(None)
-            at = renew_at(calendar)
-            if at is not None and at > request.now:
-                return PushRenewed(at)
-            return await self._renew(opened, request.now)
+        try:
+            async with self._calendars.opened(calendar) as opened:
+                if not opened.provider.capabilities.push:
+                    return PushRenewed(None)
+                at = renew_at(calendar)
+                if at is not None and at > request.now:
+                    return PushRenewed(at)
+                return await self._renew(opened, request.now)
+        except CalendarError as error:
+            metrics.calendar_refused(calendar.provider, error.problem_code)
+            raise
 
     async def _renew(self, opened: Opened, now: datetime) -> PushRenewed:
         calendar, kept = opened.calendar, list(opened.calendar.push_channels)

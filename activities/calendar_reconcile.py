@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from activities.calendar_create import Creator
+from activities.calendar_read import read
 from activities.calendar_store import LinkRow, Settlement, Store, Work
-from domain.calendar import ALL_FIELDS, Event, Field
-from domain.calendar_form import RuleUnreadable, canonical
+from domain.calendar import Event
 from domain.calendar_merge import Conflict
 from domain.calendar_projection import project
 from domain.calendar_sync import (
@@ -30,20 +31,16 @@ from domain.calendar_sync import (
     Policy,
     Remote,
     Resurrect,
-    Sent,
     decide,
     decided,
     fold,
-    name_of,
 )
-from integrations.calendar.errors import UNSUPPORTED_RECURRENCE
 from integrations.calendar.protocol import (
     AlreadyExists,
     CalendarProvider,
     EtagMismatch,
     EventGone,
     EventRejected,
-    Marker,
     RemoteEvent,
 )
 
@@ -75,7 +72,7 @@ class Reconciler:
         """Bring one pair into agreement. `fetched` are events that were read just now: they save the first look. Raises
         the provider's errors that say nothing about this event alone."""
         for _ in range(ROUNDS):
-            work = await self.store.load(link_id)
+            work = next(iter(await self.store.load([link_id])), None)
             if work is None or work.link.state in (LinkState.DEAD, LinkState.HIDDEN) or work.nothing_to_do:
                 return Outcome.DONE
             try:
@@ -110,7 +107,7 @@ class Reconciler:
         match decision:
             case DeleteRemote():
                 await self.provider.delete(self.calendar_id, seen)
-                return await self._settle(work, _dead(link))
+                return await self._settle(work, _dead(link), sent=True)
             case Resurrect():
                 agreed = Agreement(decision.event, seen.event)
                 return await self._settle(work, _live(link, seen, agreed), write=decision.event, revive=True)
@@ -144,26 +141,21 @@ class Reconciler:
     async def _made(self, link: LinkRow, intent: Intent) -> RemoteEvent | None:
         if intent.remote_id is not None:
             return await self.provider.get(self.calendar_id, intent.remote_id)
-        return await self.provider.find(self.calendar_id, self._name(link, intent.generation))
+        return await self.provider.find(self.calendar_id, self._creator.name(link, intent.generation))
 
     async def _create(self, work: Work, link: LinkRow, decision: Create) -> bool:
         """Under a name of its own, whose id a deleted event may still hold: then under the next."""
-        name = self._name(link, link.generation)
-        remote_id = self.provider.remote_id_of(self.calendar_id, name)
-        intent = Intent(Op.CREATE, remote_id, decision.event, None, link.generation, _all_of(decision.event))
-        await self.store.intend(replace(link, intent=intent))
-        marker = Marker(link.local_id, link.part, link.generation)
-        shown = project(decision.event, self.provider.capabilities)
+        intended = self._creator.intended(link, decision.event)
+        await self.store.intend([intended])
         try:
-            made = await self.provider.create(self.calendar_id, name, marker, shown)
+            return await self._settle(work, await self._creator.make(intended), sent=True)
         except AlreadyExists as taken:
-            intent = replace(intent, remote_id=taken.remote_id or remote_id)
+            assert intended.intent is not None  # noqa: S101 - it was just made
+            intent = replace(intended.intent, remote_id=taken.remote_id or intended.intent.remote_id)
             there = await self._made(link, intent)
             following = link if there else replace(link, generation=link.generation + 1)
-            await self.store.intend(replace(following, intent=intent if there else None))
+            await self.store.intend([replace(following, intent=intent if there else None)])
             return False
-        link = replace(link, generation=link.generation + 1)
-        return await self._written(work, link, made, decision.event)
 
     async def _agree(self, work: Work, link: LinkRow, seen: RemoteEvent, decision: Agree) -> bool:
         if not decision.write_remote:
@@ -180,26 +172,12 @@ class Reconciler:
             decision.conflicts,
             link.owed,
         )
-        await self.store.intend(replace(link, intent=intent))
+        await self.store.intend([replace(link, intent=intent)])
         shown = project(decision.event, self.provider.capabilities)
-        made = await self.provider.update(self.calendar_id, seen, shown)
+        made = read(await self.provider.update(self.calendar_id, seen, shown), self.provider)
         write = decision.event if decision.write_local else None
-        return await self._written(work, link, made, decision.event, write, decision.conflicts)
-
-    async def _written(
-        self,
-        work: Work,
-        link: LinkRow,
-        made: RemoteEvent,
-        event: Event,
-        write: Event | None = None,
-        conflicts: tuple[Conflict, ...] = (),
-    ) -> bool:
-        """The write was acknowledged; the server may have written it down in its own way."""
-        read = self._read(made)
-        assert read is not None  # noqa: S101 - it was answered
-        agreed = Agreement(event, read.event)
-        return await self._settle(work, _live(link, read, agreed), write=write, conflicts=conflicts)
+        agreed = Agreement(decision.event, made.event)
+        return await self._settle(work, _live(link, made, agreed), write=write, conflicts=decision.conflicts, sent=True)
 
     async def _settle(
         self,
@@ -210,28 +188,18 @@ class Reconciler:
         delete: bool = False,
         revive: bool = False,
         conflicts: tuple[Conflict, ...] = (),
+        sent: bool = False,
     ) -> bool:
         settled = replace(link, intent=None, owed=())
-        return await self.store.settle(Settlement(work, settled, write, delete, revive, (*link.owed, *conflicts)))
+        settlement = Settlement(work, settled, write, delete, revive, (*link.owed, *conflicts), sent)
+        return bool(await self.store.settle([settlement]))
 
     def _read(self, found: RemoteEvent | None) -> RemoteEvent | None:
         return None if found is None else read(found, self.provider)
 
-    def _name(self, link: LinkRow, generation: int) -> UUID:
-        return name_of(self.link_id, link.local_id, link.part, generation)
-
-
-def read(found: RemoteEvent, provider: CalendarProvider) -> RemoteEvent:
-    """The event in the form in which events are compared. Raises `EventRejected`."""
-    try:
-        return replace(found, event=project(canonical(found.event), provider.capabilities))
-    except RuleUnreadable:
-        raise EventRejected("the recurrence cannot be read", code=UNSUPPORTED_RECURRENCE) from None
-
-
-def _all_of(event: Event) -> Sent:
-    """A create writes everything."""
-    return Sent(ALL_FIELDS - {Field.OVERRIDES}, frozenset(each.original for each in event.overrides))
+    @property
+    def _creator(self) -> Creator:
+        return Creator(self.provider, self.calendar_id, self.link_id)
 
 
 def _live(link: LinkRow, seen: RemoteEvent, agreed: Agreement) -> LinkRow:

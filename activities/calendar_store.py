@@ -4,7 +4,7 @@ Links are pairs of a local event and its counterpart, entries what the calendar'
 looked at it, the position how far the list was read. The rows are Postgres'; the property tests have them in memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -62,7 +62,8 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What one transaction writes: the link, the local row (if it is still at `local.version`), the conflicts, and that
-    the list's entry was handled (if it is still the one that was looked at)."""
+    the list's entry was handled (if it is still the one that was looked at). `sent`: the calendar was written to for
+    it."""
 
     work: Work
     link: LinkRow
@@ -70,6 +71,7 @@ class Settlement:
     delete: bool = False
     revive: bool = False
     conflicts: tuple[Conflict, ...] = ()
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,13 @@ class Store(Protocol):
     async def strangers(self, limit: int) -> Sequence[Change]:
         """Entries without a link that nobody looked at yet; entries that say such an event is gone are dropped."""
 
-    async def adopt(self, remote: RemoteEvent) -> None:
-        """An event of the calendar becomes an appointment with a link, in agreement: once, however often this runs."""
+    async def adopt(self, remotes: Sequence[RemoteEvent]) -> Sequence[str]:
+        """Events of the calendar become appointments with links, in agreement: once, however often this runs. Answers
+        the ids of those that no appointment can hold."""
 
     async def relink(self, remote: RemoteEvent) -> bool:
-        """An event of ours whose link does not know it, because it has none yet or because nobody heard the answer when
-        it was made: from now on it does. False: there is no such local event, or it has a later counterpart."""
+        """An event of ours whose link does not know it, because it has none yet or because nobody answered when this
+        one was made: from now on it does. False: there is no such local event, or it has a later counterpart."""
 
     async def ignore(self, remote_id: str, etag: str | None) -> None:
         """This entry is none of ours, or cannot be read; until it changes."""
@@ -127,15 +130,16 @@ class Store(Protocol):
         """(link, remote id) of what has to be looked at: an open intent, an entry of the list, a local row that moved
         on, or one that has no link yet and gets one. `without_deletions` leaves out what the list says is gone."""
 
-    async def load(self, link_id: UUID) -> Work | None:
-        """None when there is no such link."""
+    async def load(self, link_ids: Sequence[UUID]) -> Sequence[Work]:
+        """Of those links that there are."""
 
-    async def intend(self, link: LinkRow) -> None:
-        """Remember `link.intent` and what is known of the link, before the write that it announces."""
+    async def intend(self, links: Sequence[LinkRow]) -> None:
+        """Remember `intent` of each and what is known of the link, before the writes that they announce."""
 
-    async def settle(self, settlement: Settlement) -> bool:
-        """All of it, or nothing and False when the local row has moved on. The link's `local_version` becomes that of
-        the local row afterwards."""
+    async def settle(self, settlements: Sequence[Settlement]) -> Collection[UUID]:
+        """Each whole, or nothing of it when its local row has moved on; answers the links of those that were. Their
+        `local_version` becomes that of the local row afterwards. Raises `EventRejected` for what a local row cannot
+        say, having done nothing."""
 
     async def quarantine(self, work: Work, reason: str) -> None:
         """Leave the link alone until either side changes. Its last write did not happen."""

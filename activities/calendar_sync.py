@@ -15,6 +15,7 @@ from activities import metrics
 from activities.calendar_engine import Doubt
 from activities.calendar_open import Calendars, Opened, is_on
 from activities.calendar_push import kept_channel, renew_at
+from activities.heartbeat import beating
 from core.crypto import FieldCipher
 from core.db import SessionFactory
 from domain.notification import Category
@@ -76,9 +77,9 @@ class CalendarSyncActivities:
         if not is_on(calendar):
             return CalendarPlan(Standing.WAITING)
         try:
-            async with self._calendars.opened(calendar) as opened:
+            async with beating(), self._calendars.opened(calendar) as opened:
                 engine = opened.engine(request.now)
-                await engine.pull(_beat)
+                await engine.pull()
                 await self._connected(calendar)
                 return await self._plan(opened, request.now, await engine.doubt())
         except CalendarError as error:
@@ -93,10 +94,10 @@ class CalendarSyncActivities:
         if not is_on(calendar):
             return CalendarPlan(Standing.WAITING)
         try:
-            async with self._calendars.opened(calendar) as opened:
+            async with beating(), self._calendars.opened(calendar) as opened:
                 engine = opened.engine(request.now)
                 doubt = await engine.doubt()
-                if await engine.work(doubt, _beat):
+                if await engine.work(doubt):
                     return CalendarPlan(Standing.OK, more=True)
                 return await self._plan(opened, request.now, doubt, worked=True)
         except CalendarError as error:
@@ -193,7 +194,7 @@ class CalendarSyncActivities:
         a month. A provider that does not answer any more is left alone."""
         try:
             if calendar.credential_ct is not None and calendar.remote_calendar_id:
-                async with self._calendars.opened(calendar) as opened:
+                async with beating(), self._calendars.opened(calendar) as opened:
                     for each in calendar.push_channels:
                         await opened.provider.unwatch(kept_channel(each))
                     if calendar.remove_copies:
@@ -202,7 +203,8 @@ class CalendarSyncActivities:
             pass  # it is not ours to act there any more
         except (RateLimited, UnknownOutcome) as error:
             metrics.calendar_refused(calendar.provider, error.problem_code)
-            raise
+            if activity.info().attempt < _DOWN_AFTER:
+                raise
         async with self._sessions.begin() as session:
             await rows.let_go(session, calendar.id, calendar.connection_id, calendar.epoch)
             ended_at = calendar.disconnected_at or now
@@ -217,7 +219,3 @@ class CalendarSyncActivities:
 _PROVIDERS: Final = {"google": "Google Calendar", "microsoft": "Outlook", "caldav": "CalDAV"}
 _DOWN_AFTER: Final = 3
 """Attempts that failed in a row before a person reads that their provider is down."""
-
-
-def _beat(number: int) -> None:
-    activity.heartbeat(number)

@@ -1,5 +1,6 @@
-"""What operators watch of reminders and messages. Names are referred to by `infra/observability/alerts.yml`."""
+"""What operators watch of reminders, messages and calendars, under the names of `infra/observability/alerts.yml`."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
@@ -41,6 +42,19 @@ CALENDAR_REFUSALS: Final = Counter(
 CALENDAR_PAUSED: Final = Counter(
     "petfolio_calendar_deletes_paused", "Looks at a calendar that says many events are gone at once.", ["provider"]
 )
+CALENDAR_CHANGES: Final = Counter(
+    "petfolio_calendar_changes",
+    "Changes that both sides have now, by the side that was written to: `here` or `there`.",
+    ["provider", "side"],
+)
+CALENDAR_CONFLICTS: Final = Counter(
+    "petfolio_calendar_conflicts",
+    "Values that lost because both sides had changed the same thing, by the side that won. Each is kept.",
+    ["provider", "winner"],
+)
+CALENDAR_QUARANTINED: Final = Counter(
+    "petfolio_calendar_quarantined", "Events that were left alone until either side changes.", ["provider", "reason"]
+)
 
 
 def fired(lateness: timedelta, klass: ReminderClass) -> None:
@@ -77,3 +91,17 @@ def calendar_refused(provider: str, code: str) -> None:
 def deletes_paused(provider: str) -> None:
     """A list was not believed."""
     CALENDAR_PAUSED.labels(provider).inc()
+
+
+def calendar_agreed(provider: str, *, here: bool, there: bool, winners: Iterable[str] = ()) -> None:
+    """Both sides of an event are the same again; what was written for that, and who won what."""
+    for side, written in (("here", here), ("there", there)):
+        if written:
+            CALENDAR_CHANGES.labels(provider, side).inc()
+    for winner in winners:
+        CALENDAR_CONFLICTS.labels(provider, winner).inc()
+
+
+def calendar_quarantined(provider: str, reason: str) -> None:
+    """An event is left alone."""
+    CALENDAR_QUARANTINED.labels(provider, reason).inc()

@@ -117,6 +117,7 @@ class TransferActivities:
             )
             people = await households.roles(session, household_id)
             live.say(session, people, live.Name.HOUSEHOLD_UPDATED, household_id=household_id)
+            await outbox.ring_calendars(session, household_id)
 
     async def _hand_over(self, session: AsyncSession, transfer: PetTransfer, pet: Pet) -> None:
         """What belongs to the pet follows it, but not what finders wrote. A reminder rings at the workflow that is

@@ -122,7 +122,7 @@ async def edit(
     services: Services,
     caller: Caller,
     appointment_id: UUID,
-    if_match: Precondition,
+    if_match: Precondition | None,
     edited: Callable[[Event], Event],
 ) -> dict[str, Any]:
     """Write what a change makes of its event; answers the document. Raises as `change`, and what `edited` raises."""
@@ -130,7 +130,7 @@ async def edit(
     before = await to_event(services.cipher, loaded.row, loaded.overrides)
     event = rules.check(edited(before))
     if event != before:
-        await appointments.save(session, services.cipher, loaded, event, State(loaded.row.status))
+        await appointments.save(session, services.cipher, loaded, event, State(loaded.row.status).after(event.status))
         await _changed(session, loaded.row)
     return await _shown(session, services, caller, appointment_id)
 

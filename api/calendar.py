@@ -2,6 +2,7 @@
 appointments that take place."""
 
 import heapq
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,7 +18,7 @@ from api.timeline import Entry
 from domain import appointment as rules
 from domain.appointment import Occurrence, point_text
 from domain.calendar import Event
-from models.queries import appointment_views, reminder_views
+from models.queries import appointment_views, calendar_connections, reminder_views
 from models.queries.appointment_rows import to_event
 
 LONGEST, USUAL = timedelta(days=366), timedelta(days=30)
@@ -43,7 +44,17 @@ async def events(services: Services, user_id: UUID, start: datetime, end: dateti
     reminders = await _reminders(services, user_id, (start, end))
     planned = await _appointments(services, user_id, (start, end))
     merged = heapq.merge(reminders, *planned, key=lambda line: line["start"])
-    return {"items": list(islice(merged, MOST))}
+    return {"items": await _placed(services, user_id, list(islice(merged, MOST)))}
+
+
+async def _placed(services: Services, user_id: UUID, lines: list[Line]) -> list[Line]:
+    """The lines with the calendars that they are in, too: a linked event is the line of its local row."""
+    shown = {name: {line[name] for line in lines} - {None} for name in ("appointment_id", "reminder_id")}
+    rows = await calendar_connections.places(services.db, user_id, *shown.values()) if lines else ()
+    places: defaultdict[UUID, list[Line]] = defaultdict(list)
+    for row in rows:
+        places[row["local_id"]].append({name: row[name] for name in ("connection_id", "provider", "state")})
+    return [line | {"calendars": places.get(line["appointment_id"] or line["reminder_id"], [])} for line in lines]
 
 
 async def _reminders(services: Services, user_id: UUID, span: tuple[datetime, datetime]) -> list[Line]:

@@ -8,7 +8,7 @@ import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import actions, appointments
+from api import actions, appointments, calendar_connections
 from api.access import Needed, require
 from api.auth import Caller, CurrentUser
 from api.deps import UnitOfWork
@@ -157,6 +157,7 @@ async def delete(
     for grant_id in await grants.revoke_all(session, household.id):
         await outbox.GRANT.ring(session, household.id, grant_id)
     await households.part(session, household.id, caller.user_id)
+    await calendar_connections.left_household(session, caller.user_id, household.id)
     await record(session, services, client, caller, "household.deleted", household.id)
     await say(session, household.id, also=(caller.user_id,))
 
@@ -193,6 +194,7 @@ async def remove_member(
     await _take_back(session, household_id, user_id)
     await end_grants_of(session, household_id, user_id)
     await households.part(session, household_id, user_id)
+    await calendar_connections.left_household(session, user_id, household_id)
     await lost.forget_told(session, household_id, user_id)
     await actions.hand_over(session, await reminder_scopes.made_by(session, user_id, household_id))
     left = user_id == caller.user_id

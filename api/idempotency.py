@@ -84,7 +84,7 @@ Idempotent = Annotated[None, Depends(Once())]
 
 
 async def _claim(request: Request, caller: Caller, session: AsyncSession) -> Replay | None:
-    key = _key(request)
+    key = key_of(request)
     if key is None:
         return None
     scope = {"user_id": caller.user_id, "method": request.method, "route": _template(request), "key": key}
@@ -124,8 +124,8 @@ async def remember(request: Request, response: Response) -> None:
     )
 
 
-def _key(request: Request) -> str | None:
-    """A quoted string (RFC 8941 sf-string) or a bare token such as a UUID."""
+def key_of(request: Request) -> str | None:
+    """A quoted string (RFC 8941 sf-string) or a bare token such as a UUID; None without one. Raises `Malformed`."""
     given = request.headers.getlist("idempotency-key")
     if not given:
         return None

@@ -41,7 +41,8 @@ ARRIVALS: Final = Counter(
 )
 AMR: Final = ("fed",)
 """How it was proven: by somebody else. RFC 8176 has no word for it; this one is in use."""
-_DENIED: Final = frozenset({"access_denied", "user_cancelled_authorize", "user_denied"})
+DENIED: Final = frozenset({"access_denied", "user_cancelled_authorize", "user_denied"})
+"""How providers say that somebody does not want to."""
 
 
 class StateRefused(PetfolioError):
@@ -123,9 +124,9 @@ async def arrive(
     state = await _taken_state(identity, provider, arrival, browser)
     start = state.start
     if arrival.error or not arrival.code:
-        denied = arrival.error in _DENIED
+        denied = arrival.error in DENIED
         ARRIVALS.labels(provider.name, "denied" if denied else "refused").inc()
-        return _back(identity, start, error="access_denied" if denied else "provider_error")
+        return back(identity, start.next, error="access_denied" if denied else "provider_error")
     external = await _identified(identity, provider, state, arrival)
     if start.linking is not None:
         ARRIVALS.labels(provider.name, "linking").inc()
@@ -133,7 +134,7 @@ async def arrive(
     found = await account_of(identity, client, provider.name, external, start.timezone)
     if isinstance(found, Closed):
         ARRIVALS.labels(provider.name, "closed").inc()
-        return _back(identity, start, error=found)
+        return back(identity, start.next, error=found)
     ARRIVALS.labels(provider.name, "entered").inc()
     code = SignInCode(start.challenge, found.user_id, found.epoch, external.issuer, external.subject)
     return await _back_with(identity, start, code)
@@ -190,10 +191,10 @@ def _attempt(identity: Identity, state: State, raw: str) -> Attempt:
 
 async def _back_with(identity: Identity, start: Start, content: SignInCode | LinkCode) -> str:
     async with identity.db.sessions.begin() as session:
-        return _back(identity, start, code=await issue(session, identity, content))
+        return back(identity, start.next, code=await issue(session, identity, content))
 
 
-def _back(identity: Identity, start: Start, **said: str) -> str:
-    """In the fragment, which browsers keep to themselves."""
+def back(identity: Identity, path: str, **said: str) -> str:
+    """The address in the app, with what is said in the fragment, which browsers keep to themselves."""
     app = identity.settings.oauth.app_url or identity.settings.public_url
-    return f"{app}{start.next}#{urlencode(said)}"
+    return f"{app}{path}#{urlencode(said)}"

@@ -1,4 +1,4 @@
-"""The steps of a sign-in with a provider that somebody has to come back for, each good once and for minutes.
+"""The steps of a way through a provider that somebody has to come back for, each good once and for minutes.
 
 The browser or the app holds 256 random bits; the row holds their hash and, sealed under the platform's key, what was
 fixed at that step. A ticket of one kind is none of another: the kind is part of the hash.
@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.identity import Identity
 from core.crypto import SYSTEM
 from domain.oauth import Provider
+from integrations.calendar.oauth import Grant
+from integrations.calendar.protocol import ProviderName
 from integrations.identity.protocol import ExternalIdentity
 from models.mfa import ChallengeKind
 from models.queries import auth_challenges
@@ -78,28 +80,50 @@ class LinkCode:
     external: ExternalIdentity
 
 
-_ADAPTERS: Final[Mapping[type[object], TypeAdapter[Any]]] = {
-    kind: TypeAdapter(kind) for kind in (Start, State, SignInCode, LinkCode)
-}
+@dataclass(frozen=True, slots=True)
+class CalendarStart:
+    """Somebody signed in wants to connect a calendar, or to consent again to one that is connected."""
+
+    provider: ProviderName
+    next: str
+    by: Linking
+    household_id: UUID | None = None
+    policy: Mapping[str, bool] = field(default_factory=dict)
+    connection_id: UUID | None = None
 
 
-async def issue(
-    session: AsyncSession,
-    identity: Identity,
-    content: Start | State | SignInCode | LinkCode,
-    *,
-    browser: str | None = None,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class CalendarState:
+    """Their browser is at the provider; `verifier` is ours towards it."""
+
+    start: CalendarStart
+    verifier: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarCode:
+    """Somebody came back who consented. What that gives is kept once whoever began it says so."""
+
+    start: CalendarStart
+    grant: Grant
+
+
+_Content = Start | State | SignInCode | LinkCode | CalendarStart | CalendarState | CalendarCode
+_ADAPTERS: Final[Mapping[type[object], TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in get_args(_Content)}
+
+
+async def issue(session: AsyncSession, identity: Identity, content: _Content, *, browser: str | None = None) -> str:
     """A new ticket, for one browser if it is given. Lives as the settings say."""
     raw, settings = secrets.token_urlsafe(32), identity.settings.oauth
     kind = type(content)
     id_hash = _hash(kind, raw)
     payload = _ADAPTERS[kind].dump_json(content).decode()
+    is_code = isinstance(content, SignInCode | LinkCode | CalendarCode)
     await auth_challenges.begin(
         session,
         ChallengeKind.OAUTH,
         id_hash,
-        timedelta(seconds=settings.state_seconds if kind in (Start, State) else settings.code_seconds),
+        timedelta(seconds=settings.code_seconds if is_code else settings.state_seconds),
         user_id=content.user_id if isinstance(content, SignInCode) else None,
         browser_hash=_browser_hash(browser),
         payload_ct=await identity.cipher.seal(SYSTEM, _COLUMN, _row_id(id_hash), payload),

@@ -29,6 +29,7 @@ Policy = Literal[
     "invitations",
     "sightings",
     "tag_sightings",
+    "pushes",
 ]
 
 _GCRA = """

@@ -12,18 +12,21 @@ from fastapi import Request
 from api.cursor import Cursors
 from api.identity import Identity, build_identity
 from core import unsubscribe
+from core.calendar_settings import CalDavSettings
 from core.crypto import FieldCipher
 from core.db import API_POOL, Database, connect
 from core.live import publishing
 from core.redis import Redis
 from core.settings import Settings
 from core.unsubscribe import Unsubscriber
+from integrations.calendar.consents import Consents, open_consents
 from integrations.identity.breaches import open_breaches
 from integrations.identity.factory import Providers, open_providers
 from integrations.keys.factory import open_keys
 from integrations.keys.secrets import load_secrets, public_point
 from integrations.keys.store import KeyStore
 from integrations.notify.feedback.sns import SnsEndpoint, open_endpoint
+from integrations.outbound import Outbound
 from models.queries.keys import KeyTable
 from temporal.gateway import Gateway, open_gateway
 
@@ -42,10 +45,13 @@ class Services:
     gateway: Gateway
     unsubscriber: Unsubscriber
     providers: Providers
+    consents: Consents
+    outbound: Outbound
     mail_feedback: SnsEndpoint | None
     vapid_key: str
     _device_key: bytes = field(repr=False)
     _chip_key: bytes = field(repr=False)
+    _calendar_key: bytes = field(repr=False)
 
     def chip_index(self, code: str) -> bytes:
         """What `microchips.code_bidx` holds: a clash is found without showing the number."""
@@ -54,6 +60,10 @@ class Services:
     def device_index(self, token: str) -> bytes:
         """What `devices.token_bidx` holds: a device is known again without its token being readable."""
         return hmac.digest(self._device_key, token.encode(), hashlib.sha256)
+
+    def calendar_index(self, account: str) -> bytes:
+        """What `calendar_connections.account_bidx` holds: an account is known again without its name."""
+        return hmac.digest(self._calendar_key, account.encode(), hashlib.sha256)
 
 
 @asynccontextmanager
@@ -72,6 +82,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             publishing(redis_url, db.session_class),
             open_endpoint(settings.feedback) as mail_feedback,
             open_providers(settings) as providers,
+            open_consents(settings.calendars) as consents,
+            open_outbound(settings.calendars.caldav) as outbound,
             open_breaches(settings.passwords) as breaches,
         ):
             keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
@@ -87,13 +99,26 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     gateway=await open_gateway(settings, keys),
                     unsubscriber=Unsubscriber(secrets.derive(unsubscribe.KEY_PURPOSE)),
                     providers=providers,
+                    consents=consents,
+                    outbound=outbound,
                     mail_feedback=mail_feedback,
                     vapid_key=public_point(secrets.vapid),
                     _device_key=secrets.derive("device-index"),
                     _chip_key=secrets.derive("microchip-index"),
+                    _calendar_key=secrets.derive("calendar-account-index"),
                 )
     finally:
         await redis.close()
+
+
+@asynccontextmanager
+async def open_outbound(settings: CalDavSettings) -> AsyncIterator[Outbound]:
+    """The guard of addresses that people enter (identity-and-security.md §4.9). The api checks them and calls none."""
+    outbound = Outbound(plain_http=settings.plain_http, private=settings.private)
+    try:
+        yield outbound
+    finally:
+        await outbound.close()
 
 
 def services_of(request: Request) -> Services:

@@ -12,7 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench import agenda, fires, logins, reads, sleepers, sockets, tokens
+from bench import (
+    agenda,
+    calendar_report,
+    calendar_workflows,
+    calendars,
+    fires,
+    logins,
+    reads,
+    sleepers,
+    sockets,
+    tokens,
+)
 from bench.agenda import Agenda
 from bench.fires import Burst, percentiles
 from bench.logins import Logins
@@ -39,6 +50,11 @@ NUMBERS = {
     "agenda": 200,
     "crowd": 5_000,
     "sleepers": 20_000,
+    "events": 1_000,
+    "many_events": 5_000,
+    "syncs": 2,
+    "edits": 50,
+    "idle": 1_000,
 }
 """What is measured, as often and as much as this unless told otherwise."""
 WARM_UP = 50
@@ -47,7 +63,7 @@ WARM_UP = 50
 async def measure(options: argparse.Namespace) -> list[str]:
     """The report, a section per part, printed as it grows."""
     sections = []
-    async with platform() as on:
+    async with platform(PETFOLIO_CALENDARS__POLL_SECONDS="900") as on:
         for name in options.only:
             began = moment()
             sections.append(f"{await PARTS[name](on, options)}\nMeasured {began}\n")
@@ -104,6 +120,20 @@ async def measure_sleepers(on: Platform, options: argparse.Namespace) -> str:
     return show_sleepers(await sleepers.run(on, options.sleepers, options.sleepers // 4))
 
 
+async def measure_calendars(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 9."""
+    return calendar_report.show_syncs(
+        await calendars.run(on, options.syncs, options.events, (10, options.many_events)), options.events
+    )
+
+
+async def measure_connections(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 10."""
+    return calendar_report.show_connections(
+        await calendar_workflows.pushed(on, options.edits), await calendar_workflows.idle(on, options.idle)
+    )
+
+
 async def _pair(on: Platform, count: int) -> tuple[Burst, Burst]:
     return await fires.reminders(on, count), await fires.no_ops(on, count)
 
@@ -118,6 +148,8 @@ PARTS: dict[str, Callable[[Platform, argparse.Namespace], Awaitable[str]]] = {
     "crowd": measure_crowd,
     "sleepers": measure_sleepers,
     "logins": measure_logins,
+    "calendars": measure_calendars,
+    "connections": measure_connections,
 }
 """In the order of a whole run: what leaves much behind comes last."""
 
@@ -126,11 +158,16 @@ def merged(results: str, sections: Sequence[str]) -> str:
     """The results with these sections in place of those with their number."""
     known = {_number(section): section for section in results.split("\n## ")[1:]}
     known |= {_number(section): section for section in (each.removeprefix("## ") for each in sections)}
-    return "\n## ".join((HEAD, *(known[number].rstrip() + "\n" for number in sorted(known))))
+    return "\n## ".join((HEAD, *(known[number].rstrip() + "\n" for number in sorted(known, key=_order))))
 
 
 def _number(section: str) -> str:
     return section.partition(".")[0]
+
+
+def _order(number: str) -> tuple[int, str]:
+    digits = number.rstrip("abcdefghijklmnopqrstuvwxyz")
+    return int(digits), number
 
 
 def moment() -> str:

@@ -39,10 +39,10 @@ class Platform:
 
 
 @asynccontextmanager
-async def platform() -> AsyncIterator[Platform]:
-    """Up on free ports in a new folder; gone afterwards."""
+async def platform(**environment: str) -> AsyncIterator[Platform]:
+    """Up on free ports in a new folder, with this environment; gone afterwards."""
     limits = {f"PETFOLIO_RATE_LIMITS__{policy}": ROOMY for policy in ("DEFAULT", "LOGIN_ACCOUNT", "LOGIN_HOURLY")}
-    async with running_stack("bench", **limits) as stack:
+    async with running_stack("bench", **limits, **environment) as stack:
         urls = await stack.status()
         lines = (stack.data_dir / "env").read_text().splitlines()
         env = {
@@ -56,4 +56,4 @@ async def platform() -> AsyncIterator[Platform]:
             owner.pet_id = await owner.add_pet(
                 breed="European Shorthair", date_of_birth="2022-04-01", weight_kg=4.2, microchip_id="276098102345678"
             )
-            yield Platform(stack, env | limits, owner)
+            yield Platform(stack, env | limits | environment, owner)

@@ -42,11 +42,11 @@ class Sleepers:
 async def run(on: Platform, count: int, noops: int) -> Sleepers:
     """`count` reminders over HTTP, due in a month, then the worker's end while one falls due."""
     server, worker = await on.pids("temporal", "worker-core")
-    before, started = await _quiet_memory(server, worker), time.perf_counter()
+    before, started = await quiet_memory(server, worker), time.perf_counter()
     await _create(on, count)
     per_second = count / (time.perf_counter() - started)
-    asleep = await _quiet_memory(server, worker)
-    server_kb, worker_kb = _each(before, asleep, count)
+    asleep = await quiet_memory(server, worker)
+    server_kb, worker_kb = each_kb(before, asleep, count)
     restarts = [await _restart(on, how) for how in (signal.SIGTERM, signal.SIGKILL)]
     floor = await _no_ops(on, server, noops)
     return Sleepers(count, per_second, server_kb, worker_kb, asleep[1] / 1e6, noops, *floor, restarts)
@@ -56,14 +56,14 @@ async def _no_ops(on: Platform, server: int, count: int) -> tuple[float, float]:
     """Memory in kB of a sleeping entity: the server's and its worker's."""
     client = await noop.connect(on.settings)
     with noop_worker(on) as (worker, _):
-        before = await _quiet_memory(server, worker)
+        before = await quiet_memory(server, worker)
         names = await start_no_ops(client, soon(_DAYS_AHEAD * 86_400), count)
-        server_kb, worker_kb = _each(before, await _quiet_memory(server, worker), count)
+        server_kb, worker_kb = each_kb(before, await quiet_memory(server, worker), count)
         await end_no_ops(client, names)
     return server_kb, worker_kb
 
 
-def _each(before: list[int], after: list[int], count: int) -> tuple[float, float]:
+def each_kb(before: list[int], after: list[int], count: int) -> tuple[float, float]:
     """kB that one of them cost each of two processes."""
     server, worker = ((now - then) / count / 1000 for then, now in zip(before, after, strict=True))
     return server, worker
@@ -90,7 +90,7 @@ async def _create(on: Platform, count: int) -> None:
         await database.close()
 
 
-async def _quiet_memory(*pids: int) -> list[int]:
+async def quiet_memory(*pids: int) -> list[int]:
     """Once they have nothing left to do: what was accepted is a backlog for a while."""
     used = cpu_seconds(pids)
 

@@ -54,6 +54,7 @@ class Name(StrEnum):
     NOTIFICATION_WITHDRAWN = "notification.withdrawn"
     WORKFLOW_UPDATED = "workflow.updated"
     HOUSEHOLD_UPDATED = "household.updated"
+    CALENDAR_UPDATED = "calendar.updated"
 
 
 READY: Final = "stream.ready"

@@ -30,7 +30,8 @@ class RateLimits(BaseModel, frozen=True):
     """One policy per kind of traffic. `default` counts a signed-in user, `credentials` what they do to their password
     and address, `invitations` what they have mailed to others (invitations to a household, offers of a pet, sitters);
     `mails` and `reset_mails` an address that is written to, `login_account` an address from one network, `feeds` a
-    calendar feed or a vet's link, `tag_sightings` a tag. The others count a network (an IPv4 address or an IPv6 /64).
+    calendar feed or a vet's link, `tag_sightings` a tag. The others count a network (an IPv4 address or an IPv6 /64);
+    `pushes` what calendar providers tell of all people's calendars from few of them.
 
     Set one with `PETFOLIO_RATE_LIMITS__REGISTRATION='{"quota": 100, "window": 60, "burst": 100}'`.
     """
@@ -49,6 +50,7 @@ class RateLimits(BaseModel, frozen=True):
     invitations: RateLimit = RateLimit(quota=20, window=86_400, burst=20)
     sightings: RateLimit = RateLimit(quota=10, window=3600, burst=5)
     tag_sightings: RateLimit = RateLimit(quota=20, window=3600, burst=10)
+    pushes: RateLimit = RateLimit(quota=30_000, window=60, burst=10_000)
 
 
 class DbSettings(BaseModel, frozen=True):

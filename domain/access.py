@@ -236,6 +236,16 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("change_appointment_once", "skip_appointment_once"), household(Right.MANAGE_REMINDER)),
     # calendars
     **dict.fromkeys(("list_calendar_events", "sync_calendar"), household(Right.READ)),
+    **dict.fromkeys(("list_calendar_connections", "get_calendar_connection", "change_calendar_connection"), SIGNED_IN),
+    # What is connected gets a copy of all that its person sees, for as long as it is: as sensitive as an export, and it
+    # outlasts the session that began it (identity-and-security.md §2.2, step-up).
+    **dict.fromkeys(("create_calendar_connection", "reauthorise_calendar_connection"), FRESH),
+    # A ticket, a state bound to the browser, and a code that only the session that began can use decide.
+    **dict.fromkeys(("start_calendar_consent", "finish_calendar_consent"), ANYONE),
+    **dict.fromkeys(("finish_calendar_connection", "delete_calendar_connection"), SIGNED_IN),
+    **dict.fromkeys(("pause_calendar_connection", "resume_calendar_connection"), SIGNED_IN),
+    **dict.fromkeys(("confirm_calendar_deletions", "recreate_calendar"), SIGNED_IN),
+    **dict.fromkeys(("list_calendar_conflicts", "restore_calendar_conflict"), SIGNED_IN),
     **dict.fromkeys(("create_calendar_feed", "list_calendar_feeds", "delete_calendar_feed"), SIGNED_IN),
     "read_calendar_feed": ANYONE,
     # operators
@@ -243,4 +253,5 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     "break_glass": Rule(Reach.STAFF, fresh=True),
     # what providers call: a signature decides
     **dict.fromkeys(("receive_ses_feedback", "receive_apple_event", "receive_facebook_deletion"), ANYONE),
+    **dict.fromkeys(("receive_google_calendar_push", "receive_graph_push", "receive_graph_lifecycle"), ANYONE),
 }

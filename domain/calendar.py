@@ -16,6 +16,14 @@ Point = datetime | date
 """A naive wall time in whole seconds, or a date for events of whole days."""
 
 
+class ProviderName(StrEnum):
+    """Where a person's calendars are, by the words of routes, rows and task queues."""
+
+    GOOGLE = "google"
+    MICROSOFT = "microsoft"
+    CALDAV = "caldav"
+
+
 class Status(StrEnum):
     """Whether it takes place."""
 

@@ -26,6 +26,15 @@ _PARTS: Final = (
     *("BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYMONTH", "BYSETPOS", "WKST"),
 )
 _DAY: Final = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
+_TIMES: Final = frozenset({"BYSECOND", "BYMINUTE", "BYHOUR"})
+_DAYS: Final = frozenset({"BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYMONTH", "BYSETPOS"})
+_NUMBERS: Final = (_TIMES | _DAYS) - {"BYDAY"}
+_REPEATED: Final = {
+    "WEEKLY": (("BYDAY",),),
+    "MONTHLY": (("BYMONTHDAY",),),
+    "YEARLY": (("BYMONTH",), ("BYMONTH", "BYMONTHDAY")),
+}
+"""By frequency, the parts that only repeat the start where they are all that is said of days."""
 _LAST_SECOND: Final = time(23, 59, 59)
 
 
@@ -111,27 +120,28 @@ def rule_text(parts: dict[str, str]) -> str:
 def canonical_rrule(rrule: str, start: Point, tzid: str | None) -> str:
     """The rule of a series that begins then. Raises `RuleUnreadable`."""
     parts = rule_parts(rrule)
-    freq = parts["FREQ"]
+    if not isinstance(start, datetime):
+        for name in _TIMES:
+            parts.pop(name, None)
     try:
         if "UNTIL" in parts:
-            parts["UNTIL"] = _until(parts["UNTIL"], start, tzid)
+            parts["UNTIL"] = _until(parts["UNTIL"], start, tzid, one_time=not parts.keys() & _TIMES)
         if int(parts.get("INTERVAL", 1)) == 1:
             parts.pop("INTERVAL", None)
-        for name in ("BYMONTHDAY", "BYMONTH", "BYSETPOS"):
-            if name in parts:
-                parts[name] = ",".join(map(str, sorted({int(each) for each in parts[name].split(",")})))
+        for name in _NUMBERS & parts.keys():
+            parts[name] = ",".join(map(str, sorted({int(each) for each in parts[name].split(",")})))
     except ValueError as error:
         raise RuleUnreadable("a recurrence rule has numbers in its parts") from error
     if "BYDAY" in parts:
         _tidy_days(parts)
-    counts_weeks = (freq == "WEEKLY" and parts.keys() & {"INTERVAL", "BYSETPOS"}) or "BYWEEKNO" in parts
+    counts_weeks = (parts["FREQ"] == "WEEKLY" and parts.keys() & {"INTERVAL", "BYSETPOS"}) or "BYWEEKNO" in parts
     if not counts_weeks or parts.get("WKST") == "MO":
         parts.pop("WKST", None)
-    _drop_what_the_start_says(parts, freq, order(start))
+    _drop_what_the_start_says(parts, order(start))
     return rule_text(parts)
 
 
-def _until(said: str, start: Point, tzid: str | None) -> str:
+def _until(said: str, start: Point, tzid: str | None, *, one_time: bool) -> str:
     """The end of the last day on which the series may take place. Providers write an UNTIL as a date, as an instant or
     as the last occurrence; with one time of day they all mean the same days."""
     day = date(int(said[:4]), int(said[4:6]), int(said[6:8]))
@@ -141,6 +151,8 @@ def _until(said: str, start: Point, tzid: str | None) -> str:
     if "T" in said:
         at = datetime.strptime(said.rstrip("Z"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 - the zone follows
         local = at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) if said.endswith("Z") else at
+        if not one_time:
+            return f"{local.replace(tzinfo=zone).astimezone(UTC):%Y%m%dT%H%M%SZ}"
         day = local.date() if start.time() <= local.time() else local.date() - timedelta(days=1)
     last = datetime.combine(day, _LAST_SECOND, zone).astimezone(UTC)
     return f"{last:%Y%m%dT%H%M%SZ}"
@@ -153,28 +165,23 @@ def _tidy_days(parts: dict[str, str]) -> None:
         raise RuleUnreadable("BYDAY has weekdays")
     days = sorted({(int(each[1] or 0), WEEKDAYS.index(each[2])) for each in found if each})
     position = parts.get("BYSETPOS", "")
-    if parts["FREQ"] == "MONTHLY" and len(days) == 1 and days[0][0] == 0 and re.fullmatch(r"-?\d", position):
+    others = parts.keys() & {*_TIMES, "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO"}
+    one_day = parts["FREQ"] == "MONTHLY" and len(days) == 1 and days[0][0] == 0
+    if one_day and not others and re.fullmatch(r"-?[1-5]", position):
         days = [(int(position), days[0][1])]
         del parts["BYSETPOS"]
     days.sort(key=lambda each: (each[1], each[0]))
     parts["BYDAY"] = ",".join(f"{nth or ''}{WEEKDAYS[day]}" for nth, day in days)
 
 
-def _drop_what_the_start_says(parts: dict[str, str], freq: str, start: datetime) -> None:
+def _drop_what_the_start_says(parts: dict[str, str], start: datetime) -> None:
     """Some providers repeat the day of the start in the rule, others leave it out."""
-    if "BYSETPOS" in parts:
-        return
-    if freq == "WEEKLY" and parts.get("BYDAY") == WEEKDAYS[start.weekday()]:
-        del parts["BYDAY"]
-    if parts.keys() & {"BYDAY", "BYWEEKNO", "BYYEARDAY"}:
-        return
-    same_day = parts.get("BYMONTHDAY", str(start.day)) == str(start.day)
-    if freq == "MONTHLY" and same_day:
-        parts.pop("BYMONTHDAY", None)
-    # A day without its month is one of every month.
-    if freq == "YEARLY" and same_day and parts.get("BYMONTH") == str(start.month):
-        parts.pop("BYMONTH")
-        parts.pop("BYMONTHDAY", None)
+    same = {"BYDAY": WEEKDAYS[start.weekday()], "BYMONTHDAY": str(start.day), "BYMONTH": str(start.month)}
+    days = {name: value for name, value in parts.items() if name in _DAYS}
+    repeated = _REPEATED.get(parts["FREQ"], ())
+    if any(days == {name: same[name] for name in names} for names in repeated):
+        for name in days:
+            del parts[name]
 
 
 def _override(override: Override) -> Override:

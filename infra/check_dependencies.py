@@ -23,8 +23,6 @@ ALLOWED: Final = frozenset(
     "0bsd apache-2.0 bsd bsd-2-clause bsd-3-clause isc mit mit-0 mpl-2.0 psf-2.0 python-2.0 unlicense".split()
 )
 """Permissive ones, and the MPL, whose duties end with its own files. Not the GPL's family."""
-_ALLOWED_FOR: Final = {"recurring-ical-events": "lgpl-3.0-or-later", "x-wr-timezone": "lgpl-3.0-or-later"}
-"""What `caldav` brings along: installed unchanged and replaceable by whoever runs it, as that licence asks."""
 _SPELLINGS: Final = {
     "3-clause bsd license": "bsd-3-clause",
     "apache 2.0": "apache-2.0",
@@ -32,7 +30,6 @@ _SPELLINGS: Final = {
     "apache software license": "apache-2.0",
     "bsd license": "bsd",
     "bsd 3-clause": "bsd-3-clause",
-    "gnu lesser general public license v3 or later (lgplv3+)": "lgpl-3.0-or-later",
     "isc license (iscl)": "isc",
     "mit license": "mit",
     "mozilla public license 2.0 (mpl 2.0)": "mpl-2.0",
@@ -77,7 +74,7 @@ def foreign_licences() -> Iterator[str]:
     """Packages of the runtime lock whose licence nobody has agreed to."""
     for name in _locked():
         choices = _licences(metadata.metadata(name))
-        if not any(choice <= ALLOWED | {_ALLOWED_FOR.get(name, "")} for choice in choices):
+        if not any(choice <= ALLOWED for choice in choices):
             yield f"{name}: {' or '.join(' and '.join(sorted(choice)) for choice in choices) or 'names no licence'}"
 
 

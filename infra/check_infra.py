@@ -18,8 +18,8 @@ COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "infra" / "docker" / "Dockerfile"
 FRONT = {"proxy"}
 PROXY = ROOT / "infra" / "proxy" / "haproxy.cfg"
-DRAIN_SECONDS = {"api": 23, "worker-core": 30}
-"""What each process may take to end on SIGTERM; its grace must be longer."""
+DRAIN_SECONDS = {"api": 23, "worker": 30}
+"""What a process may take to end on SIGTERM, by the beginning of its name; its grace must be longer."""
 
 
 class Skipped(Exception):
@@ -65,9 +65,10 @@ def compose_problems(config: dict[str, Any]) -> Iterator[str]:
         if service.get("ports") and name not in FRONT:
             yield f"{name}: publishes a port; only {', '.join(sorted(FRONT))} may"
         grace = _seconds(str(service.get("stop_grace_period", "10s")))
-        if grace <= DRAIN_SECONDS.get(name, 5):
+        kind = name.partition("-")[0]
+        if grace <= DRAIN_SECONDS.get(kind, 5):
             yield f"{name}: stop_grace_period of {grace} s is not longer than its drain"
-        if name in {"api", "worker-core", "setup"} and not service.get("read_only"):
+        if kind in {"api", "worker", "setup"} and not service.get("read_only"):
             yield f"{name}: its root file system can be written to"
 
 

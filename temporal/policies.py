@@ -17,10 +17,15 @@ class ActivityPolicy(TypedDict):
     retry_policy: RetryPolicy
 
 
-class CalendarPolicy(ActivityPolicy):
+class BoundedPolicy(ActivityPolicy):
     """As `ActivityPolicy`, with an end."""
 
     schedule_to_close_timeout: timedelta
+
+
+class CalendarPolicy(BoundedPolicy):
+    """As `BoundedPolicy`, for what heartbeats."""
+
     heartbeat_timeout: timedelta
 
 
@@ -50,12 +55,26 @@ PROVIDER_CALL: Final[ActivityPolicy] = {
     ),
 }
 
-# A run of a connected calendar: pages of its list, or twenty pairs, heartbeating. After ten minutes the workflow looks
-# around, because its person may have disconnected meanwhile; the provider's `Retry-After` is obeyed before that.
+# A run of a connected calendar: pages of its list, or twenty pairs. It beats while it waits, so that a worker which
+# died keeps a calendar from the others for twenty seconds only. Three attempts tell a hiccup from an outage, in which the
+# workflow makes the pauses: longer each time, and over when its person acts. After ten minutes it looks around in any
+# case; the provider's `Retry-After` is obeyed before that, and by the workflow beyond it.
 CALENDAR_RUN: Final[CalendarPolicy] = {
     "start_to_close_timeout": timedelta(minutes=5),
     "schedule_to_close_timeout": timedelta(minutes=10),
-    "heartbeat_timeout": timedelta(seconds=45),
+    "heartbeat_timeout": timedelta(seconds=20),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=60),
+        maximum_attempts=3,
+    ),
+}
+
+# A few calls to a provider that nobody needs: bells wait meanwhile, and the workflow tries again an hour later.
+PUSH_RENEWAL: Final[BoundedPolicy] = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "schedule_to_close_timeout": timedelta(minutes=1),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=2), backoff_coefficient=2, maximum_interval=timedelta(seconds=60)
     ),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,11 +58,16 @@ class Radicale:
 def running_radicale(folder: Path, *, users: int = 50, token_age: int = TOKEN_AGE) -> Iterator[Radicale]:
     """Radicale in a thread, over this folder."""
     names = tuple(f"user{number}" for number in range(users))
-    digest = sha512_crypt.using(rounds=1_000).hash(PASSWORD)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "users").write_text("".join(f"{name}:{digest}\n" for name in names))
-    with serving(application(folder / "collections", folder / "users", token_age)) as port:
+    with serving(application(folder / "collections", user_file(folder, names), token_age)) as port:
         yield Radicale(f"http://127.0.0.1:{port}", names)
+
+
+def user_file(folder: Path, names: Iterable[str]) -> Path:
+    """A file of these users, each with the password `PASSWORD`."""
+    digest, users = sha512_crypt.using(rounds=1_000).hash(PASSWORD), folder / "users"
+    users.write_text("".join(f"{name}:{digest}\n" for name in names))
+    return users
 
 
 @contextmanager

@@ -158,6 +158,11 @@ class ControlClient:
         """The requests of this account that wanted to change something."""
         return [each for each in self.log() if each["method"] != "GET"]
 
+    def requests(self) -> list[dict[str, Any]]:
+        """The requests of anybody, those for tokens too, oldest first."""
+        found: list[dict[str, Any]] = self._call("GET", "log")
+        return found
+
     def unhandled(self) -> list[dict[str, Any]]:
         """Requests of anybody to what the servers do not have; a test that means them clears the log."""
         return [each for each in self._call("GET", "log") if each.get("unhandled")]

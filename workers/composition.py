@@ -9,7 +9,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
 
 from core.crypto import FieldCipher
-from core.db import WORKER_POOL, Database
+from core.db import Database, PoolSize
 from core.db import connect as connect_database
 from core.live import publishing
 from core.settings import Settings
@@ -53,12 +53,14 @@ class Parts:
 
 
 @asynccontextmanager
-async def compose(settings: Settings, runtime: Runtime | None, *, traced: bool = False) -> AsyncIterator[Parts]:
+async def compose(
+    settings: Settings, runtime: Runtime | None, pool: PoolSize, *, traced: bool = False
+) -> AsyncIterator[Parts]:
     """Open everything lazily: neither Postgres nor Temporal must be there yet. Raises `SecretMissing` before setup."""
     provider, secret_store = open_keys(settings)
     secrets = await load_secrets(secret_store)
     redis_url = settings.redis_url.get_secret_value()
-    async with connect_database(settings, WORKER_POOL) as db, publishing(redis_url, db.session_class):
+    async with connect_database(settings, pool) as db, publishing(redis_url, db.session_class):
         keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=min(KEY_CACHE_SECONDS, settings.keys.cache_seconds))
         shared = plugin(keys, interceptors=interceptors(traced=traced))
         async with AsyncExitStack() as stack:

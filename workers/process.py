@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 from temporalio.worker._worker import load_default_build_id
 
 from core.collector import spare_what_lives_on
+from core.db import CALENDAR_POOL, WORKER_POOL
 from core.logging import logger
 from core.settings import Settings
 from core.telemetry import tracing
@@ -19,6 +20,7 @@ from temporal.gateway import Gateway
 from temporal.namespace import ensure_namespace
 from temporal.queues import CALENDARS, PER_SECOND, ROLES
 from workers import registry
+from workers.calendar_watch import CalendarWatch
 from workers.composition import Parts, compose
 from workers.health import Readiness, health_server
 from workers.lifecycle import first_to_end, stop_on_signals, unless_stopped
@@ -29,6 +31,8 @@ log = logger(__name__)
 
 RELAYING: Final = "core"
 """The role beside which the outbox is relayed and the platform watched."""
+POOLS: Final = {"calendar": CALENDAR_POOL}
+"""Of roles that need other connections than `WORKER_POOL`."""
 BUILD_ID_LENGTH: Final = 8
 """Enough to tell releases apart, as in git."""
 
@@ -39,11 +43,11 @@ async def run_worker(settings: Settings, role: str) -> int:
     sdk = runtime(settings.worker.metrics_port)
     async with AsyncExitStack() as stack:
         traced = stack.enter_context(tracing(f"petfolio-{role}", settings.otlp_endpoint))
-        parts = await stack.enter_async_context(compose(settings, sdk, traced=traced))
+        parts = await stack.enter_async_context(compose(settings, sdk, POOLS.get(role, WORKER_POOL), traced=traced))
         gateway = Gateway(parts.temporal)
         readiness = Readiness(parts.db, gateway)
         await stack.enter_async_context(health_server(settings.worker.health_port, readiness))
-        loops = (Relay(settings, parts.temporal, registry.OUTBOX), Watch(parts.db, gateway)) if role == RELAYING else ()
+        loops = _loops(settings, parts, gateway) if role == RELAYING else ()
         beside = [asyncio.create_task(loop.run(), name=type(loop).__name__.lower()) for loop in loops]
         client = await unless_stopped(connect_when_up(settings, parts.plugin, runtime=sdk), stop)
         clean = client is None or await _poll(client, parts, role, beside, readiness, stop)
@@ -52,6 +56,12 @@ async def run_worker(settings: Settings, role: str) -> int:
         await asyncio.gather(*beside, return_exceptions=True)
     log.info("stopped", role=role, clean=clean)
     return 0 if clean else 1
+
+
+def _loops(settings: Settings, parts: Parts, gateway: Gateway) -> tuple[Relay, Watch, CalendarWatch]:
+    """What runs beside the queues of `RELAYING`."""
+    relay = Relay(settings, parts.temporal, registry.OUTBOX)
+    return relay, Watch(parts.db, gateway), CalendarWatch(parts.db, gateway)
 
 
 async def _poll(
@@ -99,6 +109,8 @@ def _worker(client: Client, settings: Settings, queue: str, bound: registry.Boun
         max_task_queue_activities_per_second=PER_SECOND.get(queue),
         # At most one per workflow task runs; together with the activities they fit the pool of connections.
         max_concurrent_local_activities=limits.max_concurrent_workflow_tasks,
+        # Told at once rather than shortly before the timeout: a process that is busy is not taken for a dead one.
+        max_heartbeat_throttle_interval=timedelta(seconds=5),
         graceful_shutdown_timeout=timedelta(seconds=limits.graceful_shutdown_seconds),
         # A fire names it five times in its history; the whole hash would be a tenth of what is kept of it.
         build_id=load_default_build_id()[:BUILD_ID_LENGTH],

@@ -153,15 +153,6 @@ def activities(parts: Parts) -> Bound:
     mails = MailActivities(parts.db.sessions, parts.cipher, courier, links=links, grace=grace)
     reminders = ReminderActivities(parts.db.sessions, ReminderWording(parts.cipher, links), courier)
     auth = parts.settings.auth
-    settings, calendars = parts.settings, Calendars(parts.db.sessions, parts.cipher, parts.calendars)
-    syncs = CalendarSyncActivities(
-        parts.db.sessions,
-        parts.cipher,
-        calendars,
-        poll_seconds=settings.calendars.poll_seconds,
-        push_url=settings.push_url,
-    )
-    pushes = CalendarPushActivities(parts.db.sessions, calendars, settings.push_url)
     return {
         queues.CORE: (
             audit.seal_entries,
@@ -194,5 +185,16 @@ def activities(parts: Parts) -> Bound:
             SigningKeyActivities(parts.secret_store, token_seconds=auth.access_token_seconds).rotate_signing_keys,
             ZoneDataActivities(parts.db.sessions).move_occurrences,
         ),
-        **dict.fromkeys(queues.CALENDARS.values(), (syncs.pull_changes, syncs.reconcile_batch, pushes.renew_push)),
+        **dict.fromkeys(queues.CALENDARS.values(), _calendar_activities(parts)),
     }
+
+
+def _calendar_activities(parts: Parts) -> tuple[Callable[..., Any], ...]:
+    """Those of the providers' queues: the same for all of them."""
+    sessions, cipher, settings = parts.db.sessions, parts.cipher, parts.settings
+    calendars = Calendars(sessions, cipher, parts.calendars)
+    syncs = CalendarSyncActivities(
+        sessions, cipher, calendars, poll_seconds=settings.calendars.poll_seconds, push_url=settings.push_url
+    )
+    pushes = CalendarPushActivities(sessions, calendars, settings.push_url)
+    return syncs.pull_changes, syncs.reconcile_batch, pushes.renew_push

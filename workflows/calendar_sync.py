@@ -7,13 +7,14 @@ disconnected. It holds no truth: a bell makes it look at the rows anew.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.calendar_push import CalendarPushActivities
@@ -31,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         Synced,
         SyncNow,
     )
-    from temporal.policies import CALENDAR_RUN
+    from temporal.policies import CALENDAR_RUN, PUSH_RENEWAL
     from temporal.search_attributes import OWNER, STATE
 
 LOOKS_PER_RUN = 500
@@ -43,6 +44,8 @@ REST = timedelta(seconds=3)
 BATCHES_PER_LOOK = 500
 SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=15)
 """After looks that failed."""
+SPREAD = (0.75, 1.25)
+"""Pauses differ, so that those who were all refused at once do not all come back at once."""
 PUSH_RETRY = timedelta(hours=1)
 
 
@@ -55,19 +58,18 @@ class CalendarSyncWorkflow:
         self.state = state
         self.begun = self.done = self.awaited = 0
         self.rested_at: datetime | None = None
-        self.shown: Standing | None = None
+        self.push_after: datetime | None = None
+        self.shown: Standing | None = state.standing if state.obeyed >= 0 else None
 
     @workflow.run
     async def run(self, state: CalendarState) -> None:
         """Until the account is disconnected and forgotten; then, or after many looks, a new run takes over."""
-        while not self.run_is_long():
+        while not (self.is_over() or self.run_is_long()):
             await self.wait()
             await self.settle_down()
             await self.look()
-            if self.state.standing is Standing.OVER:
-                break
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self.state.standing is not Standing.OVER:
+        if not self.is_over():
             workflow.continue_as_new(self.state, search_attributes=introduction(self.state))
 
     @workflow.signal(name=contract.DIRTY)
@@ -87,47 +89,69 @@ class CalendarSyncWorkflow:
         """What it knows, for debugging."""
         return self.state
 
+    def is_over(self) -> bool:
+        """Whether the calendar is disconnected, and nobody has said anything since."""
+        return self.state.standing is Standing.OVER and not self.is_rung()
+
     def run_is_long(self) -> bool:
-        """Whether the history should start over."""
-        return self.done >= LOOKS_PER_RUN or workflow.info().is_continue_as_new_suggested()
+        """Whether the history should start over. Bells are handed over to the next run, those who wait are not."""
+        is_long = self.done >= LOOKS_PER_RUN or workflow.info().is_continue_as_new_suggested()
+        return is_long and not self.is_awaited()
 
     def is_rung(self) -> bool:
         """Whether somebody wants a look."""
-        return self.state.heard > self.state.obeyed or self.awaited > self.begun
+        return self.state.heard > self.state.obeyed or self.is_awaited()
+
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for a look that has not begun."""
+        return self.awaited > self.begun
 
     async def wait(self) -> None:
         """Until the next look is due, or somebody wants one."""
-        until = min((at for at in (self.state.next_at, self.state.renew_at) if at is not None), default=None)
-        with suppress(asyncio.TimeoutError):
-            await workflow.wait_condition(self.is_rung, timeout=None if until is None else until - workflow.now())
+        await self.sleep(
+            min((at for at in (self.state.next_at, self.state.renew_at) if at), default=None), self.is_rung
+        )
 
     async def settle_down(self) -> None:
-        """Let bells that belong together come in. A person who waits is not kept waiting."""
+        """Let bells that belong together come in; while the provider is away they bring nothing forward. A person who
+        waits is not kept waiting, and a look that was due anyway waits for nobody."""
+        if not self.is_rung():
+            return
         until = workflow.now() + DEBOUNCE
         if self.rested_at is not None:
             until = max(until, self.rested_at + REST)
+        if self.state.standing is Standing.FAILING and self.state.next_at is not None:
+            until = max(until, self.state.next_at)
+        await self.sleep(until, self.is_awaited)
+
+    async def sleep(self, until: datetime | None, is_woken: Callable[[], bool]) -> None:
+        """Until then (None: for ever), or until woken. A time that has passed costs no timer."""
+        timeout = None if until is None else max(until - workflow.now(), timedelta())
         with suppress(asyncio.TimeoutError):
-            await workflow.wait_condition(lambda: self.awaited > self.begun, timeout=until - workflow.now())
+            await workflow.wait_condition(is_woken, timeout=timeout)
 
     async def look(self) -> None:
         """Read the calendar's list, and bring every pair into agreement."""
         self.begun += 1
         heard = self.state.heard
         try:
-            plan = await self.pull()
-            for _ in range(BATCHES_PER_LOOK):
-                if not plan.more:
-                    break
-                plan = await self.reconcile()
+            plan = await self.agree()
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            self.follow(self.failed(), heard)
-        else:
-            self.follow(plan, heard)
-            await self.renew_push(plan)
-        self.done = self.begun
-        self.rested_at = workflow.now()
+            plan = self.failed(error)
+        self.follow(plan, heard)
+        self.done, self.rested_at = self.begun, workflow.now()
+        await self.renew_push()
+
+    async def agree(self) -> CalendarPlan:
+        """Both sides, until nothing is left; or for as long as a look may last, then again soon."""
+        plan = await self.pull()
+        for _ in range(BATCHES_PER_LOOK):
+            if not plan.more:
+                return plan
+            plan = await self.reconcile()
+        return replace(plan, poll_seconds=SHORTEST_PAUSE.total_seconds()) if plan.more else plan
 
     async def pull(self) -> CalendarPlan:
         """Read the list to its end."""
@@ -145,51 +169,73 @@ class CalendarSyncWorkflow:
             **CALENDAR_RUN,
         )
 
-    async def renew_push(self, plan: CalendarPlan) -> None:
+    async def renew_push(self) -> None:
         """Have the provider tell us of changes for longer, once half of the time is over. Without push we poll."""
-        if plan.renew_at is None or plan.renew_at > workflow.now():
+        if self.state.renew_at is None or self.state.renew_at > workflow.now():
             return
         try:
             renewed = await workflow.execute_activity_method(
                 CalendarPushActivities.renew_push,
                 RenewPush(self.state.calendar_link_id, workflow.now()),
-                **CALENDAR_RUN,
+                **PUSH_RENEWAL,
             )
-            at, fresh = renewed.renew_at, renewed.renew_at is not None
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            at, fresh = workflow.now() + PUSH_RETRY, False
-        # A change between our look and the new channel was told to nobody: look once more.
-        obeyed = -1 if fresh else self.state.obeyed
-        self.state = replace(self.state, renew_at=at, obeyed=obeyed)
+            self.put_off_push()
+        else:
+            self.follow_push(renewed.renew_at)
+        self.show()
 
-    def failed(self) -> CalendarPlan:
-        """The provider is away: a longer pause each time."""
+    def follow_push(self, at: datetime | None) -> None:
+        """Take over until when there is a channel, if there is one."""
+        if at is not None and at <= workflow.now():
+            self.put_off_push()  # it was over before it began
+            return
+        # A change between our look and the new channel was told to nobody: look once more.
+        self.state = replace(self.state, renew_at=at, obeyed=self.state.obeyed if at is None else -1)
+
+    def put_off_push(self) -> None:
+        """It is asked for again later, whatever the rows say until then."""
+        self.push_after = workflow.now() + PUSH_RETRY
+        self.state = replace(self.state, renew_at=self.push_after)
+
+    def failed(self, error: ActivityError) -> CalendarPlan:
+        """The provider is away: a longer pause each time, and never shorter than the one it asks for. Push has time
+        until it is back."""
         pause = min(SHORTEST_PAUSE * 2 ** min(self.state.failures, 10), LONGEST_PAUSE)
-        return CalendarPlan(Standing.FAILING, poll_seconds=pause.total_seconds(), renew_at=self.state.renew_at)
+        asked = error.cause.next_retry_delay if isinstance(error.cause, ApplicationError) else None
+        if asked is not None:
+            pause = max(pause, asked / min(SPREAD))  # the spread brings nobody back before
+        return CalendarPlan(Standing.FAILING, poll_seconds=pause.total_seconds())
 
     def follow(self, plan: CalendarPlan, heard: int) -> None:
-        """Take over what the look has shown, and show it to operators. Pauses differ, so that those who were all
-        refused at once do not all come back at once."""
-        spread = workflow.random().uniform(0.75, 1.25)
+        """Take over what the look has shown."""
+        spread = workflow.random().uniform(*SPREAD)
         next_at = None if plan.poll_seconds is None else workflow.now() + timedelta(seconds=plan.poll_seconds * spread)
-        failures = self.state.failures + 1 if plan.standing is Standing.FAILING else 0
+        renew_at = max(plan.renew_at, self.push_after) if plan.renew_at and self.push_after else plan.renew_at
         self.state = replace(
             self.state,
             obeyed=heard,
-            failures=failures,
+            failures=self.state.failures + 1 if plan.standing is Standing.FAILING else 0,
             standing=plan.standing,
             next_at=next_at,
-            renew_at=plan.renew_at,
+            renew_at=renew_at,
         )
+        self.show()
+
+    def show(self) -> None:
+        """Tell operators how it stands; what they can search for costs an action, and is written when it changes."""
+        state = self.state
         workflow.set_current_details(
-            f"{self.state.provider}: {plan.standing}; next look: {next_at or 'when somebody rings'};"
-            f" looks: {self.begun}; failed in a row: {failures}; push channel until: {plan.renew_at or 'none'}"
+            f"{state.provider}: {state.standing}; next look: {state.next_at or 'when somebody rings'};"
+            f" looks: {self.begun}; failed in a row: {state.failures}; push is renewed: {state.renew_at or 'never'}"
         )
-        if plan.standing is not self.shown:
-            workflow.upsert_search_attributes([STATE.value_set(plan.standing)])
-            self.shown = plan.standing
+        if self.shown is None:
+            workflow.upsert_search_attributes([pair.key.value_set(pair.value) for pair in introduction(state)])
+        elif state.standing is not self.shown:
+            workflow.upsert_search_attributes([STATE.value_set(state.standing)])
+        self.shown = state.standing
 
 
 def introduction(state: CalendarState) -> TypedSearchAttributes:

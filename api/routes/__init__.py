@@ -7,6 +7,8 @@ from api.routes import (
     audit,
     auth,
     calendar,
+    calendar_conflicts,
+    calendar_connections,
     codec,
     consents,
     devices,
@@ -40,7 +42,7 @@ from api.routes import (
     vet_links,
     workflows,
 )
-from api.webhooks import apple, facebook, ses
+from api.webhooks import apple, facebook, google_calendar, microsoft_graph, ses
 
 ALL = (
     auth.router,
@@ -84,6 +86,8 @@ ALL = (
     notifications.router,
     devices.router,
     calendar.router,
+    calendar_connections.router,
+    calendar_conflicts.router,
     feeds.router,
     feeds.public,
     workflows.router,
@@ -91,6 +95,8 @@ ALL = (
     ses.router,
     apple.router,
     facebook.router,
+    google_calendar.router,
+    microsoft_graph.router,
     health.router,
     codec.router,
 )

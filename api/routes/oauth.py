@@ -1,7 +1,6 @@
 """`/auth/oauth`: signing in with Google, Apple or Facebook. The way is described in `api/oauth.py`."""
 
-import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Query, Request, Response
@@ -14,6 +13,7 @@ from api.deps import ServicesDep
 from api.identity import ClientDep, IdentityDep
 from api.oauth_tickets import Start
 from api.providers import ChosenProvider
+from api.round_trip import browser_of, sent
 from api.routes.oauth_pages import failure_page, wants_page
 from api.routing import router as make_router
 from api.schemas.auth import Timezone, Token, TokensOut
@@ -26,7 +26,6 @@ router = make_router("/auth/oauth", "auth")
 
 OFF: Final[dict[int | str, dict[str, Any]]] = {404: {"description": "`provider_off`: not set up here."}}
 _SENT: Final[dict[int | str, dict[str, Any]]] = {303: {"description": "To the provider."}}
-_BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @router.get("", operation_id="list_sign_in_providers", dependencies=[Depends(limited("anonymous"))])
@@ -127,19 +126,9 @@ def _cookie(provider: IdentityProvider) -> str:
 
 
 def _browser(request: Request, provider: IdentityProvider) -> str | None:
-    value = request.cookies.get(_cookie(provider), "")
-    return value if _BROWSER.fullmatch(value) else None
+    return browser_of(request, _cookie(provider))
 
 
 def _sent(provider: IdentityProvider, departure: oauth.Departure) -> Response:
-    response = RedirectResponse(departure.url, 303)
-    response.set_cookie(
-        _cookie(provider),
-        departure.browser,
-        max_age=600,
-        secure=True,
-        httponly=True,
-        # A cross-site POST carries no other cookie.
-        samesite="none" if provider.form_post else "lax",
-    )
-    return response
+    samesite: Literal["lax", "none"] = "none" if provider.form_post else "lax"
+    return sent(departure.url, _cookie(provider), departure.browser, samesite=samesite)

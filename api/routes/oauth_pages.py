@@ -1,5 +1,6 @@
 """What people see in their browser when a sign-in with a provider ends outside of the app."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -28,19 +29,23 @@ class _Words:
     link: str = ""
 
 
-_FAILED: Final = {
+SIGN_IN: Final = {
     "en": "Signing in did not work",
     "de": "Die Anmeldung hat nicht geklappt",
+}
+CALENDAR: Final = {
+    "en": "Connecting your calendar did not work",
+    "de": "Den Kalender zu verbinden hat nicht geklappt",
 }
 _BACK: Final = {"en": "Back to Petfolio", "de": "Zurück zu Petfolio"}
 _REASONS: Final = {
     "en": {
-        "invalid_state": "This sign-in was begun in another browser, or too long ago. Please start again.",
+        "invalid_state": "This was begun in another browser, or too long ago. Please start again.",
         "provider_unavailable": "The service you sign in with does not answer just now. Please try again in a minute.",
         "": "The service you sign in with did not confirm who you are. Please start again.",
     },
     "de": {
-        "invalid_state": "Diese Anmeldung wurde in einem anderen Browser begonnen, oder vor zu langer Zeit. "
+        "invalid_state": "Das wurde in einem anderen Browser begonnen, oder vor zu langer Zeit. "
         "Bitte beginne noch einmal.",
         "provider_unavailable": "Der Dienst, mit dem du dich anmeldest, antwortet gerade nicht. "
         "Bitte versuche es in einer Minute noch einmal.",
@@ -72,12 +77,14 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def failure_page(request: Request, identity: Identity, error: PetfolioError) -> Response:
+def failure_page(
+    request: Request, identity: Identity, error: PetfolioError, titles: Mapping[str, str] = SIGN_IN
+) -> Response:
     """Why the browser is not back in the app, under the status of the error."""
     language = language_of(request.headers.get("accept-language", ""))
     reasons = _REASONS[language]
     link = f'<p><a href="{escape(identity.settings.oauth.app_url or "/")}">{_BACK[language]}</a></p>'
-    words = _Words(_FAILED[language], reasons.get(error.problem_code, reasons[""]), link)
+    words = _Words(titles[language], reasons.get(error.problem_code, reasons[""]), link)
     headers = {"Retry-After": "60"} if error.http_status == 503 else {}
     return _page(words, language, error.http_status, headers)
 

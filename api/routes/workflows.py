@@ -36,6 +36,9 @@ async def readable_workflow(
         case ids.WorkflowId(Subject("user", caller.user_id), "mail", UUID() as delivery_id):
             row = await queries.mail(services.db, caller.user_id, delivery_id)
             found = row and WorkflowOut.of_mail(row)
+        case ids.WorkflowId(Subject("user", caller.user_id), "calendar", UUID() as link_id):
+            row = await queries.own(services.db, caller.user_id, "calendar", link_id)
+            found = row and WorkflowOut.of_row(row)
         case _:
             found = None
     # Only the one spelling that we make: `{HOUSEHOLD-IN-CAPITALS}` would be another id for Temporal.
@@ -49,7 +52,7 @@ ReadableWorkflow = Annotated[WorkflowOut, Depends(readable_workflow)]
 
 @router.get("", operation_id="list_workflows", response_model=WorkflowPage)
 async def list_workflows(caller: CurrentUser, services: ServicesDep, paging: PagingDep) -> Response:
-    """Work of the caller's households that goes on by itself, oldest first. The state is that of the rows."""
+    """Work of the caller and their households that goes on by itself, oldest first. The state is that of the rows."""
     page = paging.page(f"workflows:{caller.user_id}")
     rows = await queries.page(services.db, caller.user_id, page.after_id, page.rows)
     part = page.part_by_id(rows)

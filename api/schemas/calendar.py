@@ -7,6 +7,15 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 
+class CalendarPlaceOut(BaseModel):
+    """One of your connected calendars that shows it, too. `pending`: a change is on its way; `quarantined`: that
+    calendar does not take it, see the connection."""
+
+    connection_id: UUID
+    provider: Literal["google", "microsoft", "caldav"]
+    state: Literal["synced", "pending", "quarantined"]
+
+
 class CalendarEventOut(BaseModel):
     """A line of the merged calendar. `source` says whose it is: an occurrence of a reminder, which carries its id where
     it has a row, or of an appointment, named by `original`. `start` and `end` are instants; whole days begin on your
@@ -29,6 +38,13 @@ class CalendarEventOut(BaseModel):
                     "ends_at": "2026-11-30T09:30",
                     "all_day": False,
                     "state": "planned",
+                    "calendars": [
+                        {
+                            "connection_id": "019aaf3e-0000-7000-8000-0000000000a0",
+                            "provider": "google",
+                            "state": "synced",
+                        }
+                    ],
                 }
             ]
         }
@@ -47,6 +63,7 @@ class CalendarEventOut(BaseModel):
     ends_at: str | None
     all_day: bool
     state: Literal["scheduled", "due", "planned", "done"]
+    calendars: list[CalendarPlaceOut]
 
 
 class CalendarOut(BaseModel):

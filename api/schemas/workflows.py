@@ -39,6 +39,7 @@ _KINDS: Final = {
     "lost": _Kind(ids.lost_case, "Search for a lost pet", "until", "/pets/{pet_id}/lost"),
     "invitation": _Kind(ids.invitation, "Invitation", "until", "/households/{household_id}/invitations"),
     "transfer": _Kind(ids.transfer, "Transfer of a pet", "until", "/households/{household_id}/transfers"),
+    "calendar": _Kind(ids.calendar, "Calendar", "next look", "/integrations/calendar/connections/{connection_id}"),
     "grant": _Kind(ids.grant, "Sitter's access", "until", "/households/{household_id}/grants/{id}"),
 }
 
@@ -49,7 +50,7 @@ class WorkflowOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
-    type: Literal["reminder", "lost", "invitation", "transfer", "grant", "mail"]
+    type: Literal["reminder", "lost", "invitation", "transfer", "grant", "calendar", "mail"]
     status: str
     summary: str = Field(description="One sentence for people.")
     created_at: datetime
@@ -58,11 +59,11 @@ class WorkflowOut(BaseModel):
 
     @classmethod
     def of_row(cls, row: asyncpg.Record) -> "WorkflowOut":
-        """From a row of `models.queries.workflows.page`."""
+        """From a row of `models.queries.workflows`. It is a household's, or a person's own."""
         kind = _KINDS[row["type"]]
         when = f", {kind.until} {row['until'].astimezone(UTC):%Y-%m-%d %H:%M} UTC" if row["until"] else ""
         return cls(
-            id=kind.workflow_id(row["household_id"], row["id"]),
+            id=kind.workflow_id(row["household_id"] or row["user_id"], row["id"]),
             type=row["type"],
             status=row["state"],
             summary=f"{kind.name}: {row['state']}{when}.",

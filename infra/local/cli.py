@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     reset = commands.add_parser("reset", parents=[data], help="stop, then delete all data")
     reset.add_argument("--yes", action="store_true", help="do not ask")
 
-    commands.add_parser("demo", parents=[data], help="the main job, narrated, on the running stack")
+    demo = commands.add_parser("demo", parents=[data], help="the main job, narrated, on the running stack")
+    jobs, about = ("reminder", "calendar"), "a reminder that arrives (default), or an appointment in three calendars"
+    demo.add_argument("what", nargs="?", choices=jobs, default=jobs[0], help=about)
     dump = commands.add_parser("dump", parents=[data], help="a copy of the database, for elsewhere")
     dump.add_argument("--masked", action="store_true", required=True, help="everything personal is made up")
     dump.add_argument("--database-url", metavar="URL", help="another database than the running stack's")

@@ -42,7 +42,8 @@ LEFT_OUT: Final = frozenset(
     # What lets somebody in, and what only means something to the processes that wrote it.
     "sessions retired_refresh device_cookies login_throttle mail_tokens auth_challenges mfa_totp mfa_recovery_codes "
     "webauthn_credentials auth_identities email_changes idempotency_keys outbox webhook_events devices ics_feeds "
-    "mail_suppressions grant_access_log audit_seals audit_verifications".split()
+    "mail_suppressions grant_access_log audit_seals audit_verifications "
+    "calendar_connections calendar_links event_links calendar_inbox_items calendar_conflicts".split()
 )
 """Tables whose rows are not copied."""
 

@@ -39,7 +39,10 @@ class Resource:
     def marker(self) -> Marker | None:
         """Ours, if it is there and whole."""
         line = self.master.first(MARKER)
-        return read_marker(line.text) if line else None
+        try:
+            return read_marker(line.text) if line else None
+        except Unreadable:
+            return None
 
     @property
     def ident(self) -> UUID | None:
@@ -92,13 +95,13 @@ def read_resource(stream: str, floating: str) -> Resource:
 def alarm_minutes(alarm: Component) -> int | None:
     """How long before the start a plain alarm rings; None for one that we leave alone."""
     action, trigger = alarm.first("ACTION"), alarm.first("TRIGGER")
-    if action is None or trigger is None or action.value.strip().upper() != "DISPLAY":
-        return None
-    if trigger.parameter("VALUE") == "DATE-TIME" or trigger.parameter("RELATED") == "END":
-        return None
     try:
+        if action is None or trigger is None or action.value.strip().upper() != "DISPLAY":
+            return None
+        if trigger.parameter("VALUE") == "DATE-TIME" or trigger.parameter("RELATED") == "END":
+            return None
         before: timedelta = -vDuration.from_ical(trigger.value.strip())
-    except InvalidCalendar:
+    except (Unreadable, InvalidCalendar):
         return None
     minutes, rest = divmod(before, _MINUTE)
     return minutes if minutes >= 0 and not rest else None

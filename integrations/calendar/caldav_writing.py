@@ -12,9 +12,9 @@ from uuid import UUID
 from domain.calendar import Event, Override, Point
 from domain.calendar_form import order, shifted
 from integrations.calendar.caldav_mapping import MARKER, UID_PREFIX, Resource, alarm_minutes, write_marker
-from integrations.calendar.ical_lines import Component, Line, written_text
+from integrations.calendar.ical_lines import Component, Line, Unreadable, written_text
 from integrations.calendar.ical_times import Clock, clock_of, definition
-from integrations.calendar.protocol import Marker
+from integrations.calendar.protocol import EventRejected, Marker
 
 _PRODUCT: Final = "-//Petfolio//Calendar sync//EN"
 _WORDS: Final = {"SUMMARY": "title", "DESCRIPTION": "notes", "LOCATION": "location"}
@@ -34,7 +34,15 @@ def new_resource(name: UUID, marker: Marker, event: Event, now: datetime) -> str
 
 
 def changed_resource(resource: Resource, event: Event, now: datetime, *, marker: bool) -> str:
-    """The resource as this event; without our marker if that is not wanted. `resource` is used up."""
+    """The resource as this event; without our marker if that is not wanted. `resource` is used up. Raises
+    `EventRejected` where a line that stands in the way cannot be read."""
+    try:
+        return _changed(resource, event, now, marker=marker)
+    except Unreadable as error:
+        raise EventRejected(str(error)) from None
+
+
+def _changed(resource: Resource, event: Event, now: datetime, *, marker: bool) -> str:
     before = resource.event
     moved = before.when != event.when
     clock = resource.clock if not moved or _can_stay(resource, event.when.tzid) else clock_of(event.when.tzid)

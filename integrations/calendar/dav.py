@@ -15,7 +15,8 @@ from caldav.elements import dav
 from caldav.elements.base import BaseElement
 from lxml import etree
 
-from integrations.calendar.protocol import Misunderstood, UnknownOutcome
+from integrations.calendar.calls import called
+from integrations.calendar.protocol import Misunderstood, ProviderName, UnknownOutcome
 from integrations.outbound import (
     REDIRECTS,
     AddressRefused,
@@ -105,6 +106,7 @@ class Dav:
             content = body.encode()
         for _ in range(_MOST_REDIRECTS + 1):
             session = await self._session(url)
+            called(ProviderName.CALDAV)
             reply = await session.request(method, url, headers=self._headers | sent, content=content)
             location = reply.headers.get("location")
             if reply.status not in REDIRECTS or location is None:

@@ -16,8 +16,10 @@ from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 from googleapiclient.http import HttpRequest
 
+from integrations.calendar.calls import called
 from integrations.calendar.errors import Asked, Refusal, google, no_answer, seconds, unreadable
 from integrations.calendar.oauth import TokenSource
+from integrations.calendar.protocol import ProviderName
 
 Document = dict[str, Any]
 
@@ -72,6 +74,7 @@ class GoogleClient:
             http.close()
 
     def _execute(self, request: HttpRequest, asked: Asked) -> Document:
+        called(ProviderName.GOOGLE)
         try:
             answer = request.execute(http=self._http(), num_retries=0)
         except HttpError as error:

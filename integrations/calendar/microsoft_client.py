@@ -26,9 +26,10 @@ from msgraph.graph_request_adapter import GraphRequestAdapter, options
 from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
 
+from integrations.calendar.calls import called
 from integrations.calendar.errors import Asked, Refusal, microsoft, no_answer, seconds, unreadable
 from integrations.calendar.oauth import TokenSource
-from integrations.calendar.protocol import Misunderstood
+from integrations.calendar.protocol import Misunderstood, ProviderName
 
 Document = dict[str, Any]
 
@@ -116,6 +117,7 @@ class GraphClient:
         info.headers.add("Prefer", f"{_PREFER}, {prefer}" if prefer else _PREFER)
         try:
             async with self._turns, asyncio.timeout(_LONGEST):
+                called(ProviderName.MICROSOFT)
                 content = await self._adapter.send_primitive_async(info, "bytes", {"XXX": ODataError})
         except APIError as error:
             raise microsoft(_refusal(error), asked) from None

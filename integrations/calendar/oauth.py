@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import httpx
 
 from core.pkce import challenge_of
+from integrations.calendar.calls import called
 from integrations.calendar.errors import SCOPE_MISSING
 from integrations.calendar.protocol import CalendarError, NeedsReauth, ProviderName, UnknownOutcome
 from integrations.identity.http import Reply, call, words
@@ -167,6 +168,7 @@ class OAuth:
         return reply
 
     async def _post(self, url: str, form: Mapping[str, str]) -> Reply:
+        called(self._vendor.name)
         try:
             return await call(self._http, "POST", url, form=form)
         except ProviderUnavailable:

@@ -8,20 +8,12 @@ adapter's `capabilities`; a series is read and written with its exceptions, unde
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
 from core.errors import PetfolioError
 from domain.calendar import Capabilities, Event
-
-
-class ProviderName(StrEnum):
-    """The providers, by the words of routes, rows and task queues."""
-
-    GOOGLE = "google"
-    MICROSOFT = "microsoft"
-    CALDAV = "caldav"
+from domain.calendar import ProviderName as ProviderName
 
 
 class CalendarError(PetfolioError):
@@ -201,10 +193,11 @@ class CalendarProvider(Protocol):
 
     async def get(self, calendar_id: str, remote_id: str) -> RemoteEvent | None:
         """The event with its exceptions; None when it is gone (404, 410, cancelled). Raises `CalendarMissing` where
-        the calendar is gone and that can be told apart."""
+        the calendar is gone and that can be told apart, and what `read` raises."""
 
     async def get_many(self, calendar_id: str, remote_ids: Sequence[str]) -> Mapping[str, RemoteEvent]:
-        """Those of them that are there, in as few calls as the provider allows."""
+        """Those of them that are there, in as few calls as the provider allows. One that is missing here is not proven
+        gone, it may be one that cannot be read: `get` says which."""
 
     def read(self, raw: str) -> RemoteEvent:
         """What `RemoteEvent.raw` says. Raises `Misunderstood`, and `EventRejected` for what cannot be an event of

@@ -4,8 +4,9 @@ An event is saved whole, exceptions and words with it, as a new version of its r
 said to everybody who sees it; people's writes end in `api/appointments.py`, which does that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
@@ -24,6 +25,9 @@ from models.appointment import Appointment, AppointmentOverride
 from models.queries.access import pet_access, reaches, watching
 from models.queries.appointment_rows import columns, sealed, wall
 from models.queries.clock import database_now
+
+_ANEW: Final = {"populate_existing": True}
+"""Rows as they are now, whatever the session has seen of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,30 @@ async def load(session: AsyncSession, appointment_id: UUID, *, lock: bool) -> Lo
     query = query.with_for_update() if lock else query
     found = (await session.scalars(query.execution_options(populate_existing=True))).one_or_none()
     return None if found is None else await _with_overrides(session, found)
+
+
+async def load_all(session: AsyncSession, ids: Collection[UUID]) -> Mapping[UUID, Loaded]:
+    """`load` of many, without their locks."""
+    found = (
+        await session.scalars(select(Appointment).where(col(Appointment.id).in_(ids)).execution_options(**_ANEW))
+    ).all()
+    of = col(AppointmentOverride.appointment_id)
+    query = select(AppointmentOverride).where(of.in_(ids)).order_by(col(AppointmentOverride.original))
+    overrides = (await session.scalars(query.execution_options(**_ANEW))).all()
+    return {row.id: Loaded(row, [each for each in overrides if each.appointment_id == row.id]) for row in found}
+
+
+async def versions(session: AsyncSession, ids: Collection[UUID], *, lock: bool = False) -> Mapping[UUID, int]:
+    """Of those that there are, deleted or not; locked, if wanted, each after the one before it in everybody's order."""
+    query = select(col(Appointment.id), col(Appointment.version)).where(col(Appointment.id).in_(ids))
+    query = query.order_by(col(Appointment.id)).with_for_update() if lock else query
+    return {row.id: row.version for row in await session.execute(query)}
+
+
+async def deleted_among(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
+    """Those of them that were deleted."""
+    query = select(col(Appointment.id)).where(col(Appointment.id).in_(ids), col(Appointment.deleted_at).is_not(None))
+    return set((await session.scalars(query)).all())
 
 
 async def lock_for(
@@ -92,22 +120,22 @@ async def of_household(session: AsyncSession, household_id: UUID) -> Sequence[Ap
 
 async def add(session: AsyncSession, cipher: FieldCipher, event: Event, whose: Whose, state: State) -> bool:
     """A new one, unless there is one with this id already; answers whether there was none. `event` is checked."""
-    row = Appointment(**asdict(whose), status=state, **await columns(cipher, whose.household_id, whose.id, event))
-    values = {name: value for name, value in row if name not in ("created_at", "updated_at")}
-    made = await session.execute(
-        insert(Appointment).values(values).on_conflict_do_nothing().returning(col(Appointment.id))
-    )
-    if made.first() is None:
-        return False
-    await _write_overrides(session, cipher, Loaded(row, ()), event)
-    return True
+    return bool(await _add_all(session, cipher, [(event, whose, state)]))
 
 
-async def create_from_event(session: AsyncSession, cipher: FieldCipher, event: Event, whose: Whose) -> bool:
-    """`add` of what a calendar had. Raises `Invalid` for an event that appointments cannot hold."""
-    made = await add(session, cipher, rules.check(event), whose, State.PLANNED.after(event.status))
-    if made:
-        await say(session, whose.id, whose.household_id, whose.pet_id)
+async def create_from_events(
+    session: AsyncSession, cipher: FieldCipher, events: Sequence[tuple[Event, Whose]]
+) -> Collection[UUID]:
+    """`add` of what a calendar of one household had; answers which of them there were none of. Raises `Invalid` for an
+    event that appointments cannot hold."""
+    new = [(rules.check(event), whose, State.PLANNED.after(event.status)) for event, whose in events]
+    made = await _add_all(session, cipher, new)
+    households = {(whose.household_id, whose.pet_id) for _, whose in events if whose.id in made}
+    people = {home: await watching(session, *home) for home in households}
+    for _, whose in events:
+        if whose.id in made:
+            seers = people[whose.household_id, whose.pet_id]
+            live.say(session, seers, live.Name.APPOINTMENT_UPDATED, appointment_id=whose.id)
     return made
 
 
@@ -179,6 +207,23 @@ async def _set_deleted(session: AsyncSession, appointment_id: UUID, version: int
     await set_deleted(session, loaded.row, deleted=deleted)
     await say(session, appointment_id, loaded.row.household_id, loaded.row.pet_id)
     return True
+
+
+async def _add_all(
+    session: AsyncSession, cipher: FieldCipher, new: Sequence[tuple[Event, Whose, State]]
+) -> Collection[UUID]:
+    """Those of them that were not there."""
+    rows = [
+        Appointment(**asdict(whose), status=state, **await columns(cipher, whose.household_id, whose.id, event))
+        for event, whose, state in new
+    ]
+    values = [{name: value for name, value in row if name not in ("created_at", "updated_at")} for row in rows]
+    statement = insert(Appointment).on_conflict_do_nothing().returning(col(Appointment.id))
+    made = set((await session.execute(statement, values)).scalars())
+    for row, (event, _, _) in zip(rows, new, strict=True):
+        if row.id in made and event.overrides:
+            await _write_overrides(session, cipher, Loaded(row, ()), event)
+    return made
 
 
 async def _with_overrides(session: AsyncSession, row: Appointment) -> Loaded:

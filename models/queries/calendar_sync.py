@@ -94,19 +94,20 @@ _STRANGERS: Final = text(
         ORDER BY i.remote_id LIMIT :limit"""
 )
 _HANDLED: Final = text(
-    """UPDATE calendar_inbox_items SET handled = true, payload_ct = NULL
-        WHERE calendar_link_id = :link AND remote_id = :remote_id AND payload_etag IS NOT DISTINCT FROM :etag"""
+    """UPDATE calendar_inbox_items i SET handled = true, payload_ct = NULL
+         FROM unnest(CAST(:remote_ids AS text[]), CAST(:etags AS text[])) AS h (remote_id, etag)
+        WHERE i.calendar_link_id = :link AND i.remote_id = h.remote_id AND i.payload_etag IS NOT DISTINCT FROM h.etag"""
 )
 _VISIBLE: Final = "a.role IN ('owner', 'caretaker')"
 _APPOINTMENTS: Final = f"""SELECT x.id FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
-    WHERE x.deleted_at IS NULL AND {_VISIBLE}"""  # noqa: S608 - our own words
+    WHERE x.deleted_at IS NULL AND {_VISIBLE} AND :appointments"""  # noqa: S608 - our own words
 _REMINDERS: Final = f"""SELECT x.id FROM reminders x {reached("x.household_id", "x.pet_id", by=":user")}
-    WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE}"""  # noqa: S608 - our own words
+    WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE} AND :reminders"""  # noqa: S608 - our own words
 _UNLINKED: Final = text(
     f"""SELECT x.id, coalesce((SELECT max(l.generation) FROM event_links l
                                 WHERE l.calendar_link_id = :link AND l.appointment_id = x.id), 0) AS generation
          FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
-        WHERE x.deleted_at IS NULL AND {_VISIBLE} AND x.status <> 'cancelled'
+        WHERE x.deleted_at IS NULL AND {_VISIBLE} AND :appointments AND x.status <> 'cancelled'
           AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.appointment_id = x.id
                              AND l.state <> 'dead')
         ORDER BY x.id LIMIT :limit"""  # noqa: S608 - our own words
@@ -114,7 +115,7 @@ _UNLINKED: Final = text(
 # A reminder has as many events as times of day: which, its schedule says, whenever it is another version.
 _RESCHEDULED: Final = text(
     f"""SELECT x.id FROM reminders x {reached("x.household_id", "x.pet_id", by=":user")}
-        WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE}
+        WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE} AND :reminders
           AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.reminder_id = x.id
                              AND l.state <> 'dead' AND l.local_version_at_base IN (x.version, -1))
         ORDER BY x.id LIMIT :limit"""  # noqa: S608 - our own words
@@ -140,11 +141,13 @@ _PENDING: Final = text(
 )
 _LOAD: Final = text(
     f"""SELECT l.*, i.payload_etag, coalesce(i.handled, true) AS handled, coalesce(i.removed, false) AS removed,
-              l.local_id IN ({_APPOINTMENTS}) OR l.local_id IN ({_REMINDERS}) AS visible
+              EXISTS ({_APPOINTMENTS} AND x.id = l.appointment_id) OR EXISTS ({_REMINDERS} AND x.id = l.reminder_id)
+              AS visible
          FROM event_links l
          LEFT JOIN calendar_inbox_items i ON i.calendar_link_id = l.calendar_link_id AND i.remote_id = l.remote_id
-        WHERE l.id = :id"""  # noqa: S608 - our own words
+        WHERE l.id = ANY(:ids)"""  # noqa: S608 - our own words
 )
+_PAIRS: Final = text("SELECT * FROM event_links WHERE id = ANY(:ids)")
 _OURS: Final = text(
     """SELECT id, remote_id, generation FROM event_links
         WHERE calendar_link_id = :link AND local_id = :local_id AND part = :part AND state <> 'dead'"""
@@ -175,6 +178,9 @@ _RESULT: Final = text(
         WHERE id = :link"""
 )
 _CHANNELS: Final = text("UPDATE calendar_links SET push_channels = CAST(:channels AS jsonb) WHERE id = :link")
+_TAKEN: Final = text(
+    "SELECT remote_calendar_id FROM calendar_links WHERE remote_calendar_id = ANY(:calendar_ids) AND id <> :link"
+)
 _FOUND: Final = text("UPDATE calendar_links SET remote_calendar_id = :calendar_id WHERE id = :link")
 _STATE: Final = text(
     """UPDATE calendar_connections SET state = :state, version = version + 1, updated_at = clock_timestamp()
@@ -254,20 +260,44 @@ async def strangers(session: AsyncSession, link_id: UUID, limit: int) -> Sequenc
     return (await session.execute(_STRANGERS, {"link": link_id, "limit": limit})).mappings().all()
 
 
-async def handled(session: AsyncSession, link_id: UUID, remote_id: str, etag: str | None) -> None:
-    """The entry was looked at, if it is still the one with this etag."""
-    await session.execute(_HANDLED, {"link": link_id, "remote_id": remote_id, "etag": etag})
+async def handled(session: AsyncSession, link_id: UUID, etags: Mapping[str, str | None]) -> None:
+    """The entries of these ids were looked at, where they are still those with these etags."""
+    if etags:
+        values = {"link": link_id, "remote_ids": list(etags), "etags": list(etags.values())}
+        await session.execute(_HANDLED, values)
 
 
-async def unlinked(session: AsyncSession, link_id: UUID, user_id: UUID, limit: int) -> Sequence[RowMapping]:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a calendar shows: of whom, and which kinds of events."""
+
+    user_id: UUID
+    appointments: bool
+    reminders: bool
+
+    @classmethod
+    def of(cls, calendar: Calendar) -> "Shown":
+        """As its person chose; everything, unless they did."""
+        policy = calendar.policy
+        kinds = (bool(policy.get(kind, True)) for kind in ("appointments", "reminders"))
+        return cls(calendar.user_id, *kinds)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """As the statements take it."""
+        return {"user": self.user_id, "appointments": self.appointments, "reminders": self.reminders}
+
+
+async def unlinked(session: AsyncSession, link_id: UUID, shown: Shown, limit: int) -> Sequence[RowMapping]:
     """`id, generation` of appointments that this calendar has no event of."""
-    return (await session.execute(_UNLINKED, {"link": link_id, "user": user_id, "limit": limit})).mappings().all()
+    values = {"link": link_id, "user": shown.user_id, "appointments": shown.appointments, "limit": limit}
+    return (await session.execute(_UNLINKED, values)).mappings().all()
 
 
-async def rescheduled(session: AsyncSession, link_id: UUID, user_id: UUID, limit: int) -> Sequence[UUID]:
+async def rescheduled(session: AsyncSession, link_id: UUID, shown: Shown, limit: int) -> Sequence[UUID]:
     """Reminders of which it has to be looked how many events they are."""
-    rows = await session.execute(_RESCHEDULED, {"link": link_id, "user": user_id, "limit": limit})
-    return list(rows.scalars())
+    values = {"link": link_id, "user": shown.user_id, "reminders": shown.reminders, "limit": limit}
+    return list((await session.execute(_RESCHEDULED, values)).scalars())
 
 
 async def generations(session: AsyncSession, link_id: UUID, reminder_id: UUID) -> Mapping[str, int]:
@@ -276,23 +306,29 @@ async def generations(session: AsyncSession, link_id: UUID, reminder_id: UUID) -
     return {row.part: row.generation for row in rows}
 
 
-async def add_link(session: AsyncSession, link: EventLink) -> None:
-    """A new pair, unless there is one of this local event, or of this counterpart, already."""
-    values = link.model_dump(exclude={"local_id", "created_at"})
-    await session.execute(insert(EventLink).values(values).on_conflict_do_nothing())
+async def add_links(session: AsyncSession, links: Sequence[EventLink]) -> None:
+    """New pairs, except where there is one of this local event, or of this counterpart, already."""
+    if links:
+        values = [link.model_dump(exclude={"local_id", "created_at"}) for link in links]
+        await session.execute(insert(EventLink).on_conflict_do_nothing(), values)
 
 
 async def pending(
-    session: AsyncSession, link_id: UUID, user_id: UUID, limit: int, *, without_deletions: bool
+    session: AsyncSession, link_id: UUID, shown: Shown, limit: int, *, without_deletions: bool
 ) -> Sequence[tuple[UUID, str | None]]:
     """See `activities.calendar_store.Store.pending`."""
-    values = {"link": link_id, "user": user_id, "limit": limit, "without_deletions": without_deletions}
+    values = {"link": link_id, "limit": limit, "without_deletions": without_deletions, **shown.values}
     return [(row.id, row.remote_id) for row in await session.execute(_PENDING, values)]
 
 
-async def load(session: AsyncSession, event_link_id: UUID, user_id: UUID) -> RowMapping | None:
-    """A pair, what the list last said of it, and whether this person still sees its local event."""
-    return (await session.execute(_LOAD, {"id": event_link_id, "user": user_id})).mappings().one_or_none()
+async def load(session: AsyncSession, ids: Sequence[UUID], shown: Shown) -> Sequence[RowMapping]:
+    """Pairs, what the list last said of them, and whether their local events are (still) shown there."""
+    return (await session.execute(_LOAD, {"ids": list(ids), **shown.values})).mappings().all()
+
+
+async def pairs(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """Those alone, as they are."""
+    return (await session.execute(_PAIRS, {"ids": list(ids)})).mappings().all()
 
 
 async def of_local(session: AsyncSession, link_id: UUID, local_id: UUID, part: str) -> RowMapping | None:
@@ -306,14 +342,15 @@ async def found_again(session: AsyncSession, event_link_id: UUID, remote_id: str
     await session.execute(_FIND_AGAIN, {"id": event_link_id, "remote_id": remote_id, "generation": generation})
 
 
-async def save_link(session: AsyncSession, **values: Any) -> None:
-    """`id, state, remote_id, etag, generation, agreed_ct, intent_ct, version, error`."""
-    await session.execute(_SAVE, values)
+async def save_links(session: AsyncSession, links: Sequence[Mapping[str, Any]]) -> None:
+    """`id, state, remote_id, etag, generation, agreed_ct, intent_ct, version, error` of each."""
+    if links:
+        await session.execute(_SAVE, links)
 
 
-async def intend(session: AsyncSession, **values: Any) -> None:
-    """`id, intent_ct, remote_id, generation`."""
-    await session.execute(_INTEND, values)
+async def intend(session: AsyncSession, links: Sequence[Mapping[str, Any]]) -> None:
+    """`id, intent_ct, remote_id, generation` of each."""
+    await session.execute(_INTEND, links)
 
 
 async def put_off(session: AsyncSession, event_link_id: UUID) -> int:
@@ -323,8 +360,9 @@ async def put_off(session: AsyncSession, event_link_id: UUID) -> int:
 
 async def add_conflicts(session: AsyncSession, conflicts: Sequence[CalendarConflict]) -> None:
     """What was lost."""
-    session.add_all(conflicts)
-    await session.flush()
+    if conflicts:
+        session.add_all(conflicts)
+        await session.flush()
 
 
 async def note_result(session: AsyncSession, **values: Any) -> None:
@@ -335,6 +373,12 @@ async def note_result(session: AsyncSession, **values: Any) -> None:
 async def set_channels(session: AsyncSession, link_id: UUID, channels: Sequence[Mapping[str, object]]) -> None:
     """The push channels that there are."""
     await session.execute(_CHANNELS, {"link": link_id, "channels": orjson.dumps(list(channels)).decode()})
+
+
+async def taken(session: AsyncSession, link_id: UUID, calendar_ids: Sequence[str]) -> frozenset[str]:
+    """Those that are kept in step for somebody else already: two people may share an account."""
+    found = await session.execute(_TAKEN, {"link": link_id, "calendar_ids": list(calendar_ids)})
+    return frozenset(found.scalars())
 
 
 async def set_calendar(session: AsyncSession, link_id: UUID, calendar_id: str) -> None:
@@ -355,9 +399,9 @@ async def set_credential(session: AsyncSession, connection_id: UUID, epoch: int,
 
 async def let_go(session: AsyncSession, link_id: UUID, connection_id: UUID, epoch: int) -> None:
     """A disconnected account is not entered any more. Where the copies there were removed, no pair is left."""
-    await session.execute(_BURY_ALL, {"link": link_id, "id": connection_id})
+    await session.execute(_WITHOUT_CREDENTIAL, {"id": connection_id, "epoch": epoch})  # the connection comes first
     await session.execute(_LET_GO, {"link": link_id})
-    await session.execute(_WITHOUT_CREDENTIAL, {"id": connection_id, "epoch": epoch})
+    await session.execute(_BURY_ALL, {"link": link_id, "id": connection_id})
 
 
 async def forget(session: AsyncSession, connection_id: UUID) -> None:

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from domain.calendar import ProviderName
+
 WORKFLOW: Final = "CalendarSyncWorkflow"
 KIND: Final = "calendar_sync"
 """Outbox kind and aggregate prefix of the bell."""
@@ -37,7 +39,7 @@ class CalendarState:
     `failures` in a row."""
 
     calendar_link_id: UUID
-    provider: str
+    provider: ProviderName
     heard: int = 0
     obeyed: int = -1
     failures: int = 0
@@ -121,4 +123,4 @@ def bell_args(calendar_link_id: UUID, provider: str) -> Mapping[str, object]:
 
 def first_state(args: Mapping[str, object]) -> CalendarState:
     """What a new workflow starts with, from the outbox row's args."""
-    return CalendarState(UUID(str(args["calendar_link_id"])), str(args["provider"]))
+    return CalendarState(UUID(str(args["calendar_link_id"])), ProviderName(str(args["provider"])))

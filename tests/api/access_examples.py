@@ -5,8 +5,7 @@ in braces (`{pet}`), and what those who may call it are answered, where that is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -15,35 +14,11 @@ from core.ids import new_id
 from domain.access import Role
 from models.queries import households
 from temporal import ids
-from tests.api.access_ground import CANARY, Ground, Maker
+from tests.api.access_calendars import CALENDARS
+from tests.api.access_ground import CANARY, Example, Ground, Maker, listing, refused
 
-OK: Final = frozenset({200, 201, 202, 204})
 DAILY: Final = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "Europe/Berlin"}
 AWAY: Final = {"starts_at": "2036-06-01T00:00:00Z", "ends_at": "2036-06-08T00:00:00Z"}
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A request. `names_nothing`: it names no thing of a household, so that strangers are answered with what is theirs.
-
-    `answers`: the statuses for those who may call it.
-    """
-
-    method: str
-    path: str
-    body: Any = None
-    answers: frozenset[int] = OK
-    names_nothing: bool = False
-
-
-def refused(method: str, path: str, *statuses: int, body: Any = None) -> Example:
-    """A request that is let in and then refused for what it says: a token that is none, an id that is nobody's."""
-    return Example(method, path, body, frozenset(statuses))
-
-
-def listing(path: str) -> Example:
-    """A list of whatever the caller may see."""
-    return Example("GET", path, names_nothing=True)
 
 
 async def pet(ground: Ground) -> object:
@@ -380,13 +355,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         "PUT", "/appointments/{appointment}/occurrences/2036-06-02T09:00", {"starts_at": "2036-06-02T10:00"}
     ),
     "skip_appointment_once": Example("DELETE", "/appointments/{appointment}/occurrences/2036-06-03T09:00"),
-    # calendars
-    "list_calendar_events": listing(f"/integrations/calendar/events?{_SPAN}"),
-    "sync_calendar": Example("POST", "/integrations/calendar/sync", answers=frozenset({409}), names_nothing=True),
-    "create_calendar_feed": Example("POST", "/integrations/calendar/feeds", {}),
-    "list_calendar_feeds": Example("GET", "/integrations/calendar/feeds"),
-    "delete_calendar_feed": refused("DELETE", "/integrations/calendar/feeds/{nobody}", 404),
-    "read_calendar_feed": refused("GET", "/feeds/none-of-ours.ics", 404),
+    **CALENDARS,
     # operators; where the glass is broken already, there is nothing to break
     "find_households": Example("POST", "/staff/find", {"email": "nobody@example.test"}),
     "break_glass": Example("POST", "/staff/break-glass", _LOOK, frozenset({201, 409})),

@@ -24,6 +24,7 @@ from models.user import User
 from tests.api.signing_in import Api, bearer
 
 CANARY: Final = "Canary"
+OK: Final = frozenset({200, 201, 202, 204})
 LONG: Final = timedelta(days=1)
 
 
@@ -56,6 +57,30 @@ UNKNOWN: Final = frozenset({Caller.ANONYMOUS, Caller.VET_LINK})
 """Who has no access token."""
 
 Maker = Callable[["Ground"], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request. `names_nothing`: it names no thing of a household, so that strangers are answered with what is theirs.
+
+    `answers`: the statuses for those who may call it.
+    """
+
+    method: str
+    path: str
+    body: Any = None
+    answers: frozenset[int] = OK
+    names_nothing: bool = False
+
+
+def refused(method: str, path: str, *statuses: int, body: Any = None) -> Example:
+    """A request that is let in and then refused for what it says: a token that is none, an id that is nobody's."""
+    return Example(method, path, body, frozenset(statuses))
+
+
+def listing(path: str) -> Example:
+    """A list of whatever the caller may see."""
+    return Example("GET", path, names_nothing=True)
 
 
 @dataclass

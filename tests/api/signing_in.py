@@ -42,6 +42,7 @@ OPEN = RateLimits(
     invitations=PLENTY,
     sightings=PLENTY,
     tag_sightings=PLENTY,
+    pushes=PLENTY,
 )
 """Limits out of the way of tests that are not about them."""
 

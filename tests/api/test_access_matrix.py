@@ -13,8 +13,8 @@ from fastapi import FastAPI
 
 from core.settings import Settings
 from domain.access import OPERATIONS, Reach, Rule
-from tests.api.access_examples import EXAMPLES, MAKERS, Example
-from tests.api.access_ground import ACCESS, CANARY, UNKNOWN, Caller, Ground
+from tests.api.access_examples import EXAMPLES, MAKERS
+from tests.api.access_ground import ACCESS, CANARY, UNKNOWN, Caller, Example, Ground
 from tests.api.signing_in import OPEN, Api
 
 _NAMED: Final = re.compile(r"\{(\w+)\}")

@@ -67,7 +67,7 @@ class Sync:
 
     async def adopt(self, event: Event) -> bool:
         async with self.db.sessions.begin() as session:
-            return await appointments.create_from_event(session, self.cipher, event, self.whose)
+            return bool(await appointments.create_from_events(session, self.cipher, [(event, self.whose)]))
 
     async def save(self, event: Event, version: int) -> bool:
         async with self.db.sessions.begin() as session:

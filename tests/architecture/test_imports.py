@@ -32,6 +32,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "core",
         "domain",
         "models",
+        # The consent and what it gives; what speaks to calendars themselves is the workers' alone.
+        "integrations.calendar.consents",
+        "integrations.calendar.credentials",
+        "integrations.calendar.oauth",
+        "integrations.calendar.protocol",
+        "integrations.outbound",
         "integrations.identity",
         "integrations.keys",
         "integrations.notify.feedback",
@@ -48,7 +54,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 """What each layer may import besides itself."""
 
 ALSO: dict[str, tuple[str, ...]] = {
-    "temporal.outbox": ("models.outbox",),  # the row is written here, so that it is written the same way everywhere
+    # the row is written here, so that it is written the same way everywhere; and which calendars hear of a change
+    "temporal.outbox": ("models.outbox", "models.queries.calendar_links"),
     "api.feeds": ("integrations.calendar.ics",),  # a format, not a vendor: nothing waits, so no workflow writes it
     "api.routes.codec": ("temporal.codec",),  # the codec server is a route of the api (architecture.md, Processes)
 }
@@ -59,8 +66,8 @@ def _below(name: str, roots: Iterable[str]) -> bool:
     return any(name == root or name.startswith(f"{root}.") for root in roots)
 
 
-CHOOSERS = {"workers.__main__", "integrations.keys.factory"}
-"""Load only what was chosen: a role of a process, a keeper of keys."""
+CHOOSERS = {"workers.__main__", "integrations.keys.factory", "integrations.calendar.factory"}
+"""Load only what was chosen: a role of a process, a keeper of keys, a vendor of calendars."""
 
 
 def against_the_flow(module: Module) -> Iterator[Violation]:

@@ -8,6 +8,8 @@ import yaml
 
 from core.db import API_POOL, WORKER_POOL
 from infra import check_infra
+from temporal.queues import CALENDARS
+from workers.process import POOLS
 
 Problems = Callable[[str, str], list[str]]
 
@@ -75,4 +77,8 @@ def test_the_processes_of_compose_fit_its_database() -> None:
     clients = int(services["pgbouncer"]["environment"]["MAX_CLIENT_CONN"])
     temporal, listen, setup, people = 2 * 20, 1, WORKER_POOL.total, 10
     assert pooled + temporal + listen + setup + people <= limit
-    assert 2 * API_POOL.total + 5 * WORKER_POOL.total <= clients
+    roles = [service["command"][-1] for name, service in services.items() if name.startswith("worker-")]
+    workers = [POOLS.get(role, WORKER_POOL) for role in roles]
+    assert len(workers) == 1 + len(CALENDARS)
+    # Two roles are to come, and a rolling restart has each process twice.
+    assert 2 * (API_POOL.total + sum(pool.total for pool in workers)) + 2 * 2 * WORKER_POOL.total <= clients

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from core.db import API_POOL, WORKER_POOL
+from core.db import API_POOL, CALENDAR_POOL, WORKER_POOL
 from infra.local.table import SERVICES
-from temporal.queues import ROLES
+from temporal.queues import CALENDARS, ROLES
+from workers.process import POOLS
 
 MAX_CONNECTIONS = 300
 RESERVED = 40
@@ -22,7 +23,8 @@ def connections(processes: Iterable[str]) -> int:
 def _of(process: str) -> int:
     if process == "api":
         return API_PROCESSES * API_POOL.total
-    return WORKER_POOL.total + (process == f"worker-{LISTENING}")
+    role = process.removeprefix("worker-")
+    return POOLS.get(role, WORKER_POOL).total + (role == LISTENING)
 
 
 def _local() -> Iterator[str]:
@@ -36,8 +38,10 @@ def test_the_local_stack_fits_the_database() -> None:
 
 
 def test_all_roles_of_the_finished_platform_fit_the_database() -> None:
-    """The pools are sized for two api processes and five workers; a bigger pool has to take from somebody."""
-    assert connections(["api", *("worker-core",) * 2, *("worker-other",) * 3]) <= MAX_CONNECTIONS - RESERVED + 2
+    """Two api processes, two workers of the core, one per calendar provider, and one each of two roles to come; a
+    bigger pool has to take from somebody."""
+    calendars = ("worker-calendar",) * len(CALENDARS)
+    assert connections(["api", *("worker-core",) * 2, *calendars, *("worker-other",) * 2]) <= MAX_CONNECTIONS - RESERVED
 
 
 def test_a_worker_has_a_connection_for_each_activity_slot() -> None:
@@ -45,3 +49,10 @@ def test_a_worker_has_a_connection_for_each_activity_slot() -> None:
     activities, local = 30, 16
     assert WORKER_POOL.writes >= activities
     assert WORKER_POOL.total <= activities + local
+
+
+def test_a_worker_of_calendars_takes_a_third_of_what_others_take() -> None:
+    """Its activities hold a connection for the milliseconds between two calls of a provider; three such processes stand
+    in the place of one. `tests/calendar/test_pool.py` shows that the slots get by with that."""
+    assert POOLS == {"calendar": CALENDAR_POOL}
+    assert CALENDAR_POOL.total * len(CALENDARS) <= WORKER_POOL.total

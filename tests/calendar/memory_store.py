@@ -1,6 +1,6 @@
 """What the calendar sync remembers, in memory: every method is one transaction, and the process may die after any."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
@@ -122,7 +122,13 @@ class MemoryStore:
                 del self.entries[change.remote_id]
         return [change for change in unknown if not change.removed][:limit]
 
-    async def adopt(self, remote: RemoteEvent) -> None:
+    async def adopt(self, remotes: Sequence[RemoteEvent]) -> Sequence[str]:
+        for remote in remotes:
+            self._adopt(remote)
+        self.steps.passed()
+        return ()
+
+    def _adopt(self, remote: RemoteEvent) -> None:
         local_id = adopted_id(self.link_id, remote.remote_id)
         while local_id in self.rows and self.rows[local_id].event is None:
             local_id = uuid5(NAMES, str(local_id))
@@ -138,7 +144,6 @@ class MemoryStore:
         )
         self.links[link.id] = link
         self._handle(remote.remote_id, remote.etag)
-        self.steps.passed()
 
     async def relink(self, remote: RemoteEvent) -> bool:
         marker = remote.marker
@@ -168,10 +173,10 @@ class MemoryStore:
                 found.append((link.id, link.remote_id))
         return found[:limit]
 
-    async def load(self, link_id: UUID) -> Work | None:
-        link = self.links.get(link_id)
-        if link is None:
-            return None
+    async def load(self, link_ids: Sequence[UUID]) -> Sequence[Work]:
+        return [self._work(self.links[link_id]) for link_id in link_ids if link_id in self.links]
+
+    def _work(self, link: LinkRow) -> Work:
         row = self.rows[link.local_id]
         local = Local(row.event, row.version, row.updated_at, self.side, self.deletable)
         entry = self.entries.get(link.remote_id) if link.remote_id else None
@@ -179,14 +184,19 @@ class MemoryStore:
             return Work(link, local)
         return Work(link, local, entry.change.etag, entry.change.removed, entry.handled)
 
-    async def intend(self, link: LinkRow) -> None:
-        self.links[link.id] = link
+    async def intend(self, links: Sequence[LinkRow]) -> None:
+        self.links |= {link.id: link for link in links}
         self.steps.passed()
         if self.between is not None:
             edit, self.between = self.between, None
             edit()
 
-    async def settle(self, settlement: Settlement) -> bool:
+    async def settle(self, settlements: Sequence[Settlement]) -> Collection[UUID]:
+        done = {each.link.id for each in settlements if self._settle(each)}
+        self.steps.passed()
+        return done
+
+    def _settle(self, settlement: Settlement) -> bool:
         work, link = settlement.work, settlement.link
         row = self.rows[link.local_id]
         if row.version != work.local.version:
@@ -200,7 +210,6 @@ class MemoryStore:
         self.delays.pop(link.id, None)
         if work.link.remote_id is not None:
             self._handle(work.link.remote_id, work.listed)
-        self.steps.passed()
         return True
 
     async def quarantine(self, work: Work, reason: str) -> None:

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from activities.calendar_engine import Doubt
+from activities.calendar_store import Settlement
 from core.crypto import FieldCipher
 from core.db import Database
 from domain.calendar import Event, Override, Status
 from domain.calendar_projection import project
 from integrations.calendar.memory import MemoryCalendars
 from integrations.calendar.memory_server import MemoryServer
+from integrations.calendar.protocol import Change, Page
 from integrations.keys.store import KeyStore
 from tests.calendar.home import CalendarHome, an_event, connect
 
@@ -229,3 +231,44 @@ async def test_a_second_calendar_of_the_same_person_hears_once(
     assert there(other, other_server) == [project(an_event("Edit 19"), other.provider.capabilities)]
     assert other_server.writes == 1 + 20
     assert server.writes == 1
+
+
+async def test_a_kind_that_its_person_switches_off_leaves_the_calendar(
+    home: CalendarHome, server: MemoryServer
+) -> None:
+    await home.create(an_event())
+    await home.home.remind({"mode": "fixed", "dtstart_local": "2026-12-01T08:00", "freq": "DAILY"})
+    await home.sync()
+    assert len(there(home, server)) == 2
+    await home.home.execute(
+        """UPDATE calendar_connections SET policy = '{"reminders": false}' WHERE id = :id""", id=home.connection_id
+    )
+    await home.sync()
+    await home.sync()
+    assert there(home, server) == [an_event()]
+
+
+async def test_what_is_tentative_there_stays_so(home: CalendarHome, server: MemoryServer) -> None:
+    remote_id = server.add(home.calendar_id, an_event(status=Status.TENTATIVE))
+    await home.sync()
+    (local_id,) = await home.here()
+    await home.edit(local_id, title="Vaccination")
+    await home.sync()
+    assert server.events(home.calendar_id)[remote_id] == an_event("Vaccination", status=Status.TENTATIVE)
+
+
+async def test_a_list_that_names_an_event_twice_without_an_etag_has_it_looked_at_twice(
+    home: CalendarHome, server: MemoryServer
+) -> None:
+    """As Graph's delta does."""
+    await home.create(an_event())
+    await home.sync()
+    (remote_id,) = server.events(home.calendar_id)
+    for _ in range(2):
+        store = await home.store()
+        await store.take_page(await store.position(), Page([Change(remote_id)], cursor="next"))
+        ((link_id, listed),) = await store.pending(9, without_deletions=False)
+        assert listed == remote_id
+        (work,) = await store.load([link_id])
+        assert await store.settle([Settlement(work, work.link)])
+        assert await store.pending(9, without_deletions=False) == []

@@ -23,7 +23,7 @@ from integrations.outbound import Outbound
 from tests.caldav_servers import Account, Radicale
 from tests.contracts.calendar_backends import Backend, Can
 
-_SIMPLE = frozenset({Can.COPY_MARKERS, Can.ALARMS})
+_SIMPLE = frozenset({Can.COPY_MARKERS, Can.ALARMS, Can.LIST_ETAGS})
 _KNOBS = frozenset({Can.FAIL, Can.THROTTLE, Can.REVOKE})
 _WRITES = frozenset({"PUT", "DELETE"})
 _UID = re.compile(r"^UID:[^\r\n]*", re.MULTILINE)

@@ -20,7 +20,7 @@ from integrations.calendar.caldav_mapping import read_marker, read_resource, wri
 from integrations.calendar.caldav_writing import changed_resource, new_resource
 from integrations.calendar.ical_lines import Component, Line, Unreadable, parse, written_text
 from integrations.calendar.protocol import EventRejected, Marker
-from tests.contracts.calendar_samples import at
+from tests.contracts.calendar_samples import VET, at
 
 FOLDER = Path(__file__).parent / "calendar_golden" / "caldav"
 FILES = sorted(FOLDER.glob("*.ics"))
@@ -190,22 +190,27 @@ def test_a_refusal_says_nothing_of_what_is_written() -> None:
     assert not any("Secret" in each for each in shown)
 
 
-def lines_of_a_stream() -> st.SearchStrategy[str]:
-    names = st.sampled_from(
-        "BEGIN END DTSTART DTEND DURATION RRULE EXDATE RECURRENCE-ID SUMMARY TRIGGER STATUS".split()
-    )
+def lines_of_a_stream() -> st.SearchStrategy[list[tuple[str, str, str]]]:
+    known = "BEGIN END DTSTART DTEND DURATION RRULE EXDATE RECURRENCE-ID SUMMARY TRIGGER STATUS UID SEQUENCE ACTION"
+    names = st.sampled_from([*known.split(), "X-PETFOLIO-ID"])
     values = st.sampled_from("VCALENDAR VEVENT VALARM 20270310T080000Z 20270310 -PT5M FREQ=DAILY P1D DISPLAY".split())
-    return st.lists(st.tuples(names, st.sampled_from(["", ";VALUE=DATE", ";TZID=Europe/Berlin"]), values | st.text()))
+    parameters = st.sampled_from(["", ";VALUE=DATE", ";TZID=Europe/Berlin", ';X="', ";X"])
+    return st.lists(st.tuples(names, parameters, values | st.text()))
 
 
+@settings(max_examples=400)
 @given(lines_of_a_stream())
 def test_any_lines_are_an_event_or_refused(lines: list[tuple[str, str, str]]) -> None:
     body = "".join(f"{name}{parameter}:{value}\r\n" for name, parameter, value in lines)
     stream = f"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20270310T080000Z\r\n{body}END:VEVENT\r\nEND:VCALENDAR\r\n"
+    after = replace(VET, title="Other")
     try:
-        read_resource(stream, ZONE)
+        resource = read_resource(stream, ZONE)
+        assert (resource.marker, resource.ident) == (None, None)
+        stream = changed_resource(resource, after, NOW, marker=False)
     except EventRejected:
         return
+    assert read_resource(stream, ZONE).event == after
 
 
 words = st.text(st.characters(exclude_categories=("Cs", "Cc"), include_characters="\n\t"), max_size=200)

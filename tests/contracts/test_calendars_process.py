@@ -10,7 +10,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from infra.local.launchers import calendars
+from core.settings import Settings
+from infra.local.launchers import app, caldav, calendars
 from tests.calendar_servers import ControlClient, somebody
 from tests.contracts.calendar_kit import hour
 from tests.services import Servers, open_servers
@@ -68,9 +69,27 @@ def test_the_application_is_told_where_the_servers_are(own_servers: Servers, goo
 
 
 def test_a_vendor_that_is_set_up_for_real_keeps_its_settings(own_servers: Servers) -> None:
+    """The address for push messages goes as well: Google would refuse one on loopback."""
     environ = {"PETFOLIO_CALENDARS__GOOGLE__CLIENT_ID": "real"}
     found = calendars.settings(replace(own_servers.site, environ=environ))
     assert {name.split("__")[1] for name in found} == {"MICROSOFT"}
+
+
+def test_what_the_launchers_say_is_what_the_settings_are_called(
+    own_servers: Servers, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt variable is ignored, and the calendars of the real vendors would be asked."""
+    site = own_servers.site
+    for variable, value in {**calendars.settings(site), **caldav.SERVICE.settings(site), **app.HABITS}.items():
+        monkeypatch.setenv(variable, value)
+    found = Settings(database_url=settings.database_url, redis_url=settings.redis_url).calendars
+    server = f"http://{site.address('calendars')}"
+    for vendor in (found.google, found.microsoft):
+        for name, url in vendor:
+            assert not name.endswith("_url") or url.startswith((server, site.link("calendars"))), name
+        assert vendor.client_secret is not None
+    assert (found.caldav.plain_http, found.caldav.private) == (True, True)
+    assert (found.push_url, found.poll_seconds) == (f"http://{site.address('api')}", 15)
 
 
 def test_connections_stay_open_and_every_answer_has_its_length(google: ControlClient) -> None:

@@ -3,6 +3,7 @@
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.error import HTTPError
 from uuid import uuid4
 
 import pytest
@@ -112,6 +113,26 @@ def test_nothing_follows_the_end_of_a_channel(calendar: GoogleCalendar, listener
     told = {each.headers["X-Goog-Channel-ID"] for each in listener.messages[3:]}
     assert told == {lasting["id"]}
     assert expired["id"] not in calendar.control.state()["channels"]
+
+
+def test_what_was_on_its_way_when_a_channel_was_stopped_is_not_sent(
+    calendar: GoogleCalendar, listener: Listener
+) -> None:
+    calendar.control.push("delay", seconds=0.2)
+    stopped = watch(calendar, listener)
+    calendar.service.channels().stop(body={"id": stopped["id"], "resourceId": stopped["resourceId"]}).execute()
+    calendar.control.push("delay", seconds=0.3)
+    lasting = watch(calendar, listener)
+    assert [each.headers["X-Goog-Channel-ID"] for each in listener.wait(1)] == [lasting["id"]]
+
+
+def test_what_was_refused_halfway_has_changed_and_told_nothing(calendar: GoogleCalendar, listener: Listener) -> None:
+    master = calendar.add(recurrence=["RRULE:FREQ=WEEKLY"])
+    channel = watch(calendar, listener)["id"]
+    with pytest.raises(HTTPError, match="400"):
+        calendar.control.remote_split(master["id"], "20260316T080000Z", calendar.id, {"end": {"date": "2026-01-01"}})
+    assert calendar.get(master["id"])["etag"] == master["etag"]
+    assert calendar.control.state()["channels"][channel]["number"] == 1
 
 
 def test_an_unknown_channel_cannot_be_stopped(calendar: GoogleCalendar, listener: Listener) -> None:

@@ -122,6 +122,7 @@ async def test_removed_means_deleted_and_outside_of_the_window_as_well(rounds: R
     items = await rounds.since(link)
     assert removed(items) == {deleted.id, moved.id, new.id}
     assert {each.additional_data["@removed"]["reason"] for each in items} == {"deleted"}
+    assert (await rounds.all())[0] == [], "a first round tells of nothing that is gone"
     assert (await rounds.calendar.events.by_event_id(moved.id).get()).subject == "moved away"  # type: ignore[union-attr]
 
 

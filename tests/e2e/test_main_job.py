@@ -2,14 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
-from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client
 
+from tests.leaks import every_log, everything_temporal_holds
 from tests.person import sign_up, soon
 from tests.stack import Inbox, Stack, running_stack, until
 
@@ -68,28 +65,6 @@ async def test_sign_up_to_reminder_mail_leaves_nothing_personal_in_temporal_or_l
     assert clean(await everything_temporal_holds(stack)) == []
     leaks = {str(path.name): clean(text) for path, text in every_log(stack.data_dir)}
     assert {name: found for name, found in leaks.items() if found} == {}
-
-
-async def everything_temporal_holds(stack: Stack) -> str:
-    """Histories, search attributes, memos and ids of every workflow, as the server stores them (no codec)."""
-    status = await stack.status()
-    client = await Client.connect(status["temporal_address"], namespace="petfolio")
-    texts = []
-    async for execution in client.list_workflows():
-        texts.append(str(execution.raw_info))
-        history = await client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history()
-        assert history.events[0].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
-        texts.append(history.to_json())
-        texts.extend(str(event) for event in history.events)
-    assert len(texts) >= 4, "the mail and the reminder workflow ran"
-    return "\n".join(texts)
-
-
-def every_log(data_dir: Path) -> Iterator[tuple[Path, str]]:
-    """What any process wrote, but for the mail provider's own store, which is the outside world."""
-    for path in (data_dir / "logs").rglob("*"):
-        if path.is_file():
-            yield path, path.read_text(errors="replace")
 
 
 async def test_two_stacks_run_the_demo_beside_each_other(stack: Stack) -> None:

@@ -12,6 +12,8 @@ import activities.metrics
 import api.mail_feedback
 import api.oauth
 import api.tokens
+import integrations.calendar.calls
+import workers.calendar_watch
 import workers.relay
 import workers.watch
 
@@ -21,7 +23,16 @@ RULES: list[dict[str, Any]] = [
     for group in yaml.safe_load((ROOT / "infra/observability/alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 ]
-OWNERS = (activities.metrics, api.mail_feedback, api.oauth, api.tokens, workers.relay, workers.watch)
+OWNERS = (
+    activities.metrics,
+    api.mail_feedback,
+    api.oauth,
+    api.tokens,
+    integrations.calendar.calls,
+    workers.calendar_watch,
+    workers.relay,
+    workers.watch,
+)
 """Imported for the metrics they register."""
 
 

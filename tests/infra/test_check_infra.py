@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from core.settings import read_settings
 from infra import check_infra
+from temporal.queues import CALENDARS, CORE
+from workers.process import queues_of
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,8 @@ def test_the_image_of_this_release_is_right() -> None:
         ("api", "healthcheck", None, "api: has no healthcheck"),
         ("postgres", "ports", ["5432:5432"], "postgres: publishes a port"),
         ("worker-core", "stop_grace_period", "30s", "worker-core: stop_grace_period of 30 s"),
+        ("worker-calendar-caldav", "stop_grace_period", "30s", "worker-calendar-caldav: stop_grace_period of 30 s"),
+        ("worker-calendar-google", "read_only", False, "worker-calendar-google: its root file system"),
         ("api", "read_only", False, "api: its root file system"),
     ],
 )
@@ -54,6 +59,19 @@ def test_a_wrong_compose_file_is_found(
     else:
         wrong["services"][service][key] = value
     assert [problem for problem in check_infra.compose_problems(wrong) if problem.startswith(finding)]
+
+
+def test_each_provider_of_calendars_has_one_process_of_its_own(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that nobody polls is calendars that stand still, and nobody is told."""
+    served = {}
+    for name, service in config["services"].items():
+        if name.startswith("worker-"):
+            for variable, value in service["environment"].items():
+                monkeypatch.setenv(variable, value)
+            served[name] = queues_of(service["command"][-1], read_settings())
+    assert served == {"worker-core": (CORE,)} | {f"worker-{queue}": (queue,) for queue in CALENDARS.values()}
 
 
 def test_an_unknown_key_is_refused_by_compose(tmp_path: Any) -> None:

@@ -41,10 +41,15 @@ def _refused(row: OutboxRow) -> object:
     raise ValueError(f"row {row.seq} cannot be read")
 
 
+def _nobody(_: OutboxRow) -> str:
+    """A queue that no worker polls."""
+    return "nobody"
+
+
 KINDS = {
-    "bell": OutboxKind("Bells", lambda _: Start(), "rung", lambda row: Bell(row.seq), queue="nobody", summary="Rung"),
-    "once": OutboxKind("Once", lambda _: Start(), queue="nobody", summary="Once"),
-    "poison": OutboxKind("Bells", _refused, queue="nobody", summary="Refused"),
+    "bell": OutboxKind("Bells", lambda _: Start(), "rung", lambda row: Bell(row.seq), _nobody, summary="Rung"),
+    "once": OutboxKind("Once", lambda _: Start(), queue=_nobody, summary="Once"),
+    "poison": OutboxKind("Bells", _refused, queue=_nobody, summary="Refused"),
 }
 
 

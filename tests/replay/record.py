@@ -27,6 +27,8 @@ from temporal.contracts.mail import SendMail
 from temporal.contracts.reconcile import Reconcile
 from temporal.contracts.sessions import SweepSessions
 from temporal.contracts.zone_data import RollOver
+from tests.replay.calendars import CALENDARS, CalendarScenario
+from tests.workflows.calendar_world import calendar_world
 from tests.workflows.grant_world import GrantWorld, grant_world
 from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
@@ -347,6 +349,13 @@ async def record_search(scenario: Callable[[SearchWorld], Awaitable[None]]) -> N
         write("lost_case", scenario.__name__, (await world.histories())[-1:])
 
 
+async def record_calendar(scenario: CalendarScenario) -> None:
+    """Write the runs that the scenario names, unless they are there."""
+    if not is_recorded("calendar_sync", scenario.__name__):
+        async with calendar_world() as world:
+            write("calendar_sync", scenario.__name__, await scenario(world))
+
+
 def is_recorded(feature: str, scenario: str) -> bool:
     """Whether a past of this name stands already."""
     return any((FOLDER / feature).glob(f"{scenario}-[0-9].json"))
@@ -378,6 +387,8 @@ async def main() -> None:
     await record_offers()
     for search in SEARCHES:
         await record_search(search)
+    for calendar in CALENDARS:
+        await record_calendar(calendar)
     for (feature, scenario), (workflow, request) in JOBS.items():
         if not is_recorded(feature, scenario):
             write(feature, scenario, await job(workflow, request))

@@ -14,10 +14,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from temporal.client import workflow_runner
+from tests.replay.calendars import CALENDARS
 from workers.registry import WORKFLOWS
 
 HISTORIES = sorted(Path(__file__).parent.glob("*/*.json"))
-ALL = [workflow for found in WORKFLOWS.values() for workflow in found]
+ALL = list(dict.fromkeys(workflow for found in WORKFLOWS.values() for workflow in found))
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -40,6 +41,11 @@ def test_the_kinds_of_life_a_reminder_has_are_on_record() -> None:
         "announced_ahead",
         "sent_again",
     }
+
+
+def test_the_kinds_of_life_a_calendar_has_are_on_record() -> None:
+    scenarios = {re.sub(r"-\d$", "", path.stem) for path in HISTORIES if path.parent.name == "calendar_sync"}
+    assert scenarios >= {scenario.__name__ for scenario in CALENDARS}
 
 
 @pytest.mark.parametrize("workflow", ALL, ids=lambda workflow: workflow.__name__)

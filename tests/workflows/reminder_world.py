@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from temporalio import activity
@@ -239,6 +240,30 @@ async def histories_of(client: Client, workflow_id: str) -> list[WorkflowHistory
         handle = client.get_workflow_handle(workflow_id, run_id=earlier)
 
 
+async def is_at_rest(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether a workflow has taken in what happened to it, and sleeps or has ended."""
+    described = await handle.describe()
+    if described.status is not WorkflowExecutionStatus.RUNNING:
+        return True
+    if described.raw_description.pending_activities:
+        return False
+    events = (await handle.fetch_history()).events
+    last = {event.event_type: event.event_id for event in events}
+    return last.get(EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, 0) > max(last.get(kind, 0) for kind in NEWS)
+
+
+async def register_search_attributes(client: Client) -> None:
+    """A fresh test server knows none: a start with one fails, an upsert sticks."""
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(
+            namespace="default",
+            search_attributes={
+                key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in search_attributes.ALL
+            },
+        )
+    )
+
+
 class ReminderWorld:
     """A time-skipping server, one worker, and reminders."""
 
@@ -264,18 +289,8 @@ class ReminderWorld:
     async def settled(self) -> None:
         """Every running workflow has taken in what happened to it, and sleeps."""
         for reminder in self.reminders:
-            while not await self._is_at_rest(reminder):
+            while not await is_at_rest(reminder.handle):
                 await asyncio.sleep(0.005)
-
-    async def _is_at_rest(self, reminder: LiveReminder) -> bool:
-        described = await reminder.handle.describe()
-        if described.status is not WorkflowExecutionStatus.RUNNING:
-            return True
-        if described.raw_description.pending_activities:
-            return False
-        events = (await reminder.handle.fetch_history()).events
-        last = {event.event_type: event.event_id for event in events}
-        return last.get(EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, 0) > max(last.get(kind, 0) for kind in NEWS)
 
     def schedule(self, **raw: object):  # type: ignore[no-untyped-def]
         """A schedule of this world's user."""
@@ -338,14 +353,7 @@ async def reminder_world(*, strict: bool = True) -> AsyncIterator[ReminderWorld]
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server, data_converter=pydantic_data_converter, identity=IDENTITY
     ) as env:
-        await env.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(
-                namespace="default",
-                search_attributes={
-                    key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in search_attributes.ALL
-                },
-            )
-        )
+        await register_search_attributes(env.client)
         world = ReminderWorld(env, (await env.get_current_time()).replace(microsecond=0))
         async with Worker(
             env.client,

@@ -16,16 +16,17 @@ _MARK = "release"
 # Everybody on this machine is one network: a limit per network would count all of them as one.
 _PER_NETWORK = ("ANONYMOUS", "LOGIN", "LOGIN_HOURLY", "REGISTRATION", "SIGHTINGS")
 _ROOMY = '{"quota": 6000, "window": 60, "burst": 1000}'
-_HABITS = {
+HABITS: Mapping[str, str] = {
     "PETFOLIO_API__DOCS": "true",
     "PETFOLIO_API__DRAIN_DELAY": "0",
+    "PETFOLIO_CALENDARS__POLL_SECONDS": "15",  # what is edited on a CalDAV server is seen while somebody watches
     **{f"PETFOLIO_RATE_LIMITS__{policy}": _ROOMY for policy in _PER_NETWORK},
 }
 
 
 def _shared(site: Site) -> Mapping[str, str]:
     """What every process of ours gets besides the addresses of the services; of the habits the person's own win."""
-    habits = {name: value for name, value in _HABITS.items() if name not in site.environ}
+    habits = {name: value for name, value in HABITS.items() if name not in site.environ}
     return {
         **habits,
         "PETFOLIO_KEYS__PROVIDER": "file",

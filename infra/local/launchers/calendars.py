@@ -51,7 +51,10 @@ def settings(site: Site) -> Mapping[str, str]:
     given = tuple(
         f"{name.upper()}__" for name in _SECRETS if f"PETFOLIO_CALENDARS__{name.upper()}__CLIENT_ID" in site.environ
     )
-    return {f"PETFOLIO_CALENDARS__{name}": value for name, value in found.items() if not name.startswith(given)}
+    ours = {f"PETFOLIO_CALENDARS__{name}": value for name, value in found.items() if not name.startswith(given)}
+    # They tell us of changes over plain HTTP; the vendors themselves would refuse such an address.
+    push = {} if given else {"PETFOLIO_CALENDARS__PUSH_URL": f"http://{site.address('api')}"}
+    return ours | push
 
 
 def _command(site: Site) -> Command:
