@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from core.errors import Invalid
+from domain.appointment import named
 from domain.calendar import Event, Field, Override, Point, Status, When
 from domain.calendar_form import order, rule_parts, shifted
 from domain.line_merge import merge_lines
@@ -63,11 +65,14 @@ class _Merge:
 
     def run(self) -> Merged:
         when = self._pick(Field.WHEN)
+        kept = self.local.when == self.remote.when
         self._follow(when)
-        overrides = self._overrides()
-        exdates = self._exdates()
-        edited = self._edited()
-        left_out = tuple(sorted((each for each in exdates if each not in edited), key=order))
+        overrides, edited = self._overrides(), self._edited()
+        exdates = frozenset(self._exdates()) - edited
+        if not kept:  # what one side changed of an occurrence that the other side's rule does not have
+            there = _named(when, exdates.union(overrides))
+            overrides, exdates = {key: overrides[key] for key in overrides if key in there}, exdates & there
+        left_out = tuple(sorted(exdates, key=order))
         event = Event(
             title=self._pick(Field.TITLE),
             when=when,
@@ -208,6 +213,14 @@ def _rule(when: When) -> Mapping[str, str]:
 
 def _by_original(event: Event | None) -> dict[Point, Override]:
     return {each.original: each for each in event.overrides} if event else {}
+
+
+def _named(when: When, points: frozenset[Point]) -> frozenset[Point]:
+    """Those of the points at which the rule has an occurrence; all of them for a rule that appointments cannot have."""
+    try:
+        return named(when, points)
+    except Invalid:
+        return points
 
 
 def _members(before: tuple[Any, ...], first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:

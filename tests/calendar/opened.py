@@ -1,4 +1,4 @@
-"""The same accounts, as workers open them: from the sealed credential, through the factory, with tokens of their own."""
+"""The same accounts as workers open them: from the sealed credential, through the factory, with tokens of their own."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,5 +1,6 @@
 """Series with their exceptions on both sides of a change, and of the clocks: calendar-sync.md §9."""
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -180,21 +181,22 @@ async def test_a_rule_that_one_calendar_cannot_hold_is_flagged_there_and_exact_e
 ) -> None:
     """S32: nothing wrong is written."""
     series = a_series("Club", "FREQ=MONTHLY;COUNT=6;BYDAY=1TH,3TH")
-    async with open_account("google") as google:
-        async with open_account("microsoft", google.home.home) as outlook:
-            async with open_account("radicale", google.home.home) as caldav:
-                local_id = await google.create(series)
-                for each in (google, outlook, caldav):
-                    await each.sync()
-                assert await google.event_there() == series == await caldav.event_there()
-                assert await outlook.there() == {}
-                (link,) = await outlook.home.links("state", "error")
-                assert tuple(link) == ("quarantined", UNSUPPORTED_RECURRENCE)
-                assert await outlook.writes(outlook.sync()) == 0
-                await outlook.home.edit(local_id, when=replace(series.when, rrule="FREQ=MONTHLY;COUNT=6;BYDAY=1TH"))
-                outlook.made = 1
-                await outlook.comes_to_rest()
-                assert len(await outlook.there()) == 1
+    async with AsyncExitStack() as stack:
+        google = await stack.enter_async_context(open_account("google"))
+        person = google.home.home
+        outlook, caldav = [await stack.enter_async_context(open_account(n, person)) for n in ("microsoft", "radicale")]
+        local_id = await google.create(series)
+        for each in (google, outlook, caldav):
+            await each.sync()
+        assert await google.event_there() == series == await caldav.event_there()
+        assert await outlook.there() == {}
+        (link,) = await outlook.home.links("state", "error")
+        assert tuple(link) == ("quarantined", UNSUPPORTED_RECURRENCE)
+        assert await outlook.writes(outlook.sync()) == 0
+        await outlook.home.edit(local_id, when=replace(series.when, rrule="FREQ=MONTHLY;COUNT=6;BYDAY=1TH"))
+        outlook.made = 1
+        await outlook.comes_to_rest()
+        assert len(await outlook.there()) == 1
 
 
 async def test_a_series_of_days_keeps_its_exceptions(account: Account) -> None:

@@ -115,7 +115,7 @@ async def disjoint(account: Account, script: Script) -> None:
     wanted: dict[str, Any] = {}
     for where, crash_at, ours, theirs in script:
 
-        async def edit_there(theirs: dict[str, Any] = theirs) -> None:
+        async def edit_there(theirs: dict[str, Any] = theirs, wanted: dict[str, Any] = wanted) -> None:
             await account.remote_edit(await account.only(), **theirs)
             wanted.update(theirs)
 

@@ -22,6 +22,7 @@ from domain.calendar_form import (
     text,
     zone_name,
 )
+from domain.recurrence import resolve
 from tests.contracts.calendar_strategies import events
 from tests.domain.test_appointment_rule import by_dateutil, comes_true, rules, starts
 
@@ -91,12 +92,14 @@ def test_the_form_of_a_rule_names_what_the_rule_names_and_is_its_own_form(rule: 
     "until",
     ["20261217", "20261217T225959Z", "20261217T080000Z", "20261217T090000", "20261223T235959", "20261224T075959Z"],
 )
-def test_every_way_to_say_the_last_day_is_one(until: str) -> None:
+def test_every_way_to_say_when_a_series_ends_ends_it_there(until: str) -> None:
     """A date, the last occurrence, the end of a day, and the last instant before the next occurrence."""
     form = canonical_rrule(f"FREQ=WEEKLY;UNTIL={until}", START, BERLIN)
-    by_us = list(rrulestr(form.partition(";UNTIL=")[0], dtstart=START).between(START, datetime(2027, 1, 1), inc=True))
-    last = datetime.strptime(form.partition("UNTIL=")[2], "%Y%m%dT%H%M%SZ") + timedelta(hours=1)
-    assert [each for each in by_us if each <= last] == [START + timedelta(weeks=n) for n in range(3)]
+    endless, _, last = form.partition(";UNTIL=")
+    until_utc = datetime.strptime(last, "%Y%m%dT%H%M%S%z")
+    found = rrulestr(endless, dtstart=START).between(START, datetime(2027, 1, 1), inc=True)
+    ours = [each for each in found if resolve(each, BERLIN) <= until_utc]
+    assert ours == [START + timedelta(weeks=n) for n in range(3)]
     assert canonical_rrule(form, START, BERLIN) == form
 
 
@@ -114,8 +117,15 @@ def test_the_last_day_is_one_on_the_clock_of_the_series(tzid: str) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["", "INTERVAL=2", "FREQ", "FREQ=", "FREQ=DAILY;FREQ=DAILY", "FREQ=DAILY;NEW=1", "FREQ=DAILY;INTERVAL=x"]
-    + ["FREQ=DAILY;UNTIL=tomorrow", "FREQ=DAILY;UNTIL=20261301", "FREQ=MONTHLY;BYDAY=XX", "FREQ=MONTHLY;BYMONTHDAY=a"],
+    [
+        *("", "INTERVAL=2", "FREQ", "FREQ=", "FREQ=DAILY;FREQ=DAILY", "FREQ=DAILY;NEW=1", "FREQ=DAILY;INTERVAL=x"),
+        *(
+            "FREQ=DAILY;UNTIL=tomorrow",
+            "FREQ=DAILY;UNTIL=20261301",
+            "FREQ=MONTHLY;BYDAY=XX",
+            "FREQ=MONTHLY;BYMONTHDAY=a",
+        ),
+    ],
 )
 def test_what_is_no_rule_is_refused(said: str) -> None:
     with pytest.raises(RuleUnreadable):

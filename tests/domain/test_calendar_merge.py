@@ -182,6 +182,17 @@ def test_exceptions_do_not_follow_to_another_rule() -> None:
         assert (other.overrides, other.exdates) == ((), ())
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_edited_occurrence_that_the_other_side_s_rule_has_no_more_is_dropped(swapped: bool) -> None:
+    """A ghost would stay on the side whose server keeps what no rule names."""
+    base = replace(SERIES, when=replace(SERIES.when, rrule="FREQ=WEEKLY;COUNT=10;BYDAY=MO,TH"))
+    monday = Override(START + timedelta(days=4), START + timedelta(days=4), START + timedelta(days=5), "Monday")
+    edited = replace(base, overrides=(later(1), monday), exdates=(START + timedelta(days=11),))
+    thursdays = replace(base, when=replace(base.when, rrule="FREQ=WEEKLY;COUNT=10"))
+    event, _ = merged(edited, thursdays, base) if swapped else merged(thursdays, edited, base)
+    assert (event.when, event.overrides, event.exdates) == (thursdays.when, (later(1),), ())
+
+
 def test_exceptions_stay_where_only_the_end_of_the_series_changed() -> None:
     event = replace(SERIES, overrides=(later(1),))
     assert follow(event, replace(event.when, rrule="FREQ=WEEKLY;COUNT=4")) == event
