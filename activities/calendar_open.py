@@ -85,6 +85,8 @@ class Calendars:
             yield Opened(calendar, provider, self._store(calendar, provider), calendar_id)
         finally:
             self._busy[key] -= 1
+            if not self._busy[key]:
+                del self._busy[key]
             await self._close_unused()
 
     async def forget(self, link_id: UUID) -> None:
