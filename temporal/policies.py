@@ -55,10 +55,10 @@ PROVIDER_CALL: Final[ActivityPolicy] = {
     ),
 }
 
-# A run of a connected calendar: pages of its list, or twenty pairs. It beats while it waits, so that a worker which
-# died keeps a calendar from the others for twenty seconds only. Three attempts tell a hiccup from an outage, in which the
-# workflow makes the pauses: longer each time, and over when its person acts. After ten minutes it looks around in any
-# case; the provider's `Retry-After` is obeyed before that, and by the workflow beyond it.
+# A run of a connected calendar: pages of its list, or twenty pairs. It beats while it waits, so that a worker that
+# died keeps a calendar from the others for twenty seconds only. Three attempts tell a hiccup from an outage, in which
+# the workflow makes the pauses: longer each time, and over when its person acts. After ten minutes it looks around in
+# any case; the provider's `Retry-After` is obeyed before that, and by the workflow beyond it.
 CALENDAR_RUN: Final[CalendarPolicy] = {
     "start_to_close_timeout": timedelta(minutes=5),
     "schedule_to_close_timeout": timedelta(minutes=10),
