@@ -3,6 +3,7 @@
 Nothing here asks Petfolio's database: what is shown is what Google, Outlook and the CalDAV server would show.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from caldav.elements import dav
+from lxml import etree
 
 from infra.local.demo import Visitor
 from infra.local.errors import StackError
@@ -18,6 +19,10 @@ from infra.local.errors import StackError
 CONNECTIONS: Final = "/integrations/calendar/connections"
 TITLE: Final = "Petfolio"
 _PAUSE: Final = 0.1
+_DAV: Final = {"D": "DAV:"}
+_SUMMARY: Final = re.compile(r"^SUMMARY:([^\r\n]*)", re.MULTILINE)
+_COMMA: Final = "\\,"
+"""A comma in a text of iCalendar (RFC 5545 §3.3.11)."""
 
 
 class Shown(Protocol):
@@ -67,9 +72,9 @@ class VendorCalendar:
 
 @dataclass(frozen=True, slots=True)
 class CalDavCalendar:
-    """On a CalDAV server, through a client like any other: a `DAVClient`, whose methods are typed in part."""
+    """On a CalDAV server (RFC 4791), as any other program of the same person speaks to it; `http` is signed in."""
 
-    client: Any
+    http: httpx.Client
     url: str
     user: str
     password: str = field(repr=False)
@@ -77,26 +82,40 @@ class CalDavCalendar:
 
     def titles(self) -> list[str]:
         """See `Shown`."""
-        return [_title(event) for event in self._events()]
+        return [_title(event) for event in self._events().values()]
 
     def rename(self, before: str, after: str) -> None:
         """See `Shown`."""
-        event = next(each for each in self._events() if _title(each) == before)
-        with event.edit_icalendar_component() as component:
-            component["SUMMARY"] = after
-        event.save()
+        href, event = next(item for item in self._events().items() if _title(item[1]) == before)
+        renamed = _SUMMARY.sub(lambda _: f"SUMMARY:{after.replace(',', _COMMA)}", _unfolded(event), count=1)
+        headers = {"If-Match": event.headers["etag"], "Content-Type": "text/calendar; charset=utf-8"}
+        self.http.put(href, content=renamed.encode(), headers=headers).raise_for_status()
 
     def put_aside(self) -> None:
         """What an earlier demo has left goes on under another title, so that this one gets a calendar of its own."""
-        for calendar in self._calendars():
-            calendar.set_properties([dav.DisplayName(f"{TITLE}, earlier")])
+        named = f"<D:set><D:prop><D:displayname>{TITLE}, earlier</D:displayname></D:prop></D:set>"
+        for href in self._calendars():
+            self._asked("PROPPATCH", href, f'<D:propertyupdate xmlns:D="DAV:">{named}</D:propertyupdate>')
 
-    def _events(self) -> list[Any]:
-        return [event for calendar in self._calendars() for event in calendar.get_events()]
+    def _events(self) -> dict[str, httpx.Response]:
+        hrefs = [href for calendar in self._calendars() for href in self._listed(calendar, "getetag")]
+        return {href: self.http.get(href) for href in hrefs if href.endswith(".ics")}
 
-    def _calendars(self) -> list[Any]:
-        found = self.client.principal().get_calendars()
-        return [calendar for calendar in found if calendar.get_display_name() == TITLE]
+    def _calendars(self) -> list[str]:
+        return [href for href, title in self._listed(f"/{self.user}/", "displayname").items() if title == TITLE]
+
+    def _listed(self, href: str, name: str) -> dict[str, str | None]:
+        """What is in a collection, with one property of each."""
+        wanted = f'<D:propfind xmlns:D="DAV:"><D:prop><D:{name}/></D:prop></D:propfind>'
+        found = etree.fromstring(self._asked("PROPFIND", href, wanted).content)
+        return {
+            str(each.findtext("D:href", namespaces=_DAV)): each.findtext(f".//D:{name}", namespaces=_DAV)
+            for each in found.iterfind("D:response", namespaces=_DAV)
+        }
+
+    def _asked(self, method: str, href: str, body: str) -> httpx.Response:
+        headers = {"Depth": "1", "Content-Type": "application/xml"}
+        return self.http.request(method, href, content=body, headers=headers).raise_for_status()
 
 
 def connect_vendor(visitor: Visitor, calendar: VendorCalendar) -> None:
@@ -137,8 +156,15 @@ def workflows(visitor: Visitor) -> Mapping[str, str]:
     return {each["provider"]: each["workflow"].partition("/workflows/")[2] for each in listed}
 
 
-def _title(event: Any) -> str:
-    return str(event.get_icalendar_component()["SUMMARY"])
+def _title(event: httpx.Response) -> str:
+    """What an event of iCalendar is called."""
+    found = _SUMMARY.search(_unfolded(event))
+    return found[1].replace(_COMMA, ",") if found else ""
+
+
+def _unfolded(event: httpx.Response) -> str:
+    """Long lines go on in the next one (RFC 5545 §3.1)."""
+    return re.sub(r"\r?\n[ \t]", "", event.text)
 
 
 def _sent_to(answer: httpx.Response) -> str:

@@ -2,14 +2,13 @@
 
 import secrets
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
-from caldav.davclient import DAVClient
 from rich.console import Console
 
 from infra.local.calendar_demo import (
@@ -42,10 +41,10 @@ def run(stack: StackState) -> None:
             opened.enter_context(httpx.Client(base_url=url, timeout=20))
             for url in (stack.urls["api_url"], stack.urls["inbox_url"], str(stack.services["calendars"].url))
         )
-        client = opened.enter_context(closing(DAVClient(server_url, username=caldav.USER, password=password)))
+        server = httpx.Client(base_url=server_url, auth=(caldav.USER, password), timeout=20)
         account = f"demo-{secrets.token_hex(4)}@example.com"
         of_vendors = [VendorCalendar(vendors, title, name, account) for name, title in _VENDORS.items()]
-        of_server = CalDavCalendar(client, server_url, caldav.USER, password)
+        of_server = CalDavCalendar(opened.enter_context(server), server_url, caldav.USER, password)
         _narrate(Console(highlight=False, soft_wrap=True), stack, Visitor(api, inbox), of_vendors, of_server)
 
 
