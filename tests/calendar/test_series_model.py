@@ -17,7 +17,7 @@ from domain.calendar_merge import follow
 from tests.calendar.model import World, an_event
 from tests.conftest import EXPLORE
 
-EXAMPLES = 3_000 if EXPLORE else 200
+EXAMPLES = 3_000 if EXPLORE else 150
 WEEK = timedelta(weeks=1)
 Script = list[tuple[Any, ...]]
 Edit = Callable[[Event], Event]
