@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from domain.calendar import ALL_FIELDS, EVERYTHING, Capabilities, Event, Field, Override, Point
 from domain.calendar_form import order
-from domain.calendar_merge import Conflict, Merged, Side, merge
+from domain.calendar_merge import Conflict, Merged, Side, follow, merge
 from domain.calendar_projection import changed, lift, project, shows
 
 NAMES: Final = UUID("5b3c9a4e-58e1-5f0c-9d4e-8f1f4f6f2a11")
@@ -183,8 +183,11 @@ def adopted_id(link_id: UUID, remote_id: str) -> UUID:
 
 def fold(intent: Intent, remote: Event, side: Capabilities) -> Agreement:
     """The last agreement, given that our unacknowledged write may have happened: what the calendar has as we sent it
-    is ours, the rest is somebody's edit. A created event has what we sent, except what took further requests."""
+    is ours, the rest is somebody's edit. A created event has what we sent, except what took further requests. Where
+    somebody moved the series since, its exceptions are known by the names that we gave them."""
     sent = project(intent.event, side)
+    if Field.WHEN not in intent.sent.fields:
+        remote = follow(remote, sent.when)
     before = intent.agreed
     if before is None:
         created = replace(intent.event, overrides=())

@@ -79,7 +79,7 @@ class CalendarHome:
         engine = await self.engine()
         await engine.pull()
         doubt = await engine.doubt()
-        for _ in range(200):
+        for _ in range(2_000):
             if not await engine.work(doubt):
                 return
         raise AssertionError("the work does not end")

@@ -1,13 +1,13 @@
 """Simpler syncs, each with one precaution left out (calendar-sync.md §4.4): what a test of the sync must notice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from activities import calendar_reconcile
+from activities import calendar_create, calendar_reconcile
 from activities.calendar_store import LinkRow, Position, Settlement
 from domain import calendar_sync
 from domain.calendar import Event
@@ -22,7 +22,7 @@ Mutant = Callable[[pytest.MonkeyPatch], None]
 
 def random_id(patch: pytest.MonkeyPatch) -> None:
     """Each attempt of a create has a name of its own."""
-    patch.setattr(calendar_reconcile, "name_of", lambda *_: uuid4())
+    patch.setattr(calendar_create, "name_of", lambda *_: uuid4())
 
 
 def cursor_first(patch: pytest.MonkeyPatch) -> None:
@@ -80,42 +80,43 @@ def unconditional_delete(patch: pytest.MonkeyPatch) -> None:
 def no_intent(patch: pytest.MonkeyPatch) -> None:
     """Nothing is remembered before a write."""
 
-    async def intend(self: MemoryStore, link: LinkRow) -> None:
-        self.links[link.id] = replace(link, intent=None)
-        self.steps.passed()
+    intend = MemoryStore.intend
 
-    patch.setattr(MemoryStore, "intend", intend)
+    async def careless(self: MemoryStore, links: Sequence[LinkRow]) -> None:
+        await intend(self, [replace(link, intent=None) for link in links])
+
+    patch.setattr(MemoryStore, "intend", careless)
 
 
 def intent_stays(patch: pytest.MonkeyPatch) -> None:
     """An intent is not cleared by the settlement of its write."""
-    settle = MemoryStore.settle
+    settle = MemoryStore._settle
 
-    async def forgetful(self: MemoryStore, settlement: Settlement) -> bool:
+    def forgetful(self: MemoryStore, settlement: Settlement) -> bool:
         intent = self.links[settlement.link.id].intent
-        done = await settle(self, settlement)
+        done = settle(self, settlement)
         if done and intent is not None:
             settled = self.links[settlement.link.id]
             self.links[settled.id] = replace(settled, intent=replace(intent, remote_id=settled.remote_id))
         return done
 
-    patch.setattr(MemoryStore, "settle", forgetful)
+    patch.setattr(MemoryStore, "_settle", forgetful)
 
 
 def torn_settlement(patch: pytest.MonkeyPatch) -> None:
     """The local row is written in one transaction, the link in another."""
-    settle = MemoryStore.settle
+    settle = MemoryStore._settle
 
-    async def torn(self: MemoryStore, settlement: Settlement) -> bool:
+    def torn(self: MemoryStore, settlement: Settlement) -> bool:
         local_id, version = settlement.link.local_id, settlement.work.local.version
         if settlement.write is None or self.rows[local_id].version != version:
-            return await settle(self, settlement)
+            return settle(self, settlement)
         self.put(local_id, settlement.write)
         self.steps.passed()
         local = replace(settlement.work.local, version=self.rows[local_id].version)
-        return await settle(self, replace(settlement, work=replace(settlement.work, local=local), write=None))
+        return settle(self, replace(settlement, work=replace(settlement.work, local=local), write=None))
 
-    patch.setattr(MemoryStore, "settle", torn)
+    patch.setattr(MemoryStore, "_settle", torn)
 
 
 def no_dead_links(patch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from tests.calendar.home import a_series, an_event
 
 VENDORS = ["google", "microsoft"]
 IMPORTED = int(os.environ.get("PETFOLIO_IMPORTED", "100"))
-"""Events of a first import; calendar-sync.md §9 S37 asks for 5,000, which takes minutes."""
+"""Events of a first import; calendar-sync.md §9 S37 asks for 5,000, which takes minutes, in pages of fifty."""
 PAGE = max(20, IMPORTED // 100)
 
 
@@ -204,6 +204,7 @@ async def test_an_occurrence_without_a_title_changes_no_title(account: Account) 
 
 
 @pytest.mark.parametrize("account", VENDORS, indirect=True)
+@pytest.mark.timeout(120 + IMPORTED)
 async def test_an_import_that_dies_after_every_page_takes_each_event_once(account: Account) -> None:
     """S37. Each page is read once, no step holds more than a page or a batch."""
     account.turn_pages_of(PAGE)

@@ -104,7 +104,7 @@ async def test_a_series_that_is_moved_here_while_an_occurrence_is_moved_there_ha
     assert (event.when, event.overrides) == (when, (replace(moved, original=moved.original + by),))
 
 
-@pytest.mark.parametrize("crash_at", range(2, 5))
+@pytest.mark.parametrize("crash_at", [2, 3])
 async def test_a_process_that_dies_while_it_writes_exceptions_doubles_none(account: Account, crash_at: int) -> None:
     """B1 of series: with an edit of another exception after the death."""
     local_id = await account.create(SERIES)

@@ -17,7 +17,7 @@ from domain.calendar_merge import follow
 from tests.calendar.model import World, an_event
 from tests.conftest import EXPLORE
 
-EXAMPLES = 3_000 if EXPLORE else 200
+EXAMPLES = 3_000 if EXPLORE else 150
 WEEK = timedelta(weeks=1)
 Script = list[tuple[Any, ...]]
 Edit = Callable[[Event], Event]
@@ -129,8 +129,9 @@ def test_both_sides_have_the_same_exceptions_each_once_and_where_the_rule_is(scr
     assert world.server.writes == writes
 
 
-OURS = st.sampled_from([("reword_one", 0), ("move_one", 1), ("leave_out", 2), ("as_before", 0)])
-THEIRS = st.sampled_from([("reword_one", 4), ("move_one", 5), ("leave_out", 6), ("move_all", 0)])
+REWORD, AS_BEFORE, LEAVE_OUT, MOVE_ALL = ("reword_one", 0), ("as_before", 0), ("leave_out", 2), ("move_all", 0)
+OURS = st.sampled_from([REWORD, ("move_one", 1), LEAVE_OUT, AS_BEFORE])
+THEIRS = st.sampled_from([("reword_one", 4), ("move_one", 5), ("leave_out", 6), MOVE_ALL])
 DISJOINT = st.lists(
     st.tuples(st.sampled_from(["here", "there"]), CRASH, OURS, THEIRS, st.sampled_from(["a", "bb", "ccc"])), max_size=6
 )
@@ -139,7 +140,10 @@ DISJOINT = st.lists(
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(DISJOINT)
 @example(
-    [("here", None, ("reword_one", 0), ("move_all", 0), "a"), ("there", None, ("leave_out", 2), ("move_all", 0), "a")]
+    [("here", 3, REWORD, MOVE_ALL, "a"), ("there", 1, REWORD, MOVE_ALL, "a"), ("here", None, AS_BEFORE, MOVE_ALL, "a")]
+)
+@example(
+    [("here", 3, LEAVE_OUT, MOVE_ALL, "a"), ("there", 1, REWORD, MOVE_ALL, "a"), ("here", None, REWORD, MOVE_ALL, "a")]
 )
 def test_edits_of_different_occurrences_all_survive_and_are_no_conflict(script: Script) -> None:
     """Also while the other side moves the series: what was edited here is then named by where it is now."""

@@ -19,7 +19,7 @@ from tests.calendar.home import an_event
 from tests.calendar.test_sync_model import CRASH, NUMBER, OURS, REMOTE_FIELDS, THEIRS, edits
 from tests.conftest import EXPLORE
 
-EXAMPLES = int(os.environ.get("PETFOLIO_EXAMPLES", 1_000 if EXPLORE else 8))
+EXAMPLES = int(os.environ.get("PETFOLIO_EXAMPLES", 1_000 if EXPLORE else 5))
 FIELDS = {name: values for name, values in REMOTE_FIELDS.items() if name != "alarms"}
 Script = list[tuple[Any, ...]]
 STEPS = st.one_of(

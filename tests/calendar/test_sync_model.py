@@ -14,7 +14,7 @@ from domain.calendar_projection import lift, project
 from tests.calendar.model import NARROW, NOW, World, an_event
 from tests.conftest import EXPLORE
 
-EXAMPLES = 4_000 if EXPLORE else 250
+EXAMPLES = 4_000 if EXPLORE else 200
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "title": st.sampled_from(["Vet", "Vaccination", "Groomer"]),
     "notes": st.sampled_from(["", "bring the card", "bring the card\nsober", "no breakfast"]),

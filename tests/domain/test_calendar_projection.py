@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.calendar import ALL_FIELDS, Capabilities, Event, Field, Override, Status, When
@@ -13,6 +13,7 @@ from domain.calendar_projection import changed, lift, project, shows
 from domain.reminder_event import MOVABLE, UNMOVABLE
 from integrations.calendar.google_mapping import GOOGLE
 from integrations.calendar.microsoft_mapping import MICROSOFT
+from tests.conftest import EXPLORE
 from tests.contracts.calendar_strategies import events
 
 START = datetime(2026, 12, 3, 9)
@@ -26,10 +27,12 @@ SIDES = {
     "short": Capabilities(title_length=3, notes_length=5, location_length=2, alarms=2),
     "no-exceptions": Capabilities(fields=ALL_FIELDS - {Field.EXDATES, Field.OVERRIDES}),
 }
+few = settings(max_examples=2_000 if EXPLORE else 40, deadline=None)
 each_side = pytest.mark.parametrize("side", SIDES.values(), ids=SIDES)
 
 
 @each_side
+@few
 @given(base=events(), other=events())
 def test_the_laws_of_every_side(side: Capabilities, base: Event, other: Event) -> None:
     """calendar-sync.md §4.1."""
@@ -40,6 +43,7 @@ def test_the_laws_of_every_side(side: Capabilities, base: Event, other: Event) -
 
 
 @each_side
+@few
 @given(base=events(), other=events())
 def test_a_server_s_own_way_with_what_it_was_given_is_no_change(side: Capabilities, base: Event, other: Event) -> None:
     """Whatever it has made of it: as long as it says the same, nothing has changed."""
