@@ -20,6 +20,7 @@ from domain.calendar_sync import NAMES, Agreement, LinkState, Local, adopted_id
 from integrations.calendar.protocol import CalendarProvider, Change, Page, RemoteEvent
 from models.calendar_sync import CalendarConflict, EventLink
 from models.queries import appointments
+from models.queries import calendar_inbox as inbox
 from models.queries import calendar_sync as rows
 from models.queries.calendar_sync import Calendar, Shown
 
@@ -64,18 +65,18 @@ class PostgresStore:
     async def begin_full(self) -> Position:
         """See the port."""
         async with self.sessions.begin() as session:
-            return Position(full=True, epoch=await rows.begin_full(session, self.link_id, SHAPE))
+            return Position(full=True, epoch=await inbox.begin_full(session, self.link_id, SHAPE))
 
     async def take_page(self, position: Position, page: Page) -> Position:
         """See the port."""
         entries = [await self._entry(change) for change in page.changes]
         async with self.sessions.begin() as session:
-            await rows.keep_page(session, self.link_id, position.epoch, entries)
+            await inbox.keep_page(session, self.link_id, position.epoch, entries)
             if page.next_page is not None:
-                await rows.next_page(session, self.link_id, page.next_page)
+                await inbox.next_page(session, self.link_id, page.next_page)
             else:
                 epoch, full = position.epoch, position.full
-                await rows.round_read(session, self.link_id, page.cursor, SHAPE, epoch, full=full)
+                await inbox.round_read(session, self.link_id, page.cursor, SHAPE, epoch, full=full)
         failpoint("calendar_after_page")
         if page.next_page is not None:
             return replace(position, page=page.next_page)
@@ -84,14 +85,14 @@ class PostgresStore:
     async def absent(self) -> Absent:
         """See the port."""
         async with self.sessions() as session:
-            gone, live = await rows.absent(session, self.link_id)
+            gone, live = await inbox.absent(session, self.link_id)
             row = await rows.calendar(session, self.link_id)
         return Absent(gone, live, row.full_listed if row else None)
 
     async def strangers(self, limit: int) -> Sequence[Change]:
         """See the port."""
         async with self.sessions() as session:
-            found = await rows.strangers(session, self.link_id, limit)
+            found = await inbox.strangers(session, self.link_id, limit)
         return [await self._change(row) for row in found]
 
     async def adopt(self, remotes: Sequence[RemoteEvent]) -> Sequence[str]:
@@ -104,7 +105,7 @@ class PostgresStore:
             taken = {ids[remote.remote_id]: remote for remote in remotes if ids[remote.remote_id] in versions}
             links = [await self._adopted(local_id, versions[local_id], remote) for local_id, remote in taken.items()]
             await rows.add_links(session, links)
-            await rows.handled(session, self.link_id, {remote.remote_id: remote.etag for remote in taken.values()})
+            await inbox.handled(session, self.link_id, {remote.remote_id: remote.etag for remote in taken.values()})
         for _ in taken:
             metrics.calendar_agreed(self.found.provider, here=True, there=False)
         failpoint("calendar_after_adopt")
@@ -124,7 +125,7 @@ class PostgresStore:
     async def ignore(self, remote_id: str, etag: str | None) -> None:
         """See the port."""
         async with self.sessions.begin() as session:
-            await rows.handled(session, self.link_id, {remote_id: etag})
+            await inbox.handled(session, self.link_id, {remote_id: etag})
 
     async def pending(self, limit: int, *, without_deletions: bool) -> Sequence[tuple[UUID, str | None]]:
         """See the port."""
@@ -180,7 +181,7 @@ class PostgresStore:
             await rows.save_links(session, [await self._saved(each.link, versions[each.link.id]) for each in done])
             lost = [(each.link.id, conflict) for each in done for conflict in each.conflicts]
             await rows.add_conflicts(session, [await self._conflict(*each) for each in lost])
-            await rows.handled(session, self.link_id, _seen(each.work for each in done))
+            await inbox.handled(session, self.link_id, _seen(each.work for each in done))
         for each in done:
             written = each.write is not None or each.delete
             winners = [conflict.winner for conflict in each.conflicts]
@@ -195,7 +196,7 @@ class PostgresStore:
             found = await rows.pairs(session, [link.id])
             versions = await self.locals.versions(session, found)
             await rows.save_links(session, [await self._saved(link, versions[row["id"]], reason) for row in found])
-            await rows.handled(session, self.link_id, _seen([work]))
+            await inbox.handled(session, self.link_id, _seen([work]))
         metrics.calendar_quarantined(self.found.provider, reason)
 
     async def put_off(self, link_id: UUID) -> int:
