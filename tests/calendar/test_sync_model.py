@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,8 @@ from domain.calendar_projection import lift, project
 from tests.calendar.model import NARROW, NOW, World, an_event
 from tests.conftest import EXPLORE
 
-EXAMPLES = 4_000 if EXPLORE else 200
+pytestmark = pytest.mark.timeout(900)  # a law takes half a minute of a core, more where others work beside it
+EXAMPLES = 4_000 if EXPLORE else 2_000
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "title": st.sampled_from(["Vet", "Vaccination", "Groomer"]),
     "notes": st.sampled_from(["", "bring the card", "bring the card\nsober", "no breakfast"]),
