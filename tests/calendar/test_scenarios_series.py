@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-import recurring_ical_events
+from dateutil.rrule import rrulestr
 from icalendar import Calendar
 
 from domain.appointment import occurrences
@@ -219,8 +219,9 @@ async def _instants(account: Account, begins: datetime, ends: datetime) -> list[
     remote_id = await account.only()
     if not account.is_vendor:
         stream = await account.backend._get(remote_id)  # type: ignore[attr-defined]
-        found = recurring_ical_events.of(Calendar.from_ical(stream)).between(begins, ends)
-        return sorted(each["DTSTART"].dt.astimezone(UTC) for each in found)
+        (series,) = Calendar.from_ical(stream).walk("VEVENT")
+        rule = rrulestr(series["RRULE"].to_ical().decode(), dtstart=series["DTSTART"].dt)
+        return [each.astimezone(UTC) for each in rule.between(begins, ends, inc=True)]
     google = account.control.provider == "google"
     base = f"{account.control.url}/calendar/v3" if google else f"{account.control.url}/v1.0/me"
     window: dict[str, Any] = (
