@@ -8,12 +8,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 
 from temporalio import client as temporal_client
 from temporalio import worker
 from temporalio.client import Client, RPCTimeoutOrCancelledError
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import (
@@ -32,6 +30,7 @@ from core.crypto import KeySource
 from core.logging import describe, logger
 from core.settings import Settings
 from temporal.codec import SubjectCodec
+from temporal.payloads import SharedPayloadConverter
 
 log = logger(__name__)
 
@@ -50,8 +49,8 @@ _RECONNECT_SECONDS = (0.5, 15.0)
 
 def data_converter(keys: KeySource, *, readable: bool = False) -> DataConverter:
     """Pydantic JSON, then encryption; messages and stacks of failures are payloads too. `readable`: see the codec."""
-    return replace(
-        pydantic_data_converter,
+    return DataConverter(
+        payload_converter_class=SharedPayloadConverter,
         payload_codec=SubjectCodec(keys, readable=readable),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )
