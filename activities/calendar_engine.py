@@ -5,7 +5,7 @@ Each step may be repeated from the beginning at any time: what is done is not fo
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -59,16 +59,23 @@ class Engine:
     now: datetime
     confirmed: bool = False
 
-    async def pull(self) -> None:
+    async def pull(self, *, poll: bool = True) -> bool:
         """Read the list to its end, whole where the cursor does not count any more or the last list was not believed. A
-        page that was kept is not read again. Raises `Endless`, and the provider's errors."""
+        page that was kept is not read again. Without `poll` only if something is known to be unread; False: it was not
+        read. Raises `Endless`, and the provider's errors."""
         position = await self.store.position()
+        if position.is_read and not poll:
+            return False
         if not position.full and (position.cursor is None or await self.doubt() is not Doubt.NONE):
             position = await self.store.begin_full()
         try:
+            if position.page is not None:  # what changed since then may be of a page that was read before
+                await self._read_on(replace(position, news=position.news_read))
+                position = await self.store.position()
             await self._read_on(position)
         except CursorExpired:
             await self._read_on(await self.store.begin_full())
+        return True
 
     async def _read_on(self, position: Position) -> None:
         ids: set[tuple[str, ...]] = set()

@@ -59,13 +59,14 @@ class PostgresStore:
         if row is None:
             return Position()
         if row.cursor is not None and (row.cursor_shape_version != SHAPE or _is_old(row)):
-            return Position(epoch=row.full_epoch)
-        return Position(row.cursor, row.page_state, row.full_sync_in_progress, row.full_epoch)
+            return Position(epoch=row.full_epoch, news=row.news, news_read=row.news_read)
+        return Position(row.cursor, row.page_state, row.full_sync_in_progress, row.full_epoch, row.news, row.news_read)
 
     async def begin_full(self) -> Position:
         """See the port."""
         async with self.sessions.begin() as session:
-            return Position(full=True, epoch=await inbox.begin_full(session, self.link_id, SHAPE))
+            begun = await inbox.begin_full(session, self.link_id, SHAPE)
+        return Position(full=True, epoch=begun["full_epoch"], news=begun["news"], news_read=begun["news_read"])
 
     async def take_page(self, position: Position, page: Page) -> Position:
         """See the port."""
@@ -75,12 +76,12 @@ class PostgresStore:
             if page.next_page is not None:
                 await inbox.next_page(session, self.link_id, page.next_page)
             else:
-                epoch, full = position.epoch, position.full
-                await inbox.round_read(session, self.link_id, page.cursor, SHAPE, epoch, full=full)
+                epoch, full, news = position.epoch, position.full, position.news
+                await inbox.round_read(session, self.link_id, page.cursor, SHAPE, epoch, full=full, news=news)
         failpoint("calendar_after_page")
         if page.next_page is not None:
             return replace(position, page=page.next_page)
-        return Position(page.cursor, None, False, position.epoch)
+        return Position(page.cursor, None, False, position.epoch, position.news, position.news)
 
     async def absent(self) -> Absent:
         """See the port."""

@@ -77,12 +77,25 @@ class Settlement:
 @dataclass(frozen=True, slots=True)
 class Position:
     """How far the calendar's list was read. `cursor` is None before the first whole list; `page` while a round is under
-    way; `full` while that round is a whole list, number `epoch`."""
+    way; `full` while that round is a whole list, number `epoch`. `news` counts how often somebody said that the
+    calendar may have changed, `news_read` how often they had before the last round that was read to its end."""
 
     cursor: str | None = None
     page: str | None = None
     full: bool = False
     epoch: int = 0
+    news: int = 0
+    news_read: int = 0
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing is known that would be worth another list."""
+        return self.cursor is not None and not self.is_interrupted and self.news == self.news_read
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a round has begun and not ended."""
+        return self.full or self.page is not None
 
 
 @dataclass(frozen=True, slots=True)

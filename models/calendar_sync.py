@@ -79,6 +79,10 @@ class CalendarLink(Versioned, table=True):
     full_epoch: int = Field(default=0)
     full_listed: int | None = Field(default=None)
     """How many events the last whole list had."""
+    news: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    news_read: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    """How often somebody said that the calendar may have changed there, and how often they had when a list was asked
+    for that was read to its end."""
     last_full_at: datetime | None = timestamptz(default=None)
     last_ok_at: datetime | None = timestamptz(default=None)
     next_poll_at: datetime | None = timestamptz(default=None)

@@ -13,7 +13,7 @@ _BEGIN_FULL: Final = text(
     """UPDATE calendar_links SET full_sync_in_progress = true, full_epoch = full_epoch + 1, page_state = NULL,
               cursor = NULL, cursor_shape_version = :shape,
               health = CASE WHEN health = 'ok' THEN 'resyncing' ELSE health END
-        WHERE id = :link RETURNING full_epoch"""
+        WHERE id = :link RETURNING full_epoch, news, news_read"""
 )
 # A list that names an event as we left it is an echo; whatever else it says is looked at, all of it where the list
 # gives no etags.
@@ -39,7 +39,7 @@ _NEXT_PAGE: Final = text("UPDATE calendar_links SET page_state = :page WHERE id 
 _ROUND_READ: Final = text(
     """UPDATE calendar_links
           SET cursor = :cursor, cursor_shape_version = :shape, page_state = NULL, full_sync_in_progress = false,
-              last_full_at = CASE WHEN :full THEN clock_timestamp() ELSE last_full_at END,
+              news_read = :news, last_full_at = CASE WHEN :full THEN clock_timestamp() ELSE last_full_at END,
               full_listed = CASE WHEN :full THEN
                   (SELECT count(*) FROM calendar_inbox_items i
                     WHERE i.calendar_link_id = :link AND i.seen_in_full_epoch = :epoch AND NOT i.removed)
@@ -88,9 +88,9 @@ _HANDLED: Final = text(
 )
 
 
-async def begin_full(session: AsyncSession, link_id: UUID, shape: int) -> int:
-    """A whole list begins; answers its epoch."""
-    return int((await session.execute(_BEGIN_FULL, {"link": link_id, "shape": shape})).scalar_one())
+async def begin_full(session: AsyncSession, link_id: UUID, shape: int) -> RowMapping:
+    """A whole list begins; answers `full_epoch, news, news_read`."""
+    return (await session.execute(_BEGIN_FULL, {"link": link_id, "shape": shape})).mappings().one()
 
 
 async def keep_page(session: AsyncSession, link_id: UUID, epoch: int, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -106,13 +106,14 @@ async def next_page(session: AsyncSession, link_id: UUID, page: str) -> None:
 
 
 async def round_read(
-    session: AsyncSession, link_id: UUID, cursor: str | None, shape: int, epoch: int, *, full: bool
+    session: AsyncSession, link_id: UUID, cursor: str | None, shape: int, epoch: int, *, full: bool, news: int
 ) -> None:
-    """The round is over; of a whole one, what it did not name is asked for."""
+    """The round is over, which began when there were so many `news`; of a whole one, what it did not name is asked
+    for."""
     if full:
         await session.execute(_SWEEP, {"link": link_id, "epoch": epoch})
         await session.execute(_DISTRUST, {"link": link_id, "epoch": epoch})
-    values = {"link": link_id, "cursor": cursor, "shape": shape, "full": full, "epoch": epoch}
+    values = {"link": link_id, "cursor": cursor, "shape": shape, "full": full, "epoch": epoch, "news": news}
     await session.execute(_ROUND_READ, values)
     await session.execute(_PURGE, {"link": link_id, "epoch": epoch})
 
