@@ -87,7 +87,7 @@ class Locals:
             found = await self._appointment(known.get(link["appointment_id"]))
         else:
             found = await self._reminder(session, link["reminder_id"], link["part"])
-        return found if link["visible"] or found.revivable else replace(found, event=None)
+        return found if link["visible"] else replace(found, event=None, revivable=False)
 
     async def _version(self, session: AsyncSession, link: RowMapping, known: Mapping[UUID, int]) -> int:
         if link["appointment_id"] is not None:
