@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities import metrics
+from activities import calendar_notices, metrics
 from activities.calendar_locals import Locals
 from activities.calendar_rows import PAYLOAD, Sealer
 from activities.calendar_store import Absent, LinkRow, Position, Settlement, Work
@@ -19,6 +19,7 @@ from core.ids import new_id
 from domain.calendar_sync import NAMES, Agreement, LinkState, Local, adopted_id
 from integrations.calendar.protocol import CalendarProvider, Change, Page, RemoteEvent
 from models.calendar_sync import CalendarConflict, EventLink
+from models.notification import MailTemplate
 from models.queries import appointments
 from models.queries import calendar_inbox as inbox
 from models.queries import calendar_sync as rows
@@ -178,6 +179,8 @@ class PostgresStore:
             done = [each for each in settlements if versions.get(each.link.id) == each.work.local.version]
             for each in done:
                 versions |= await self._change_here(session, each, found[each.link.id])
+                if each.revive:
+                    await self._tell_of_return(session, each)
             await rows.save_links(session, [await self._saved(each.link, versions[each.link.id]) for each in done])
             lost = [(each.link.id, conflict) for each in done for conflict in each.conflicts]
             await rows.add_conflicts(session, [await self._conflict(*each) for each in lost])
@@ -214,6 +217,14 @@ class PostgresStore:
         else:
             return {}
         return await self.locals.versions(session, [row])
+
+    async def _tell_of_return(self, session: AsyncSession, settlement: Settlement) -> None:
+        """Whoever deleted it, or called it off, finds it in their lists again: its person reads why."""
+        local, event = settlement.work.local, settlement.write
+        assert event is not None  # noqa: S101 - what comes back is written
+        once, words = f"{settlement.link.id}/{local.version}", {"title": event.title, "called_off": bool(local.event)}
+        cipher, revived = self.sealer.cipher, MailTemplate.CALENDAR_REVIVED
+        await calendar_notices.tell(session, cipher, self.found, revived, once, **words)
 
     async def _saved(self, link: LinkRow, version: int, error: str | None = None) -> dict[str, Any]:
         return {

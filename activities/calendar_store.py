@@ -62,8 +62,8 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What one transaction writes: the link, the local row (if it is still at `local.version`), the conflicts, and that
-    the list's entry was handled (if it is still the one that was looked at). `sent`: the calendar was written to for
-    it."""
+    the list's entry was handled (if it is still the one that was looked at). `revive`: the write takes a deletion back,
+    and its person is told. `sent`: the calendar was written to for it."""
 
     work: Work
     link: LinkRow
