@@ -41,7 +41,7 @@ class Calendar:
     async def sync_now(self, request: SyncNow) -> Synced:
         self.asked.append(str(request.calendar_link_id))
         await workflow.wait_condition(lambda: not self.slow)
-        return Synced(Standing.RESYNCING)
+        return Synced(Standing.WAITING)
 
     @workflow.query(name="asked")
     def times(self) -> list[str]:
@@ -99,7 +99,7 @@ async def test_whoever_waits_is_told_how_each_calendar_stands(api: Api, person: 
     answer = await person.request("POST", SYNC)
     assert answer.status_code == 200, answer.text
     assert [(each["connection_id"], each["result"], each["standing"]) for each in answer.json()["items"]] == [
-        (each["id"], "done", "resyncing") for each in made
+        (each["id"], "done", "waiting") for each in made
     ]
     assert [len(await bells(api, each)) for each in made] == [1, 1]
 
