@@ -107,7 +107,7 @@ class CalendarSyncActivities:
         """Whether pairs are left; else the run is over, and this is how the calendar stands."""
         calendar, store = opened.calendar, opened.store
         doubtful = doubt is Doubt.DELETES_PAUSED
-        if await store.strangers(1) or await store.pending(1, without_deletions=doubtful):
+        if await store.strangers(1, adopt=opened.policy.adopt) or await store.pending(1, without_deletions=doubtful):
             return CalendarPlan(Standing.OK, more=True)
         poll = DOUBTFUL.total_seconds() if doubtful else self._poll(calendar, now)
         health = Health.DELETES_PAUSED if doubtful else Health.OK
