@@ -142,8 +142,8 @@ class EventLink(Identified, table=True):
 
 
 class CalendarInboxItem(SQLModel, table=True):
-    """What the calendar's list said of one id, until somebody looked at it (`handled`). Of an event that its person does
-    not want as an appointment, what there is to show stays."""
+    """What the calendar's list said of one id, until somebody looked at it (`handled`). Of an event that its person
+    does not want as an appointment, what there is to show stays."""
 
     __tablename__ = "calendar_inbox_items"
 

@@ -56,11 +56,13 @@ _SWEEP: Final = text(
        ON CONFLICT (calendar_link_id, remote_id) DO UPDATE
           SET payload_ct = NULL, payload_etag = NULL, removed = true, handled = false"""  # noqa: S608 - our own words
 )
-# What nobody has taken up yet, or is shown, and a whole list does not name, is asked for: it may be there.
+# What nobody has taken up yet, and a whole list does not name, is asked for; so is what is shown before it is gone.
 _DISTRUST: Final = text(
-    """UPDATE calendar_inbox_items SET payload_ct = NULL, handled = false, seen_in_full_epoch = :epoch
-        WHERE calendar_link_id = :link AND (NOT handled OR event_ct IS NOT NULL) AND NOT removed
-          AND seen_in_full_epoch < :epoch"""
+    """UPDATE calendar_inbox_items
+          SET payload_ct = NULL, removed = false, handled = false, seen_in_full_epoch = :epoch
+        WHERE calendar_link_id = :link AND CASE
+              WHEN event_ct IS NOT NULL THEN removed OR seen_in_full_epoch < :epoch
+              ELSE NOT handled AND NOT removed AND seen_in_full_epoch < :epoch END"""
 )
 _PURGE: Final = text(
     """DELETE FROM calendar_inbox_items i
@@ -123,8 +125,7 @@ async def round_read(
         await session.execute(_SWEEP, {"link": link_id, "epoch": epoch})
     values = {"link": link_id, "cursor": cursor, "shape": shape, "full": full, "epoch": epoch}
     await session.execute(_ROUND_READ, values)
-    if full:  # what was named is counted by now
-        await session.execute(_DISTRUST, {"link": link_id, "epoch": epoch})
+    await session.execute(_DISTRUST, {"link": link_id, "epoch": epoch})  # what was named is counted by now
     await session.execute(_PURGE, {"link": link_id, "epoch": epoch})
 
 
