@@ -4,20 +4,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from activities.calendar_locals import Locals
 from activities.calendar_open import Opened
 from activities.calendar_postgres import PostgresStore
 from activities.calendar_rows import Sealer
 from api.schemas.calendar import CalendarOut
-from core.settings import Settings
 from domain.calendar import Event, Override, Status, When
 from integrations.calendar.memory import MemoryCalendars
 from integrations.calendar.memory_server import MemoryServer
 from models.calendar_sync import Health
 from models.queries import calendar_sync as rows
-from tests.api.calendars_kit import CONNECTIONS, change, connect_server, rows_of, with_calendars
+from tests.api.calendars_kit import CONNECTIONS, change, connect_server, rows_of
+from tests.api.calendars_kit import settings as settings
 from tests.api.household_kit import home_of, member
 from tests.api.signing_in import Api, Person
 
@@ -58,16 +56,6 @@ class Connected:
     def add(self, *events: Event) -> list[str]:
         """The person enters these in the calendar."""
         return [self.server.add(self.calendar_id, each) for each in events]
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, calendar_servers: str) -> Settings:
-    return with_calendars(settings, calendar_servers)
-
-
-@pytest.fixture
-async def person(api: Api) -> Person:
-    return await api.person()
 
 
 async def connected(api: Api, person: Person, **policy: bool) -> Connected:

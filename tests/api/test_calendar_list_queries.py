@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from core.db import Database
-from core.settings import Settings
 from domain.calendar_merge import Side
 from models.queries import calendar_conflicts, calendar_connections, calendar_external, calendar_links, calendar_pushes
-from tests.api.calendars_kit import connect_server, with_calendars
+from tests.api.calendars_kit import connect_server
+from tests.api.calendars_kit import settings as settings
 from tests.api.signing_in import Api, Person
 from tests.api.test_calendar_conflicts import appointment, conflict, title
 
@@ -53,11 +53,6 @@ QUERIES: list[tuple[str, Callable[[dict[str, Any]], tuple[Any, ...]]]] = [
     (calendar_pushes.CHANNELS, lambda own: ([own["link"]],)),
     (str(calendar_links._OF_HOUSEHOLD).replace(":household_id", "$1"), lambda own: (own["household"],)),
 ]
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, calendar_servers: str) -> Settings:
-    return with_calendars(settings, calendar_servers)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from models.calendar_sync import ConnectionState
 from temporal.client import connect, plugin
 from temporal.contracts import calendar_sync as contract
 from temporal.contracts.calendar_sync import CalendarState, Standing, Synced, SyncNow
-from tests.api.calendars_kit import bells, change, connect_server, rows_of, unring, with_calendars
+from tests.api.calendars_kit import bells, change, connect_server, rows_of, unring
+from tests.api.calendars_kit import settings as settings
 from tests.api.signing_in import Api, Person, api_process
 
 SYNC = "/integrations/calendar/sync"
@@ -46,16 +47,6 @@ class Calendar:
     @workflow.query(name="asked")
     def times(self) -> list[str]:
         return self.asked
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, calendar_servers: str) -> Settings:
-    return with_calendars(settings, calendar_servers)
-
-
-@pytest.fixture
-async def person(api: Api) -> Person:
-    return await api.person()
 
 
 @pytest.fixture
