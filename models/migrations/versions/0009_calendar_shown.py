@@ -1,13 +1,13 @@
 """What a person's calendars hold that is no appointment: kept to be shown beside the appointments.
 
-Revision ID: 0008
+Revision ID: 0009
 Revises: 0007
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
+revision = "0009"
 down_revision = "0007"
 
 _WAITING = """UPDATE calendar_inbox_items i SET handled = false
