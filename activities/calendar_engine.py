@@ -100,7 +100,7 @@ class Engine:
 
     async def work(self, doubt: Doubt = Doubt.NONE) -> bool:
         """A batch of new events and pairs. False: nothing is left."""
-        strangers = await self.store.strangers(BATCH)
+        strangers = await self.store.strangers(BATCH, adopt=self.policy.adopt)
         await self._take_up(await self._fetched(strangers))
         pending = await self.store.pending(BATCH, without_deletions=doubt is Doubt.DELETES_PAUSED)
         await self._reconcile(pending)
@@ -123,35 +123,40 @@ class Engine:
         """Events that no link knows: somebody's own all at once, the others one by one."""
         own: list[tuple[Change, RemoteEvent]] = []
         for change, remote in fetched:
-            if remote is not None and remote.marker is None and self.policy.adopt:
+            if remote is not None and remote.marker is None:
                 with suppress(EventRejected):
                     own.append((change, read(remote, self.provider)))
                     continue
             await self._take_up_one(change, remote)
-        refused = await self.store.adopt([seen for _, seen in own]) if own else ()
+        refused = await self._take_over(own) if own else ()
         for change, seen in own:
             if seen.remote_id in refused:
                 await self.store.ignore(change.remote_id, change.etag)
 
+    async def _take_over(self, own: Sequence[tuple[Change, RemoteEvent]]) -> Sequence[str]:
+        """Somebody's own events, as appointments or to be shown beside them. Answers the ids of those that cannot be
+        either."""
+        if self.policy.adopt:
+            return await self.store.adopt([seen for _, seen in own])
+        return await self.store.show([(change, seen.event) for change, seen in own])
+
     async def _take_up_one(self, change: Change, remote: RemoteEvent | None) -> None:
         """An event that no link knows. What cannot be one of ours, or is another by now, is left until it changes."""
         with suppress(EventRejected, EventGone, EtagMismatch):
-            if remote is not None and await self._is_taken(read(remote, self.provider)):
+            if remote is not None and await self._is_taken(change, read(remote, self.provider)):
                 return
         await self.store.ignore(change.remote_id, change.etag)
 
-    async def _is_taken(self, seen: RemoteEvent) -> bool:
-        """Ours after all, a copy of ours, or somebody's own, if those are wanted."""
+    async def _is_taken(self, change: Change, seen: RemoteEvent) -> bool:
+        """Ours after all, or a copy of ours, which is somebody's own."""
         marker = seen.marker
         if marker is not None:
             ours = name_of(self.link_id, marker.local_id, marker.part, marker.generation)
             if seen.ident == ours and await self.store.relink(seen):
                 return True
-        if not self.policy.adopt:
-            return False
-        if marker is not None:  # a copy: it becomes an event of its own, without our mark
+        if marker is not None and self.policy.adopt:  # it becomes an event of its own, without our mark
             seen = read(await self.provider.update(self.calendar_id, seen, seen.event, marker=False), self.provider)
-        return not await self.store.adopt([seen])
+        return not await self._take_over([(change, seen)])
 
     async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]]) -> None:
         reconciler = Reconciler(self.store, self.provider, self.calendar_id, self.link_id, self.policy, self.now)

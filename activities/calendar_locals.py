@@ -72,7 +72,7 @@ class Locals:
         new = [
             (event, Whose(local_id, household_id, user_id, adopted_link_id=self.calendar_link_id))
             for local_id, event in events.items()
-            if _can_be_ours(event)
+            if can_be_ours(event)
         ]
         if new and await appointments.create_from_events(session, self.cipher, new):
             await outbox.ring_calendars(session, household_id, but=self.calendar_link_id)
@@ -87,7 +87,7 @@ class Locals:
             found = await self._appointment(known.get(link["appointment_id"]))
         else:
             found = await self._reminder(session, link["reminder_id"], link["part"])
-        return found if link["visible"] or found.revivable else replace(found, event=None)
+        return found if link["visible"] else replace(found, event=None, revivable=False)
 
     async def _version(self, session: AsyncSession, link: RowMapping, known: Mapping[UUID, int]) -> int:
         if link["appointment_id"] is not None:
@@ -158,7 +158,8 @@ def _appointments(links: Sequence[RowMapping]) -> list[UUID]:
     return [link["appointment_id"] for link in links if link["appointment_id"] is not None]
 
 
-def _can_be_ours(event: Event) -> bool:
+def can_be_ours(event: Event) -> bool:
+    """Whether an appointment could hold it."""
     try:
         appointment.check(event)
     except Invalid:

@@ -9,16 +9,19 @@ from uuid import UUID, uuid5
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities import metrics
-from activities.calendar_locals import Locals
+from activities import calendar_notices, metrics
+from activities.calendar_locals import Locals, can_be_ours
 from activities.calendar_rows import PAYLOAD, Sealer
 from activities.calendar_store import Absent, LinkRow, Position, Settlement, Work
 from core.db import SessionFactory
 from core.failpoint import failpoint
 from core.ids import new_id
+from domain import appointment as rules
+from domain.calendar import Event
 from domain.calendar_sync import NAMES, Agreement, LinkState, Local, adopted_id
 from integrations.calendar.protocol import CalendarProvider, Change, Page, RemoteEvent
 from models.calendar_sync import CalendarConflict, EventLink
+from models.notification import MailTemplate
 from models.queries import appointments
 from models.queries import calendar_inbox as inbox
 from models.queries import calendar_sync as rows
@@ -90,10 +93,10 @@ class PostgresStore:
             row = await rows.calendar(session, self.link_id)
         return Absent(gone, live, row.full_listed if row else None)
 
-    async def strangers(self, limit: int) -> Sequence[Change]:
+    async def strangers(self, limit: int, *, adopt: bool) -> Sequence[Change]:
         """See the port."""
         async with self.sessions() as session:
-            found = await inbox.strangers(session, self.link_id, limit)
+            found = await inbox.strangers(session, self.link_id, limit, adopt=adopt)
         return [await self._change(row) for row in found]
 
     async def adopt(self, remotes: Sequence[RemoteEvent]) -> Sequence[str]:
@@ -111,6 +114,17 @@ class PostgresStore:
             metrics.calendar_agreed(self.found.provider, here=True, there=False)
         failpoint("calendar_after_adopt")
         return [remote.remote_id for remote in remotes if ids[remote.remote_id] not in versions]
+
+    async def show(self, seen: Sequence[tuple[Change, Event]]) -> Sequence[str]:
+        """See the port."""
+        refused = [change.remote_id for change, event in seen if not can_be_ours(event)]
+        shown = [
+            await self._shown(change, rules.check(event)) for change, event in seen if change.remote_id not in refused
+        ]
+        async with self.sessions.begin() as session:
+            await inbox.show(session, self.link_id, shown)
+        failpoint("calendar_after_show")
+        return refused
 
     async def relink(self, remote: RemoteEvent) -> bool:
         """See the port."""
@@ -179,6 +193,8 @@ class PostgresStore:
             done = [each for each in settlements if versions.get(each.link.id) == each.work.local.version]
             for each in done:
                 versions |= await self._change_here(session, each, found[each.link.id])
+                if each.revive:
+                    await self._tell_of_return(session, each)
             await rows.save_links(session, [await self._saved(each.link, versions[each.link.id]) for each in done])
             lost = [(each.link.id, conflict) for each in done for conflict in each.conflicts]
             await rows.add_conflicts(session, [await self._conflict(*each) for each in lost])
@@ -215,6 +231,14 @@ class PostgresStore:
         else:
             return {}
         return await self.locals.versions(session, [row])
+
+    async def _tell_of_return(self, session: AsyncSession, settlement: Settlement) -> None:
+        """Whoever deleted it, or called it off, finds it in their lists again: its person reads why."""
+        local, event = settlement.work.local, settlement.write
+        assert event is not None  # noqa: S101 - what comes back is written
+        once, words = f"{settlement.link.id}/{local.version}", {"title": event.title, "called_off": bool(local.event)}
+        cipher, revived = self.sealer.cipher, MailTemplate.CALENDAR_REVIVED
+        await calendar_notices.tell(session, cipher, self.found, revived, once, **words)
 
     async def _saved(self, link: LinkRow, version: int, error: str | None = None) -> dict[str, Any]:
         return {
@@ -262,6 +286,16 @@ class PostgresStore:
             "payload_ct": sealed or None,
             "payload_etag": etag,
             "removed": change.removed,
+        }
+
+    async def _shown(self, change: Change, event: Event) -> dict[str, object]:
+        starts_utc, ends_utc = rules.reach(event)
+        return {
+            "remote_id": change.remote_id,
+            "etag": change.etag,
+            "event_ct": await self.sealer.seal_shown(adopted_id(self.link_id, change.remote_id), event),
+            "starts_utc": starts_utc,
+            "ends_utc": ends_utc,
         }
 
     async def _change(self, row: RowMapping) -> Change:

@@ -62,8 +62,8 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What one transaction writes: the link, the local row (if it is still at `local.version`), the conflicts, and that
-    the list's entry was handled (if it is still the one that was looked at). `sent`: the calendar was written to for
-    it."""
+    the list's entry was handled (if it is still the one that was looked at). `revive`: the write takes a deletion back,
+    and its person is told. `sent`: the calendar was written to for it."""
 
     work: Work
     link: LinkRow
@@ -125,12 +125,17 @@ class Store(Protocol):
     async def absent(self) -> Absent:
         """What the entries that nobody looked at yet say is gone."""
 
-    async def strangers(self, limit: int) -> Sequence[Change]:
-        """Entries without a link that nobody looked at yet; entries that say such an event is gone are dropped."""
+    async def strangers(self, limit: int, *, adopt: bool) -> Sequence[Change]:
+        """Entries without a link that nobody looked at yet, with `adopt` also those that are only shown so far; entries
+        that say such an event is gone are dropped."""
 
     async def adopt(self, remotes: Sequence[RemoteEvent]) -> Sequence[str]:
         """Events of the calendar become appointments with links, in agreement: once, however often this runs. Answers
         the ids of those that no appointment can hold."""
+
+    async def show(self, seen: Sequence[tuple[Change, Event]]) -> Sequence[str]:
+        """Events that are not to become appointments are shown beside them, until they change. Answers the ids of those
+        that no appointment could hold: they are not."""
 
     async def relink(self, remote: RemoteEvent) -> bool:
         """An event of ours whose link does not know it, because it has none yet or because nobody answered when this

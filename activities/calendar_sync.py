@@ -11,15 +11,13 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities import metrics
+from activities import calendar_notices, metrics
 from activities.calendar_engine import Doubt
 from activities.calendar_open import Calendars, Opened, is_on
 from activities.calendar_push import kept_channel, renew_at
 from activities.heartbeat import beating
 from core.crypto import FieldCipher
 from core.db import SessionFactory
-from domain.notification import Category
-from domain.notification import Channel as Messenger
 from integrations.calendar.protocol import (
     CalendarError,
     CalendarMissing,
@@ -31,10 +29,7 @@ from integrations.calendar.protocol import (
 from models.calendar_sync import ConnectionState, Health
 from models.notification import MailTemplate
 from models.queries import calendar_sync as rows
-from models.queries import notices
 from models.queries.calendar_sync import Calendar
-from models.queries.notices import Notice
-from temporal import outbox
 from temporal.contracts.calendar_sync import (
     CalendarPlan,
     PullChanges,
@@ -117,7 +112,7 @@ class CalendarSyncActivities:
         is known of that."""
         calendar, store = opened.calendar, opened.store
         doubtful = doubt is Doubt.DELETES_PAUSED
-        if await store.strangers(1) or await store.pending(1, without_deletions=doubtful):
+        if await store.strangers(1, adopt=opened.policy.adopt) or await store.pending(1, without_deletions=doubtful):
             return CalendarPlan(Standing.OK, more=True, listed=listed)
         poll = DOUBTFUL.total_seconds() if doubtful else self._poll(calendar, now)
         plan = CalendarPlan(Standing.OK, poll_seconds=poll, listed=listed, renew_at=self._renewal(opened, now))
@@ -154,15 +149,7 @@ class CalendarSyncActivities:
 
     async def _tell(self, session: AsyncSession, calendar: Calendar, template: MailTemplate, once: str) -> None:
         """The person reads what only they can do, once."""
-        notice = Notice(
-            user_id=calendar.user_id,
-            category=Category.CALENDAR,
-            template=template,
-            event_key=f"calendar/{calendar.id}/{template}/{once}",
-            channels=(Messenger.IN_APP, Messenger.EMAIL),
-            params={"provider": _PROVIDERS[calendar.provider]},
-        )
-        await outbox.send(session, calendar.user_id, await notices.claim(session, self._cipher, notice))
+        await calendar_notices.tell(session, self._cipher, calendar, template, once)
 
     def _poll(self, calendar: Calendar, now: datetime) -> float:
         quiet = calendar.changed_at is not None and now - calendar.changed_at > QUIET
@@ -232,6 +219,5 @@ class CalendarSyncActivities:
         return CalendarPlan(Standing.WAITING, poll_seconds=left)
 
 
-_PROVIDERS: Final = {"google": "Google Calendar", "microsoft": "Outlook", "caldav": "CalDAV"}
 _DOWN_AFTER: Final = 3
 """Attempts that failed in a row before a person reads that their provider is down."""

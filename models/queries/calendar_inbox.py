@@ -56,10 +56,13 @@ _SWEEP: Final = text(
        ON CONFLICT (calendar_link_id, remote_id) DO UPDATE
           SET payload_ct = NULL, payload_etag = NULL, removed = true, handled = false"""  # noqa: S608 - our own words
 )
-# What nobody has taken up yet, and a whole list does not name, is asked for before it is.
+# What nobody has taken up yet, and a whole list does not name, is asked for; so is what is shown before it is gone.
 _DISTRUST: Final = text(
-    """UPDATE calendar_inbox_items SET payload_ct = NULL
-        WHERE calendar_link_id = :link AND NOT handled AND NOT removed AND seen_in_full_epoch < :epoch"""
+    """UPDATE calendar_inbox_items
+          SET payload_ct = NULL, removed = false, handled = false, seen_in_full_epoch = :epoch
+        WHERE calendar_link_id = :link AND CASE
+              WHEN event_ct IS NOT NULL THEN removed OR seen_in_full_epoch < :epoch
+              ELSE NOT handled AND NOT removed AND seen_in_full_epoch < :epoch END"""
 )
 _PURGE: Final = text(
     """DELETE FROM calendar_inbox_items i
@@ -77,14 +80,23 @@ _ABSENT: Final = text(
 )
 _STRANGERS: Final = text(
     """SELECT i.remote_id, i.payload_ct, i.payload_etag FROM calendar_inbox_items i
-        WHERE i.calendar_link_id = :link AND NOT i.handled AND NOT i.removed AND NOT EXISTS (
+        WHERE i.calendar_link_id = :link AND (NOT i.handled OR (:adopt AND i.event_ct IS NOT NULL))
+          AND NOT i.removed AND NOT EXISTS (
               SELECT FROM event_links l WHERE l.calendar_link_id = i.calendar_link_id AND l.remote_id = i.remote_id)
         ORDER BY i.remote_id LIMIT :limit"""
 )
 _HANDLED: Final = text(
-    """UPDATE calendar_inbox_items i SET handled = true, payload_ct = NULL
+    """UPDATE calendar_inbox_items i
+          SET handled = true, payload_ct = NULL, event_ct = NULL, starts_utc = NULL, ends_utc = NULL
          FROM unnest(CAST(:remote_ids AS text[]), CAST(:etags AS text[])) AS h (remote_id, etag)
         WHERE i.calendar_link_id = :link AND i.remote_id = h.remote_id AND i.payload_etag IS NOT DISTINCT FROM h.etag"""
+)
+_SHOW: Final = text(
+    """UPDATE calendar_inbox_items i
+          SET handled = true, payload_ct = NULL, event_ct = s.event_ct, starts_utc = s.starts_utc, ends_utc = s.ends_utc
+         FROM jsonb_to_recordset(CAST(:shown AS jsonb))
+              AS s (remote_id text, etag text, event_ct text, starts_utc timestamptz, ends_utc timestamptz)
+        WHERE i.calendar_link_id = :link AND i.remote_id = s.remote_id AND i.payload_etag IS NOT DISTINCT FROM s.etag"""
 )
 
 
@@ -115,6 +127,7 @@ async def round_read(
         await session.execute(_DISTRUST, {"link": link_id, "epoch": epoch})
     values = {"link": link_id, "cursor": cursor, "shape": shape, "full": full, "epoch": epoch, "news": news}
     await session.execute(_ROUND_READ, values)
+    await session.execute(_DISTRUST, {"link": link_id, "epoch": epoch})  # what was named is counted by now
     await session.execute(_PURGE, {"link": link_id, "epoch": epoch})
 
 
@@ -124,9 +137,9 @@ async def absent(session: AsyncSession, link_id: UUID) -> tuple[int, int]:
     return row.gone, row.live
 
 
-async def strangers(session: AsyncSession, link_id: UUID, limit: int) -> Sequence[RowMapping]:
-    """`remote_id, payload_ct, payload_etag` of entries that no link knows."""
-    return (await session.execute(_STRANGERS, {"link": link_id, "limit": limit})).mappings().all()
+async def strangers(session: AsyncSession, link_id: UUID, limit: int, *, adopt: bool) -> Sequence[RowMapping]:
+    """`remote_id, payload_ct, payload_etag` of new entries that no link knows; with `adopt` also of those shown."""
+    return (await session.execute(_STRANGERS, {"link": link_id, "limit": limit, "adopt": adopt})).mappings().all()
 
 
 async def handled(session: AsyncSession, link_id: UUID, etags: Mapping[str, str | None]) -> None:
@@ -134,3 +147,8 @@ async def handled(session: AsyncSession, link_id: UUID, etags: Mapping[str, str 
     if etags:
         values = {"link": link_id, "remote_ids": list(etags), "etags": list(etags.values())}
         await session.execute(_HANDLED, values)
+
+
+async def show(session: AsyncSession, link_id: UUID, shown: Sequence[Mapping[str, object]]) -> None:
+    """As `handled`, but what they say stays: `{remote_id, etag, event_ct, starts_utc, ends_utc}` of each."""
+    await session.execute(_SHOW, {"link": link_id, "shown": orjson.dumps(list(shown)).decode()})

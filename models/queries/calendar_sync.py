@@ -21,8 +21,9 @@ _CALENDAR: Final = text(
         WHERE l.id = :link"""
 )
 _VISIBLE: Final = "a.role IN ('owner', 'caretaker')"
-_APPOINTMENTS: Final = f"""SELECT x.id FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
-    WHERE x.deleted_at IS NULL AND {_VISIBLE} AND :appointments"""  # noqa: S608 - our own words
+_REACHED: Final = f"""SELECT x.id FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
+    WHERE {_VISIBLE} AND :appointments"""  # noqa: S608 - our own words
+_APPOINTMENTS: Final = f"{_REACHED} AND x.deleted_at IS NULL"
 _REMINDERS: Final = f"""SELECT x.id FROM reminders x {reached("x.household_id", "x.pet_id", by=":user")}
     WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE} AND :reminders"""  # noqa: S608 - our own words
 # By `local_id`, which the index has beside the calendar: by `appointment_id` each would be looked for among all pairs.
@@ -62,9 +63,10 @@ _PENDING: Final = text(
                    AND l.local_id NOT IN ({_APPOINTMENTS}) AND l.local_id NOT IN ({_REMINDERS})))
         ORDER BY l.intent_ct IS NULL, l.id LIMIT :limit"""  # noqa: S608 - our own words
 )
+# One that was deleted may come back with an edit, while its person would see it.
 _LOAD: Final = text(
     f"""SELECT l.*, i.payload_etag, coalesce(i.handled, true) AS handled, coalesce(i.removed, false) AS removed,
-              EXISTS ({_APPOINTMENTS} AND x.id = l.appointment_id) OR EXISTS ({_REMINDERS} AND x.id = l.reminder_id)
+              EXISTS ({_REACHED} AND x.id = l.appointment_id) OR EXISTS ({_REMINDERS} AND x.id = l.reminder_id)
               AS visible
          FROM event_links l
          LEFT JOIN calendar_inbox_items i ON i.calendar_link_id = l.calendar_link_id AND i.remote_id = l.remote_id

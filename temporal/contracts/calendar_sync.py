@@ -25,7 +25,6 @@ class Standing(StrEnum):
     """How a calendar stands after a look; also the search attribute `PfState`."""
 
     OK = "ok"
-    RESYNCING = "resyncing"
     WAITING = "waiting"
     """For its person: a new credential, an answer, the end of a pause. No call is made until somebody rings."""
     FAILING = "failing"
