@@ -98,13 +98,21 @@ class Engine:
         doubtful = too_many_gone(absent.gone, absent.live, absent.listed if absent.listed is not None else absent.gone)
         return Doubt.DELETES_PAUSED if doubtful and not self.confirmed else Doubt.NONE
 
+    async def is_open(self, doubt: Doubt) -> bool:
+        """Whether there is anything to do."""
+        doubtful = doubt is Doubt.DELETES_PAUSED
+        return bool(
+            await self.store.strangers(1, adopt=self.policy.adopt)
+            or await self.store.pending(1, without_deletions=doubtful)
+        )
+
     async def work(self, doubt: Doubt = Doubt.NONE) -> bool:
-        """A batch of new events and pairs. False: nothing is left."""
+        """A batch of new events and pairs. False: it was not full, so nothing is left that was there when it began."""
         strangers = await self.store.strangers(BATCH, adopt=self.policy.adopt)
         await self._take_up(await self._fetched(strangers))
         pending = await self.store.pending(BATCH, without_deletions=doubt is Doubt.DELETES_PAUSED)
         await self._reconcile(pending)
-        return bool(strangers or pending)
+        return BATCH in (len(strangers), len(pending))
 
     async def _fetched(self, changes: Sequence[Change]) -> Sequence[tuple[Change, RemoteEvent | None]]:
         missing = [change.remote_id for change in changes if change.found is None]

@@ -89,9 +89,8 @@ class PostgresStore:
     async def absent(self) -> Absent:
         """See the port."""
         async with self.sessions() as session:
-            gone, live = await inbox.absent(session, self.link_id)
-            row = await rows.calendar(session, self.link_id)
-        return Absent(gone, live, row.full_listed if row else None)
+            found = await inbox.absent(session, self.link_id)
+        return Absent(found["gone"], found["live"], found["full_listed"]) if found else Absent(0, 0, None)
 
     async def strangers(self, limit: int, *, adopt: bool) -> Sequence[Change]:
         """See the port."""

@@ -100,8 +100,8 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Of the live links: how many the calendar says are gone, out of how many; `listed` is the length of the list that
-    says so, None where single deletions were told."""
+    """Of the live links: how many the calendar says are gone, out of how many (0 where none is gone); `listed` is the
+    length of the list that says so, None where single deletions were told."""
 
     gone: int
     live: int

@@ -76,7 +76,10 @@ class CalendarSyncActivities:
                 engine = opened.engine(request.now)
                 listed = await engine.pull(poll=request.poll)
                 await self._connected(calendar)
-                return await self._plan(opened, request.now, await engine.doubt(), listed=listed)
+                doubt = await engine.doubt()
+                if await engine.is_open(doubt):
+                    return CalendarPlan(Standing.OK, more=True, listed=listed)
+                return await self._plan(opened, request.now, doubt, listed=listed, worked=False)
         except CalendarError as error:
             return await self._refused(calendar, error, request.now)
 
@@ -105,15 +108,9 @@ class CalendarSyncActivities:
         async with self._sessions.begin() as session:
             await rows.set_state(session, calendar.connection_id, calendar.epoch, ConnectionState.ACTIVE)
 
-    async def _plan(
-        self, opened: Opened, now: datetime, doubt: Doubt, *, listed: bool, worked: bool = False
-    ) -> CalendarPlan:
-        """Whether pairs are left; else the run is over, and this is how the calendar stands. Without a list nothing new
-        is known of that."""
-        calendar, store = opened.calendar, opened.store
-        doubtful = doubt is Doubt.DELETES_PAUSED
-        if await store.strangers(1, adopt=opened.policy.adopt) or await store.pending(1, without_deletions=doubtful):
-            return CalendarPlan(Standing.OK, more=True, listed=listed)
+    async def _plan(self, opened: Opened, now: datetime, doubt: Doubt, *, listed: bool, worked: bool) -> CalendarPlan:
+        """Nothing is left, and this is how the calendar stands. Without a list nothing new is known of that."""
+        calendar, doubtful = opened.calendar, doubt is Doubt.DELETES_PAUSED
         poll = DOUBTFUL.total_seconds() if doubtful else self._poll(calendar, now)
         plan = CalendarPlan(Standing.OK, poll_seconds=poll, listed=listed, renew_at=self._renewal(opened, now))
         if listed:

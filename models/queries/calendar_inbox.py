@@ -71,12 +71,15 @@ _PURGE: Final = text(
               THEN i.handled
               ELSE i.removed OR (i.handled AND i.seen_in_full_epoch < :epoch) END"""
 )
+# What is there is counted only where something is gone.
 _ABSENT: Final = text(
-    f"""SELECT count(*) FILTER (WHERE i.remote_id IS NOT NULL) AS gone, count(*) AS live
-         FROM event_links l
-         LEFT JOIN calendar_inbox_items i ON i.calendar_link_id = l.calendar_link_id AND i.remote_id = l.remote_id
-              AND i.removed AND NOT i.handled
-        WHERE {_COUNTERPART}"""  # noqa: S608 - our own words
+    f"""SELECT g.gone, c.full_listed,
+              CASE WHEN g.gone > 0 THEN (SELECT count(*) FROM event_links l WHERE {_COUNTERPART}) ELSE 0 END AS live
+         FROM calendar_links c, (
+              SELECT count(*) AS gone FROM calendar_inbox_items i
+                JOIN event_links l ON l.calendar_link_id = i.calendar_link_id AND l.remote_id = i.remote_id
+               WHERE i.calendar_link_id = :link AND i.removed AND NOT i.handled AND {_COUNTERPART}) g
+        WHERE c.id = :link"""  # noqa: S608 - our own words
 )
 _STRANGERS: Final = text(
     """SELECT i.remote_id, i.payload_ct, i.payload_etag FROM calendar_inbox_items i
@@ -124,17 +127,16 @@ async def round_read(
     for."""
     if full:
         await session.execute(_SWEEP, {"link": link_id, "epoch": epoch})
-        await session.execute(_DISTRUST, {"link": link_id, "epoch": epoch})
     values = {"link": link_id, "cursor": cursor, "shape": shape, "full": full, "epoch": epoch, "news": news}
     await session.execute(_ROUND_READ, values)
     await session.execute(_DISTRUST, {"link": link_id, "epoch": epoch})  # what was named is counted by now
     await session.execute(_PURGE, {"link": link_id, "epoch": epoch})
 
 
-async def absent(session: AsyncSession, link_id: UUID) -> tuple[int, int]:
-    """How many counterparts are said to be gone, out of how many."""
-    row = (await session.execute(_ABSENT, {"link": link_id})).one()
-    return row.gone, row.live
+async def absent(session: AsyncSession, link_id: UUID) -> RowMapping | None:
+    """`gone, live, full_listed`: how many counterparts are said to be gone, out of how many, if any are; and how many
+    events the last whole list had."""
+    return (await session.execute(_ABSENT, {"link": link_id})).mappings().one_or_none()
 
 
 async def strangers(session: AsyncSession, link_id: UUID, limit: int, *, adopt: bool) -> Sequence[RowMapping]:
