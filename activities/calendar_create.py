@@ -1,7 +1,8 @@
 """Counterparts made in the calendar, each under a deterministic name and an intent that was committed before it.
 
-Of many at once, one transaction announces all, a few are on their way at a time, and one transaction keeps what was
-acknowledged. Where anything is in the way its intent stays, and `reconcile` asks the calendar what became of it.
+Of many, a few are on their way at a time. Each lane takes some, announces them in one transaction, makes them one
+after the other, and keeps what was acknowledged in another: while one talks to the database the calendar works for the
+others. Where anything is in the way its intent stays, and `reconcile` asks the calendar what became of it.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ from integrations.calendar.protocol import AlreadyExists, CalendarError, Calenda
 AT_ONCE: Final = 4
 """Writes on their way to one account: as many as Outlook takes from us (calendar-sync.md §5.2), and the others are not
 known to take more."""
+CHUNK: Final = 5
+"""Of how many a lane announces and keeps at once."""
 _Item = TypeVar("_Item")
 
 
@@ -66,17 +69,22 @@ class Creator:
         """The counterparts of those that want one; answers which of them are in agreement. Raises the errors of the
         port that say nothing about one event, having kept what was made."""
         wanted = [(work, link) for work in works if (link := self._wanted(work, policy, now)) is not None]
+        agreed = set[UUID]()
+
+        async def make(chunk: Sequence[tuple[Work, LinkRow]]) -> None:
+            agreed.update(await self._make_some(store, chunk))
+
+        chunks = (wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK))
+        await in_lanes(AT_ONCE, chunks, make)
+        return agreed
+
+    async def _make_some(self, store: Store, wanted: Sequence[tuple[Work, LinkRow]]) -> Collection[UUID]:
         made: list[Settlement] = []
-
-        async def make(one: tuple[Work, LinkRow]) -> None:
-            with suppress(AlreadyExists, EventRejected):
-                made.append(Settlement(one[0], await self.make(one[1]), sent=True))
-
-        if not wanted:
-            return ()
         await store.intend([link for _, link in wanted])
         try:
-            await in_lanes(AT_ONCE, wanted, make)
+            for work, link in wanted:
+                with suppress(AlreadyExists, EventRejected):
+                    made.append(Settlement(work, await self.make(link), sent=True))
         except CalendarError:
             await store.settle(made)
             raise

@@ -5,7 +5,7 @@ Each step may be repeated from the beginning at any time: what is done is not fo
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -59,16 +59,23 @@ class Engine:
     now: datetime
     confirmed: bool = False
 
-    async def pull(self) -> None:
+    async def pull(self, *, poll: bool = True) -> bool:
         """Read the list to its end, whole where the cursor does not count any more or the last list was not believed. A
-        page that was kept is not read again. Raises `Endless`, and the provider's errors."""
+        page that was kept is not read again. Without `poll` only if something is known to be unread; False: it was not
+        read. Raises `Endless`, and the provider's errors."""
         position = await self.store.position()
+        if position.is_read and not poll:
+            return False
         if not position.full and (position.cursor is None or await self.doubt() is not Doubt.NONE):
             position = await self.store.begin_full()
         try:
+            if position.page is not None:  # what changed since then may be of a page that was read before
+                await self._read_on(replace(position, news=position.news_read))
+                position = await self.store.position()
             await self._read_on(position)
         except CursorExpired:
             await self._read_on(await self.store.begin_full())
+        return True
 
     async def _read_on(self, position: Position) -> None:
         ids: set[tuple[str, ...]] = set()
@@ -91,13 +98,21 @@ class Engine:
         doubtful = too_many_gone(absent.gone, absent.live, absent.listed if absent.listed is not None else absent.gone)
         return Doubt.DELETES_PAUSED if doubtful and not self.confirmed else Doubt.NONE
 
+    async def is_open(self, doubt: Doubt) -> bool:
+        """Whether there is anything to do."""
+        doubtful = doubt is Doubt.DELETES_PAUSED
+        return bool(
+            await self.store.strangers(1, adopt=self.policy.adopt)
+            or await self.store.pending(1, without_deletions=doubtful)
+        )
+
     async def work(self, doubt: Doubt = Doubt.NONE) -> bool:
-        """A batch of new events and pairs. False: nothing is left."""
-        strangers = await self.store.strangers(BATCH)
+        """A batch of new events and pairs. False: it was not full, so nothing is left that was there when it began."""
+        strangers = await self.store.strangers(BATCH, adopt=self.policy.adopt)
         await self._take_up(await self._fetched(strangers))
         pending = await self.store.pending(BATCH, without_deletions=doubt is Doubt.DELETES_PAUSED)
         await self._reconcile(pending)
-        return bool(strangers or pending)
+        return BATCH in (len(strangers), len(pending))
 
     async def _fetched(self, changes: Sequence[Change]) -> Sequence[tuple[Change, RemoteEvent | None]]:
         missing = [change.remote_id for change in changes if change.found is None]
@@ -116,35 +131,40 @@ class Engine:
         """Events that no link knows: somebody's own all at once, the others one by one."""
         own: list[tuple[Change, RemoteEvent]] = []
         for change, remote in fetched:
-            if remote is not None and remote.marker is None and self.policy.adopt:
+            if remote is not None and remote.marker is None:
                 with suppress(EventRejected):
                     own.append((change, read(remote, self.provider)))
                     continue
             await self._take_up_one(change, remote)
-        refused = await self.store.adopt([seen for _, seen in own]) if own else ()
+        refused = await self._take_over(own) if own else ()
         for change, seen in own:
             if seen.remote_id in refused:
                 await self.store.ignore(change.remote_id, change.etag)
 
+    async def _take_over(self, own: Sequence[tuple[Change, RemoteEvent]]) -> Sequence[str]:
+        """Somebody's own events, as appointments or to be shown beside them. Answers the ids of those that cannot be
+        either."""
+        if self.policy.adopt:
+            return await self.store.adopt([seen for _, seen in own])
+        return await self.store.show([(change, seen.event) for change, seen in own])
+
     async def _take_up_one(self, change: Change, remote: RemoteEvent | None) -> None:
         """An event that no link knows. What cannot be one of ours, or is another by now, is left until it changes."""
         with suppress(EventRejected, EventGone, EtagMismatch):
-            if remote is not None and await self._is_taken(read(remote, self.provider)):
+            if remote is not None and await self._is_taken(change, read(remote, self.provider)):
                 return
         await self.store.ignore(change.remote_id, change.etag)
 
-    async def _is_taken(self, seen: RemoteEvent) -> bool:
-        """Ours after all, a copy of ours, or somebody's own, if those are wanted."""
+    async def _is_taken(self, change: Change, seen: RemoteEvent) -> bool:
+        """Ours after all, or a copy of ours, which is somebody's own."""
         marker = seen.marker
         if marker is not None:
             ours = name_of(self.link_id, marker.local_id, marker.part, marker.generation)
             if seen.ident == ours and await self.store.relink(seen):
                 return True
-        if not self.policy.adopt:
-            return False
-        if marker is not None:  # a copy: it becomes an event of its own, without our mark
+        if marker is not None and self.policy.adopt:  # it becomes an event of its own, without our mark
             seen = read(await self.provider.update(self.calendar_id, seen, seen.event, marker=False), self.provider)
-        return not await self.store.adopt([seen])
+        return not await self._take_over([(change, seen)])
 
     async def _reconcile(self, pending: Sequence[tuple[UUID, str | None]]) -> None:
         reconciler = Reconciler(self.store, self.provider, self.calendar_id, self.link_id, self.policy, self.now)

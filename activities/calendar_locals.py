@@ -20,6 +20,7 @@ from domain.recurrence import Fixed, Once
 from domain.reminder_actions import Move, Reschedule
 from domain.reminder_series import ReminderState, Series
 from integrations.calendar.protocol import EventRejected
+from models.appointment import Appointment
 from models.queries import appointments, reminder_changes, reminders
 from models.queries.appointment_rows import to_event
 from models.queries.appointments import Loaded, Whose
@@ -60,9 +61,8 @@ class Locals:
 
     async def delete(self, session: AsyncSession, link: RowMapping, version: int) -> None:
         """The appointment was deleted in the calendar; it can be restored for a while."""
-        appointment_id = link["appointment_id"]
-        await appointments.mark_deleted(session, appointment_id, expected_version=version)
-        await self._ring(session, appointment_id)
+        deleted = await appointments.mark_deleted(session, link["appointment_id"], expected_version=version)
+        await self._ring(session, deleted)
 
     async def adopt(
         self, session: AsyncSession, events: Mapping[UUID, Event], household_id: UUID, user_id: UUID
@@ -72,7 +72,7 @@ class Locals:
         new = [
             (event, Whose(local_id, household_id, user_id, adopted_link_id=self.calendar_link_id))
             for local_id, event in events.items()
-            if _can_be_ours(event)
+            if can_be_ours(event)
         ]
         if new and await appointments.create_from_events(session, self.cipher, new):
             await outbox.ring_calendars(session, household_id, but=self.calendar_link_id)
@@ -87,7 +87,7 @@ class Locals:
             found = await self._appointment(known.get(link["appointment_id"]))
         else:
             found = await self._reminder(session, link["reminder_id"], link["part"])
-        return found if link["visible"] or found.revivable else replace(found, event=None)
+        return found if link["visible"] else replace(found, event=None, revivable=False)
 
     async def _version(self, session: AsyncSession, link: RowMapping, known: Mapping[UUID, int]) -> int:
         if link["appointment_id"] is not None:
@@ -120,12 +120,10 @@ class Locals:
         return dict(reminder_event.events(title, notes, _in_force(series), series.next_at))
 
     async def _save_appointment(self, session: AsyncSession, appointment_id: UUID, event: Event, version: int) -> None:
-        loaded = await appointments.load(session, appointment_id, lock=True)
-        if loaded is not None and loaded.row.deleted_at is not None:
-            await appointments.undelete(session, appointment_id, expected_version=version)
-            version += 1
-        await appointments.save_event(session, self.cipher, appointment_id, event, expected_version=version)
-        await self._ring(session, appointment_id)
+        saved = await appointments.save_event(
+            session, self.cipher, appointment_id, event, expected_version=version, revive=True
+        )
+        await self._ring(session, saved)
 
     async def _save_reminder(self, session: AsyncSession, reminder_id: UUID, event: Event) -> None:
         locked = await reminders.lock(session, reminder_id)
@@ -147,10 +145,9 @@ class Locals:
             return Move()
         return Reschedule(reminder_event.rescheduled(schedule, event.when))
 
-    async def _ring(self, session: AsyncSession, appointment_id: UUID) -> None:
-        loaded = await appointments.load(session, appointment_id, lock=False)
-        if loaded is not None:
-            await outbox.ring_calendars(session, loaded.row.household_id, but=self.calendar_link_id)
+    async def _ring(self, session: AsyncSession, changed: Appointment | None) -> None:
+        if changed is not None:
+            await outbox.ring_calendars(session, changed.household_id, but=self.calendar_link_id)
 
 
 def _appointments(links: Sequence[RowMapping]) -> list[UUID]:
@@ -158,7 +155,8 @@ def _appointments(links: Sequence[RowMapping]) -> list[UUID]:
     return [link["appointment_id"] for link in links if link["appointment_id"] is not None]
 
 
-def _can_be_ours(event: Event) -> bool:
+def can_be_ours(event: Event) -> bool:
+    """Whether an appointment could hold it."""
     try:
         appointment.check(event)
     except Invalid:

@@ -41,13 +41,18 @@ class Opened:
     store: PostgresStore
     calendar_id: str
 
+    @property
+    def policy(self) -> Policy:
+        """What its person chose."""
+        chosen = self.calendar.policy
+        return Policy(bool(chosen.get("delete_wins", False)), bool(chosen.get("adopt", True)))
+
     def engine(self, now: datetime) -> Engine:
         """What brings it up to date. `now` is aware."""
         row = self.calendar
-        policy = Policy(bool(row.policy.get("delete_wins", False)), bool(row.policy.get("adopt", True)))
         local = now.astimezone(ZoneInfo(row.timezone)).replace(tzinfo=None)
         return Engine(
-            self.store, self.provider, self.calendar_id, row.id, policy, local, confirmed=row.deletes_confirmed
+            self.store, self.provider, self.calendar_id, row.id, self.policy, local, confirmed=row.deletes_confirmed
         )
 
 

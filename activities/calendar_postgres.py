@@ -9,16 +9,19 @@ from uuid import UUID, uuid5
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities import metrics
-from activities.calendar_locals import Locals
+from activities import calendar_notices, metrics
+from activities.calendar_locals import Locals, can_be_ours
 from activities.calendar_rows import PAYLOAD, Sealer
 from activities.calendar_store import Absent, LinkRow, Position, Settlement, Work
 from core.db import SessionFactory
 from core.failpoint import failpoint
 from core.ids import new_id
+from domain import appointment as rules
+from domain.calendar import Event
 from domain.calendar_sync import NAMES, Agreement, LinkState, Local, adopted_id
 from integrations.calendar.protocol import CalendarProvider, Change, Page, RemoteEvent
 from models.calendar_sync import CalendarConflict, EventLink
+from models.notification import MailTemplate
 from models.queries import appointments
 from models.queries import calendar_inbox as inbox
 from models.queries import calendar_sync as rows
@@ -59,13 +62,14 @@ class PostgresStore:
         if row is None:
             return Position()
         if row.cursor is not None and (row.cursor_shape_version != SHAPE or _is_old(row)):
-            return Position(epoch=row.full_epoch)
-        return Position(row.cursor, row.page_state, row.full_sync_in_progress, row.full_epoch)
+            return Position(epoch=row.full_epoch, news=row.news, news_read=row.news_read)
+        return Position(row.cursor, row.page_state, row.full_sync_in_progress, row.full_epoch, row.news, row.news_read)
 
     async def begin_full(self) -> Position:
         """See the port."""
         async with self.sessions.begin() as session:
-            return Position(full=True, epoch=await inbox.begin_full(session, self.link_id, SHAPE))
+            begun = await inbox.begin_full(session, self.link_id, SHAPE)
+        return Position(full=True, epoch=begun["full_epoch"], news=begun["news"], news_read=begun["news_read"])
 
     async def take_page(self, position: Position, page: Page) -> Position:
         """See the port."""
@@ -75,24 +79,23 @@ class PostgresStore:
             if page.next_page is not None:
                 await inbox.next_page(session, self.link_id, page.next_page)
             else:
-                epoch, full = position.epoch, position.full
-                await inbox.round_read(session, self.link_id, page.cursor, SHAPE, epoch, full=full)
+                epoch, full, news = position.epoch, position.full, position.news
+                await inbox.round_read(session, self.link_id, page.cursor, SHAPE, epoch, full=full, news=news)
         failpoint("calendar_after_page")
         if page.next_page is not None:
             return replace(position, page=page.next_page)
-        return Position(page.cursor, None, False, position.epoch)
+        return Position(page.cursor, None, False, position.epoch, position.news, position.news)
 
     async def absent(self) -> Absent:
         """See the port."""
         async with self.sessions() as session:
-            gone, live = await inbox.absent(session, self.link_id)
-            row = await rows.calendar(session, self.link_id)
-        return Absent(gone, live, row.full_listed if row else None)
+            found = await inbox.absent(session, self.link_id)
+        return Absent(found["gone"], found["live"], found["full_listed"]) if found else Absent(0, 0, None)
 
-    async def strangers(self, limit: int) -> Sequence[Change]:
+    async def strangers(self, limit: int, *, adopt: bool) -> Sequence[Change]:
         """See the port."""
         async with self.sessions() as session:
-            found = await inbox.strangers(session, self.link_id, limit)
+            found = await inbox.strangers(session, self.link_id, limit, adopt=adopt)
         return [await self._change(row) for row in found]
 
     async def adopt(self, remotes: Sequence[RemoteEvent]) -> Sequence[str]:
@@ -110,6 +113,17 @@ class PostgresStore:
             metrics.calendar_agreed(self.found.provider, here=True, there=False)
         failpoint("calendar_after_adopt")
         return [remote.remote_id for remote in remotes if ids[remote.remote_id] not in versions]
+
+    async def show(self, seen: Sequence[tuple[Change, Event]]) -> Sequence[str]:
+        """See the port."""
+        refused = [change.remote_id for change, event in seen if not can_be_ours(event)]
+        shown = [
+            await self._shown(change, rules.check(event)) for change, event in seen if change.remote_id not in refused
+        ]
+        async with self.sessions.begin() as session:
+            await inbox.show(session, self.link_id, shown)
+        failpoint("calendar_after_show")
+        return refused
 
     async def relink(self, remote: RemoteEvent) -> bool:
         """See the port."""
@@ -178,6 +192,8 @@ class PostgresStore:
             done = [each for each in settlements if versions.get(each.link.id) == each.work.local.version]
             for each in done:
                 versions |= await self._change_here(session, each, found[each.link.id])
+                if each.revive:
+                    await self._tell_of_return(session, each)
             await rows.save_links(session, [await self._saved(each.link, versions[each.link.id]) for each in done])
             lost = [(each.link.id, conflict) for each in done for conflict in each.conflicts]
             await rows.add_conflicts(session, [await self._conflict(*each) for each in lost])
@@ -214,6 +230,14 @@ class PostgresStore:
         else:
             return {}
         return await self.locals.versions(session, [row])
+
+    async def _tell_of_return(self, session: AsyncSession, settlement: Settlement) -> None:
+        """Whoever deleted it, or called it off, finds it in their lists again: its person reads why."""
+        local, event = settlement.work.local, settlement.write
+        assert event is not None  # noqa: S101 - what comes back is written
+        once, words = f"{settlement.link.id}/{local.version}", {"title": event.title, "called_off": bool(local.event)}
+        cipher, revived = self.sealer.cipher, MailTemplate.CALENDAR_REVIVED
+        await calendar_notices.tell(session, cipher, self.found, revived, once, **words)
 
     async def _saved(self, link: LinkRow, version: int, error: str | None = None) -> dict[str, Any]:
         return {
@@ -261,6 +285,16 @@ class PostgresStore:
             "payload_ct": sealed or None,
             "payload_etag": etag,
             "removed": change.removed,
+        }
+
+    async def _shown(self, change: Change, event: Event) -> dict[str, object]:
+        starts_utc, ends_utc = rules.reach(event)
+        return {
+            "remote_id": change.remote_id,
+            "etag": change.etag,
+            "event_ct": await self.sealer.seal_shown(adopted_id(self.link_id, change.remote_id), event),
+            "starts_utc": starts_utc,
+            "ends_utc": ends_utc,
         }
 
     async def _change(self, row: RowMapping) -> Change:

@@ -10,6 +10,7 @@ from domain.calendar import Event, Field
 from domain.calendar_json import from_json, read_point, to_json, value_from_json, value_to_json
 from domain.calendar_merge import Conflict, Side
 from domain.calendar_sync import Agreement, Intent, Op, Sent
+from models.queries import calendar_external
 
 AGREED: Final = "event_links.agreed_ct"
 INTENT: Final = "event_links.intent_ct"
@@ -49,6 +50,10 @@ class Sealer:
         """The inverse."""
         written = await self.open(INTENT, row_id, sealed)
         return written and _intent_from_json(written)
+
+    async def seal_shown(self, row_id: UUID, event: Event) -> str:
+        """`calendar_inbox_items.event_ct`; the api opens it."""
+        return await self.seal(calendar_external.COLUMN, row_id, to_json(event))
 
     async def seal_values(self, row_id: UUID, conflict: Conflict) -> str:
         """`calendar_conflicts.values_ct`: all three values."""

@@ -62,8 +62,8 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What one transaction writes: the link, the local row (if it is still at `local.version`), the conflicts, and that
-    the list's entry was handled (if it is still the one that was looked at). `sent`: the calendar was written to for
-    it."""
+    the list's entry was handled (if it is still the one that was looked at). `revive`: the write takes a deletion back,
+    and its person is told. `sent`: the calendar was written to for it."""
 
     work: Work
     link: LinkRow
@@ -77,18 +77,31 @@ class Settlement:
 @dataclass(frozen=True, slots=True)
 class Position:
     """How far the calendar's list was read. `cursor` is None before the first whole list; `page` while a round is under
-    way; `full` while that round is a whole list, number `epoch`."""
+    way; `full` while that round is a whole list, number `epoch`. `news` counts how often somebody said that the
+    calendar may have changed, `news_read` how often they had before the last round that was read to its end."""
 
     cursor: str | None = None
     page: str | None = None
     full: bool = False
     epoch: int = 0
+    news: int = 0
+    news_read: int = 0
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing is known that would be worth another list."""
+        return self.cursor is not None and not self.is_interrupted and self.news == self.news_read
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a round has begun and not ended."""
+        return self.full or self.page is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Of the live links: how many the calendar says are gone, out of how many; `listed` is the length of the list that
-    says so, None where single deletions were told."""
+    """Of the live links: how many the calendar says are gone, out of how many (0 where none is gone); `listed` is the
+    length of the list that says so, None where single deletions were told."""
 
     gone: int
     live: int
@@ -112,12 +125,17 @@ class Store(Protocol):
     async def absent(self) -> Absent:
         """What the entries that nobody looked at yet say is gone."""
 
-    async def strangers(self, limit: int) -> Sequence[Change]:
-        """Entries without a link that nobody looked at yet; entries that say such an event is gone are dropped."""
+    async def strangers(self, limit: int, *, adopt: bool) -> Sequence[Change]:
+        """Entries without a link that nobody looked at yet, with `adopt` also those that are only shown so far; entries
+        that say such an event is gone are dropped."""
 
     async def adopt(self, remotes: Sequence[RemoteEvent]) -> Sequence[str]:
         """Events of the calendar become appointments with links, in agreement: once, however often this runs. Answers
         the ids of those that no appointment can hold."""
+
+    async def show(self, seen: Sequence[tuple[Change, Event]]) -> Sequence[str]:
+        """Events that are not to become appointments are shown beside them, until they change. Answers the ids of those
+        that no appointment could hold: they are not."""
 
     async def relink(self, remote: RemoteEvent) -> bool:
         """An event of ours whose link does not know it, because it has none yet or because nobody answered when this

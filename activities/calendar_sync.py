@@ -11,15 +11,13 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities import metrics
+from activities import calendar_notices, metrics
 from activities.calendar_engine import Doubt
 from activities.calendar_open import Calendars, Opened, is_on
 from activities.calendar_push import kept_channel, renew_at
 from activities.heartbeat import beating
 from core.crypto import FieldCipher
 from core.db import SessionFactory
-from domain.notification import Category
-from domain.notification import Channel as Messenger
 from integrations.calendar.protocol import (
     CalendarError,
     CalendarMissing,
@@ -31,10 +29,7 @@ from integrations.calendar.protocol import (
 from models.calendar_sync import ConnectionState, Health
 from models.notification import MailTemplate
 from models.queries import calendar_sync as rows
-from models.queries import notices
 from models.queries.calendar_sync import Calendar
-from models.queries.notices import Notice
-from temporal import outbox
 from temporal.contracts.calendar_sync import (
     CalendarPlan,
     PullChanges,
@@ -79,9 +74,12 @@ class CalendarSyncActivities:
         try:
             async with beating(), self._calendars.opened(calendar) as opened:
                 engine = opened.engine(request.now)
-                await engine.pull()
+                listed = await engine.pull(poll=request.poll)
                 await self._connected(calendar)
-                return await self._plan(opened, request.now, await engine.doubt())
+                doubt = await engine.doubt()
+                if await engine.is_open(doubt):
+                    return CalendarPlan(Standing.OK, more=True, listed=listed)
+                return await self._plan(opened, request.now, doubt, listed=listed, worked=False)
         except CalendarError as error:
             return await self._refused(calendar, error, request.now)
 
@@ -98,23 +96,34 @@ class CalendarSyncActivities:
                 engine = opened.engine(request.now)
                 doubt = await engine.doubt()
                 if await engine.work(doubt):
-                    return CalendarPlan(Standing.OK, more=True)
-                return await self._plan(opened, request.now, doubt, worked=True)
+                    return CalendarPlan(Standing.OK, more=True, listed=request.listed)
+                return await self._plan(opened, request.now, doubt, listed=request.listed, worked=True)
         except CalendarError as error:
             return await self._refused(calendar, error, request.now)
 
     async def _connected(self, calendar: Calendar) -> None:
         """The account was reached: a new connection is one now."""
+        if calendar.connection_state == ConnectionState.ACTIVE:
+            return
         async with self._sessions.begin() as session:
             await rows.set_state(session, calendar.connection_id, calendar.epoch, ConnectionState.ACTIVE)
 
-    async def _plan(self, opened: Opened, now: datetime, doubt: Doubt, *, worked: bool = False) -> CalendarPlan:
-        """Whether pairs are left; else the run is over, and this is how the calendar stands."""
-        calendar, store = opened.calendar, opened.store
-        doubtful = doubt is Doubt.DELETES_PAUSED
-        if await store.strangers(1) or await store.pending(1, without_deletions=doubtful):
-            return CalendarPlan(Standing.OK, more=True)
+    async def _plan(self, opened: Opened, now: datetime, doubt: Doubt, *, listed: bool, worked: bool) -> CalendarPlan:
+        """Nothing is left, and this is how the calendar stands. Without a list nothing new is known of that."""
+        calendar, doubtful = opened.calendar, doubt is Doubt.DELETES_PAUSED
         poll = DOUBTFUL.total_seconds() if doubtful else self._poll(calendar, now)
+        plan = CalendarPlan(Standing.OK, poll_seconds=poll, listed=listed, renew_at=self._renewal(opened, now))
+        if listed:
+            await self._note_list(calendar, doubtful, now, now + timedelta(seconds=poll), changed=worked)
+        elif worked:
+            async with self._sessions.begin() as session:
+                await rows.note_change(session, calendar.id)
+        return plan
+
+    async def _note_list(
+        self, calendar: Calendar, doubtful: bool, now: datetime, next_poll_at: datetime, *, changed: bool
+    ) -> None:
+        """A list was read, and everything was done that it asked for."""
         health = Health.DELETES_PAUSED if doubtful else Health.OK
         async with self._sessions.begin() as session:
             if doubtful and calendar.health == health:  # the second list says so, too
@@ -125,28 +134,19 @@ class CalendarSyncActivities:
                 health=health,
                 failures=0,
                 error="many_deletions" if doubtful else None,
-                next_poll_at=now + timedelta(seconds=poll),
+                next_poll_at=next_poll_at,
                 ok=not doubtful,
                 keep_confirmed=False,
-                changed=worked,
+                changed=changed,
             )
         if doubtful:
             metrics.deletes_paused(calendar.provider)
         else:
             metrics.synced(calendar.provider, calendar.now - (calendar.last_ok_at or calendar.created_at))
-        return CalendarPlan(Standing.OK, poll_seconds=poll, renew_at=self._renewal(opened, now))
 
     async def _tell(self, session: AsyncSession, calendar: Calendar, template: MailTemplate, once: str) -> None:
         """The person reads what only they can do, once."""
-        notice = Notice(
-            user_id=calendar.user_id,
-            category=Category.CALENDAR,
-            template=template,
-            event_key=f"calendar/{calendar.id}/{template}/{once}",
-            channels=(Messenger.IN_APP, Messenger.EMAIL),
-            params={"provider": _PROVIDERS[calendar.provider]},
-        )
-        await outbox.send(session, calendar.user_id, await notices.claim(session, self._cipher, notice))
+        await calendar_notices.tell(session, self._cipher, calendar, template, once)
 
     def _poll(self, calendar: Calendar, now: datetime) -> float:
         quiet = calendar.changed_at is not None and now - calendar.changed_at > QUIET
@@ -216,6 +216,5 @@ class CalendarSyncActivities:
         return CalendarPlan(Standing.WAITING, poll_seconds=left)
 
 
-_PROVIDERS: Final = {"google": "Google Calendar", "microsoft": "Outlook", "caldav": "CalDAV"}
 _DOWN_AFTER: Final = 3
 """Attempts that failed in a row before a person reads that their provider is down."""

@@ -242,9 +242,10 @@ class Settings(BaseSettings):
 
     @property
     def push_url(self) -> str | None:
-        """Where calendar providers reach us: they call public HTTPS addresses alone, or what was set on purpose."""
-        public = self.public_url if self.public_url.startswith("https://") else None
-        return self.calendars.push_url or public
+        """Where calendar providers reach us: they call public HTTPS addresses alone, or what was set on purpose. Paths
+        are added to it, so it ends without a slash."""
+        public = self.public_url if self.public_url.startswith("https://") else ""
+        return (self.calendars.push_url or public).rstrip("/") or None
 
     @property
     def rp_id(self) -> str:

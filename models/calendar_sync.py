@@ -79,6 +79,10 @@ class CalendarLink(Versioned, table=True):
     full_epoch: int = Field(default=0)
     full_listed: int | None = Field(default=None)
     """How many events the last whole list had."""
+    news: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    news_read: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    """How often somebody said that the calendar may have changed there, and how often they had when a list was asked
+    for that was read to its end."""
     last_full_at: datetime | None = timestamptz(default=None)
     last_ok_at: datetime | None = timestamptz(default=None)
     next_poll_at: datetime | None = timestamptz(default=None)
@@ -142,7 +146,8 @@ class EventLink(Identified, table=True):
 
 
 class CalendarInboxItem(SQLModel, table=True):
-    """What the calendar's list said of one id, until somebody looked at it (`handled`)."""
+    """What the calendar's list said of one id, until somebody looked at it (`handled`). Of an event that its person
+    does not want as an appointment, what there is to show stays."""
 
     __tablename__ = "calendar_inbox_items"
 
@@ -154,8 +159,21 @@ class CalendarInboxItem(SQLModel, table=True):
     removed: bool = Field(default=False)
     seen_in_full_epoch: int = Field(default=0)
     handled: bool = Field(default=False)
+    event_ct: str | None = words(default=None)
+    """The event that is shown (`models.queries.calendar_external`), as it was when it was looked at last."""
+    starts_utc: datetime | None = timestamptz(default=None)
+    """No part of that event is earlier, and none later than `ends_utc` (None: endless)."""
+    ends_utc: datetime | None = timestamptz(default=None)
 
-    __table_args__ = (Index("ix_calendar_inbox_items_open", "calendar_link_id", postgresql_where=text("NOT handled")),)
+    __table_args__ = (
+        Index("ix_calendar_inbox_items_open", "calendar_link_id", postgresql_where=text("NOT handled")),
+        Index(
+            "ix_calendar_inbox_items_shown",
+            "calendar_link_id",
+            "starts_utc",
+            postgresql_where=text("event_ct IS NOT NULL"),
+        ),
+    )
 
 
 class CalendarConflict(Identified, table=True):

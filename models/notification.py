@@ -48,6 +48,7 @@ class MailTemplate(StrEnum):
     CALENDAR_RECONNECT = "calendar_reconnect"
     CALENDAR_MISSING = "calendar_missing"
     CALENDAR_DELETIONS = "calendar_deletions"
+    CALENDAR_REVIVED = "calendar_revived"
 
 
 class DeliveryState(StrEnum):

@@ -73,7 +73,21 @@ async def ring_reminder(
 
 
 async def ring_calendar(session: AsyncSession, user_id: UUID, calendar_link_id: UUID, provider: str) -> None:
-    """The bell of a connected calendar: its workflow syncs when it gets it, however often it is rung until then."""
+    """The calendar may have changed there, or something about its connection has: its workflow reads its list when it
+    gets the bell, however often it is rung until then."""
+    await calendar_links.bring_news(session, calendar_link_id)
+    await _ring_calendar(session, user_id, calendar_link_id, provider)
+
+
+async def ring_calendars(session: AsyncSession, household_id: UUID, *, but: UUID | None = None) -> None:
+    """An appointment or reminder of this household is another than it was: the calendars that its members connected
+    hear of it, but for the one that said so. No list is read for it."""
+    for link in await calendar_links.of_household(session, household_id):
+        if link.id != but:
+            await _ring_calendar(session, link.user_id, link.id, link.provider)
+
+
+async def _ring_calendar(session: AsyncSession, user_id: UUID, calendar_link_id: UUID, provider: str) -> None:
     await ring(
         session,
         aggregate=calendar_sync.aggregate(calendar_link_id),
@@ -82,14 +96,6 @@ async def ring_calendar(session: AsyncSession, user_id: UUID, calendar_link_id: 
         args=calendar_sync.bell_args(calendar_link_id, provider),
         user_id=user_id,
     )
-
-
-async def ring_calendars(session: AsyncSession, household_id: UUID, *, but: UUID | None = None) -> None:
-    """An appointment or reminder of this household is another than it was: the calendars that its members connected
-    hear of it, but for the one that said so."""
-    for link in await calendar_links.of_household(session, household_id):
-        if link.id != but:
-            await ring_calendar(session, link.user_id, link.id, link.provider)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.calendar_sync import CalendarSyncActivities
     from temporal import ids
     from temporal.contracts import calendar_sync as contract
-    from temporal.contracts.calendar_sync import (
-        CalendarPlan,
-        CalendarState,
-        Dirty,
-        PullChanges,
-        ReconcileBatch,
-        RenewPush,
-        Standing,
-        Synced,
-        SyncNow,
-    )
+    from temporal.contracts.calendar_sync import CalendarPlan, CalendarState, Dirty, Standing, Synced, SyncNow
     from temporal.policies import CALENDAR_RUN, PUSH_RENEWAL
     from temporal.search_attributes import OWNER, STATE
 
@@ -134,10 +124,10 @@ class CalendarSyncWorkflow:
 
     async def look(self) -> None:
         """Read the calendar's list, and bring every pair into agreement."""
+        poll, heard = self.is_poll(), self.state.heard
         self.begun += 1
-        heard = self.state.heard
         try:
-            plan = await self.agree()
+            plan = await self.agree(poll)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -146,28 +136,35 @@ class CalendarSyncWorkflow:
         self.done, self.rested_at = self.begun, workflow.now()
         await self.renew_push()
 
-    async def agree(self) -> CalendarPlan:
+    def is_poll(self) -> bool:
+        """Whether the list is read, whatever is known of it: it is time, a person waits, or nobody has told us for a
+        while. Else it is read if somebody said that it may have changed."""
+        is_due = self.state.next_at is not None and self.state.next_at <= workflow.now()
+        return is_due or self.is_awaited() or self.state.obeyed < 0
+
+    async def agree(self, poll: bool) -> CalendarPlan:
         """Both sides, until nothing is left; or for as long as a look may last, then again soon."""
-        plan = await self.pull()
+        plan = await self.pull(poll)
+        listed = plan.listed
         for _ in range(BATCHES_PER_LOOK):
             if not plan.more:
                 return plan
-            plan = await self.reconcile()
+            plan = await self.reconcile(listed)
         return replace(plan, poll_seconds=SHORTEST_PAUSE.total_seconds()) if plan.more else plan
 
-    async def pull(self) -> CalendarPlan:
-        """Read the list to its end."""
+    async def pull(self, poll: bool) -> CalendarPlan:
+        """Read the list to its end, if there is reason to."""
         return await workflow.execute_activity_method(
             CalendarSyncActivities.pull_changes,
-            PullChanges(self.state.calendar_link_id, workflow.now()),
+            contract.PullChanges(self.state.calendar_link_id, workflow.now(), poll),
             **CALENDAR_RUN,
         )
 
-    async def reconcile(self) -> CalendarPlan:
+    async def reconcile(self, listed: bool) -> CalendarPlan:
         """Bring some pairs into agreement."""
         return await workflow.execute_activity_method(
             CalendarSyncActivities.reconcile_batch,
-            ReconcileBatch(self.state.calendar_link_id, workflow.now()),
+            contract.ReconcileBatch(self.state.calendar_link_id, workflow.now(), listed),
             **CALENDAR_RUN,
         )
 
@@ -178,7 +175,7 @@ class CalendarSyncWorkflow:
         try:
             renewed = await workflow.execute_activity_method(
                 CalendarPushActivities.renew_push,
-                RenewPush(self.state.calendar_link_id, workflow.now()),
+                contract.RenewPush(self.state.calendar_link_id, workflow.now()),
                 **PUSH_RENEWAL,
             )
         except ActivityError as error:
@@ -215,6 +212,8 @@ class CalendarSyncWorkflow:
         """Take over what the look has shown."""
         spread = workflow.random().uniform(*SPREAD)
         next_at = None if plan.poll_seconds is None else workflow.now() + timedelta(seconds=plan.poll_seconds * spread)
+        if not (plan.listed or plan.more) and self.state.next_at is not None:
+            next_at = self.state.next_at
         renew_at = max(plan.renew_at, self.push_after) if plan.renew_at and self.push_after else plan.renew_at
         self.state = replace(
             self.state,

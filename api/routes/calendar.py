@@ -37,7 +37,8 @@ async def list_calendar_events(
     start: Annotated[Instant | None, Query(alias="from", description="Default: now.")] = None,
     end: Annotated[Instant | None, Query(alias="to", description="Default: 30 days after `from`.")] = None,
 ) -> Response:
-    """The merged calendar of at most 366 days, in order: appointments that take place, and what reminders lead to."""
+    """The merged calendar of at most 366 days, in order: appointments that take place, what reminders lead to, and what
+    is in your connected calendars alone."""
     return computed(await calendar.events(services, caller.user_id, start or calendar.now(), end))
 
 

@@ -24,7 +24,7 @@ class SyncedOut(BaseModel):
 
     connection_id: UUID
     result: Literal["done", "under_way", "waiting"]
-    standing: Literal["ok", "resyncing", "waiting", "failing", "over"] | None
+    standing: Literal["ok", "waiting", "failing", "over"] | None
     workflow: str
 
 

@@ -6,6 +6,7 @@ said to everybody who sees it; people's writes end in `api/appointments.py`, whi
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -141,36 +142,44 @@ async def create_from_events(
 
 async def save(session: AsyncSession, cipher: FieldCipher, loaded: Loaded, event: Event, state: State) -> None:
     """Write the event over what is there, which is locked, as a new version. `event` is checked."""
-    row = loaded.row
+    row, now = loaded.row, await database_now(session)
     for name, value in (await columns(cipher, row.household_id, row.id, event)).items():
         setattr(row, name, value)
     row.status = state
     await _write_overrides(session, cipher, loaded, event)
-    await touch(session, row)
+    await _renew(session, row, now)
 
 
 async def save_event(
-    session: AsyncSession, cipher: FieldCipher, appointment_id: UUID, event: Event, *, expected_version: int
-) -> bool:
-    """`save` what a calendar says, if nobody has changed or deleted it since this version. Raises `Invalid` for an
-    event that appointments cannot hold."""
+    session: AsyncSession,
+    cipher: FieldCipher,
+    appointment_id: UUID,
+    event: Event,
+    *,
+    expected_version: int,
+    revive: bool = False,
+) -> Appointment | None:
+    """`save` what a calendar says, if nobody has changed or deleted it since this version; with `revive` a deletion is
+    taken back. Answers the row, None if it was not written. Raises `Invalid` for an event that appointments cannot
+    hold."""
     checked = rules.check(event)
-    loaded = await _expected(session, appointment_id, expected_version, deleted=False)
-    if loaded is None:
-        return False
+    loaded = await _expected(session, appointment_id, expected_version)
+    if loaded is None or (loaded.row.deleted_at is not None and not revive):
+        return None
+    loaded.row.deleted_at = None
     await save(session, cipher, loaded, checked, State(loaded.row.status).after(event.status))
     await say(session, appointment_id, loaded.row.household_id, loaded.row.pet_id)
-    return True
+    return loaded.row
 
 
-async def mark_deleted(session: AsyncSession, appointment_id: UUID, *, expected_version: int) -> bool:
-    """Delete it, if nobody has changed or deleted it since this version."""
-    return await _set_deleted(session, appointment_id, expected_version, deleted=True)
-
-
-async def undelete(session: AsyncSession, appointment_id: UUID, *, expected_version: int) -> bool:
-    """Take the deletion back, if nothing has happened since this version."""
-    return await _set_deleted(session, appointment_id, expected_version, deleted=False)
+async def mark_deleted(session: AsyncSession, appointment_id: UUID, *, expected_version: int) -> Appointment | None:
+    """Delete it, if nobody has changed or deleted it since this version. Answers the row, None if it was not."""
+    loaded = await _expected(session, appointment_id, expected_version)
+    if loaded is None or loaded.row.deleted_at is not None:
+        return None
+    await set_deleted(session, loaded.row, deleted=True)
+    await say(session, appointment_id, loaded.row.household_id, loaded.row.pet_id)
+    return loaded.row
 
 
 async def set_deleted(session: AsyncSession, row: Appointment, *, deleted: bool) -> None:
@@ -181,9 +190,7 @@ async def set_deleted(session: AsyncSession, row: Appointment, *, deleted: bool)
 
 async def touch(session: AsyncSession, row: Appointment) -> None:
     """Write what was changed, as a new version."""
-    row.version += 1
-    row.updated_at = await database_now(session)
-    await session.flush()
+    await _renew(session, row, await database_now(session))
 
 
 async def say(session: AsyncSession, appointment_id: UUID, household_id: UUID, pet_id: UUID | None) -> None:
@@ -192,21 +199,16 @@ async def say(session: AsyncSession, appointment_id: UUID, household_id: UUID, p
     live.say(session, people, live.Name.APPOINTMENT_UPDATED, appointment_id=appointment_id)
 
 
-async def _expected(session: AsyncSession, appointment_id: UUID, version: int, *, deleted: bool) -> Loaded | None:
-    """It, locked, if it is still this version and in this state."""
+async def _renew(session: AsyncSession, row: Appointment, now: datetime) -> None:
+    row.version += 1
+    row.updated_at = now
+    await session.flush()
+
+
+async def _expected(session: AsyncSession, appointment_id: UUID, version: int) -> Loaded | None:
+    """It, locked, if it is still this version."""
     loaded = await load(session, appointment_id, lock=True)
-    if loaded is None or loaded.row.version != version or (loaded.row.deleted_at is not None) != deleted:
-        return None
-    return loaded
-
-
-async def _set_deleted(session: AsyncSession, appointment_id: UUID, version: int, *, deleted: bool) -> bool:
-    loaded = await _expected(session, appointment_id, version, deleted=not deleted)
-    if loaded is None:
-        return False
-    await set_deleted(session, loaded.row, deleted=deleted)
-    await say(session, appointment_id, loaded.row.household_id, loaded.row.pet_id)
-    return True
+    return loaded if loaded is not None and loaded.row.version == version else None
 
 
 async def _add_all(
@@ -244,4 +246,3 @@ async def _write_overrides(session: AsyncSession, cipher: FieldCipher, loaded: L
         for column, value in (wall(one.start, one.end) | words).items():
             setattr(row, column, value)
         session.add(row)
-    await session.flush()

@@ -17,6 +17,7 @@ _OF_HOUSEHOLD: Final = text(
         WHERE m.household_id = :household_id AND m.left_at IS NULL AND c.state IN ('connecting', 'active')
         ORDER BY l.id"""
 )
+_NEWS: Final = text("UPDATE calendar_links SET news = news + 1 WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,8 @@ async def of_household(session: AsyncSession, household_id: UUID) -> Sequence[Li
     """The calendars that members of a household have connected, and that are not paused."""
     rows = await session.execute(_OF_HOUSEHOLD, {"household_id": household_id})
     return [LinkRef(*row) for row in rows]
+
+
+async def bring_news(session: AsyncSession, link_id: UUID) -> None:
+    """The calendar may have changed at its provider: its list is to be read."""
+    await session.execute(_NEWS, {"id": link_id})

@@ -21,16 +21,18 @@ _CALENDAR: Final = text(
         WHERE l.id = :link"""
 )
 _VISIBLE: Final = "a.role IN ('owner', 'caretaker')"
-_APPOINTMENTS: Final = f"""SELECT x.id FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
-    WHERE x.deleted_at IS NULL AND {_VISIBLE} AND :appointments"""  # noqa: S608 - our own words
+_REACHED: Final = f"""SELECT x.id FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
+    WHERE {_VISIBLE} AND :appointments"""  # noqa: S608 - our own words
+_APPOINTMENTS: Final = f"{_REACHED} AND x.deleted_at IS NULL"
 _REMINDERS: Final = f"""SELECT x.id FROM reminders x {reached("x.household_id", "x.pet_id", by=":user")}
     WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE} AND :reminders"""  # noqa: S608 - our own words
+# By `local_id`, which the index has beside the calendar: by `appointment_id` each would be looked for among all pairs.
 _UNLINKED: Final = text(
     f"""SELECT x.id, coalesce((SELECT max(l.generation) FROM event_links l
                                 WHERE l.calendar_link_id = :link AND l.appointment_id = x.id), 0) AS generation
          FROM appointments x {reached("x.household_id", "x.pet_id", by=":user")}
         WHERE x.deleted_at IS NULL AND {_VISIBLE} AND :appointments AND x.status <> 'cancelled'
-          AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.appointment_id = x.id
+          AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.local_id = x.id
                              AND l.state <> 'dead')
         ORDER BY x.id LIMIT :limit"""  # noqa: S608 - our own words
 )
@@ -38,7 +40,7 @@ _UNLINKED: Final = text(
 _RESCHEDULED: Final = text(
     f"""SELECT x.id FROM reminders x {reached("x.household_id", "x.pet_id", by=":user")}
         WHERE x.deleted_at IS NULL AND x.state = 'active' AND {_VISIBLE} AND :reminders
-          AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.reminder_id = x.id
+          AND NOT EXISTS (SELECT FROM event_links l WHERE l.calendar_link_id = :link AND l.local_id = x.id
                              AND l.state <> 'dead' AND l.local_version_at_base IN (x.version, -1))
         ORDER BY x.id LIMIT :limit"""  # noqa: S608 - our own words
 )
@@ -61,9 +63,10 @@ _PENDING: Final = text(
                    AND l.local_id NOT IN ({_APPOINTMENTS}) AND l.local_id NOT IN ({_REMINDERS})))
         ORDER BY l.intent_ct IS NULL, l.id LIMIT :limit"""  # noqa: S608 - our own words
 )
+# One that was deleted may come back with an edit, while its person would see it.
 _LOAD: Final = text(
     f"""SELECT l.*, i.payload_etag, coalesce(i.handled, true) AS handled, coalesce(i.removed, false) AS removed,
-              EXISTS ({_APPOINTMENTS} AND x.id = l.appointment_id) OR EXISTS ({_REMINDERS} AND x.id = l.reminder_id)
+              EXISTS ({_REACHED} AND x.id = l.appointment_id) OR EXISTS ({_REMINDERS} AND x.id = l.reminder_id)
               AS visible
          FROM event_links l
          LEFT JOIN calendar_inbox_items i ON i.calendar_link_id = l.calendar_link_id AND i.remote_id = l.remote_id
@@ -99,6 +102,7 @@ _RESULT: Final = text(
               updated_at = clock_timestamp()
         WHERE id = :link"""
 )
+_CHANGED: Final = text("UPDATE calendar_links SET changed_at = clock_timestamp() WHERE id = :link")
 _CHANNELS: Final = text("UPDATE calendar_links SET push_channels = CAST(:channels AS jsonb) WHERE id = :link")
 _TAKEN: Final = text(
     "SELECT remote_calendar_id FROM calendar_links WHERE remote_calendar_id = ANY(:calendar_ids) AND id <> :link"
@@ -243,6 +247,11 @@ async def add_conflicts(session: AsyncSession, conflicts: Sequence[CalendarConfl
 async def note_result(session: AsyncSession, **values: Any) -> None:
     """`link, health, failures, error, next_poll_at, ok, keep_confirmed, changed`."""
     await session.execute(_RESULT, values)
+
+
+async def note_change(session: AsyncSession, link_id: UUID) -> None:
+    """Something was written, here or there."""
+    await session.execute(_CHANGED, {"link": link_id})
 
 
 async def set_channels(session: AsyncSession, link_id: UUID, channels: Sequence[Mapping[str, object]]) -> None:

@@ -25,7 +25,6 @@ class Standing(StrEnum):
     """How a calendar stands after a look; also the search attribute `PfState`."""
 
     OK = "ok"
-    RESYNCING = "resyncing"
     WAITING = "waiting"
     """For its person: a new credential, an answer, the end of a pause. No call is made until somebody rings."""
     FAILING = "failing"
@@ -71,28 +70,32 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class PullChanges:
-    """Read the calendar's list to its end. `now` is the workflow's clock."""
+    """Read the calendar's list to its end; without `poll` only if somebody said that it may have changed there. `now`
+    is the workflow's clock."""
 
     calendar_link_id: UUID
     now: datetime
+    poll: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileBatch:
-    """Bring some pairs into agreement."""
+    """Bring some pairs into agreement, after a list that was read or (`listed`) was not."""
 
     calendar_link_id: UUID
     now: datetime
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarPlan:
     """`more`: pairs are left. Else look again after `poll_seconds` (None: when somebody rings), and at the push channel
-    at `renew_at` (None: there is no push)."""
+    at `renew_at` (None: there is no push). Where the list was not read (`listed`), the poll that is due stays due."""
 
     standing: Standing
     more: bool = False
     poll_seconds: float | None = None
+    listed: bool = True
     renew_at: datetime | None = None
 
 

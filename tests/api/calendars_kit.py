@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import httpx
+import pytest
 from pydantic import SecretStr
 from sqlmodel import col, select
 
@@ -48,6 +49,12 @@ def with_calendars(settings: Settings, servers: str) -> Settings:
         caldav=CalDavSettings(plain_http=True, private=True),
     )
     return settings.model_copy(update={"calendars": calendars, "public_url": PUBLIC_URL, "rate_limits": OPEN})
+
+
+@pytest.fixture(scope="module")
+def settings(settings: Settings, calendar_servers: str) -> Settings:
+    """Of every process of a module that imports this fixture."""
+    return with_calendars(settings, calendar_servers)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from core.db import Database
 from core.settings import Settings
-from tests.api.signing_in import Api
+from tests.api.signing_in import Api, Person
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +29,9 @@ async def api(app: FastAPI) -> AsyncIterator[Api]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=network)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield Api(client, app.state.services.identity)
+
+
+@pytest.fixture
+async def person(api: Api) -> Person:
+    """Somebody new, signed in."""
+    return await api.person()

@@ -69,9 +69,12 @@ class Sync:
         async with self.db.sessions.begin() as session:
             return bool(await appointments.create_from_events(session, self.cipher, [(event, self.whose)]))
 
-    async def save(self, event: Event, version: int) -> bool:
+    async def save(self, event: Event, version: int, *, revive: bool = False) -> bool:
         async with self.db.sessions.begin() as session:
-            return await appointments.save_event(session, self.cipher, self.whose.id, event, expected_version=version)
+            saved = await appointments.save_event(
+                session, self.cipher, self.whose.id, event, expected_version=version, revive=revive
+            )
+        return saved is not None
 
     async def event(self) -> tuple[Event, int, bool]:
         """What is there, its version, and whether it was deleted."""
@@ -83,11 +86,7 @@ class Sync:
 
     async def delete(self, version: int) -> bool:
         async with self.db.sessions.begin() as session:
-            return await appointments.mark_deleted(session, self.whose.id, expected_version=version)
-
-    async def undelete(self, version: int) -> bool:
-        async with self.db.sessions.begin() as session:
-            return await appointments.undelete(session, self.whose.id, expected_version=version)
+            return await appointments.mark_deleted(session, self.whose.id, expected_version=version) is not None
 
     @property
     def path(self) -> str:
@@ -155,8 +154,8 @@ async def test_a_deletion_and_its_undoing_are_compared_too(sync: Sync, person: P
     assert not await sync.delete(2), "it is deleted already"
     assert not await sync.save(SERIES, 2)
     await send(person, "GET", sync.path, status=404)
-    assert not await sync.undelete(1)
-    assert await sync.undelete(2)
+    assert not await sync.save(SERIES, 1, revive=True)
+    assert await sync.save(SERIES, 2, revive=True)
     assert await sync.event() == (SERIES, 3, False)
 
 
@@ -191,5 +190,4 @@ async def test_nothing_is_known_of_what_is_not_there(sync: Sync, person: Person,
         assert await appointments.load(session, sync.whose.id, lock=True) is None
     assert not await sync.save(SERIES, 1)
     assert not await sync.delete(1)
-    assert not await sync.undelete(1)
     await send(person, "GET", path_of(await plan(person)))

@@ -9,7 +9,6 @@ import pytest
 
 from core import live
 from core.ids import new_id
-from core.settings import Settings
 from domain.calendar_sync import LinkState
 from integrations.calendar import credentials
 from integrations.calendar.credentials import CalDavCredential, OAuthCredential
@@ -23,21 +22,11 @@ from tests.api.calendars_kit import (
     connect_server,
     rows_of,
     unring,
-    with_calendars,
 )
+from tests.api.calendars_kit import settings as settings
 from tests.api.signing_in import Api, Person, audit_of
 from tests.calendar_servers import somebody
 from tests.relay.kit import until
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, calendar_servers: str) -> Settings:
-    return with_calendars(settings, calendar_servers)
-
-
-@pytest.fixture
-async def person(api: Api) -> Person:
-    return await api.person()
 
 
 async def appointment(person: Person, title: str = "Vet") -> dict[str, Any]:

@@ -7,27 +7,17 @@ import pytest
 
 from activities.calendar_rows import Sealer
 from core.ids import new_id
-from core.settings import Settings
 from domain.access import Role
 from domain.calendar import Field, Override, Status, When
 from domain.calendar_json import read_point
 from domain.calendar_merge import Conflict, Side
 from models.calendar_sync import CalendarConflict, EventLink
-from tests.api.calendars_kit import bells, connect_server, rows_of, unring, with_calendars
+from tests.api.calendars_kit import bells, connect_server, rows_of, unring
+from tests.api.calendars_kit import settings as settings
 from tests.api.household_kit import home_of, member
 from tests.api.signing_in import Api, Person
 
 PATH = "/integrations/calendar/conflicts"
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, calendar_servers: str) -> Settings:
-    return with_calendars(settings, calendar_servers)
-
-
-@pytest.fixture
-async def person(api: Api) -> Person:
-    return await api.person()
 
 
 @pytest.fixture

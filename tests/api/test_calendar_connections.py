@@ -27,21 +27,11 @@ from tests.api.calendars_kit import (
     connect_server,
     rows_of,
     unring,
-    with_calendars,
 )
+from tests.api.calendars_kit import settings as settings
 from tests.api.household_kit import home_of, member
 from tests.api.signing_in import Api, Person, api_process, audit_of, version_in
 from tests.calendar_servers import somebody
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, calendar_servers: str) -> Settings:
-    return with_calendars(settings, calendar_servers)
-
-
-@pytest.fixture
-async def person(api: Api) -> Person:
-    return await api.person()
 
 
 @pytest.fixture

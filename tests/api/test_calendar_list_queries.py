@@ -1,15 +1,16 @@
 """Queries about connected calendars stay quick where many people have connected some."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from core.db import Database
-from core.settings import Settings
 from domain.calendar_merge import Side
-from models.queries import calendar_conflicts, calendar_connections, calendar_links, calendar_pushes
-from tests.api.calendars_kit import connect_server, with_calendars
+from models.queries import calendar_conflicts, calendar_connections, calendar_external, calendar_links, calendar_pushes
+from tests.api.calendars_kit import connect_server
+from tests.api.calendars_kit import settings as settings
 from tests.api.signing_in import Api, Person
 from tests.api.test_calendar_conflicts import appointment, conflict, title
 
@@ -35,21 +36,23 @@ GROWTH = {
         "'event_link_id', md5('e' || n)::uuid",
     ),
 }
-BIG = ("appointments", "event_links", "calendar_links", "calendar_conflicts", "calendar_connections")
+# Entries have no id of their own: that many of each calendar.
+ENTRIES = """INSERT INTO calendar_inbox_items
+    (calendar_link_id, remote_id, removed, seen_in_full_epoch, handled, event_ct, starts_utc, ends_utc)
+    SELECT l.id, 'x' || n, false, 1, true, 'sealed', at, at FROM calendar_links l, generate_series(1, 30) n,
+    LATERAL (SELECT timestamptz '2036-01-01' + n * interval '1 day' AS at) t"""
+BIG = "appointments event_links calendar_links calendar_conflicts calendar_connections calendar_inbox_items".split()
+SPAN = datetime(2036, 1, 1, tzinfo=UTC), datetime(2036, 1, 8, tzinfo=UTC)
 COMPUTED = {"event_links": "local_id"}
 QUERIES: list[tuple[str, Callable[[dict[str, Any]], tuple[Any, ...]]]] = [
     (calendar_connections.OF_USER, lambda own: (own["user_id"],)),
     (calendar_connections.QUARANTINED, lambda own: (own["user_id"], own["link"])),
     (calendar_connections.PLACES, lambda own: (own["user_id"], [own["appointment"]], [])),
     (calendar_conflicts.PAGE, lambda own: (own["user_id"], None, 51)),
+    (calendar_external.IN_SPAN, lambda own: (own["user_id"], *SPAN, 10_000)),
     (calendar_pushes.CHANNELS, lambda own: ([own["link"]],)),
     (str(calendar_links._OF_HOUSEHOLD).replace(":household_id", "$1"), lambda own: (own["household"],)),
 ]
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, calendar_servers: str) -> Settings:
-    return with_calendars(settings, calendar_servers)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,7 @@ async def person(api: Api, db: Database) -> Person:
             f"SELECT (jsonb_populate_record(one, jsonb_build_object({fields}))).* "
             f"FROM {table} one, generate_series(1, {count}) n WHERE one.id = (SELECT id FROM {table} LIMIT 1)) grown"
         )
+    await db.reads.execute(ENTRIES)
     await db.reads.execute("ANALYZE")
     return person
 
@@ -75,7 +79,9 @@ _COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize(
-    ("query", "arguments"), QUERIES, ids=["connections", "quarantined", "places", "conflicts", "pushes", "bells"]
+    ("query", "arguments"),
+    QUERIES,
+    ids=["connections", "quarantined", "places", "conflicts", "external", "pushes", "bells"],
 )
 async def test_no_query_reads_a_whole_table(
     person: Person, db: Database, query: str, arguments: Any, mode: str

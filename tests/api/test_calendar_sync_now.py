@@ -19,7 +19,8 @@ from models.calendar_sync import ConnectionState
 from temporal.client import connect, plugin
 from temporal.contracts import calendar_sync as contract
 from temporal.contracts.calendar_sync import CalendarState, Standing, Synced, SyncNow
-from tests.api.calendars_kit import bells, change, connect_server, rows_of, unring, with_calendars
+from tests.api.calendars_kit import bells, change, connect_server, rows_of, unring
+from tests.api.calendars_kit import settings as settings
 from tests.api.signing_in import Api, Person, api_process
 
 SYNC = "/integrations/calendar/sync"
@@ -41,21 +42,11 @@ class Calendar:
     async def sync_now(self, request: SyncNow) -> Synced:
         self.asked.append(str(request.calendar_link_id))
         await workflow.wait_condition(lambda: not self.slow)
-        return Synced(Standing.RESYNCING)
+        return Synced(Standing.WAITING)
 
     @workflow.query(name="asked")
     def times(self) -> list[str]:
         return self.asked
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, calendar_servers: str) -> Settings:
-    return with_calendars(settings, calendar_servers)
-
-
-@pytest.fixture
-async def person(api: Api) -> Person:
-    return await api.person()
 
 
 @pytest.fixture
@@ -99,7 +90,7 @@ async def test_whoever_waits_is_told_how_each_calendar_stands(api: Api, person: 
     answer = await person.request("POST", SYNC)
     assert answer.status_code == 200, answer.text
     assert [(each["connection_id"], each["result"], each["standing"]) for each in answer.json()["items"]] == [
-        (each["id"], "done", "resyncing") for each in made
+        (each["id"], "done", "waiting") for each in made
     ]
     assert [len(await bells(api, each)) for each in made] == [1, 1]
 

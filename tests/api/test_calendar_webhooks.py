@@ -14,16 +14,12 @@ from pydantic import SecretStr
 from api import calendar_pushes
 from core.settings import Settings
 from models.calendar_sync import ConnectionState
-from tests.api.calendars_kit import bells, change, channel, connect_server, rows_of, unring, with_calendars
+from tests.api.calendars_kit import bells, change, channel, connect_server, rows_of, unring
+from tests.api.calendars_kit import settings as settings
 from tests.api.signing_in import Api, Person, api_process
 
 GOOGLE, GRAPH = "/api/v1/webhooks/google-calendar", "/api/v1/webhooks/microsoft-graph"
 LIFECYCLE = f"{GRAPH}/lifecycle"
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, calendar_servers: str) -> Settings:
-    return with_calendars(settings, calendar_servers)
 
 
 @pytest.fixture(scope="module")

@@ -45,11 +45,6 @@ def cookie_of(answer: httpx.Response) -> str:
     return SimpleCookie(answer.headers["set-cookie"])["__Host-rt"].value
 
 
-@pytest.fixture
-async def person(api: Api) -> Person:
-    return await api.person()
-
-
 async def test_a_browser_gets_its_refresh_token_in_a_cookie_that_no_script_reads(person: Person) -> None:
     answer = await sign_in(person)
     assert set(answer.json()) == {"access_token", "token_type", "expires_in"}

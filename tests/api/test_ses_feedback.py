@@ -66,11 +66,6 @@ async def amazon(app: FastAPI) -> Amazon:
     return Amazon(app.state.services)
 
 
-@pytest.fixture
-async def person(api: Api) -> Person:
-    return await api.person()
-
-
 async def post(api: Api, body: bytes) -> httpx.Response:
     """As SNS does: JSON that calls itself text."""
     return await api.http.post(WEBHOOK, content=body, headers={"Content-Type": "text/plain; charset=UTF-8"})

@@ -43,11 +43,6 @@ def services(app: FastAPI) -> Services:
 
 
 @pytest.fixture
-async def person(api: Api) -> Person:
-    return await api.person()
-
-
-@pytest.fixture
 def token(services: Services, person: Person) -> str:
     """What a grooming reminder's mail carries."""
     return link(services, person.user_id)

@@ -1,5 +1,6 @@
 """A person with a household and a connected calendar, on the real rows; the account is whatever adapter is given."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from models.queries import appointments
 from models.queries import calendar_sync as rows
 from models.queries.appointment_rows import to_event
 from models.queries.appointments import Whose
+from models.queries.notices import PARAMS
 from tests.activities.reminder_home import Home, move_in
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -125,6 +127,17 @@ class CalendarHome:
         """These columns of all pairs."""
         query = f"SELECT {', '.join(columns)} FROM event_links WHERE calendar_link_id = :link ORDER BY id"
         return await self.home.rows(query, link=self.link_id)
+
+    async def told(self, template: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """By channel, the words of what the person is told, each with the bell that has it sent."""
+        told = []
+        query = """SELECT id, channel, params_ct FROM deliveries
+                    WHERE template = :template AND user_id = :user_id ORDER BY channel, id"""
+        for row in await self.home.rows(query, template=template, user_id=self.home.user_id):
+            told.append((row.channel, json.loads(await self.home.cipher.open(PARAMS, row.id, row.params_ct))))
+            bells = await self.home.rows("SELECT id FROM outbox WHERE args ->> 'delivery_id' = :id", id=str(row.id))
+            assert len(bells) == (row.channel == "email")
+        return told
 
 
 async def connect(

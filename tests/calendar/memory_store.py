@@ -46,6 +46,7 @@ class Entry:
     change: Change
     epoch: int
     handled: bool = False
+    shown: Event | None = None
 
 
 @dataclass
@@ -89,7 +90,8 @@ class MemoryStore:
         for change in page.changes:
             known = self.entries.get(change.remote_id)
             same = known is not None and known.handled and change.etag is not None and known.change.etag == change.etag
-            self.entries[change.remote_id] = Entry(change, position.epoch, handled=same and not change.removed)
+            handled, shown = same and not change.removed, known.shown if known else None
+            self.entries[change.remote_id] = Entry(change, position.epoch, handled=handled, shown=shown)
         if page.next_page is not None:
             self.at = replace(position, page=page.next_page)
         else:
@@ -106,17 +108,18 @@ class MemoryStore:
             if link.remote_id is not None and link.remote_id not in seen:
                 self.entries[link.remote_id] = Entry(Change(link.remote_id, removed=True), epoch)
         for remote_id, entry in self.entries.items():
-            if not entry.handled and remote_id not in seen:
-                self.entries[remote_id] = replace(entry, change=replace(entry.change, found=None))
+            if (not entry.handled or entry.shown) and remote_id not in seen:
+                self.entries[remote_id] = replace(entry, change=replace(entry.change, found=None), handled=False)
 
     async def absent(self) -> Absent:
         live = self._with_counterpart()
         gone = [each for each in live if each.remote_id and self._says_gone(each.remote_id)]
         return Absent(len(gone), len(live), self.listed)
 
-    async def strangers(self, limit: int) -> Sequence[Change]:
+    async def strangers(self, limit: int, *, adopt: bool) -> Sequence[Change]:
         known = {link.remote_id for link in self.links.values()}
-        unknown = [e.change for e in self.entries.values() if not e.handled and e.change.remote_id not in known]
+        wanted = [e.change for e in self.entries.values() if not e.handled or (adopt and e.shown is not None)]
+        unknown = [change for change in wanted if change.remote_id not in known]
         for change in unknown:
             if change.removed:
                 del self.entries[change.remote_id]
@@ -125,6 +128,12 @@ class MemoryStore:
     async def adopt(self, remotes: Sequence[RemoteEvent]) -> Sequence[str]:
         for remote in remotes:
             self._adopt(remote)
+        self.steps.passed()
+        return ()
+
+    async def show(self, seen: Sequence[tuple[Change, Event]]) -> Sequence[str]:
+        for change, event in seen:
+            self._handle(change.remote_id, change.etag, event)
         self.steps.passed()
         return ()
 
@@ -232,10 +241,10 @@ class MemoryStore:
         entry = self.entries.get(remote_id)
         return entry is not None and not entry.handled and entry.change.removed
 
-    def _handle(self, remote_id: str, etag: str | None) -> None:
+    def _handle(self, remote_id: str, etag: str | None, shown: Event | None = None) -> None:
         entry = self.entries.get(remote_id)
         if entry is not None and entry.change.etag == etag:
-            self.entries[remote_id] = replace(entry, handled=True)
+            self.entries[remote_id] = replace(entry, handled=True, shown=shown)
 
     def _link_of(self, local_id: UUID) -> LinkRow | None:
         return next((x for x in self.links.values() if x.local_id == local_id and x.state is not LinkState.DEAD), None)

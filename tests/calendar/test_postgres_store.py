@@ -9,7 +9,7 @@ from activities.calendar_engine import Doubt
 from activities.calendar_store import Settlement
 from core.crypto import FieldCipher
 from core.db import Database
-from domain.calendar import Event, Override, Status
+from domain.calendar import Event, Override, Status, When
 from domain.calendar_projection import project
 from integrations.calendar.memory import MemoryCalendars
 from integrations.calendar.memory_server import MemoryServer
@@ -123,6 +123,29 @@ async def test_a_cancelled_appointment_is_there_only_where_that_can_be_said(
     )
     await home.sync()
     assert there(home, server) == [an_event()]
+
+
+async def test_what_was_called_off_here_and_moved_there_takes_place_and_its_person_is_told(
+    db: Database, keys: KeyStore, cipher: FieldCipher, server: MemoryServer
+) -> None:
+    """Where calendars cannot say that it is called off."""
+    side = replace(MemoryCalendars(server).capabilities, statuses=frozenset({Status.CONFIRMED}))
+    provider = MemoryCalendars(server, capabilities=side)
+    home = await connect(db, keys, cipher, provider, server.add_calendar("Petfolio"))
+    local_id = await home.create(an_event())
+    await home.sync()
+    await home.home.execute(
+        "UPDATE appointments SET status = 'cancelled', version = version + 1 WHERE id = :id", id=local_id
+    )
+    (remote_id,) = server.events(home.calendar_id)
+    start = datetime(2026, 12, 4, 9)  # noqa: DTZ001 - on the person's clock
+    moved = an_event(when=When(start, start + timedelta(hours=1), "Europe/Berlin"))
+    server.edit(home.calendar_id, remote_id, moved)
+    await home.sync()
+    await home.sync()
+    assert await home.here() == {local_id: moved}
+    words = {"provider": "CalDAV", "title": "Vet", "called_off": True}
+    assert await home.told("calendar_revived") == [("email", words), ("in_app", words)]
 
 
 async def test_a_series_keeps_its_exceptions(home: CalendarHome, server: MemoryServer) -> None:

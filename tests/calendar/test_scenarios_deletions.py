@@ -10,6 +10,7 @@ from tests.calendar.conftest import OpenAccount
 from tests.calendar.home import an_event
 
 DELETE_WINS = Policy(delete_wins=True)
+NAMES = {"google": "Google Calendar", "microsoft": "Outlook"}
 
 
 async def test_what_was_edited_here_and_deleted_there_is_created_once_more(account: Account) -> None:
@@ -60,6 +61,9 @@ async def test_what_was_deleted_here_and_edited_there_comes_back_with_the_edit(a
     await account.home.delete(local_id)
     await account.comes_to_rest()
     assert await account.here() == {local_id: an_event("Edited there")}
+    provider = NAMES[account.control.provider] if account.is_vendor else "CalDAV"
+    words = {"provider": provider, "title": "Edited there", "called_off": False}
+    assert await account.home.told("calendar_revived") == [("email", words), ("in_app", words)]
 
 
 async def test_with_delete_wins_what_was_deleted_here_goes_there_also_if_it_was_edited(account: Account) -> None:
@@ -71,6 +75,24 @@ async def test_with_delete_wins_what_was_deleted_here_goes_there_also_if_it_was_
     await account.home.delete(local_id)
     await account.comes_to_rest()
     assert await account.here() == {} == await account.there()
+    assert await account.home.told("calendar_revived") == []
+
+
+@pytest.mark.parametrize("crash_at", [1, 2])
+async def test_a_process_that_dies_while_an_appointment_comes_back_tells_of_it_once(
+    account: Account, crash_at: int
+) -> None:
+    """S10: before the transaction that says so, and after it. When it comes back once more, it is told once more."""
+    local_id = await account.create(an_event())
+    await account.sync()
+    for number in (1, 2):
+        await account.remote_edit(await account.only(), title=f"Edit {number}")
+        await account.home.delete(local_id)
+        await account.sync(crash_at=crash_at)
+        assert len(await account.home.told("calendar_revived")) == 2 * (number - (crash_at == 1))
+        await account.comes_to_rest()
+        assert len(await account.home.told("calendar_revived")) == 2 * number
+    assert [words["title"] for _, words in await account.home.told("calendar_revived")] == ["Edit 1", "Edit 2"] * 2
 
 
 async def test_a_process_that_dies_while_it_deletes_has_deleted_once(account: Account) -> None:

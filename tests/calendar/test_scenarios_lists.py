@@ -1,15 +1,20 @@
 """Lists that expire, lie, repeat themselves or break off: what calendar-sync.md §9 promises of them."""
 
 import os
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from activities.calendar_engine import BATCH, Doubt, Endless
+from activities.calendar_sync import CalendarSyncActivities
 from domain.calendar import Override
-from integrations.calendar.protocol import CalendarMissing
+from integrations.calendar.protocol import CalendarMissing, Page
+from temporal.contracts.calendar_sync import PullChanges, ReconcileBatch
 from tests.calendar.accounts import Account
 from tests.calendar.home import a_series, an_event
+from tests.calendar.opened import calendars_of, credential_of
 
 VENDORS = ["google", "microsoft"]
 IMPORTED = int(os.environ.get("PETFOLIO_IMPORTED", "100"))
@@ -33,6 +38,47 @@ async def test_an_expired_cursor_is_a_full_list_in_the_same_run(account: Account
     (link,) = await account.home.home.rows("SELECT * FROM calendar_links WHERE id = :id", id=account.home.link_id)
     assert (link.full_epoch, link.full_sync_in_progress, link.last_error) == (2, False, None)
     await account.comes_to_rest()
+
+
+async def test_while_a_calendar_is_listed_anew_it_shows_that_and_no_error(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S6: `health` says so from the first page to the end of the run."""
+    await account.create(an_event())
+    await credential_of(account)
+    await account.sync()
+    real, shown = account.watched.list_changes, []
+
+    async def health() -> tuple[str, str | None]:
+        query = "SELECT health, last_error FROM calendar_links WHERE id = :id"
+        (row,) = await account.home.home.rows(query, id=account.home.link_id)
+        return row.health, row.last_error
+
+    async def listed(*asked: Any) -> Page:
+        shown.append(await health())
+        return await real(*asked)
+
+    async def look() -> tuple[str, str | None]:
+        async with calendars_of(account) as calendars:
+            home = account.home
+            work = CalendarSyncActivities(
+                home.db.sessions, home.home.cipher, calendars, poll_seconds=120, push_url=None
+            )
+            run, now = ActivityEnvironment().run, datetime.now(UTC)
+            plan = await run(work.pull_changes, PullChanges(home.link_id, now))
+            for _ in range(5):
+                plan = await run(work.reconcile_batch, ReconcileBatch(home.link_id, now)) if plan.more else plan
+            assert not plan.more
+        return await health()
+
+    assert await look() == ("ok", None)
+    await account.remote_create(an_event("Theirs"))
+    await account.backend.expire()
+    monkeypatch.setattr(account.watched, "list_changes", listed)
+    await account.sync()
+    assert shown[0] == ("ok", None), "with the cursor that is not known any more"
+    assert set(shown[1:]) == {("resyncing", None)}
+    assert await look() == ("ok", None)
 
 
 @pytest.mark.parametrize("account", ["xandikos"], indirect=True)

@@ -47,6 +47,8 @@ VALUES = {
     "message": "She sits below our car.\r\nBcc: spy@example.test <script>alert(1)</script>\u202e",
     "place": "Lakeside 4",
     "contact": "finder@example.test",
+    "title": "Vet",
+    "called_off": False,
 }
 
 
@@ -60,6 +62,13 @@ def test_the_words_of_a_mail_change_only_on_purpose(template: str, locale: str) 
     if os.environ.get("UPDATE_SNAPSHOTS"):
         path.write_text(shown)
     assert shown == path.read_text()
+
+
+@pytest.mark.parametrize(("locale", "said"), [("en", "was called off here"), ("de", "wurde hier abgesagt")])
+def test_an_appointment_that_is_planned_again_was_called_off_and_may_have_no_title(locale: str, said: str) -> None:
+    mail = render("calendar_revived", locale, "ada@example.test", VALUES | {"title": "", "called_off": True})
+    assert said in " ".join(mail.text.split())
+    assert "“" not in mail.subject
 
 
 @pytest.mark.parametrize(("locale", "subject"), [("xx", "Confirm"), ("de-AT", "Bestätige"), ("en-GB", "Confirm")])

@@ -76,6 +76,10 @@ class FakeCalendar:
     """What every look ends with."""
     batches: int = 0
     """How many batches are left to do."""
+    news: bool = True
+    """Whether the bells come from the provider; else from edits here."""
+    lists: list[datetime] = field(default_factory=list)
+    """When the list was read."""
     fault: Exception | None = None
     """Raised by every look as long as it stands."""
     faults: list[Exception] = field(default_factory=list)
@@ -98,7 +102,7 @@ class FakeCalendar:
 
     @property
     def looks(self) -> int:
-        """How many times the list was read."""
+        """How many times it was looked at, with or without its list."""
         return len(self.times())
 
     def note(self, name: str) -> None:
@@ -106,11 +110,18 @@ class FakeCalendar:
         info = activity.info()
         self.calls.append(Call(name, info.started_time, info.attempt))
 
-    def answer(self) -> CalendarPlan:
+    def read(self, poll: bool) -> bool:
+        """Read the list, if there is reason to."""
+        listed = poll or self.news
+        if listed:
+            self.lists.append(activity.info().started_time)
+        return listed
+
+    def answer(self, listed: bool) -> CalendarPlan:
         """The end of a look, or that more is to be done."""
         if self.batches:
-            return CalendarPlan(Standing.OK, more=True)
-        return replace(self.plan, renew_at=self.renew_at) if self.has_push else self.plan
+            return CalendarPlan(Standing.OK, more=True, listed=listed)
+        return replace(self.plan, listed=listed, renew_at=self.renew_at if self.has_push else self.plan.renew_at)
 
 
 class Providers:
@@ -130,7 +141,7 @@ class Providers:
             raise calendar.faults.pop(0)
         if calendar.fault is not None:
             raise calendar.fault
-        return calendar.answer()
+        return calendar.answer(calendar.read(request.poll))
 
     @activity.defn
     async def reconcile_batch(self, request: ReconcileBatch) -> CalendarPlan:
@@ -138,7 +149,7 @@ class Providers:
         calendar = self.calendars[request.calendar_link_id]
         calendar.note("reconcile_batch")
         calendar.batches -= 1
-        return calendar.answer()
+        return calendar.answer(request.listed)
 
     @activity.defn
     async def renew_push(self, request: RenewPush) -> PushRenewed:

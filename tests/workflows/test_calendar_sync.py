@@ -251,3 +251,50 @@ async def test_operators_read_what_it_is_doing(world: CalendarWorld) -> None:
     await calendar.ring()
     await world.passes(MINUTE)
     assert "when somebody rings" in await calendar.details()
+
+
+async def test_an_edit_here_reads_no_list_and_leaves_the_poll_that_is_due_where_it_was(world: CalendarWorld) -> None:
+    calendar = await world.connect()
+    await world.passes(MINUTE)
+    due = (await calendar.status()).next_at
+    calendar.fake.news, calendar.fake.batches = False, 2
+    await calendar.ring()
+    await world.passes(MINUTE)
+    assert (calendar.fake.looks, len(calendar.fake.lists), calendar.fake.batches) == (2, 1, 0)
+    assert (await calendar.status()).next_at == due
+    await world.passes(1.25 * POLL)
+    assert len(calendar.fake.lists) >= 2
+
+
+async def test_a_day_of_edits_here_postpones_no_poll(world: CalendarWorld) -> None:
+    calendar = await world.connect(news=False)
+    for _ in range(24 * 6):
+        await calendar.ring()
+        await world.passes(10 * MINUTE)
+    assert max(gaps(calendar.fake.lists)) <= 1.25 * POLL + 5 * SECOND
+    assert len(calendar.fake.lists) < 2 * DAY / POLL
+
+
+async def test_of_many_edits_here_those_that_a_look_left_over_do_not_wait_for_the_poll(world: CalendarWorld) -> None:
+    calendar = await world.connect(news=False)
+    await world.passes(5 * SECOND)
+    calendar.fake.batches = BATCHES_PER_LOOK + 5
+    await calendar.ring()
+    await world.passes(MINUTE)
+    assert calendar.fake.batches == 0
+
+
+async def test_whoever_waits_has_the_list_read_whoever_told(world: CalendarWorld) -> None:
+    calendar = await world.connect(news=False)
+    await world.passes(5 * SECOND)
+    asked = await calendar.ask()
+    assert await asked.result() == Synced(Standing.OK)
+    assert len(calendar.fake.lists) == 2
+
+
+async def test_a_new_channel_has_the_list_read_once_more_whoever_told(world: CalendarWorld) -> None:
+    """Between the first list and the channel nobody was told of a change."""
+    calendar = world.calendar(news=False, channel=DAY, renew_at=await world.now())
+    await calendar.ring()
+    await world.passes(MINUTE)
+    assert len(calendar.fake.lists) == 2
