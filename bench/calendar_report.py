@@ -5,7 +5,7 @@ from statistics import median
 
 from bench.calendar_workflows import History, Idle, Pushed
 from bench.calendars import Calendars, Round, Sync
-from workflows.calendar_sync import LOOKS_PER_RUN
+from temporal.contracts.calendar_sync import LOOKS_PER_RUN
 
 _LOOKS_PER_DAY = 24 * 3600 / 900 + 20
 """A poll each quarter of an hour, and twenty edits, each with a look of its own."""
@@ -90,11 +90,10 @@ def _ratio(rounds: Sequence[Round], which: int, field: str) -> float:
 
 
 def _year(history: History) -> str:
-    """What a run holds at most, and how many a calendar needs that is edited twenty times each day."""
+    """What the histories of a calendar hold that is edited twenty times each day."""
     looks = _LOOKS_PER_DAY * 365
     return (
-        f"- a run ends after {LOOKS_PER_RUN} looks: at most **{history.events * LOOKS_PER_RUN:,.0f} events**,"
-        f" **{history.size * LOOKS_PER_RUN / 1e6:.1f} MB**\n"
+        f"- a run ends after {LOOKS_PER_RUN} looks; only those of the retention are kept\n"
         f"- a year of a calendar that is edited twenty times a day and polled each quarter of an hour: {looks:,.0f}"
-        f" looks in {looks / LOOKS_PER_RUN:.0f} runs; only those of the retention are kept"
+        f" looks in {looks / LOOKS_PER_RUN:,.0f} runs, at most {looks * history.size / 1e6:.0f} MB"
     )

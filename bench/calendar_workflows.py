@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from bench import noop
@@ -36,6 +35,7 @@ from tests.calendar import home
 from tests.calendar.home import CalendarHome
 from tests.person import Person
 from tests.stack import until
+from tests.workflows.reminder_world import histories_of
 
 _CONNECTIONS = "/integrations/calendar/connections"
 _IDLE_SECONDS = 30.0
@@ -193,13 +193,9 @@ async def _workflow_of(on: Platform, connection_id: str) -> str:
 
 
 async def _history(client: Client, workflow_ids: Sequence[str]) -> History:
-    """Per look, over these workflows."""
-    looks, count, size = 0, 0, 0
-    for workflow_id in workflow_ids:
-        async for event in client.get_workflow_handle(workflow_id).fetch_history_events():
-            scheduled = event.activity_task_scheduled_event_attributes
-            looks += event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and (
-                scheduled.activity_type.name == "pull_changes"
-            )
-            count, size = count + 1, size + event.ByteSize()
-    return History(looks, count / looks, size / looks)
+    """Per look, over all runs of these workflows."""
+    runs = [run for workflow_id in workflow_ids for run in await histories_of(client, workflow_id)]
+    events = [event for run in runs for event in run.events]
+    scheduled = [event.activity_task_scheduled_event_attributes.activity_type.name for event in events]
+    looks = scheduled.count("pull_changes")
+    return History(looks, len(events) / looks, sum(event.ByteSize() for event in events) / looks)

@@ -13,8 +13,8 @@ _SHARED: Final = tuple(PydanticPayloadConverter().converters.values())
 
 
 class SharedPayloadConverter(CompositePayloadConverter):
-    """As `PydanticPayloadConverter`, and cheap to make: a validator is built once. It keeps nothing of what it converts,
-    so threads may share it."""
+    """As `PydanticPayloadConverter`, and cheap to make: a validator is built once. It keeps nothing of what it
+    converts, so threads may share it."""
 
     def __init__(self) -> None:
         super().__init__(*_SHARED)

@@ -25,9 +25,6 @@ with workflow.unsafe.imports_passed_through():
     from temporal.policies import CALENDAR_RUN, PUSH_RENEWAL
     from temporal.search_attributes import OWNER, STATE
 
-LOOKS_PER_RUN = 500
-"""About 14,000 events of a calendar that is edited all day (measured), were it not for the server, which asks for a new
-run before that; an idle one takes days for them."""
 DEBOUNCE = timedelta(seconds=1)
 """Several bells at once are one look."""
 REST = timedelta(seconds=3)
@@ -49,20 +46,21 @@ class CalendarSyncWorkflow:
     def __init__(self, state: CalendarState) -> None:
         self.state = state
         self.begun = self.done = self.awaited = 0
-        self.rested_at: datetime | None = None
-        self.push_after: datetime | None = None
+        self.rested_at = workflow.now() if workflow.info().continued_run_id else None
         self.shown: Standing | None = state.standing if state.obeyed >= 0 else None
 
     @workflow.run
     async def run(self, state: CalendarState) -> None:
-        """Until the account is disconnected and forgotten; then, or after many looks, a new run takes over."""
+        """Until the account is disconnected and forgotten, or a new run takes over."""
+        self.tell()
         while not (self.is_over() or self.run_is_long()):
             await self.wait()
             await self.settle_down()
             await self.look()
         await workflow.wait_condition(workflow.all_handlers_finished)
         if not self.is_over():
-            workflow.continue_as_new(self.state, search_attributes=introduction(self.state))
+            following = replace(self.state, looks_per_run=contract.LOOKS_PER_RUN)
+            workflow.continue_as_new(following, search_attributes=introduction(following))
 
     @workflow.signal(name=contract.DIRTY)
     def dirty(self, bell: Dirty) -> None:
@@ -87,7 +85,7 @@ class CalendarSyncWorkflow:
 
     def run_is_long(self) -> bool:
         """Whether the history should start over. Bells are handed over to the next run, those who wait are not."""
-        is_long = self.done >= LOOKS_PER_RUN or workflow.info().is_continue_as_new_suggested()
+        is_long = self.done >= self.state.looks_per_run or workflow.info().is_continue_as_new_suggested()
         return is_long and not self.is_awaited()
 
     def is_rung(self) -> bool:
@@ -196,8 +194,8 @@ class CalendarSyncWorkflow:
 
     def put_off_push(self) -> None:
         """It is asked for again later, whatever the rows say until then."""
-        self.push_after = workflow.now() + PUSH_RETRY
-        self.state = replace(self.state, renew_at=self.push_after)
+        after = workflow.now() + PUSH_RETRY
+        self.state = replace(self.state, renew_at=after, push_after=after)
 
     def failed(self, error: ActivityError) -> CalendarPlan:
         """The provider is away: a longer pause each time, and never shorter than the one it asks for. Push has time
@@ -214,7 +212,8 @@ class CalendarSyncWorkflow:
         next_at = None if plan.poll_seconds is None else workflow.now() + timedelta(seconds=plan.poll_seconds * spread)
         if not (plan.listed or plan.more) and self.state.next_at is not None:
             next_at = self.state.next_at
-        renew_at = max(plan.renew_at, self.push_after) if plan.renew_at and self.push_after else plan.renew_at
+        put_off = self.state.push_after
+        renew_at = max(plan.renew_at, put_off) if plan.renew_at and put_off else plan.renew_at
         self.state = replace(
             self.state,
             obeyed=heard,
@@ -227,16 +226,21 @@ class CalendarSyncWorkflow:
 
     def show(self) -> None:
         """Tell operators how it stands; what they can search for costs an action, and is written when it changes."""
+        self.tell()
         state = self.state
-        workflow.set_current_details(
-            f"{state.provider}: {state.standing}; next look: {state.next_at or 'when somebody rings'};"
-            f" looks: {self.begun}; failed in a row: {state.failures}; push is renewed: {state.renew_at or 'never'}"
-        )
         if self.shown is None:
             workflow.upsert_search_attributes([pair.key.value_set(pair.value) for pair in introduction(state)])
         elif state.standing is not self.shown:
             workflow.upsert_search_attributes([STATE.value_set(state.standing)])
         self.shown = state.standing
+
+    def tell(self) -> None:
+        """What operators read when they open it."""
+        state = self.state
+        workflow.set_current_details(
+            f"{state.provider}: {state.standing}; next look: {state.next_at or 'when somebody rings'};"
+            f" failed in a row: {state.failures}; push is renewed: {state.renew_at or 'never'}"
+        )
 
 
 def introduction(state: CalendarState) -> TypedSearchAttributes:

@@ -90,6 +90,15 @@ async def handed_over(world: CalendarWorld) -> list[WorkflowHistory]:
     return (await calendar.histories())[-1:]
 
 
+async def a_look_a_run(world: CalendarWorld) -> list[WorkflowHistory]:
+    """Imported in two batches and rung meanwhile; push is refused; polled. Each look hands over to a new run."""
+    calendar = world.calendar(batches=2, renew_at=await world.now())
+    calendar.fake.meanwhile = [calendar.ring]
+    await calendar.ring()
+    await world.passes(30 * MINUTE)
+    return await calendar.histories()
+
+
 CALENDARS: Final[tuple[CalendarScenario, ...]] = (
     polled_and_rung,
     asked_for,
@@ -97,4 +106,5 @@ CALENDARS: Final[tuple[CalendarScenario, ...]] = (
     away_and_back,
     told_by_push,
     handed_over,
+    a_look_a_run,
 )

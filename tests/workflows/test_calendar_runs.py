@@ -12,6 +12,7 @@ from temporal.client import workflow_runner
 from temporal.contracts.calendar_sync import CalendarPlan, Standing, Synced
 from temporal.search_attributes import STATE
 from tests.workflows.calendar_world import DAY, HOUR, MINUTE, SECOND, UPSERT, CalendarWorld, calendar_world
+from workflows.calendar_sync import REST
 
 HALF_A_DAY = CalendarPlan(Standing.OK, poll_seconds=12 * 3600)
 
@@ -19,7 +20,7 @@ HALF_A_DAY = CalendarPlan(Standing.OK, poll_seconds=12 * 3600)
 @pytest.fixture
 async def short_runs(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CalendarWorld]:
     """A world in which every third look is the last of its run."""
-    monkeypatch.setattr("workflows.calendar_sync.LOOKS_PER_RUN", 3)
+    monkeypatch.setattr("temporal.contracts.calendar_sync.LOOKS_PER_RUN", 3)
     async with calendar_world(runner=workflow_runner()) as opened:
         yield opened
 
@@ -95,6 +96,29 @@ async def test_a_new_run_goes_on_where_the_last_one_stood(short_runs: CalendarWo
     assert await calendar.commands(UPSERT) == 1, "what a run is introduced with is not written again"
 
 
+async def test_a_calendar_sleeps_in_a_run_that_has_done_nothing_yet() -> None:
+    """What a run has done stays in the memory of its worker."""
+    async with calendar_world() as world:
+        calendar = await world.connect(batches=5)
+        await world.passes(DAY)
+        *looked, asleep = await calendar.histories()
+        assert len(looked) == calendar.fake.looks > 70
+        assert [event.event_type for event in asleep.events][4:] == [EventType.EVENT_TYPE_TIMER_STARTED]
+        assert (await calendar.details()).startswith("google: ok; next look: 2")
+        assert await calendar.commands(UPSERT) == 1
+
+
+async def test_a_bell_after_the_last_look_of_a_run_waits_until_the_calendar_has_rested() -> None:
+    async with calendar_world() as world:
+        calendar = await world.connect()
+        await world.passes(2 * SECOND)
+        assert len(await calendar.histories()) == 2
+        await calendar.ring()
+        await world.passes(5 * SECOND)
+        first, second = calendar.fake.times()
+        assert second - first >= REST
+
+
 async def test_a_year_of_a_calendar_that_is_edited_daily_passes_in_short_histories() -> None:
     async with calendar_world() as world:
         calendar = await world.connect(plan=HALF_A_DAY)
@@ -105,5 +129,5 @@ async def test_a_year_of_a_calendar_that_is_edited_daily_passes_in_short_histori
         assert calendar.fake.looks > 2 * 365
         assert (await calendar.status()).obeyed == calendar.rings == 366
         runs = await calendar.histories()
-        assert 1 < len(runs) < 8
-        assert max(len(run.events) for run in runs) < 5_000
+        assert len(runs) == calendar.fake.looks + 1
+        assert max(len(run.events) for run in runs) < 30
