@@ -79,7 +79,7 @@ async def _poll(
     workers = [_worker(client, parts.settings, queue, bound, share=len(served)) for queue in served]
     polling = [asyncio.create_task(worker.run(), name=f"worker-{worker.task_queue}") for worker in workers]
     readiness.polling = True
-    # A run that ended is held together by cycles: 20 kB until a look at the oldest, and every look at a calendar ends one.
+    # A run that ended is held together by cycles: 20 kB until it is collected, and every look at a calendar ends one.
     spare_what_lives_on(new_objects=5_000, seldom=1)
     log.info("polling", role=role, queues=served)
     clean = await first_to_end([*polling, *beside], stop)
