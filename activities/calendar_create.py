@@ -21,10 +21,7 @@ from domain.calendar_projection import project
 from domain.calendar_sync import Agreement, Create, Intent, LinkState, Op, Policy, Sent, decide, name_of
 from integrations.calendar.protocol import AlreadyExists, CalendarError, CalendarProvider, EventRejected, Marker
 
-AT_ONCE: Final = 4
-"""Writes on their way to one account: as many as Outlook takes from us (calendar-sync.md §5.2), and the others are not
-known to take more."""
-CHUNK: Final = 5
+CHUNK: Final = 10
 """Of how many a lane announces and keeps at once."""
 _Item = TypeVar("_Item")
 
@@ -75,7 +72,7 @@ class Creator:
             agreed.update(await self._make_some(store, chunk))
 
         chunks = (wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK))
-        await in_lanes(AT_ONCE, chunks, make)
+        await in_lanes(self.provider.capabilities.writes_at_once, chunks, make)
         return agreed
 
     async def _make_some(self, store: Store, wanted: Sequence[tuple[Work, LinkRow]]) -> Collection[UUID]:

@@ -28,8 +28,8 @@ from integrations.calendar.protocol import (
 )
 
 MOST_PAGES: Final = 500
-BATCH: Final = 50
-"""Events of one activity."""
+BATCH: Final = 200
+"""Events of one activity: seconds, or a minute at a slow server; some hundred kilobytes."""
 MOST_TRIES: Final = 3
 """Runs in which somebody was always quicker, before an event is left alone until it changes."""
 

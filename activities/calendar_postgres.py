@@ -20,7 +20,7 @@ from domain import appointment as rules
 from domain.calendar import Event
 from domain.calendar_sync import NAMES, Agreement, LinkState, Local, adopted_id
 from integrations.calendar.protocol import CalendarProvider, Change, Page, RemoteEvent
-from models.calendar_sync import CalendarConflict, EventLink
+from models.calendar_sync import CalendarConflict
 from models.notification import MailTemplate
 from models.queries import appointments
 from models.queries import calendar_inbox as inbox
@@ -252,17 +252,17 @@ class PostgresStore:
             "error": error,
         }
 
-    async def _adopted(self, local_id: UUID, version: int, remote: RemoteEvent) -> EventLink:
+    async def _adopted(self, local_id: UUID, version: int, remote: RemoteEvent) -> dict[str, Any]:
         link_id = new_id()
-        return EventLink(
-            id=link_id,
-            calendar_link_id=self.link_id,
-            appointment_id=local_id,
-            remote_id=remote.remote_id,
-            remote_etag=remote.etag,
-            local_version_at_base=version,
-            agreed_ct=await self.sealer.seal_agreed(link_id, Agreement(remote.event, remote.event)),
-        )
+        return {
+            "id": link_id,
+            "calendar_link_id": self.link_id,
+            "appointment_id": local_id,
+            "remote_id": remote.remote_id,
+            "remote_etag": remote.etag,
+            "local_version_at_base": version,
+            "agreed_ct": await self.sealer.seal_agreed(link_id, Agreement(remote.event, remote.event)),
+        }
 
     async def _conflict(self, link_id: UUID, conflict: Any) -> CalendarConflict:
         row_id = new_id()
@@ -305,25 +305,17 @@ class PostgresStore:
     async def _link_what_is_new(self, session: AsyncSession, limit: int) -> None:
         """Pairs without a counterpart yet, for what this calendar has no event of."""
         unlinked = await rows.unlinked(session, self.link_id, self.shown, limit)
-        new = [
-            EventLink(
-                id=new_id(), calendar_link_id=self.link_id, appointment_id=row["id"], generation=row["generation"]
-            )
-            for row in unlinked
-        ]
+        await rows.add_links(
+            session, [self._new(appointment_id=row["id"], generation=row["generation"]) for row in unlinked]
+        )
         for reminder_id in await rows.rescheduled(session, self.link_id, self.shown, limit):
             known = await rows.generations(session, self.link_id, reminder_id)
-            new += [
-                EventLink(
-                    id=new_id(),
-                    calendar_link_id=self.link_id,
-                    reminder_id=reminder_id,
-                    part=part,
-                    generation=known.get(part, 0),
-                )
-                for part in await self.locals.parts(session, reminder_id)
-            ]
-        await rows.add_links(session, new)
+            parts = await self.locals.parts(session, reminder_id)
+            new = [self._new(reminder_id=reminder_id, part=part, generation=known.get(part, 0)) for part in parts]
+            await rows.add_links(session, new)
+
+    def _new(self, **values: Any) -> dict[str, Any]:
+        return {"id": new_id(), "calendar_link_id": self.link_id, **values}
 
     async def _free_ids(self, session: AsyncSession, remote_ids: Sequence[str]) -> dict[str, UUID]:
         ids = {remote_id: adopted_id(self.link_id, remote_id) for remote_id in remote_ids}

@@ -57,10 +57,12 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Each took the same number of events from A to B, and then one change."""
+    """Each took the same number of events from A to B, and then one change. `polled`: a change for which we, too, read
+    both lists."""
 
     ours: tuple[Sync, Sync]
     peer: tuple[Sync, Sync]
+    polled: Sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +135,11 @@ async def run(on: Platform, rounds: int, count: int, sizes: Sequence[int]) -> Ca
 
 
 async def _round(server: Server, db: Database, on: Platform, count: int) -> Round:
-    return Round(await _ours(server, db, on, count), await _vdirsyncer(server, count))
+    *ours, polled = await _ours(server, db, on, count)
+    return Round((ours[0], ours[1]), await _vdirsyncer(server, count), polled)
 
 
-async def _ours(server: Server, db: Database, on: Platform, count: int) -> tuple[Sync, Sync]:
+async def _ours(server: Server, db: Database, on: Platform, count: int) -> tuple[Sync, Sync, Sync]:
     a, b = server.new_calendar(), server.new_calendar()
     await server.fill(a, count)
     await server.empty(b)
@@ -144,27 +147,38 @@ async def _ours(server: Server, db: Database, on: Platform, count: int) -> tuple
     provider = CalDavCalendars(outbound, f"{server.origin}/{USER}/", USER, PASSWORD)
     first, second = await _person(db, on, provider, a, b)
 
-    async def sync() -> tuple[float, float]:
+    async def sync(run: Callable[[Engine, Engine], Awaitable[None]] = _run_both) -> tuple[float, float]:
         started, used = time.perf_counter(), time.process_time()
-        await _run_both(await first.engine(), await second.engine())
+        await run(await first.engine(), await second.engine())
         return time.perf_counter() - started, time.process_time() - used
 
     try:
-        return await _both(server, sync, [server.postgres], a, b, count)
+        once, again = await _both(server, sync, [server.postgres], a, b, count)
+        await server.change(a, "Polled")
+        return once, again, await server.measured(lambda: sync(_poll_both), [server.postgres])
     finally:
         await provider.close()
         await outbound.close()
 
 
 async def _run_both(first: Engine, second: Engine) -> None:
-    """As two workflows do it: what the first has taken up, the second, which hears of it, makes meanwhile."""
+    """As two workflows do it: the first has its list read, as by a poll; the second, which hears of what the first has
+    taken up, makes it meanwhile, and reads its own list only if it never did."""
     await first.pull()
-    await second.pull()
+    await second.pull(poll=False)
     more = await first.work()
     while more:
         more, _ = await asyncio.gather(first.work(), second.work())
     while await second.work():
         pass
+
+
+async def _poll_both(first: Engine, second: Engine) -> None:
+    """Both have their lists read, and bring up to date what they find."""
+    for engine in (first, second):
+        await engine.pull()
+        while await engine.work():
+            pass
 
 
 async def _person(

@@ -2,11 +2,11 @@
 
 import gc
 
-_NEW_OBJECTS = 20_000
+NEW_OBJECTS = 20_000
 """New containers before a look at the youngest; a request or an activity makes hundreds, nearly all freed at once."""
 
 
-def spare_what_lives_on(*, new_objects: int = _NEW_OBJECTS, seldom: int = 20) -> None:
+def spare_what_lives_on(*, new_objects: int = NEW_OBJECTS, seldom: int = 20) -> None:
     """Call when start-up is done: what it made lives as long as the process, and is not looked through again.
 
     Otherwise, and with the default thresholds, collecting is a fifth of the CPU time of a small GET. `new_objects`: how

@@ -104,8 +104,8 @@ class Capabilities:
 
     `fields`: those it holds at all. `alarms`: the most it keeps. `title_length`, `notes_length`, `location_length`: in
     characters. `statuses`: those it can say; what does not take place is not shown where that is none of them. `zones`:
-    other names under which it gives zones back. `push`: it tells us of changes. `decides`: the other side may not
-    change these.
+    other names under which it gives zones back. `push`: it tells us of changes. `writes_at_once`: to one account,
+    of which Outlook takes four (calendar-sync.md §5.2). `decides`: the other side may not change these.
     """
 
     fields: frozenset[Field] = ALL_FIELDS
@@ -117,6 +117,7 @@ class Capabilities:
     zones: Mapping[str, str] = field(default_factory=dict)
     decides: frozenset[Field] = frozenset()
     push: bool = False
+    writes_at_once: int = 4
 
 
 EVERYTHING: Final = Capabilities()

@@ -54,6 +54,7 @@ _NOT_IMPORTED: Final = {
     "httptools": "uvicorn parses requests with it",
     "uvloop": "uvicorn's event loop",
     "websockets": "uvicorn's WebSockets",
+    "sniffio": "httpcore looks for it at each request, and where it is missing again at the next",
     "tzdata": "the pinned zone data",
     "swagger-ui-py": "its static files are served",
 }

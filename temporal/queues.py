@@ -23,3 +23,7 @@ a process polls those of `PETFOLIO_CALENDAR_PROVIDERS`."""
 PER_SECOND: Final[Mapping[str, float]] = {CALENDAR_GOOGLE: 40.0, CALENDAR_MICROSOFT: 15.0}
 """Activities that all workers of a queue together begin per second. An activity makes three calls on average: Google
 takes 10,000 a minute from an application (calendar-sync.md §5.1), Graph as many in ten minutes from each mailbox."""
+
+CACHED: Final[Mapping[str, int]] = dict.fromkeys(CALENDARS.values(), 500)
+"""Workflows that a worker keeps between two tasks of theirs, where that is fewer than elsewhere: a calendar sleeps for
+minutes, in a run of five events. To keep it costs 60 kB, to read it again 9 ms."""

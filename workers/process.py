@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker._worker import load_default_build_id
 
-from core.collector import spare_what_lives_on
+from core.collector import NEW_OBJECTS, spare_what_lives_on
 from core.db import CALENDAR_POOL, WORKER_POOL
 from core.logging import logger
 from core.settings import Settings
@@ -18,7 +18,7 @@ from core.telemetry import tracing
 from temporal.client import connect_when_up, runtime
 from temporal.gateway import Gateway
 from temporal.namespace import ensure_namespace
-from temporal.queues import CALENDARS, PER_SECOND, ROLES
+from temporal.queues import CACHED, CALENDARS, PER_SECOND, ROLES
 from workers import registry
 from workers.calendar_watch import CalendarWatch
 from workers.composition import Parts, compose
@@ -79,8 +79,9 @@ async def _poll(
     workers = [_worker(client, parts.settings, queue, bound, share=len(served)) for queue in served]
     polling = [asyncio.create_task(worker.run(), name=f"worker-{worker.task_queue}") for worker in workers]
     readiness.polling = True
-    # A run that ended is held together by cycles: 20 kB until it is collected, and every look at a calendar ends one.
-    spare_what_lives_on(new_objects=5_000, seldom=1)
+    # A run that ended is held together by cycles, 20 kB until it is collected; every look at a calendar ends one.
+    often = not set(served).isdisjoint(CALENDARS.values())
+    spare_what_lives_on(new_objects=5_000 if often else NEW_OBJECTS, seldom=1 if often else 5)
     log.info("polling", role=role, queues=served)
     clean = await first_to_end([*polling, *beside], stop)
     readiness.polling = False
@@ -104,7 +105,7 @@ def _worker(client: Client, settings: Settings, queue: str, bound: registry.Boun
         task_queue=queue,
         workflows=registry.WORKFLOWS[queue],
         activities=bound[queue],
-        max_cached_workflows=limits.max_cached_workflows,
+        max_cached_workflows=min(limits.max_cached_workflows, CACHED.get(queue, limits.max_cached_workflows)),
         max_concurrent_workflow_tasks=limits.max_concurrent_workflow_tasks,
         max_concurrent_activities=slots,
         max_task_queue_activities_per_second=PER_SECOND.get(queue),

@@ -29,7 +29,7 @@ DEBOUNCE = timedelta(seconds=1)
 """Several bells at once are one look."""
 REST = timedelta(seconds=3)
 """Between the end of a look and one that a bell asks for: the provider also tells us of what we wrote."""
-BATCHES_PER_LOOK = 100
+BATCHES_PER_LOOK = 25
 """Five thousand pairs; the rest comes with the next look, and whoever rang meanwhile is heard between them."""
 SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=15)
 """After looks that failed."""

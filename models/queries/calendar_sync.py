@@ -185,11 +185,11 @@ async def generations(session: AsyncSession, link_id: UUID, reminder_id: UUID) -
     return {row.part: row.generation for row in rows}
 
 
-async def add_links(session: AsyncSession, links: Sequence[EventLink]) -> None:
-    """New pairs, except where there is one of this local event, or of this counterpart, already."""
+async def add_links(session: AsyncSession, links: Sequence[Mapping[str, Any]]) -> None:
+    """New pairs, of the columns that each of them names, except where there is one of this local event, or of this
+    counterpart, already."""
     if links:
-        values = [link.model_dump(exclude={"local_id", "created_at"}) for link in links]
-        await session.execute(insert(EventLink).on_conflict_do_nothing(), values)
+        await session.execute(insert(EventLink).on_conflict_do_nothing(), links)
 
 
 async def pending(
