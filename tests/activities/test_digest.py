@@ -141,7 +141,7 @@ async def test_a_digest_waits_for_the_end_of_quiet_hours_and_takes_along_what_ca
         id=await missed(home, "Brush Milo"),
     )
     assert (await enqueue(home, eight + 3 * HOUR)).digests == 1
-    await home.execute("DELETE FROM quiet_hours WHERE user_id = :id", id=home.user_id)  # the mail goes by the real clock
+    await home.execute("DELETE FROM quiet_hours WHERE user_id = :id", id=home.user_id)  # the mail goes by ours
     await send(home, mails)
     (mail,) = channel.sent.values()
     assert "Walk" in mail.text
