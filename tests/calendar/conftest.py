@@ -1,4 +1,4 @@
-"""Accounts at the real servers, each with a new person."""
+"""Accounts at the real servers, and one in memory, each with a new person."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -7,10 +7,12 @@ import pytest
 
 from core.crypto import FieldCipher
 from core.db import Database
+from integrations.calendar.memory import MemoryCalendars
+from integrations.calendar.memory_server import MemoryServer
 from integrations.keys.store import KeyStore
 from tests.activities.reminder_home import Home
 from tests.calendar.accounts import Account, Watched
-from tests.calendar.home import connect
+from tests.calendar.home import CalendarHome, connect
 from tests.calendar.memory_store import Steps
 from tests.contracts.calendar_backends import opener
 
@@ -49,3 +51,15 @@ async def account(request: pytest.FixtureRequest, open_account: OpenAccount) -> 
     """An account with an empty calendar. A test of one provider alone names it with `indirect`."""
     async with open_account(request.param) as opened:
         yield opened
+
+
+@pytest.fixture
+def server() -> MemoryServer:
+    """The account in memory."""
+    return MemoryServer()
+
+
+@pytest.fixture
+async def home(db: Database, keys: KeyStore, cipher: FieldCipher, server: MemoryServer) -> CalendarHome:
+    """Its person, with an empty calendar whose lists come in pages of three."""
+    return await connect(db, keys, cipher, MemoryCalendars(server, page_size=3), server.add_calendar("Petfolio"))

@@ -3,12 +3,8 @@
 import pytest
 from prometheus_client import REGISTRY
 
-from core.crypto import FieldCipher
-from core.db import Database
-from integrations.calendar.memory import MemoryCalendars
 from integrations.calendar.memory_server import MemoryServer
-from integrations.keys.store import KeyStore
-from tests.calendar.home import CalendarHome, an_event, connect
+from tests.calendar.home import CalendarHome, an_event
 from tests.calendar_servers import ControlClient
 from tests.contracts.calendar_backends import opener
 
@@ -21,16 +17,6 @@ def changes() -> tuple[float, float]:
     """Written here, written there."""
     here, there = (counted("changes", provider="caldav", side=side) for side in ("here", "there"))
     return here, there
-
-
-@pytest.fixture
-def server() -> MemoryServer:
-    return MemoryServer()
-
-
-@pytest.fixture
-async def home(db: Database, keys: KeyStore, cipher: FieldCipher, server: MemoryServer) -> CalendarHome:
-    return await connect(db, keys, cipher, MemoryCalendars(server), server.add_calendar("Petfolio"))
 
 
 async def test_a_change_is_counted_once_on_the_side_that_was_written_to(

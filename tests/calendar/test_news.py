@@ -3,27 +3,13 @@
 import pytest
 
 from activities.calendar_store import Position
-from core.crypto import FieldCipher
-from core.db import Database
 from domain.calendar import Event
-from integrations.calendar.memory import MemoryCalendars
 from integrations.calendar.memory_server import MemoryServer
 from integrations.calendar.protocol import Page, UnknownOutcome
-from integrations.keys.store import KeyStore
 from temporal import outbox
-from tests.calendar.home import CalendarHome, an_event, connect
+from tests.calendar.home import CalendarHome, an_event
 
 LIST = "list_changes"
-
-
-@pytest.fixture
-def server() -> MemoryServer:
-    return MemoryServer()
-
-
-@pytest.fixture
-async def home(db: Database, keys: KeyStore, cipher: FieldCipher, server: MemoryServer) -> CalendarHome:
-    return await connect(db, keys, cipher, MemoryCalendars(server, page_size=3), server.add_calendar("Petfolio"))
 
 
 async def tell(home: CalendarHome) -> None:

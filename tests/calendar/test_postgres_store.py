@@ -3,8 +3,6 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import pytest
-
 from activities.calendar_engine import Doubt
 from activities.calendar_store import Settlement
 from core.crypto import FieldCipher
@@ -16,16 +14,6 @@ from integrations.calendar.memory_server import MemoryServer
 from integrations.calendar.protocol import Change, Page
 from integrations.keys.store import KeyStore
 from tests.calendar.home import CalendarHome, an_event, connect
-
-
-@pytest.fixture
-def server() -> MemoryServer:
-    return MemoryServer()
-
-
-@pytest.fixture
-async def home(db: Database, keys: KeyStore, cipher: FieldCipher, server: MemoryServer) -> CalendarHome:
-    return await connect(db, keys, cipher, MemoryCalendars(server, page_size=7), server.add_calendar("Petfolio"))
 
 
 def there(home: CalendarHome, server: MemoryServer) -> list[Event]:

@@ -1,23 +1,7 @@
 """What its person does not see, or does not want to see there, leaves the calendar, and nothing comes back from it."""
 
-import pytest
-
-from core.crypto import FieldCipher
-from core.db import Database
-from integrations.calendar.memory import MemoryCalendars
 from integrations.calendar.memory_server import MemoryServer
-from integrations.keys.store import KeyStore
-from tests.calendar.home import CalendarHome, an_event, connect
-
-
-@pytest.fixture
-def server() -> MemoryServer:
-    return MemoryServer()
-
-
-@pytest.fixture
-async def home(db: Database, keys: KeyStore, cipher: FieldCipher, server: MemoryServer) -> CalendarHome:
-    return await connect(db, keys, cipher, MemoryCalendars(server), server.add_calendar("Petfolio"))
+from tests.calendar.home import CalendarHome, an_event
 
 
 async def leave(home: CalendarHome) -> None:
