@@ -86,27 +86,6 @@ async def create_calendar_connection(
     return computed(await calendar_consent.begin(session, services.identity, start))
 
 
-@router.post(
-    "/connections/finish",
-    operation_id="finish_calendar_connection",
-    status_code=201,
-    response_model=ConnectionOut,
-    responses={400: {"description": _CODE}, 409: {"description": f"{_FULL} `other_account`: not the one before."}},
-)
-async def finish_calendar_connection(
-    request: Request,
-    body: FinishIn,
-    caller: CurrentUser,
-    client: ClientDep,
-    session: UnitOfWork,
-    services: ServicesDep,
-    _: Idempotent,
-) -> Response:
-    """Connect what the browser came back with. In the session that began it."""
-    account, credential, wish = await calendar_consent.finish(session, services.identity, caller, body.code)
-    return _created(request, await connections.keep(session, services, client, caller, account, credential, wish))
-
-
 @router.get(
     "/start",
     operation_id="start_calendar_consent",
@@ -146,6 +125,27 @@ async def finish_calendar_consent(
             raise
         return failure_page(request, services.identity, error, CALENDAR)
     return RedirectResponse(place, 303)
+
+
+@router.post(
+    "/finish",
+    operation_id="finish_calendar_connection",
+    status_code=201,
+    response_model=ConnectionOut,
+    responses={400: {"description": _CODE}, 409: {"description": f"{_FULL} `other_account`: not the one before."}},
+)
+async def finish_calendar_connection(
+    request: Request,
+    body: FinishIn,
+    caller: CurrentUser,
+    client: ClientDep,
+    session: UnitOfWork,
+    services: ServicesDep,
+    _: Idempotent,
+) -> Response:
+    """Connect what the browser came back with. In the session that began it."""
+    account, credential, wish = await calendar_consent.finish(session, services.identity, caller, body.code)
+    return _created(request, await connections.keep(session, services, client, caller, account, credential, wish))
 
 
 @router.get("/connections/{connection_id}", operation_id="get_calendar_connection", response_model=ConnectionOut)

@@ -119,7 +119,7 @@ class ConnectionUpdate(_In):
 
 class ConsentOut(BaseModel):
     """What to open in a browser within `expires_in` seconds, once. It comes back with `#code=…` for
-    `POST /integrations/calendar/connections/finish`, or with `#error=…`."""
+    `POST /integrations/calendar/finish`, or with `#error=…`."""
 
     model_config = ConfigDict(
         json_schema_extra={

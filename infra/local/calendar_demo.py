@@ -17,6 +17,7 @@ from infra.local.demo import Visitor
 from infra.local.errors import StackError
 
 CONNECTIONS: Final = "/integrations/calendar/connections"
+FINISH: Final = "/integrations/calendar/finish"
 TITLE: Final = "Petfolio"
 _PAUSE: Final = 0.1
 _DAV: Final = {"D": "DAV:"}
@@ -132,7 +133,7 @@ def connect_vendor(visitor: Visitor, calendar: VendorCalendar) -> None:
     fragment = parse_qs(urlsplit(_sent_to(back)).fragment)
     if "code" not in fragment:
         raise StackError(f"The consent came back without a code: {fragment.get('error')}.")
-    visitor.call("POST", f"{CONNECTIONS}/finish", {"code": fragment["code"][0]})
+    visitor.call("POST", FINISH, {"code": fragment["code"][0]})
 
 
 def connect_server(visitor: Visitor, calendar: CalDavCalendar) -> None:

@@ -14,9 +14,7 @@ CALENDARS: Final[Mapping[str, Example]] = {
     "create_calendar_connection": refused(
         "POST", "/integrations/calendar/connections", 404, body={"provider": "google"}
     ),
-    "finish_calendar_connection": refused(
-        "POST", "/integrations/calendar/connections/finish", 400, body={"code": "none-of-ours"}
-    ),
+    "finish_calendar_connection": refused("POST", "/integrations/calendar/finish", 400, body={"code": "none-of-ours"}),
     "start_calendar_consent": refused("GET", "/integrations/calendar/start?ticket=none-of-ours", 400),
     "finish_calendar_consent": refused("GET", "/integrations/calendar/callback/google", 400),
     "get_calendar_connection": refused("GET", "/integrations/calendar/connections/{nobody}", 404),

@@ -23,6 +23,7 @@ from tests.calendar_servers import APPS
 
 PUBLIC_URL: Final = "http://localhost:8000"
 CONNECTIONS: Final = "/integrations/calendar/connections"
+FINISH: Final = "/integrations/calendar/finish"
 PASSWORD: Final = "canary-app-password"
 SERVER: Final = {"provider": "caldav", "url": "http://127.0.0.1:9/dav/", "username": "ada", "password": PASSWORD}
 
@@ -102,7 +103,7 @@ async def connect(person: Person, provider: str, account: str, **wish: Any) -> h
     begun = await person.request("POST", CONNECTIONS, {"provider": provider, **wish})
     assert begun.status_code == 200, begun.text
     said = await Browser(person.api).visit(begun.json()["authorize_url"], account)
-    return await person.request("POST", f"{CONNECTIONS}/finish", {"code": said["code"]})
+    return await person.request("POST", FINISH, {"code": said["code"]})
 
 
 async def connect_server(person: Person, **fields: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from integrations.calendar.credentials import CalDavCredential, OAuthCredential
 from models.calendar_sync import CalendarInboxItem, ConnectionState, EventLink, Health
 from tests.api.calendars_kit import (
     CONNECTIONS,
+    FINISH,
     Browser,
     bells,
     change,
@@ -130,7 +131,7 @@ async def test_a_new_consent_brings_an_account_back_and_another_account_is_refus
     for who, status in ((other, 409), (account, 201)):
         begun = await acted(person, made, "reauthorise", {"next": "/settings"})
         said = await Browser(api).visit(begun[1]["authorize_url"], who)
-        answer = await person.request("POST", f"{CONNECTIONS}/finish", {"code": said["code"]})
+        answer = await person.request("POST", FINISH, {"code": said["code"]})
         assert answer.status_code == status, answer.text
     assert (answer.json()["id"], answer.json()["state"]) == (made["id"], "active")
     after, _ = await rows_of(api, made)

@@ -18,6 +18,7 @@ from tests.api.access_examples import MAKERS
 from tests.api.access_ground import Caller, Ground
 from tests.api.calendars_kit import (
     CONNECTIONS,
+    FINISH,
     PASSWORD,
     SERVER,
     Browser,
@@ -140,10 +141,10 @@ class TestWhatNobodyElseCanDo:
         attacker, victim = await api.person(), await api.person()
         begun = (await attacker.request("POST", CONNECTIONS, {"provider": "google"})).json()
         said = await Browser(api).visit(begun["authorize_url"], account)
-        theirs = await victim.request("POST", f"{CONNECTIONS}/finish", {"code": said["code"]})
+        theirs = await victim.request("POST", FINISH, {"code": said["code"]})
         assert (theirs.status_code, theirs.json()["code"]) == (400, "invalid_code")
         another_session = (await api.login(attacker.email)).json()["access_token"]
-        answer = await api.post(f"{CONNECTIONS}/finish", {"code": said["code"]}, another_session)
+        answer = await api.post(FINISH, {"code": said["code"]}, another_session)
         assert answer.json()["code"] == "invalid_code"
 
     async def test_a_ticket_is_good_once_and_for_its_provider_alone(self, person: Person, account: str) -> None:
