@@ -138,7 +138,7 @@ async def _consent(on: Platform, account: str) -> str:
         given = await browser.post(vendor, data={**ticked, "email": account, "decision": "allow"})
         back = await browser.get(given.headers["location"], headers={"Cookie": cookie})
     code = httpx.QueryParams(httpx.URL(back.headers["location"]).fragment)["code"]
-    finished = await on.owner.call("POST", f"{_CONNECTIONS}/finish", json={"code": code})
+    finished = await on.owner.call("POST", "/integrations/calendar/finish", json={"code": code})
     return str(finished.raise_for_status().json()["id"])
 
 

@@ -124,7 +124,7 @@ async def finish(person: Person, vendors: httpx.AsyncClient, authorize_url: str,
     cookie = left.headers["set-cookie"].partition(";")[0]
     back = await person.client.get(clicked.headers["location"], headers={"Cookie": cookie})
     (code,) = parse_qs(urlsplit(back.headers["location"]).fragment)["code"]
-    made = await person.call("POST", f"{CONNECTIONS}/finish", json={"code": code})
+    made = await person.call("POST", "/integrations/calendar/finish", json={"code": code})
     assert made.status_code == 201, made.text
     found: dict[str, Any] = made.json()
     return found
