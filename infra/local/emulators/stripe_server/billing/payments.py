@@ -3,6 +3,8 @@
 requires_payment_method -> requires_action | processing | succeeded; a decline goes back to requires_payment_method.
 """
 
+from typing import Final
+
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing import charges
 from infra.local.emulators.stripe_server.billing.blank import made
@@ -11,7 +13,7 @@ from infra.local.emulators.stripe_server.documents import public
 from infra.local.emulators.stripe_server.errors import StripeError, invalid
 from infra.local.emulators.stripe_server.objects import Document
 
-SETTLES_AFTER = 5 * 86_400
+SETTLES_AFTER: Final = 5 * 86_400
 """A bank debit is known to have worked, or not, so many seconds later."""
 
 
@@ -40,13 +42,13 @@ def create(account: Account, customer: str, amount: int, currency: str, descript
     return intent
 
 
-def attempt(account: Account, intent: Document, method: Document, *, on_session: bool) -> None:
+def attempt(account: Account, intent: Document, method: Document) -> None:
     """Try to take the money. Afterwards the intent's status says what happened; a decline is its `last_payment_error`."""
     _check_currency(method, intent["currency"])
     intent |= {"payment_method": method["id"], "last_payment_error": None, "next_action": None}
-    outcome = outcome_of(account, method, on_session=on_session)
+    outcome = outcome_of(method)
     if outcome.needs_action:
-        _require_action(account, intent, on_session=on_session)
+        _require_action(account, intent)
     else:
         _confirmed(account, intent, method, outcome)
 
@@ -62,14 +64,14 @@ def authenticate(account: Account, intent: Document, *, passed: bool) -> None:
         return
     intent["_is_authenticated"] = True
     method["_is_set_up"] = True
-    _confirmed(account, intent, method, outcome_of(account, method, on_session=True, is_authenticated=True))
+    _confirmed(account, intent, method, outcome_of(method, is_authenticated=True))
 
 
 def settle(account: Account, intent: Document) -> None:
     """What the bank says of a debit, days later."""
     method = account.objects.get("payment_method", intent["payment_method"])
     charge = account.objects.get("charge", intent["latest_charge"])
-    decline = outcome_of(account, method, on_session=False).decline
+    decline = outcome_of(method).decline
     charges.settle(account, charge, decline)
     if decline is None:
         _succeed(account, intent, charge)
@@ -113,7 +115,7 @@ def _confirmed(account: Account, intent: Document, method: Document, outcome: Ou
         _decline(account, intent, method, outcome.decline)
 
 
-def _require_action(account: Account, intent: Document, *, on_session: bool) -> None:
+def _require_action(account: Account, intent: Document) -> None:
     where = {"return_url": None, "url": f"{account.origin}/authenticate/{intent['id']}"}
     intent |= {"status": "requires_action", "next_action": {"type": "redirect_to_url", "redirect_to_url": where}}
     account.emit("payment_intent.requires_action", intent)
