@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -43,6 +43,7 @@ class Account:
         self.replays, self.webhooks = Replays(self.clock), Webhooks(self.clock, self.objects, post)
         self.request: RequestInfo | None = None
         self._moving = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def now(self) -> int:
         """Seconds since the epoch, on the account's clock."""
@@ -55,6 +56,12 @@ class Account:
             for _ in self.clock.passing(until):
                 await self.webhooks.settle()
             await self.webhooks.settle()
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something after the answer of the request that is being served."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def tick(self) -> None:
         """Run what is due by now."""

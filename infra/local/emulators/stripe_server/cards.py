@@ -1,8 +1,10 @@
 """The test methods of billing.md §6.3 as data: numbers, IBANs, and the ids that stand for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
+
+from infra.local.emulators.stripe_server.objects import Document
 
 Authentication = Literal["never", "unless_set_up", "always"]
 Refunds = Literal["succeed", "pend", "fail_later"]
@@ -27,6 +29,12 @@ class TestMethod:
     refunds: Refunds = "succeed"
     is_delayed: bool = False
     currencies: frozenset[str] | None = None
+
+    @property
+    def refuses_saving(self) -> bool:
+        """Whether the bank says no when the method is attached or set up."""
+        is_known_then = self.authentication == "never" and not self.is_delayed
+        return bool(self.decline_code) and is_known_then and self.declines_attaching
 
     @property
     def last4(self) -> str:
@@ -100,6 +108,15 @@ _BY_NAME: Final[Mapping[str, str]] = {
     "pendingRefund": "4000000000007726",
     "refundFail": "4000000000005126",
 }
+
+
+def behaviour(method: Document) -> TestMethod:
+    """How money behaves that is taken with a stored method; `/_control/payment_methods` may have changed its bank's
+    mind, and one that was set up needs no authentication again unless it always does."""
+    found = by_number(method["_number"]) or OTHERS[method["type"]]
+    if found.authentication == "unless_set_up" and method["_is_set_up"]:
+        found = replace(found, authentication="never")
+    return replace(found, decline_code=method["_decline_code"]) if "_decline_code" in method else found
 
 
 def by_name(name: str) -> TestMethod | None:

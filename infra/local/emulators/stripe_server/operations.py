@@ -4,7 +4,8 @@
     def create(call: Call) -> Document: ...
 
 The types of the SDK mark as optional some parameters that Stripe asks for in practice: these are `required`. Of the
-names in one group of `exclusive` at most one may be given.
+names in one group of `exclusive` at most one may be given. `takes` names the parameters that the function does: one
+that Stripe knows and this server does not do is refused, not ignored.
 """
 
 import re
@@ -15,7 +16,7 @@ from typing import Any, Literal
 
 from infra.local.emulators.stripe_server import params, sdk
 from infra.local.emulators.stripe_server.account import Account
-from infra.local.emulators.stripe_server.errors import exclusive_parameters, missing_parameter
+from infra.local.emulators.stripe_server.errors import exclusive_parameters, invalid, missing_parameter
 from infra.local.emulators.stripe_server.form import Nested
 from infra.local.emulators.stripe_server.objects import Document
 
@@ -49,6 +50,7 @@ class Operation:
     serve: Callable[[Call], Document]
     required: Names
     exclusive: tuple[Names, ...]
+    takes: Names | None
     pattern: re.Pattern[str]
 
     def __call__(self, call: Call) -> Document:
@@ -64,19 +66,27 @@ class Operation:
             if sum(name in given for name in names) > 1:
                 raise exclusive_parameters(*(name for name in names if name in given))
         values = params.decode(self.route, given)
+        for name in values:
+            if self.takes is not None and name not in (*self.takes, "expand"):
+                raise invalid(f"Stripe knows {name} here; this server does not do it yet.", name)
         found = self.pattern.fullmatch(path)
         return Call(account, path, found.groups() if found else (), values, tuple(values.pop("expand", ())))
 
 
 def operation(
-    method: Literal["GET", "POST", "DELETE"], path: str, *, required: Names = (), exclusive: tuple[Names, ...] = ()
+    method: Literal["GET", "POST", "DELETE"],
+    path: str,
+    *,
+    required: Names = (),
+    exclusive: tuple[Names, ...] = (),
+    takes: Names | None = None,
 ) -> Callable[[Callable[[Call], Document]], Operation]:
     """Register a function. Raises `LookupError` at import for a route that the SDK does not have."""
     route = sdk.routes().get((method, path))
     if route is None:
         raise LookupError(f"the pinned SDK has no {method} {path}")
     pattern = re.compile(re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(path)))
-    return lambda serve: Operation(route, serve, required, exclusive, pattern)
+    return lambda serve: Operation(route, serve, required, exclusive, takes, pattern)
 
 
 class Operations:

@@ -5,8 +5,9 @@ The SDK keeps its enums open (`Literal["a", "b"] | str`); here they are closed.
 
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from stripe._stripe_object import UntypedStripeObject
 
@@ -66,14 +67,16 @@ def _alternatives(kind: Any) -> list[Any]:
 
 
 def _one_of(kinds: list[Any], given: Any, path: str) -> Any:
-    """The first type that takes the value; where none does, the complaint of the last but the empty word."""
-    complaint: StripeError | None = None
-    for kind in kinds:
-        try:
+    """What the first type that fits makes of it; the complaint is that of the last one of this form."""
+    fitting = [kind for kind in kinds if _is_structure(kind) == isinstance(given, dict)] or kinds
+    for kind in fitting[:-1]:
+        with suppress(StripeError):
             return _value(kind, given, path)
-        except StripeError as error:
-            complaint = error if complaint is None or typing.get_args(kind) != ("",) else complaint
-    raise cast(StripeError, complaint)
+    return _value(fitting[-1], given, path)
+
+
+def _is_structure(kind: Any) -> bool:
+    return typing.is_typeddict(kind) or typing.get_origin(kind) in (list, dict, UntypedStripeObject)
 
 
 def _object(given: Any, path: str) -> Nested:

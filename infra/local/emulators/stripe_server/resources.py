@@ -4,8 +4,30 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Final
 
-from infra.local.emulators.stripe_server import customers
+from infra.local.emulators.stripe_server import (
+    coupons,
+    customers,
+    payment_methods,
+    prices,
+    products,
+    setup_intents,
+    test_clocks,
+    webhook_endpoints,
+)
 from infra.local.emulators.stripe_server.expansion import OnDemand
 
-MODULES: Final[tuple[ModuleType, ...]] = (customers,)
-ON_DEMAND: Final[Mapping[tuple[str, str], OnDemand]] = {}
+MODULES: Final[tuple[ModuleType, ...]] = (
+    coupons,
+    customers,
+    payment_methods,
+    prices,
+    products,
+    setup_intents,
+    test_clocks,
+    webhook_endpoints,
+)
+ON_DEMAND: Final[Mapping[tuple[str, str], OnDemand]] = {
+    ("price", "currency_options"): prices.currency_options,
+    ("coupon", "applies_to"): coupons.applies_to,
+}
+"""By (`object`, field)."""
