@@ -284,4 +284,5 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     # what providers call: a signature decides
     **dict.fromkeys(("receive_ses_feedback", "receive_apple_event", "receive_facebook_deletion"), ANYONE),
     **dict.fromkeys(("receive_google_calendar_push", "receive_graph_push", "receive_graph_lifecycle"), ANYONE),
+    "receive_stripe_event": ANYONE,
 }

@@ -42,7 +42,7 @@ from api.routes import (
     vet_links,
     workflows,
 )
-from api.webhooks import apple, facebook, google_calendar, microsoft_graph, ses
+from api.webhooks import apple, facebook, google_calendar, microsoft_graph, ses, stripe
 
 ALL = (
     auth.router,
@@ -97,6 +97,7 @@ ALL = (
     facebook.router,
     google_calendar.router,
     microsoft_graph.router,
+    stripe.router,
     health.router,
     codec.router,
 )

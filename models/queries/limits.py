@@ -24,7 +24,7 @@ _PAID: Final = """FROM memberships m JOIN entitlements n ON n.account_id = m.use
 """What the owners of a household have, as long as it lasts."""
 
 
-def _counts(pet: str) -> str:
+def living(pet: str) -> str:
     """SQL: a pet that died, was archived or given away takes no room."""
     return f"{pet}.deleted_at IS NULL AND {pet}.status IN ('active', 'lost')"
 
@@ -33,12 +33,12 @@ def beyond(pet: str) -> str:
     """SQL: whether the pet of this alias is more than its household's plan holds; it keeps the earliest. No more pets
     are counted than the largest plan holds, and no plan is looked for where the smallest is enough."""
     paid = _PAID.format(household=f"{pet}.household_id")
-    return f"""({_counts(pet)} AND (
+    return f"""({living(pet)} AND (
         SELECT CASE WHEN e.pets < {_FEWEST} THEN false
                     ELSE e.pets >= (SELECT coalesce(max(CASE n.tier {_HOLDS} END), {_FEWEST}) {paid}) END
           FROM (SELECT count(*) AS pets
                   FROM (SELECT FROM pets f
-                         WHERE f.household_id = {pet}.household_id AND f.id < {pet}.id AND {_counts("f")}
+                         WHERE f.household_id = {pet}.household_id AND f.id < {pet}.id AND {living("f")}
                          LIMIT {_MOST}) f) e))"""  # noqa: S608 - our own words
 
 
@@ -50,7 +50,7 @@ def beyond_of(pet_id: str) -> str:
 _ANY_BEYOND: Final = text(f"SELECT EXISTS (SELECT FROM pets p WHERE p.id = ANY(:ids) AND {beyond('p')})")  # noqa: S608
 _ROOM: Final = text(
     f"""SELECT ARRAY(SELECT n.tier {_PAID.format(household=":id")}) AS tiers,
-              (SELECT count(*) FROM pets p WHERE p.household_id = :id AND {_counts("p")})
+              (SELECT count(*) FROM pets p WHERE p.household_id = :id AND {living("p")})
               + (SELECT count(*) FROM pet_transfers t
                   WHERE t.to_household_id = :id AND t.state = 'accepted' AND t.moved_at IS NULL) AS pets"""  # noqa: S608
 )

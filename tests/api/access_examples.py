@@ -365,5 +365,6 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     # what providers call: a signature decides
     "receive_ses_feedback": refused("POST", "/webhooks/ses", 400, 403, 404, 415, body={}),
     "receive_apple_event": refused("POST", "/webhooks/apple", 404, body={}),
+    "receive_stripe_event": refused("POST", "/webhooks/stripe", 404, body={}),
     "receive_facebook_deletion": refused("POST", "/webhooks/facebook/data-deletion", 404, body={}),
 }
