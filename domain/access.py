@@ -174,6 +174,7 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     # pages that mails lead to, and what their buttons send
     **dict.fromkeys(("home_page", "verify_email_page", "cancel_erasure_page", "unsubscribe_page"), ANYONE),
     **dict.fromkeys(("verify_email", "cancel_erasure", "unsubscribe", "resubscribe"), ANYONE),
+    "checkout_page": ANYONE,
     **dict.fromkeys(("reset_password_page", "reset_password", "confirm_email_page", "confirm_email"), ANYONE),
     # getting in and out
     **dict.fromkeys(("register", "login", "refresh_token", "forgot_password"), ANYONE),
@@ -278,8 +279,15 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("list_calendar_conflicts", "restore_calendar_conflict"), SIGNED_IN),
     **dict.fromkeys(("create_calendar_feed", "list_calendar_feeds", "delete_calendar_feed"), SIGNED_IN),
     "read_calendar_feed": ANYONE,
+    # plans, one's subscription, and money back
+    "list_plans": ANYONE,
+    **dict.fromkeys(("get_subscription", "list_invoices", "list_refunds", "return_from_checkout"), SIGNED_IN),
+    **dict.fromkeys(("start_checkout", "preview_plan_change", "change_plan"), SIGNED_IN),
+    **dict.fromkeys(("cancel_subscription", "resume_subscription", "request_refund"), SIGNED_IN),
+    "open_billing_portal": SIGNED_IN,
     # operators
     **dict.fromkeys(("find_households", "list_looks", "end_look", "get_household_content"), STAFF),
+    **dict.fromkeys(("get_account_billing", "replay_account_billing"), STAFF),
     "break_glass": Rule(Reach.STAFF, fresh=True),
     # what providers call: a signature decides
     **dict.fromkeys(("receive_ses_feedback", "receive_apple_event", "receive_facebook_deletion"), ANYONE),

@@ -3,7 +3,7 @@
 from fastapi import Request, Response
 
 from api import stripe_events
-from api.billing_services import required
+from api.billing_services import BillingOn
 from api.deps import ServicesDep
 from api.routing import router as make_router
 
@@ -12,9 +12,8 @@ router = make_router("/webhooks", "operations")
 
 # Not in the document that clients are made from: only Stripe may call it.
 @router.post("/stripe", operation_id="receive_stripe_event", include_in_schema=False)
-async def receive_stripe_event(request: Request, services: ServicesDep) -> Response:
+async def receive_stripe_event(request: Request, billing: BillingOn, services: ServicesDep) -> Response:
     """An event, in either format. 400 for what Stripe did not sign, 503 while it cannot be kept: Stripe tries again."""
-    billing = required(services.billing)
     await stripe_events.receive(
         services.db,
         billing.webhook_secrets,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, literal_column, or_, select
+from sqlalchemy import ColumnElement, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -30,7 +30,7 @@ from models.queries.limits import beyond_of
 
 _ANEW: Final = {"populate_existing": True}
 """Rows as they are now, whatever the session has seen of them."""
-_READ_ONLY: Final = literal_column(beyond_of("appointments.pet_id"))
+_READ_ONLY: Final[ColumnElement[bool]] = literal_column(beyond_of("appointments.pet_id"))
 
 
 @dataclass(frozen=True, slots=True)

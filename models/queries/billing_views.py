@@ -48,7 +48,8 @@ SELECT c.charge_id, c.invoice_id, c.subscription_id, c.amount_minor, c.currency,
             WHERE r.charge_id = c.charge_id AND r.state NOT IN ('failed', 'canceled')), 0)::bigint AS rest
   FROM billing_charges c WHERE c.account_id = $1"""
 _CHARGES_OF: Final = f"{_CHARGE} AND c.invoice_id = ANY($2::text[])"
-_LATEST_CHARGE: Final = f"{_CHARGE} ORDER BY c.paid_at DESC, c.charge_id LIMIT 1"
+_ONE_CHARGE: Final = f"""{_CHARGE} AND ($2::text IS NULL OR c.charge_id = $2)
+ ORDER BY c.paid_at DESC, c.charge_id LIMIT 1"""
 _REFUNDS: Final = """
 SELECT id, charge_id, amount_minor, currency, state, failure, origin, cancel_subscription_id, created_at, updated_at,
        version FROM refunds WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"""
@@ -81,9 +82,9 @@ async def charges_of(reads: ReadPool, account_id: UUID, invoices: Iterable[str])
     return {row["invoice_id"]: row for row in await reads.fetch(_CHARGES_OF, account_id, list(invoices))}
 
 
-async def latest_charge(reads: ReadPool, account_id: UUID) -> asyncpg.Record | None:
-    """The newest payment that came through."""
-    return await reads.fetchrow(_LATEST_CHARGE, account_id)
+async def charge(reads: ReadPool, account_id: UUID, charge_id: str | None) -> asyncpg.Record | None:
+    """One payment of the account, by default the newest; None: it has none like that."""
+    return await reads.fetchrow(_ONE_CHARGE, account_id, charge_id)
 
 
 async def refunds(db: Database, account_id: UUID, before: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
@@ -94,6 +95,16 @@ async def refunds(db: Database, account_id: UUID, before: UUID | None, limit: in
 async def visit(reads: ReadPool, session_id: str) -> asyncpg.Record | None:
     """The wish that a Checkout page was opened for."""
     return await reads.fetchrow(_INTENT, session_id)
+
+
+_DONE: Final = """
+SELECT params FROM billing_operations WHERE account_id = $1 AND idempotency_key = $2 AND state = 'done'"""
+
+
+async def done(reads: ReadPool, account_id: UUID, key: str) -> Mapping[str, Any] | None:
+    """The parameters of an operation that was done under this key; None: it was not, or not yet."""
+    row = await reads.fetchrow(_DONE, account_id, key)
+    return None if row is None else dict(row["params"])
 
 
 _EVENTS: Final = """

@@ -10,6 +10,9 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from core.ids import new_id
 from core.read_pool import ReadPool
 from models.billing import EventState
@@ -107,3 +110,16 @@ async def keep(
         bell.channel,
     )
     return None if row is None else EventState(row["state"])
+
+
+_AGAIN: Final = text(
+    """WITH again AS (
+           UPDATE stripe_events SET state = 'received', applied_at = NULL
+            WHERE account_id = :account AND state = 'applied' RETURNING id)
+       SELECT count(*) FROM again"""
+)
+
+
+async def receive_again(session: AsyncSession, account_id: UUID) -> int:
+    """The events of an account that were handled are to be handled once more; answers how many."""
+    return int((await session.execute(_AGAIN, {"account": account_id})).scalar_one())
