@@ -11,6 +11,7 @@ from infra.local.emulators.sign_in import PAGES
 from infra.local.emulators.stripe_server import setup_intents
 from infra.local.emulators.stripe_server.account import Account, Accounts
 from infra.local.emulators.stripe_server.errors import StripeError
+from infra.local.emulators.stripe_server.form import fields
 from infra.local.emulators.stripe_server.objects import Document
 
 _AUTHENTICATED: Final[Mapping[str, Callable[[Account, Document, bool], None]]] = {
@@ -34,9 +35,9 @@ def routes(accounts: Accounts) -> Iterable[Route]:
             return HTMLResponse("There is nothing to authenticate.", 404)
         account, intent = found
         back = (intent["next_action"] or {}).get("redirect_to_url", {}).get("return_url")
-        form = await request.form()
+        decision = fields(await request.body()).get("decision")
         try:
-            _AUTHENTICATED[intent["object"]](account, intent, form.get("decision") == "authenticate")
+            _AUTHENTICATED[intent["object"]](account, intent, decision == "authenticate")
         except StripeError as error:
             return HTMLResponse(error.message, error.status)
         return RedirectResponse(back or f"/authenticate/{intent['id']}", 303)

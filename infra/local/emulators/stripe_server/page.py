@@ -14,6 +14,7 @@ from infra.local.emulators.sign_in import PAGES
 from infra.local.emulators.stripe_server.account import Account, Accounts
 from infra.local.emulators.stripe_server.control import LOCAL_KEY
 from infra.local.emulators.stripe_server.faults import Fault
+from infra.local.emulators.stripe_server.form import fields
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.webhooks import Rule
 
@@ -45,9 +46,9 @@ def routes(accounts: Accounts) -> Iterable[Route]:
         return HTMLResponse(PAGES.get_template("stripe.html").render(note=note, **_about(account, accounts)))
 
     async def act(request: Request) -> Response:
-        form = await request.form()
-        account = accounts.of(str(form["account"]))
-        note = await _act(account, {name: str(value) for name, value in form.items()})
+        form = fields(await request.body())
+        account = accounts.of(form.get("account") or LOCAL_KEY)
+        note = await _act(account, form)
         return RedirectResponse(f"/?{urlencode({'account': account.key, 'note': note})}", 303)
 
     yield Route("/", show, methods=["GET"])
