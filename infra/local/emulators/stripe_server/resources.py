@@ -1,12 +1,16 @@
 """Every resource: the modules whose operations are served, and the fields that are shown only on demand."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Final
 
+from starlette.routing import Route
+
 from infra.local.emulators.stripe_server import (
+    authentication,
     coupons,
     customers,
+    page,
     payment_methods,
     prices,
     products,
@@ -14,6 +18,8 @@ from infra.local.emulators.stripe_server import (
     test_clocks,
     webhook_endpoints,
 )
+from infra.local.emulators.stripe_server.account import Accounts
+from infra.local.emulators.stripe_server.control import Deed
 from infra.local.emulators.stripe_server.expansion import OnDemand
 
 MODULES: Final[tuple[ModuleType, ...]] = (
@@ -31,3 +37,7 @@ ON_DEMAND: Final[Mapping[tuple[str, str], OnDemand]] = {
     ("coupon", "applies_to"): coupons.applies_to,
 }
 """By (`object`, field)."""
+DEEDS: Final[Mapping[str, Deed]] = {}
+"""What `/_control/` does to objects beside the verbs of `control`, by path below it (`disputes/{id}`)."""
+PAGES: Final[tuple[Callable[[Accounts], Iterable[Route]], ...]] = (page.routes, authentication.routes)
+"""The pages that people open in a browser."""
