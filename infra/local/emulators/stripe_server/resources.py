@@ -19,25 +19,47 @@ from infra.local.emulators.stripe_server import (
     webhook_endpoints,
 )
 from infra.local.emulators.stripe_server.account import Accounts
+from infra.local.emulators.stripe_server.billing import (
+    credit_notes,
+    deeds,
+    invoice_operations,
+    payment_operations,
+    previews,
+    refunds,
+    schedules,
+    subscriptions,
+    updates,
+)
 from infra.local.emulators.stripe_server.control import Deed
 from infra.local.emulators.stripe_server.expansion import OnDemand
 
 MODULES: Final[tuple[ModuleType, ...]] = (
     coupons,
+    credit_notes,
     customers,
+    invoice_operations,
     payment_methods,
+    payment_operations,
+    previews,
     prices,
     products,
+    refunds,
+    schedules,
     setup_intents,
+    subscriptions,
     test_clocks,
+    updates,
     webhook_endpoints,
 )
 ON_DEMAND: Final[Mapping[tuple[str, str], OnDemand]] = {
     ("price", "currency_options"): prices.currency_options,
     ("coupon", "applies_to"): coupons.applies_to,
+    ("charge", "refunds"): refunds.refunds_of,
+    ("invoice", "confirmation_secret"): invoice_operations.confirmation_secret,
+    ("invoice", "payments"): invoice_operations.payments_of,
 }
 """By (`object`, field)."""
-DEEDS: Final[Mapping[str, Deed]] = {}
+DEEDS: Final[Mapping[str, Deed]] = {**deeds.DEEDS}
 """What `/_control/` does to objects beside the verbs of `control`, by path below it (`disputes/{id}`)."""
 PAGES: Final[tuple[Callable[[Accounts], Iterable[Route]], ...]] = (page.routes, authentication.routes)
 """The pages that people open in a browser."""

@@ -32,7 +32,7 @@ def create(call: Call) -> Document:
     account, given = call.account, call.params
     charge = _charge(account, given)
     amount = given.get("amount", charge["amount"] - charge["amount_refunded"])
-    _check(charge, amount)
+    check(charge, amount)
     return refund(account, charge, amount, given)
 
 
@@ -97,6 +97,23 @@ def refund(account: Account, charge: Document, amount: int, given: dict[str, Any
     return made_refund
 
 
+def check(charge: Document, amount: int) -> None:
+    """Raises `StripeError` for an amount that cannot be given back."""
+    left = charge["amount"] - charge["amount_refunded"]
+    if charge["disputed"]:
+        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
+        raise StripeError(400, "invalid_request_error", "charge_disputed", message)
+    if not charge["paid"]:
+        raise invalid(f"Charge {charge['id']} has not been paid; cannot issue a refund.", code="charge_not_refundable")
+    if left == 0:
+        raise invalid(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+    if amount <= 0:
+        raise invalid("Invalid positive integer", "amount", "parameter_invalid_integer")
+    if amount > left:
+        message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+        raise invalid(message, "amount")
+
+
 def settle(
     account: Account, found: Document, end: Literal["succeeded", "failed", "canceled", "requires_action"]
 ) -> None:
@@ -141,22 +158,6 @@ def _charge(account: Account, given: dict[str, Any]) -> Document:
         message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
         raise invalid(message, "payment_intent", "payment_intent_unexpected_state")
     return account.objects.get("charge", intent["latest_charge"])
-
-
-def _check(charge: Document, amount: int) -> None:
-    left = charge["amount"] - charge["amount_refunded"]
-    if charge["disputed"]:
-        message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
-        raise StripeError(400, "invalid_request_error", "charge_disputed", message)
-    if not charge["paid"]:
-        raise invalid(f"Charge {charge['id']} has not been paid; cannot issue a refund.", code="charge_not_refundable")
-    if left == 0:
-        raise invalid(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
-    if amount <= 0:
-        raise invalid("Invalid positive integer", "amount", "parameter_invalid_integer")
-    if amount > left:
-        message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
-        raise invalid(message, "amount")
 
 
 def _count(account: Account, charge: Document, found: Document) -> None:

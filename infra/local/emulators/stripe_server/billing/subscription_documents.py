@@ -46,7 +46,7 @@ def set_items(account: Account, subscription: Document, items: Sequence[Document
     for item in items:
         item["subscription"] = subscription["id"]
     url = f"/v1/subscription_items?subscription={subscription['id']}"
-    subscription["items"] = listed(url, items) | {"total_count": len(items)}
+    subscription["items"] = listed(url, items)
 
 
 def new_item(account: Account, price: Document, quantity: int, period: Period, subscription: str = "") -> Document:
