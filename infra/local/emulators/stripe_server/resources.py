@@ -20,6 +20,7 @@ from infra.local.emulators.stripe_server import (
 )
 from infra.local.emulators.stripe_server.account import Accounts
 from infra.local.emulators.stripe_server.billing import (
+    checkout_sessions,
     credit_notes,
     deeds,
     invoice_operations,
@@ -34,6 +35,7 @@ from infra.local.emulators.stripe_server.control import Deed
 from infra.local.emulators.stripe_server.expansion import OnDemand
 
 MODULES: Final[tuple[ModuleType, ...]] = (
+    checkout_sessions,
     coupons,
     credit_notes,
     customers,
@@ -55,6 +57,7 @@ ON_DEMAND: Final[Mapping[tuple[str, str], OnDemand]] = {
     ("price", "currency_options"): prices.currency_options,
     ("coupon", "applies_to"): coupons.applies_to,
     ("charge", "refunds"): refunds.refunds_of,
+    ("checkout.session", "line_items"): checkout_sessions.line_items_of,
     ("invoice", "confirmation_secret"): invoice_operations.confirmation_secret,
     ("invoice", "payments"): invoice_operations.payments_of,
 }

@@ -1,4 +1,4 @@
-"""Credit notes: an invoice was too much. Of a paid one the rest goes back as a refund, as credit, or outside of Stripe."""
+"""Credit notes: an invoice was too much. Of a paid one it goes back as a refund, as credit, or outside of Stripe."""
 
 from typing import Any, Final
 

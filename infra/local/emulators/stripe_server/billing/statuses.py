@@ -37,7 +37,7 @@ def paid(account: Account, invoice: Document) -> None:
 
 
 def voided(account: Account, invoice: Document) -> None:
-    """An invoice is void: a subscription that waited for nothing else goes on, one that waited for its first is over."""
+    """An invoice is void: a subscription that waited for it goes on, or is over if it was its first."""
     subscription = subscription_of(account, invoice)
     if subscription["pending_update"] and invoice.pop("_update", None):
         drop_update(account, subscription)
