@@ -20,11 +20,15 @@ from infra.local.emulators.stripe_server import (
 )
 from infra.local.emulators.stripe_server.account import Accounts
 from infra.local.emulators.stripe_server.billing import (
+    checkout_page,
     checkout_sessions,
     credit_notes,
     deeds,
     invoice_operations,
+    invoice_page,
     payment_operations,
+    portal_page,
+    portal_sessions,
     previews,
     refunds,
     schedules,
@@ -42,6 +46,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     invoice_operations,
     payment_methods,
     payment_operations,
+    portal_sessions,
     previews,
     prices,
     products,
@@ -64,5 +69,11 @@ ON_DEMAND: Final[Mapping[tuple[str, str], OnDemand]] = {
 """By (`object`, field)."""
 DEEDS: Final[Mapping[str, Deed]] = {**deeds.DEEDS}
 """What `/_control/` does to objects beside the verbs of `control`, by path below it (`disputes/{id}`)."""
-PAGES: Final[tuple[Callable[[Accounts], Iterable[Route]], ...]] = (page.routes, authentication.routes)
+PAGES: Final[tuple[Callable[[Accounts], Iterable[Route]], ...]] = (
+    page.routes,
+    authentication.routes,
+    checkout_page.routes,
+    invoice_page.routes,
+    portal_page.routes,
+)
 """The pages that people open in a browser."""

@@ -29,8 +29,13 @@ _END: Final = ("cancel_at", "cancel_at_period_end", "cancellation_details")
 @operation(*("POST", "/v1/subscriptions/{subscription_exposed_id}"), takes=(*_COSTS, *_HOW, *_FIELDS, *_OTHERS, *_END))
 def change(call: Call) -> Document:
     """Change it. Raises `StripeError`; with `error_if_incomplete` a payment that fails changes nothing."""
-    account, given = call.account, call.params
-    subscription = account.objects.get("subscription", call.id)
+    subscription = call.account.objects.get("subscription", call.id)
+    apply(call.account, subscription, call.params)
+    return subscription
+
+
+def apply(account: Account, subscription: Document, given: dict[str, Any]) -> None:
+    """The change that a request, or a customer in the portal, asks for. Raises `StripeError`."""
     _check_status(subscription, given)
     wanted = wanted_of(account, subscription, given)
     worked = worked_out(account, subscription, wanted) if wanted else None
@@ -39,12 +44,11 @@ def change(call: Call) -> Document:
         _check_pending(given)
         if worked and is_billed:
             _pay_first(account, subscription, worked, given)
-            return subscription
+            return
     if worked and is_billed and given.get("payment_behavior") == "error_if_incomplete":
         _require_success(account, subscription, worked)
     _make(account, subscription, worked, given, is_billed=is_billed)
     renewals.plan(account, subscription)
-    return subscription
 
 
 def wanted_of(account: Account, subscription: Document, given: dict[str, Any]) -> Wanted | None:
