@@ -36,11 +36,11 @@ class Account:
     """See the module. `origin` is the address of this server, which hosted pages are linked with; `request` the one
     that is being served, None while a timer runs."""
 
-    def __init__(self, key: str, origin: str, post: Post) -> None:
+    def __init__(self, key: str, origin: str, post: Post, seed: str) -> None:
         self.key, self.origin = key, origin
         self.clock, self.objects, self.settings = Clock(), Objects(), Settings()
         self.ledger, self.faults, self.log = Ledger(), Faults(), Log()
-        self.replays, self.webhooks = Replays(self.clock), Webhooks(self.clock, self.objects, post)
+        self.replays, self.webhooks = Replays(self.clock), Webhooks(self.clock, self.objects, post, f"{seed} {key}")
         self.request: RequestInfo | None = None
         self._moving = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,13 +118,15 @@ class Account:
 class Accounts:
     """Every account of the server by its key; one exists from the moment its key is used."""
 
-    def __init__(self, origin: str, post: Post) -> None:
-        self._origin, self._post = origin, post
+    def __init__(self, origin: str, post: Post, seed: str) -> None:
+        self._origin, self._post, self._seed = origin, post, seed
         self._accounts: dict[str, Account] = {}
 
     def of(self, key: str) -> Account:
         """The account of a key."""
-        return self._accounts.setdefault(key, Account(key, self._origin, self._post))
+        if key not in self._accounts:
+            self._accounts[key] = Account(key, self._origin, self._post, self._seed)
+        return self._accounts[key]
 
     def holding(self, object_id: str) -> Account | None:
         """The account that has an object, for pages that people open without a key."""

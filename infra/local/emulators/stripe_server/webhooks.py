@@ -4,6 +4,8 @@ Messages go out in an asyncio task that lives as long as something waits; retrie
 """
 
 import asyncio
+import hashlib
+import hmac
 import random
 import re
 import time
@@ -68,8 +70,8 @@ class Wire:
 class Webhooks:
     """See the module."""
 
-    def __init__(self, clock: Clock, objects: Objects, post: Post) -> None:
-        self._clock, self._objects, self._post = clock, objects, post
+    def __init__(self, clock: Clock, objects: Objects, post: Post, seed: str) -> None:
+        self._clock, self._objects, self._post, self._seed = clock, objects, post, seed
         self._waiting: list[Delivery] = []
         self._open: dict[str, list[Delivery]] = defaultdict(list)
         self._delivered: dict[str, Callable[[], object]] = {}
@@ -77,6 +79,18 @@ class Webhooks:
         self._random = random.Random(0)  # noqa: S311 - the same disorder in every run
         self.wire = Wire()
         self.log: deque[Delivery] = deque(maxlen=_KEPT)
+
+    def secret(self, url: str, turn: int = 0) -> str:
+        """The secret of the endpoint at an address, after so many rotations. Whoever knows the seed knows it before, so
+        a stack can be told of it at its start, and a server that starts anew signs as the old one did."""
+        digest = hmac.new(self._seed.encode(), f"{url} {turn}".encode(), hashlib.sha256).hexdigest()
+        return f"whsec_{digest[:32]}"
+
+    def rotate(self, endpoint: Document) -> str:
+        """A new secret; messages carry the signatures of both from now on. Answers it."""
+        fresh = self.secret(endpoint["url"], endpoint["_rotations"] + 1)
+        endpoint |= {"_secrets": [fresh, endpoint["_secrets"][0]], "_rotations": endpoint["_rotations"] + 1}
+        return fresh
 
     def enqueue(self, event: Document, delivered: Callable[[], object] | None = None) -> None:
         """Send an event to whoever listens. `delivered` is called once all have taken it; at once for nobody."""
