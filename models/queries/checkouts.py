@@ -14,7 +14,7 @@ from models.billing import CheckoutIntent, IntentState
 
 _STANDING: Final = (IntentState.CREATING, IntentState.OPEN)
 _MOVE: Final = text(
-    """UPDATE checkout_intents SET state = :state, version = version + 1, updated_at = clock_timestamp()
+    """UPDATE checkout_intents SET state = :state, url_ct = NULL, version = version + 1, updated_at = clock_timestamp()
         WHERE id = :id AND state IN ('creating', 'open')"""
 )
 _OPENED: Final = text(
@@ -39,13 +39,6 @@ async def add(session: AsyncSession, account_id: UUID, lookup_key: str, currency
     session.add(intent)
     await session.flush()
     return intent
-
-
-async def take_over(session: AsyncSession, intent: CheckoutIntent, now: datetime) -> None:
-    """Whoever was making it is gone: somebody else goes on, under the same keys."""
-    intent.version += 1
-    intent.updated_at = now
-    await session.flush()
 
 
 async def end(session: AsyncSession, intent_id: UUID, state: IntentState) -> None:
