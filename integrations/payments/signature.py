@@ -79,7 +79,7 @@ def _envelope(raw: bytes) -> Envelope:
     try:
         document = orjson.loads(raw)
         return _read(document)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         raise SignatureRejected("signed, and no event") from None
 
 
