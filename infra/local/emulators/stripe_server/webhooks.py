@@ -4,8 +4,6 @@ Messages go out in an asyncio task that lives as long as something waits; retrie
 """
 
 import asyncio
-import hashlib
-import hmac
 import random
 import re
 import time
@@ -70,8 +68,8 @@ class Wire:
 class Webhooks:
     """See the module."""
 
-    def __init__(self, clock: Clock, objects: Objects, post: Post, seed: str) -> None:
-        self._clock, self._objects, self._post, self._seed = clock, objects, post, seed
+    def __init__(self, clock: Clock, objects: Objects, post: Post, secret: Callable[[str, int], str]) -> None:
+        self._clock, self._objects, self._post, self._secret = clock, objects, post, secret
         self._waiting: list[Delivery] = []
         self._open: dict[str, list[Delivery]] = defaultdict(list)
         self._delivered: dict[str, Callable[[], object]] = {}
@@ -80,15 +78,13 @@ class Webhooks:
         self.wire = Wire()
         self.log: deque[Delivery] = deque(maxlen=_KEPT)
 
-    def secret(self, url: str, turn: int = 0) -> str:
-        """The secret of the endpoint at an address, after so many rotations. Whoever knows the seed knows it before, so
-        a stack can be told of it at its start, and a server that starts anew signs as the old one did."""
-        digest = hmac.new(self._seed.encode(), f"{url} {turn}".encode(), hashlib.sha256).hexdigest()
-        return f"whsec_{digest[:32]}"
+    def secret(self, url: str) -> str:
+        """The first secret of the endpoint at an address."""
+        return self._secret(url, 0)
 
     def rotate(self, endpoint: Document) -> str:
         """A new secret; messages carry the signatures of both from now on. Answers it."""
-        fresh = self.secret(endpoint["url"], endpoint["_rotations"] + 1)
+        fresh = self._secret(endpoint["url"], endpoint["_rotations"] + 1)
         endpoint |= {"_secrets": [fresh, endpoint["_secrets"][0]], "_rotations": endpoint["_rotations"] + 1}
         return fresh
 
