@@ -39,6 +39,7 @@ OFFSETS: Mapping[str, int] = {
     "s3_admin_grpc": 10_038,
     "aws": 40,
     "caldav": 42,
+    "stripe": 50,
     "calendars": 51,
     "google": 52,
     "apple": 53,

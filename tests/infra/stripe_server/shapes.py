@@ -17,7 +17,7 @@ def _of_value(value: Any, kind: Any, path: str) -> Iterator[str]:
         for place, each in enumerate(value):
             yield from _of_value(each, kind, f"{path}[{place}]")
     elif isinstance(value, dict):
-        if own := value.get("object"):
+        if isinstance(own := value.get("object"), str):
             kind = object_class(own)
             if kind is None:
                 yield f"{path}: the SDK has no object {own!r}"
@@ -30,6 +30,7 @@ def _of_object(document: dict[str, Any], kind: Any, path: str) -> Iterator[str]:
     hints = {
         name: hint for each in reversed(kind.__mro__) for name, hint in vars(each).get("__annotations__", {}).items()
     }
+    hints |= {"object": str} if hasattr(kind, "OBJECT_NAME") else {}
     fields = {name: hint for name, hint in hints.items() if "ClassVar" not in str(hint) and not name.startswith("_")}
     yield from (f"{path}.{name}: unknown" for name in document if name not in fields)
     if not document.get("deleted"):
@@ -39,7 +40,7 @@ def _of_object(document: dict[str, Any], kind: Any, path: str) -> Iterator[str]:
     yield from (
         f"{path}.{name}: null" for name in fields if document.get(name, 0) is None and not _is_optional(fields[name])
     )
-    maps = getattr(kind, "_inner_class_dicts", ())
+    maps = {name for name, hint in fields.items() if "UntypedStripeObject[" in str(hint)}
     for name, value in document.items():
         inner = kind._inner_class_types.get(name)
         for key, each in value.items() if name in maps and value else [("", value)]:

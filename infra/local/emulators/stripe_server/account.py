@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from infra.local.emulators.stripe_server.clock import Clock
@@ -18,6 +19,7 @@ from infra.local.emulators.stripe_server.log import Log
 from infra.local.emulators.stripe_server.objects import Document, Objects
 from infra.local.emulators.stripe_server.sdk import API_VERSION
 from infra.local.emulators.stripe_server.settings import Settings
+from infra.local.emulators.stripe_server.signing import endpoint_secret
 from infra.local.emulators.stripe_server.webhooks import Post, Webhooks
 
 _ALPHABET: Final = string.ascii_letters + string.digits
@@ -36,11 +38,14 @@ class Account:
     """See the module. `origin` is the address of this server, which hosted pages are linked with; `request` the one
     that is being served, None while a timer runs."""
 
-    def __init__(self, key: str, origin: str, post: Post) -> None:
+    def __init__(self, key: str, origin: str, post: Post, seed: str) -> None:
         self.key, self.origin = key, origin
         self.clock, self.objects, self.settings = Clock(), Objects(), Settings()
         self.ledger, self.faults, self.log = Ledger(), Faults(), Log()
-        self.replays, self.webhooks = Replays(self.clock), Webhooks(self.clock, self.objects, post)
+        self.replays, self.webhooks = (
+            Replays(self.clock),
+            Webhooks(self.clock, self.objects, post, partial(endpoint_secret, seed, key)),
+        )
         self.request: RequestInfo | None = None
         self._moving = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,9 +58,9 @@ class Account:
         """Move the clock forward. After every timer on the way the messages it caused are delivered, so that what hangs
         on a delivery happens in its order too."""
         async with self._moving:
+            await self.webhooks.settle()
             for _ in self.clock.passing(until):
                 await self.webhooks.settle()
-            await self.webhooks.settle()
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something after the answer of the request that is being served."""
@@ -118,13 +123,15 @@ class Account:
 class Accounts:
     """Every account of the server by its key; one exists from the moment its key is used."""
 
-    def __init__(self, origin: str, post: Post) -> None:
-        self._origin, self._post = origin, post
+    def __init__(self, origin: str, post: Post, seed: str) -> None:
+        self._origin, self._post, self._seed = origin, post, seed
         self._accounts: dict[str, Account] = {}
 
     def of(self, key: str) -> Account:
         """The account of a key."""
-        return self._accounts.setdefault(key, Account(key, self._origin, self._post))
+        if key not in self._accounts:
+            self._accounts[key] = Account(key, self._origin, self._post, self._seed)
+        return self._accounts[key]
 
     def holding(self, object_id: str) -> Account | None:
         """The account that has an object, for pages that people open without a key."""

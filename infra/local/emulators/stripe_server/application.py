@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from infra.local.emulators.stripe_server import resources
 from infra.local.emulators.stripe_server.account import Account, Accounts, RequestInfo
+from infra.local.emulators.stripe_server.control import Control
 from infra.local.emulators.stripe_server.errors import StripeError
 from infra.local.emulators.stripe_server.expansion import Expansion
 from infra.local.emulators.stripe_server.faults import Fault
@@ -182,16 +183,26 @@ class NoAnswer(Response):
 
 
 class StripeServer:
-    """See the module. `transport` replaces the network that webhooks go out through.
+    """See the module. `transport` replaces the network that webhooks go out through; `seed` is what the secrets of
+    endpoints are made from.
 
     Clocks tick with every request of their account, and by themselves where the server runs the lifespan.
     """
 
-    def __init__(self, origin: str = "http://stripe.test", transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        origin: str = "http://stripe.test",
+        transport: httpx.AsyncBaseTransport | None = None,
+        seed: str = "",
+    ) -> None:
         self._transport = transport
         self._http: httpx.AsyncClient | None = None
-        self.accounts = Accounts(origin, self._post)
-        routes = [Route("/v1/{path:path}", Api(self.accounts).answer, methods=["GET", "POST", "DELETE"])]
+        self.accounts = Accounts(origin, self._post, seed)
+        routes = [
+            Route("/v1/{path:path}", Api(self.accounts).answer, methods=["GET", "POST", "DELETE"]),
+            *Control(self.accounts, resources.DEEDS.items()).routes(),
+            *(route for page in resources.PAGES for route in page(self.accounts)),
+        ]
         self._app = Starlette(routes=routes, lifespan=self._lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -38,7 +38,8 @@ class Expansion:
         owner = owner.of(holder)
         field = owner.below(name)
         if name not in holder and (make := self._on_demand.get((owner.kind, field.name))):
-            holder[name] = public(make(account, owner.document))
+            stored = account.objects.maybe(str(owner.document.get("id")))
+            holder[name] = public(make(account, stored or owner.document))
         elif name not in holder or not (rest or field.is_expandable or (owner.kind, field.name) in self._on_demand):
             raise _refused(path)
         holder[name] = found = _shown(account, holder[name], field)
@@ -76,9 +77,9 @@ class _Owner:
     def below(self, name: str) -> "_Owner":
         return _Owner(self.document, f"{self.name}.{name}".lstrip("."))
 
-    def of(self, target: Any) -> "_Owner":
+    def of(self, target: Document) -> "_Owner":
         """A document inside is its own owner."""
-        return _Owner(target) if isinstance(target, dict) and "object" in target else self
+        return _Owner(target) if isinstance(target.get("object"), str) else self
 
 
 def _refused(path: str) -> StripeError:

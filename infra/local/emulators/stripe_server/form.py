@@ -26,6 +26,11 @@ def unflatten(text: str) -> Nested:
     return result
 
 
+def fields(body: bytes) -> dict[str, str]:
+    """What a browser's form sent."""
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
 def _path(key: str) -> list[str]:
     found = _KEY.fullmatch(key)
     if found is None:

@@ -9,7 +9,7 @@ that Stripe knows and this server does not do is refused, not ignored.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
@@ -101,5 +101,5 @@ class Operations:
         fits = (each for each in self._operations if each.route.method == method and each.pattern.fullmatch(path))
         return next(fits, None)
 
-    def __iter__(self) -> Iterable[Operation]:
+    def __iter__(self) -> Iterator[Operation]:
         return iter(self._operations)

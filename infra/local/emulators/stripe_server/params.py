@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from stripe._stripe_object import UntypedStripeObject
+from typing_extensions import is_typeddict
 
 from infra.local.emulators.stripe_server import sdk
 from infra.local.emulators.stripe_server.errors import StripeError, invalid, missing_parameter, unknown_parameter
@@ -46,7 +47,7 @@ def _below(path: str, name: str) -> str:
 
 def _value(kind: Any, given: Any, path: str) -> Any:
     origin = typing.get_origin(kind)
-    if typing.is_typeddict(kind):
+    if is_typeddict(kind):
         return _fields(kind, _object(given, path), path)
     if origin is list:
         return _list(typing.get_args(kind)[0], given, path)
@@ -76,7 +77,7 @@ def _one_of(kinds: list[Any], given: Any, path: str) -> Any:
 
 
 def _is_structure(kind: Any) -> bool:
-    return typing.is_typeddict(kind) or typing.get_origin(kind) in (list, dict, UntypedStripeObject)
+    return is_typeddict(kind) or typing.get_origin(kind) in (list, dict, UntypedStripeObject)
 
 
 def _object(given: Any, path: str) -> Nested:

@@ -1,6 +1,5 @@
 """Webhook endpoints, and the events that they are told of."""
 
-import secrets
 from typing import Final
 
 from infra.local.emulators.stripe_server.documents import update
@@ -16,7 +15,8 @@ _PAGED: Final = ("limit", "starting_after", "ending_before")
 @operation("POST", "/v1/webhook_endpoints", takes=(*_UPDATABLE, "api_version", "metadata"))
 def create(call: Call) -> Document:
     """An endpoint; its secret is shown in this answer alone."""
-    secret = f"whsec_{secrets.token_urlsafe(24)}"
+    url = _url(call.params["url"])
+    secret = call.account.webhooks.secret(url)
     endpoint = call.account.make(
         "webhook_endpoint",
         "we",
@@ -25,8 +25,9 @@ def create(call: Call) -> Document:
         description=None,
         enabled_events=call.params["enabled_events"],
         status="enabled",
-        url=_url(call.params["url"]),
+        url=url,
         _secrets=[secret],
+        _rotations=0,
     )
     update(endpoint, call.params, "description")
     return endpoint | {"secret": secret}

@@ -68,8 +68,8 @@ class Wire:
 class Webhooks:
     """See the module."""
 
-    def __init__(self, clock: Clock, objects: Objects, post: Post) -> None:
-        self._clock, self._objects, self._post = clock, objects, post
+    def __init__(self, clock: Clock, objects: Objects, post: Post, secret: Callable[[str, int], str]) -> None:
+        self._clock, self._objects, self._post, self._secret = clock, objects, post, secret
         self._waiting: list[Delivery] = []
         self._open: dict[str, list[Delivery]] = defaultdict(list)
         self._delivered: dict[str, Callable[[], object]] = {}
@@ -77,6 +77,16 @@ class Webhooks:
         self._random = random.Random(0)  # noqa: S311 - the same disorder in every run
         self.wire = Wire()
         self.log: deque[Delivery] = deque(maxlen=_KEPT)
+
+    def secret(self, url: str) -> str:
+        """The first secret of the endpoint at an address."""
+        return self._secret(url, 0)
+
+    def rotate(self, endpoint: Document) -> str:
+        """A new secret; messages carry the signatures of both from now on. Answers it."""
+        fresh = self._secret(endpoint["url"], endpoint["_rotations"] + 1)
+        endpoint |= {"_secrets": [fresh, endpoint["_secrets"][0]], "_rotations": endpoint["_rotations"] + 1}
+        return fresh
 
     def enqueue(self, event: Document, delivered: Callable[[], object] | None = None) -> None:
         """Send an event to whoever listens. `delivered` is called once all have taken it; at once for nobody."""

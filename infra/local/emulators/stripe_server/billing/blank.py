@@ -1,4 +1,4 @@
-"""Blank documents: every field of a resource that may be null, as null, so that a reader of the pinned version finds it.
+"""Blank documents: every field of a resource that may be null, as null, so that readers of the pinned version find it.
 
 What the SDK calls optional is null on the wire, except for fields that are only there on request (`payments` of an
 invoice) or only on something deleted.
@@ -34,12 +34,12 @@ def nullable(kind: str) -> tuple[str, ...]:
     return _nullable(sdk.object_class(kind))
 
 
-def part(owner: type[Any], **fields: Any) -> Document:
+def part(owner: Any, **fields: Any) -> Document:
     """An object inside a document that has a class of its own in the SDK (`stripe.Dispute.Evidence`)."""
     return {**dict.fromkeys(_nullable(owner)), **fields}
 
 
 @cache
-def _nullable(owner: type[Any]) -> tuple[str, ...]:
+def _nullable(owner: Any) -> tuple[str, ...]:
     annotations = owner.__annotations__.items()
     return tuple(name for name, kind in annotations if NoneType in get_args(kind) and name not in _ABSENT)

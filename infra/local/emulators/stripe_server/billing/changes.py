@@ -22,8 +22,8 @@ _MOST_ITEMS = 20
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for. `at`: the instant up to which the old items are paid for; `prorates`: whether the difference is
-    settled; `restarts`: whether periods begin anew now."""
+    """What is asked for. `at`: until when the old items are paid for; `prorates`: whether the difference is settled;
+    `restarts`: whether periods begin anew now."""
 
     items: Sequence[Document]
     at: int

@@ -3,18 +3,20 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from infra.local.emulators.stripe_server import cards
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing.balance import move, processing_fee
 from infra.local.emulators.stripe_server.billing.blank import made
 from infra.local.emulators.stripe_server.billing.outcomes import Decline
 from infra.local.emulators.stripe_server.objects import Document
 
-_DELAYED: Final = frozenset({"sepa_debit", "us_bank_account", "bacs_debit"})
+_OF_CARD: Final = ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
+_OF_DEBIT: Final = ("bank_code", "branch_code", "country", "fingerprint", "last4")
 
 
 def is_delayed(method: Document) -> bool:
     """Whether a payment with it is known to have worked only days later."""
-    return method["type"] in _DELAYED
+    return cards.behaviour(method).is_delayed
 
 
 def succeeded(account: Account, intent: Document, method: Document) -> Document:
@@ -69,7 +71,9 @@ def _make(account: Account, intent: Document, method: Document, status: str) -> 
         disputed=False,
         fraud_details={},
         metadata=dict(intent["metadata"]),
-        outcome=_outcome("authorized", "approved_by_network", None, "Payment complete.") if status != "failed" else None,
+        outcome=_outcome("authorized", "approved_by_network", None, "Payment complete.")
+        if status != "failed"
+        else None,
         paid=is_paid,
         payment_intent=intent["id"],
         payment_method=method["id"],
@@ -104,15 +108,14 @@ def _details(account: Account, method: Document, intent: Document) -> Document:
     kind = method["type"]
     kept = method.get(kind) or {}
     if kind == "card":
-        names = ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
         secure = {"result": "authenticated", "version": "2.2.0"} if intent.get("_is_authenticated") else None
-        return {"card": {name: kept.get(name) for name in names} | _of_card(secure, kept), "type": kind}
+        return {"card": {name: kept.get(name) for name in _OF_CARD} | _network(secure, kept), "type": kind}
     if kind == "sepa_debit":
-        names = ("bank_code", "branch_code", "country", "fingerprint", "last4")
         debited = datetime.fromtimestamp(account.now(), UTC).date().isoformat()
-        return {"sepa_debit": {name: kept.get(name) for name in names} | {"expected_debit_date": debited}, "type": kind}
+        of_debit = {name: kept.get(name) for name in _OF_DEBIT} | {"expected_debit_date": debited}
+        return {"sepa_debit": of_debit, "type": kind}
     return {kind: {}, "type": kind}
 
 
-def _of_card(secure: Document | None, kept: Document) -> Document:
+def _network(secure: Document | None, kept: Document) -> Document:
     return {"three_d_secure": secure, "network": kept.get("brand"), "wallet": None, "mandate": None}

@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from infra.local.emulators.stripe_server import cards
 from infra.local.emulators.stripe_server.account import Account
-from infra.local.emulators.stripe_server.billing import charges, disputes, invoices, payments, sessions, statuses
+from infra.local.emulators.stripe_server.billing import disputes, invoices, payments, sessions, statuses
 from infra.local.emulators.stripe_server.billing.invoice_documents import Draft
-from infra.local.emulators.stripe_server.billing.outcomes import is_hard, test_method
+from infra.local.emulators.stripe_server.billing.outcomes import is_hard
 from infra.local.emulators.stripe_server.errors import StripeError
 from infra.local.emulators.stripe_server.objects import Document
 
@@ -13,7 +14,7 @@ _DAY: Final = 86_400
 
 
 def bill(account: Account, draft: Draft) -> Document:
-    """A new invoice that is finalized at once. The caller decides whether an attempt follows (`collect`)."""
+    """A new invoice that is finalized at once. `proceed` comes next, if it is to be tried."""
     invoice = invoices.create(account, draft)
     invoices.finalize(account, invoice)
     return invoice
@@ -37,17 +38,22 @@ def finalize_and_collect(account: Account, invoice: Document) -> None:
     """What happens to a draft when its time has come."""
     account.clock.cancel(f"finalize:{invoice['id']}")
     invoices.finalize(account, invoice)
+    proceed(account, invoice)
+
+
+def proceed(account: Account, invoice: Document, method: Document | None = None, *, is_retry: bool = True) -> None:
+    """After finalizing: nothing to pay is paid, anything else is tried."""
     if invoice["status"] == "paid":
         statuses.paid(account, invoice)
     else:
-        collect(account, invoice)
+        collect(account, invoice, method, is_retry=is_retry)
 
 
 def collect(account: Account, invoice: Document, method: Document | None = None, *, is_retry: bool = True) -> None:
     """One attempt to pay an open invoice, with this method or the one that applies. Its status says what came of it."""
     if invoice["status"] == "paid":
         return
-    method = method or statuses.method_of(account, invoice)
+    method = method or statuses.method_of(account, statuses.subscription_of(account, invoice))
     _count(account, invoice, is_retry=is_retry)
     if method is None:
         account.emit("invoice.payment_failed", invoice)
@@ -80,9 +86,7 @@ def refusal(account: Account, invoice: Document) -> StripeError:
 
 def is_processing(account: Account, invoice: Document | None) -> bool:
     """Whether a bank has yet to answer."""
-    return bool(
-        invoice and invoice.get("_payment") and invoices.intent_of(account, invoice)["status"] == "processing"
-    )
+    return bool(invoice and invoice.get("_payment") and invoices.intent_of(account, invoice)["status"] == "processing")
 
 
 def _react(account: Account, invoice: Document, intent: Document) -> None:
@@ -109,7 +113,7 @@ def _after_success(account: Account, invoice: Document, intent: Document) -> Non
     invoices.mark_paid(account, invoice, amount=intent["amount"])
     statuses.paid(account, invoice)
     method = account.objects.get("payment_method", intent["payment_method"])
-    if test_method(method).disputed:
+    if cards.behaviour(method).disputed:
         disputes.open_dispute(account, account.objects.get("charge", intent["latest_charge"]))
 
 
@@ -152,7 +156,7 @@ def _retry(account: Account, invoice: Document) -> None:
     """After a hard decline the bank is not asked again until there is another method; the plan goes on nevertheless."""
     if invoice["status"] != "open":
         return
-    method = statuses.method_of(account, invoice)
+    method = statuses.method_of(account, statuses.subscription_of(account, invoice))
     error = invoices.intent_of(account, invoice)["last_payment_error"] or {}
     failed_with = (error.get("payment_method") or {}).get("id")
     if is_hard(error.get("decline_code")) and (method is None or method["id"] == failed_with):

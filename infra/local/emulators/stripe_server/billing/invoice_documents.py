@@ -136,7 +136,9 @@ def _total_taxes(draft: Draft, totals: Totals) -> list[Document]:
         parts = [each.tax for each in totals.lines if each.tax and each.tax.is_inclusive == is_inclusive]
         if parts:
             found.append(
-                _tax(draft.country, sum(each.amount for each in parts), sum(each.taxable for each in parts), is_inclusive)
+                _tax(
+                    draft.country, sum(each.amount for each in parts), sum(each.taxable for each in parts), is_inclusive
+                )
             )
     return found
 
@@ -190,7 +192,7 @@ def _parent(subscription: str, line: Line) -> Document:
     credited = None
     if line.credited:
         credited = {"invoice": line.credited[0], "invoice_line_items": list(line.credited[1])}
-    details = {"invoice_item": None, "proration": line.is_proration, "subscription": subscription}
+    details: Document = {"invoice_item": None, "proration": line.is_proration, "subscription": subscription}
     details |= {"proration_details": {"credited_items": credited}, "subscription_item": line.item}
     return {
         "invoice_item_details": None,

@@ -1,4 +1,4 @@
-"""What becomes of an invoice: draft, open, paid, void or uncollectible. Nothing here takes money or touches a subscription."""
+"""What becomes of an invoice: draft, open, paid, void or uncollectible. Nothing here takes money."""
 
 from collections.abc import Callable
 from typing import Final
@@ -25,7 +25,7 @@ def create(account: Account, draft: Draft, delivered: Callable[[Document], objec
 
 
 def finalize(account: Account, invoice: Document) -> None:
-    """Numbered, open, and with an intent to pay it; nothing to pay is paid. Raises `StripeError` for one that is no draft."""
+    """Numbered, open, with an intent to pay it; nothing to pay is paid. Raises `StripeError` for no draft."""
     if invoice["status"] != "draft":
         raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     customer = account.objects.get("customer", invoice["customer"])
@@ -33,7 +33,12 @@ def finalize(account: Account, invoice: Document) -> None:
     customer["next_invoice_sequence"] += 1
     _use_balance(account, customer, invoice)
     with account.changing(invoice, "invoice.updated"):
-        invoice |= {"status": "open", "number": number, "effective_at": account.now(), "automatically_finalizes_at": None}
+        invoice |= {
+            "status": "open",
+            "number": number,
+            "effective_at": account.now(),
+            "automatically_finalizes_at": None,
+        }
         invoice["status_transitions"]["finalized_at"] = account.now()
         invoice["hosted_invoice_url"] = f"{account.origin}/i/{invoice['id']}"
         invoice["invoice_pdf"] = f"{account.origin}/i/{invoice['id']}/pdf"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from infra.local.emulators.stripe_server.cards import TestMethod
+from infra.local.emulators.stripe_server import cards
 from infra.local.emulators.stripe_server.objects import Document
 
 _OWN_CODES: Final = {
@@ -14,7 +14,6 @@ _OWN_CODES: Final = {
 """Decline codes that are the error's code, too; any other comes as `card_declined`."""
 _TEXTS: Final = {"insufficient_funds": "Your card has insufficient funds."}
 _HARD: Final = frozenset("incorrect_number lost_card pickup_card stolen_card revocation_of_authorization".split())
-_HARD_TOO: Final = frozenset("revocation_of_all_authorizations authentication_required highest_risk_level".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +48,13 @@ class Outcome:
 
 
 def outcome_of(method: Document, *, is_authenticated: bool = False) -> Outcome:
-    """What happens with this method now. A card that asks for it only until it is set up asks once."""
-    test = test_method(method)
-    code = method.get("_decline_code", test.decline_code)
-    asks = test.authentication == "always" or (test.authentication == "unless_set_up" and not method.get("_is_set_up"))
+    """What happens with this method now."""
+    behaviour = cards.behaviour(method)
+    code = behaviour.decline_code
     decline = Decline.of(code, is_card=method["type"] == "card") if code else None
-    return Outcome(decline, asks and not is_authenticated)
-
-
-def test_method(method: Document) -> TestMethod:
-    """The test method that a stored one is."""
-    found: TestMethod = method["_test"]
-    return found
+    return Outcome(decline, behaviour.authentication != "never" and not is_authenticated)
 
 
 def is_hard(decline_code: str | None) -> bool:
     """Whether trying again without another method is pointless."""
-    return decline_code in _HARD | _HARD_TOO
+    return decline_code in _HARD

@@ -5,6 +5,7 @@ requires_payment_method -> requires_action | processing | succeeded; a decline g
 
 from typing import Final
 
+from infra.local.emulators.stripe_server import cards
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing import charges
 from infra.local.emulators.stripe_server.billing.blank import made
@@ -43,7 +44,7 @@ def create(account: Account, customer: str, amount: int, currency: str, descript
 
 
 def attempt(account: Account, intent: Document, method: Document) -> None:
-    """Try to take the money. Afterwards the intent's status says what happened; a decline is its `last_payment_error`."""
+    """Try to take the money. The intent's status says what happened; a decline is its `last_payment_error`."""
     _check_currency(method, intent["currency"])
     intent |= {"payment_method": method["id"], "last_payment_error": None, "next_action": None}
     outcome = outcome_of(method)
@@ -98,9 +99,20 @@ def refusal(intent: Document) -> StripeError:
     return StripeError(402, "card_error", error["code"], error["message"], None, error["decline_code"], more)
 
 
+def require_success(outcome: Outcome) -> None:
+    """Raises `StripeError` 402 for a payment that would not succeed at once; nothing is stored of it."""
+    if outcome.needs_action:
+        text = "This payment requires additional user action before it can be completed successfully."
+        raise StripeError(402, "card_error", "subscription_payment_intent_requires_action", text)
+    if decline := outcome.decline:
+        raise StripeError(402, "card_error", decline.code, decline.message, None, decline.decline_code)
+
+
 def _check_currency(method: Document, currency: str) -> None:
-    if method["type"] == "sepa_debit" and currency != "eur":
-        message = f"The currency provided ({currency}) is invalid for payments with sepa_debit. Supported: eur."
+    currencies = cards.behaviour(method).currencies
+    if currencies and currency not in currencies:
+        supported = ", ".join(currencies)
+        message = f"The currency provided ({currency}) is invalid for payments with {method['type']}: {supported} only."
         raise invalid(message, "payment_method", "payment_intent_invalid_currency")
 
 

@@ -102,27 +102,21 @@ def _bill(account: Account, subscription: Document, draft: Draft) -> Document:
         collection.hold(account, invoice)
         invoices.finalize(account, invoice)
         if invoice["status"] == "open":
-            {"void": invoices.void, "mark_uncollectible": invoices.mark_uncollectible}[pause["behavior"]](account, invoice)
+            {"void": invoices.void, "mark_uncollectible": invoices.mark_uncollectible}[pause["behavior"]](
+                account, invoice
+            )
     return invoice
 
 
 def _ends_without_method(account: Account, subscription: Document) -> bool:
     behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
-    if behavior == "create_invoice" or default_method(account, subscription) is not None:
+    if behavior == "create_invoice" or statuses.method_of(account, subscription) is not None:
         return False
     if behavior == "cancel":
         statuses.end(account, subscription, "cancellation_requested")
     else:
         pause(account, subscription)
     return True
-
-
-def default_method(account: Account, subscription: Document) -> Document | None:
-    """What its invoices are paid with: its own method, else the customer's."""
-    customer = account.objects.get("customer", subscription["customer"])
-    chosen = (subscription["default_payment_method"], customer["invoice_settings"]["default_payment_method"])
-    found = (account.objects.maybe(each) for each in chosen)
-    return next((each for each in found if each and each["customer"] == customer["id"]), None)
 
 
 def pause(account: Account, subscription: Document) -> None:
@@ -171,7 +165,7 @@ def _expires(subscription: Document) -> int | None:
 
 
 def _update_expires(subscription: Document) -> int | None:
-    return subscription["pending_update"] and subscription["pending_update"]["expires_at"]
+    return (subscription["pending_update"] or {}).get("expires_at")
 
 
 def _warns(subscription: Document) -> int | None:

@@ -1,4 +1,4 @@
-"""Checkout Sessions as far as payments know them: what a bank says days later ends a session that was complete but unpaid."""
+"""Checkout Sessions as far as payments know them: what a bank says days later about one that was left unpaid."""
 
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.objects import Document

@@ -1,7 +1,7 @@
 """What an invoice's fate does to its subscription.
 
-incomplete -> active when the first invoice is paid; active -> past_due when a later one is not, back when it is; after the
-last attempt the account's setting decides. A change that waits for its payment is made when that arrives.
+incomplete -> active when the first invoice is paid; active -> past_due when a later one is not, back when it is; after
+the last attempt the account's setting decides. A change that waits for its payment is made when that arrives.
 """
 
 from infra.local.emulators.stripe_server.account import Account
@@ -15,16 +15,12 @@ def subscription_of(account: Account, invoice: Document) -> Document:
     return account.objects.get("subscription", invoice["parent"]["subscription_details"]["subscription"])
 
 
-def method_of(account: Account, invoice: Document) -> Document | None:
-    """What an invoice is paid with: the subscription's method, else the customer's."""
-    customer = account.objects.maybe(invoice["customer"]) or {}
-    chosen = [
-        invoice["default_payment_method"],
-        subscription_of(account, invoice)["default_payment_method"],
-        (customer.get("invoice_settings") or {}).get("default_payment_method"),
-    ]
+def method_of(account: Account, subscription: Document) -> Document | None:
+    """What its invoices are paid with: the subscription's method, else the customer's."""
+    customer = account.objects.get("customer", subscription["customer"])
+    chosen = (subscription["default_payment_method"], customer["invoice_settings"]["default_payment_method"])
     found = (account.objects.maybe(each) for each in chosen)
-    return next((each for each in found if each and each["customer"] == invoice["customer"]), None)
+    return next((each for each in found if each and each["customer"] == customer["id"]), None)
 
 
 def paid(account: Account, invoice: Document) -> None:
@@ -37,6 +33,17 @@ def paid(account: Account, invoice: Document) -> None:
     elif subscription["status"] == "incomplete" or (
         subscription["status"] in ("past_due", "unpaid") and _is_settled(account, subscription, invoice)
     ):
+        _become(account, subscription, "active")
+
+
+def voided(account: Account, invoice: Document) -> None:
+    """An invoice is void: a subscription that waited for it goes on, or is over if it was its first."""
+    subscription = subscription_of(account, invoice)
+    if subscription["pending_update"] and invoice.pop("_update", None):
+        drop_update(account, subscription)
+    elif subscription["status"] == "incomplete":
+        expire(account, subscription)
+    elif subscription["status"] in ("past_due", "unpaid") and not _invoices(account, subscription, "open"):
         _become(account, subscription, "active")
 
 
@@ -63,7 +70,11 @@ def end(account: Account, subscription: Document, reason: str) -> None:
     """Over for good. Open invoices stay open, drafts are not sent any more."""
     now = account.now()
     is_first = subscription["status"] == "incomplete"
-    subscription |= {"status": "incomplete_expired" if is_first else "canceled", "ended_at": now, "pending_update": None}
+    subscription |= {
+        "status": "incomplete_expired" if is_first else "canceled",
+        "ended_at": now,
+        "pending_update": None,
+    }
     subscription["canceled_at"] = subscription["canceled_at"] or now
     subscription["cancellation_details"]["reason"] = reason
     account.clock.cancel(f"subscription:{subscription['id']}")

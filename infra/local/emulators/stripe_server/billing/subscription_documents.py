@@ -7,9 +7,10 @@ from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing.blank import made, shaped
 from infra.local.emulators.stripe_server.billing.lines import Line
 from infra.local.emulators.stripe_server.billing.periods import Period
-from infra.local.emulators.stripe_server.billing.prices import interval_of, is_inclusive, plan_of, unit_amount
+from infra.local.emulators.stripe_server.billing.prices import interval_of, is_inclusive, plan_of
 from infra.local.emulators.stripe_server.lists import listed
 from infra.local.emulators.stripe_server.objects import Document
+from infra.local.emulators.stripe_server.prices import unit_amount
 
 LIVE = ("trialing", "active", "past_due", "unpaid")
 """Statuses in which periods go on."""
@@ -45,7 +46,7 @@ def set_items(account: Account, subscription: Document, items: Sequence[Document
     for item in items:
         item["subscription"] = subscription["id"]
     url = f"/v1/subscription_items?subscription={subscription['id']}"
-    subscription["items"] = listed(url, items) | {"total_count": len(items)}
+    subscription["items"] = listed(url, items)
 
 
 def new_item(account: Account, price: Document, quantity: int, period: Period, subscription: str = "") -> Document:
@@ -78,7 +79,7 @@ def period_of(item: Document) -> Period:
 
 def period_end(subscription: Document) -> int:
     """When its next item ends: `min_period_end`."""
-    return min(item["current_period_end"] for item in items_of(subscription))
+    return min(period_of(item).end for item in items_of(subscription))
 
 
 def line_of(account: Account, item: Document, currency: str, period: Period, *, is_trial: bool = False) -> Line:
@@ -86,7 +87,7 @@ def line_of(account: Account, item: Document, currency: str, period: Period, *, 
     price, quantity = item["price"], item["quantity"]
     product = account.objects.maybe(price["product"])
     name = product["name"] if product else price["product"]
-    each = 0 if is_trial else unit_amount(price, currency)
+    each = 0 if is_trial else unit_amount(price, currency, "items[0][price]")
     interval = interval_of(price)
     every = f"every {interval.count} {interval.unit}s" if interval.count > 1 else interval.unit
     text = f"Trial period for {name}" if is_trial else f"{quantity} × {name} (at {each} {currency} / {every})"
@@ -101,8 +102,3 @@ def line_of(account: Account, item: Document, currency: str, period: Period, *, 
         item=item["id"],
         is_inclusive=is_inclusive(price, currency),
     )
-
-
-def is_scheduled_to_cancel(subscription: Document) -> bool:
-    """Whether an end is set."""
-    return subscription["cancel_at"] is not None or bool(subscription["cancel_at_period_end"])
