@@ -95,6 +95,25 @@ async def test_a_method_belongs_to_one_customer(stripe_sandbox: Sandbox) -> None
     assert attached == ["payment_method.attached"]
 
 
+async def test_a_customer_may_begin_with_a_method(stripe_sandbox: Sandbox) -> None:
+    v1 = stripe_sandbox.v1
+    made = await v1.customers.create_async({"payment_method": "pm_card_visa"})
+    (method,) = (await v1.customers.payment_methods.list_async(made.id)).data
+    assert method.customer == made.id
+    other = await _customer(stripe_sandbox)
+    with pytest.raises(stripe.InvalidRequestError, match="No such payment_method"):
+        await v1.customers.payment_methods.retrieve_async(other, method.id)
+
+
+async def test_a_card_that_its_bank_replaced_is_told_of(stripe_sandbox: Sandbox) -> None:
+    box = stripe_sandbox
+    method = await box.v1.payment_methods.attach_async("pm_card_visa", {"customer": await _customer(box)})
+    await box.control(f"payment_methods/{method.id}", card={"exp_year": 2050})
+    (event,) = (await box.v1.events.list_async({"type": "payment_method.automatically_updated"})).data
+    assert event.data.object.card.exp_year == 2050
+    assert event.data.previous_attributes.to_dict() == {"card": {"exp_year": 2040}}
+
+
 async def test_only_a_method_of_the_customer_can_be_their_default(stripe_sandbox: Sandbox) -> None:
     v1, (ada, grace) = stripe_sandbox.v1, (await _customer(stripe_sandbox), await _customer(stripe_sandbox))
     method = await v1.payment_methods.attach_async("pm_card_visa", {"customer": ada})

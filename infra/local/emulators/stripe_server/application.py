@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 from starlette.applications import Starlette
@@ -27,6 +28,7 @@ from infra.local.emulators.stripe_server.operations import Operation, Operations
 from infra.local.emulators.stripe_server.sdk import API_VERSION, routes
 
 _KEY: Final = re.compile(r"(?:sk|rk)_test_\w+")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _TICK_SECONDS: Final = 0.1
 _POST_SECONDS: Final = 10
 
@@ -183,7 +185,8 @@ class NoAnswer(Response):
 
 
 class StripeServer:
-    """See the module. `transport` replaces the network that webhooks go out through; `seed` is what the secrets of
+    """See the module. `transport` replaces the network that webhooks go out through, which otherwise reach this machine
+    alone; `seed` is what the secrets of
     endpoints are made from.
 
     Clocks tick with every request of their account, and by themselves where the server runs the lifespan.
@@ -230,6 +233,8 @@ class StripeServer:
             await asyncio.sleep(_TICK_SECONDS)
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int | None:
+        if self._transport is None and urlsplit(url).hostname not in _LOOPBACK:
+            return None
         if self._http is None:
             self._http = httpx.AsyncClient(transport=self._transport, timeout=_POST_SECONDS, trust_env=False)
         try:

@@ -1,19 +1,22 @@
 """Customers."""
 
+from infra.local.emulators.stripe_server import payment_methods
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.documents import update
 from infra.local.emulators.stripe_server.errors import invalid
-from infra.local.emulators.stripe_server.lists import page
+from infra.local.emulators.stripe_server.lists import listed, page
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
 
 _TEXTS = ("address", "business_name", "description", "email", "individual_name", "name", "phone", "shipping")
 _UPDATABLE = (*_TEXTS, "balance", "preferred_locales", "tax_exempt")
+_TAKEN = (*_UPDATABLE, "invoice_settings", "metadata", "tax")
+_PAGED = ("limit", "starting_after", "ending_before", "created")
 
 
-@operation("POST", "/v1/customers")
+@operation("POST", "/v1/customers", takes=(*_TAKEN, "payment_method", "test_clock"))
 def create(call: Call) -> Document:
-    """A customer."""
+    """A customer, with a payment method if one is given."""
     customer = call.account.make(
         "customer",
         "cus",
@@ -33,8 +36,11 @@ def create(call: Call) -> Document:
         next_invoice_sequence=1,
         preferred_locales=[],
         tax_exempt="none",
-        test_clock=None,
+        test_clock=call.params.get("test_clock"),
+        _tax={},
     )
+    if method := call.params.get("payment_method"):
+        payment_methods.attach(call.account, payment_methods.resolve(call.account, method), customer["id"])
     _set(call.account, customer, call.params)
     call.account.emit("customer.created", customer)
     return customer
@@ -48,7 +54,7 @@ def retrieve(call: Call) -> Document:
     return call.account.objects.get("customer", call.id)
 
 
-@operation("POST", "/v1/customers/{customer}")
+@operation("POST", "/v1/customers/{customer}", takes=_TAKEN)
 def change(call: Call) -> Document:
     """Change it."""
     customer = call.account.objects.get("customer", call.id)
@@ -64,11 +70,30 @@ def delete(call: Call) -> Document:
     return _tombstone(call.id)
 
 
-@operation("GET", "/v1/customers")
+@operation("GET", "/v1/customers", takes=("email", *_PAGED))
 def index(call: Call) -> Document:
     """Newest first, by `email` if given."""
     email = call.params.get("email")
     return page(call, call.account.objects.find("customer", lambda each: email in (None, each["email"])))
+
+
+def tax(_: Account, customer: Document) -> Document:
+    """Whether automatic tax can be computed for a customer: their country is known by address. A field that is shown on
+    demand alone."""
+    country = (customer["address"] or {}).get("country")
+    location = {"country": country, "source": "billing_address", "state": None} if country else None
+    about = {"automatic_tax": "supported" if country else "unrecognized_location", "location": location}
+    return about | {"ip_address": customer["_tax"].get("ip_address"), "provider": "stripe"}
+
+
+def subscriptions(account: Account, customer: Document) -> Document:
+    """Those that have not ended. A field that is shown on demand alone."""
+
+    def runs(subscription: Document) -> bool:
+        is_over = subscription["status"] in ("canceled", "incomplete_expired")
+        return subscription["customer"] == customer["id"] and not is_over
+
+    return listed(f"/v1/customers/{customer['id']}/subscriptions", account.objects.find("subscription", runs))
 
 
 def _tombstone(customer_id: str) -> Document:
@@ -77,6 +102,7 @@ def _tombstone(customer_id: str) -> Document:
 
 def _set(account: Account, customer: Document, given: Document) -> None:
     update(customer, given, *_UPDATABLE)
+    customer["_tax"] |= given.get("tax", {})
     settings = given.get("invoice_settings") or {}
     if default := settings.get("default_payment_method"):
         method = account.objects.get("payment_method", default, "invoice_settings[default_payment_method]")

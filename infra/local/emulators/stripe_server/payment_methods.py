@@ -7,7 +7,13 @@ from infra.local.emulators.stripe_server import cards
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.cards import TestMethod
 from infra.local.emulators.stripe_server.documents import update
-from infra.local.emulators.stripe_server.errors import StripeError, card_declined, invalid, missing_parameter
+from infra.local.emulators.stripe_server.errors import (
+    StripeError,
+    card_declined,
+    invalid,
+    missing_parameter,
+    resource_missing,
+)
 from infra.local.emulators.stripe_server.lists import page
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
@@ -71,6 +77,15 @@ def index(call: Call) -> Document:
 def index_of_customer(call: Call) -> Document:
     """Those of a customer, newest first."""
     return _of_customer(call, call.id)
+
+
+@operation("GET", "/v1/customers/{customer}/payment_methods/{payment_method}")
+def retrieve_of_customer(call: Call) -> Document:
+    """One of a customer's."""
+    method = call.account.objects.get("payment_method", call.ids[1])
+    if method["customer"] != call.id:
+        raise resource_missing("payment_method", method["id"])
+    return method
 
 
 def resolve(account: Account, method_id: str, param: str = "payment_method") -> Document:

@@ -35,6 +35,8 @@ MODULES: Final[tuple[ModuleType, ...]] = (
 ON_DEMAND: Final[Mapping[tuple[str, str], OnDemand]] = {
     ("price", "currency_options"): prices.currency_options,
     ("coupon", "applies_to"): coupons.applies_to,
+    ("customer", "subscriptions"): customers.subscriptions,
+    ("customer", "tax"): customers.tax,
 }
 """By (`object`, field)."""
 DEEDS: Final[Mapping[str, Deed]] = {}
