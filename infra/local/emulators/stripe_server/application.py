@@ -110,10 +110,11 @@ class Api:
         if fault and fault.when == "before" and (answer := await _meets(fault)):
             return answer
         if key and (saved := account.replays.saved(key, asked.fingerprint)):
-            return Answer(saved.status, saved.body, {"Idempotent-Replayed": "true"})
-        answer = self._executed(account, asked, operation, given)
-        wrong = Answer(fault.status, fault.body(), fault.headers) if fault and fault.is_saved else answer
-        account.replays.save(key, asked.fingerprint, wrong.status, wrong.body)
+            answer = Answer(saved.status, saved.body, {"Idempotent-Replayed": "true"})
+        else:
+            answer = self._executed(account, asked, operation, given)
+            kept = (fault.status, fault.body()) if fault and fault.is_saved else (answer.status, answer.body)
+            account.replays.save(key, asked.fingerprint, *kept)
         return (fault and fault.when == "after" and await _meets(fault)) or answer
 
     def _executed(self, account: Account, asked: Asked, operation: Operation, given: Nested) -> Answer:
@@ -186,8 +187,7 @@ class NoAnswer(Response):
 
 class StripeServer:
     """See the module. `transport` replaces the network that webhooks go out through, which otherwise reach this machine
-    alone; `seed` is what the secrets of
-    endpoints are made from.
+    alone; `seed` is what the secrets of endpoints are made from.
 
     Clocks tick with every request of their account, and by themselves where the server runs the lifespan.
     """

@@ -1,5 +1,7 @@
 """Customers."""
 
+from collections.abc import Callable
+
 from infra.local.emulators.stripe_server import payment_methods
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.documents import update
@@ -16,8 +18,13 @@ _PAGED = ("limit", "starting_after", "ending_before", "created")
 
 @operation("POST", "/v1/customers", takes=(*_TAKEN, "payment_method", "test_clock"))
 def create(call: Call) -> Document:
-    """A customer, with a payment method if one is given."""
-    customer = call.account.make(
+    """A customer, with a payment method if one is given. Raises `StripeError` 402 when the bank says no to that."""
+    given, account = call.params, call.account
+    method = payment_methods.resolve(account, given["payment_method"]) if "payment_method" in given else None
+    if method:
+        payment_methods.require_attachable(method)
+    _require_own(account, given, lambda each: each is method)
+    customer = account.make(
         "customer",
         "cus",
         **dict.fromkeys(_TEXTS),
@@ -26,7 +33,7 @@ def create(call: Call) -> Document:
         default_source=None,
         delinquent=False,
         discount=None,
-        invoice_prefix=call.account.new_id("x")[2:10].upper(),
+        invoice_prefix=account.new_id("x")[2:10].upper(),
         invoice_settings={
             "custom_fields": None,
             "default_payment_method": None,
@@ -36,13 +43,13 @@ def create(call: Call) -> Document:
         next_invoice_sequence=1,
         preferred_locales=[],
         tax_exempt="none",
-        test_clock=call.params.get("test_clock"),
+        test_clock=given.get("test_clock"),
         _tax={},
     )
-    if method := call.params.get("payment_method"):
-        payment_methods.attach(call.account, payment_methods.resolve(call.account, method), customer["id"])
-    _set(call.account, customer, call.params)
-    call.account.emit("customer.created", customer)
+    _set(customer, given)
+    account.emit("customer.created", customer)
+    if method:
+        payment_methods.attach(account, method, customer["id"])
     return customer
 
 
@@ -58,8 +65,9 @@ def retrieve(call: Call) -> Document:
 def change(call: Call) -> Document:
     """Change it."""
     customer = call.account.objects.get("customer", call.id)
+    _require_own(call.account, call.params, lambda each: each["customer"] == customer["id"])
     with call.account.changing(customer, "customer.updated"):
-        _set(call.account, customer, call.params)
+        _set(customer, call.params)
     return customer
 
 
@@ -100,17 +108,16 @@ def _tombstone(customer_id: str) -> Document:
     return {"id": customer_id, "object": "customer", "deleted": True}
 
 
-def _set(account: Account, customer: Document, given: Document) -> None:
+def _require_own(account: Account, given: Document, is_own: Callable[[Document], bool]) -> None:
+    """Raises `StripeError` when the default that is asked for is no method of the customer."""
+    param = "invoice_settings[default_payment_method]"
+    default = (given.get("invoice_settings") or {}).get("default_payment_method")
+    if default and not is_own(account.objects.get("payment_method", default, param)):
+        message = f"The customer does not have a payment method with the ID {default}: it must be attached to them."
+        raise invalid(message, param, "resource_missing")
+
+
+def _set(customer: Document, given: Document) -> None:
     update(customer, given, *_UPDATABLE)
+    update(customer["invoice_settings"], given.get("invoice_settings") or {}, *customer["invoice_settings"])
     customer["_tax"] |= given.get("tax", {})
-    settings = given.get("invoice_settings") or {}
-    if default := settings.get("default_payment_method"):
-        method = account.objects.get("payment_method", default, "invoice_settings[default_payment_method]")
-        if method["customer"] != customer["id"]:
-            raise invalid(
-                f"The customer does not have a payment method with the ID {default}. The payment method must be "
-                "attached to the customer.",
-                "invoice_settings[default_payment_method]",
-                "resource_missing",
-            )
-    update(customer["invoice_settings"], settings, *customer["invoice_settings"])

@@ -116,15 +116,20 @@ def attach(account: Account, method: Document, customer_id: str) -> Document:
     it is somebody else's or was detached."""
     if method["customer"] == customer_id:
         return method
+    require_attachable(method)
+    method["customer"] = customer_id
+    account.emit("payment_method.attached", method)
+    return method
+
+
+def require_attachable(method: Document) -> None:
+    """Raises `StripeError` when a method cannot become a customer's: see `attach`."""
     if method["customer"] is not None:
         raise invalid("The payment method you provided has already been attached to a customer.", "payment_method")
     if method["_is_spent"]:
         message = "The provided PaymentMethod was detached from a Customer, and may not be used again."
         raise invalid(message, "payment_method")
     require_savable(method)
-    method["customer"] = customer_id
-    account.emit("payment_method.attached", method)
-    return method
 
 
 def require_savable(method: Document) -> None:
