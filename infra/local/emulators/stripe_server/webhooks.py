@@ -122,8 +122,8 @@ class Webhooks:
         return all(each.state == "delivered" for each in self._open.get(event_id, ()))
 
     async def settle(self) -> None:
-        """Until everything that is due has been attempted once. Raises what a caller of `enqueue` raised when it was told
-        of a delivery."""
+        """Until everything that is due has been attempted once. Raises what a caller of `enqueue` raised when it was
+        told of a delivery."""
         while self._task and not self._task.done():
             await asyncio.wait([self._task])
             self._task.result()
