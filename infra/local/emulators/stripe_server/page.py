@@ -13,6 +13,7 @@ from starlette.routing import Route
 from infra.local.emulators.sign_in import PAGES
 from infra.local.emulators.stripe_server.account import Account, Accounts
 from infra.local.emulators.stripe_server.control import LOCAL_KEY
+from infra.local.emulators.stripe_server.errors import StripeError
 from infra.local.emulators.stripe_server.faults import Fault
 from infra.local.emulators.stripe_server.form import fields
 from infra.local.emulators.stripe_server.objects import Document
@@ -48,7 +49,10 @@ def routes(accounts: Accounts) -> Iterable[Route]:
     async def act(request: Request) -> Response:
         form = fields(await request.body())
         account = accounts.of(form.get("account") or LOCAL_KEY)
-        note = await _act(account, form)
+        try:
+            note = await _act(account, form)
+        except (StripeError, KeyError) as error:
+            note = f"Refused: {error}"
         return RedirectResponse(f"/?{urlencode({'account': account.key, 'note': note})}", 303)
 
     yield Route("/", show, methods=["GET"])
@@ -100,10 +104,11 @@ def _about(account: Account, accounts: Accounts) -> dict[str, Any]:
 
 def _line(document: Document) -> Document:
     """An object in a line: what tells it from others, as far as its kind has that."""
-    names = ("status", "email", "name", "lookup_key", "type", "code", "url")
+    names = ("status", "email", "name", "lookup_key", "type", "code")
     told = [str(document[name]) for name in names if isinstance(document.get(name), str)]
     created = _instant(document["created"])
-    return {"id": document["id"], "object": document["object"], "created": created, "told": " · ".join(told)}
+    about = {"id": document["id"], "object": document["object"], "created": created, "told": " · ".join(told)}
+    return about | {"url": document.get("url") or document.get("hosted_invoice_url")}
 
 
 def _instant(seconds: int) -> str:
