@@ -9,8 +9,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from core.billing_settings import StripeSettings
 from core.calendar_settings import CalendarSettings
 from core.sign_in_settings import AppleSettings, FacebookSettings, GoogleSettings, OAuthSettings
 
@@ -176,7 +177,7 @@ class ErasureSettings(BaseModel, frozen=True):
     grace_days: int = Field(default=14, ge=0, le=30)
 
 
-class Settings(BaseSettings):
+class Settings(StripeSettings):
     """See the module. Frozen: a process never changes its mind about these."""
 
     model_config = SettingsConfigDict(env_prefix="PETFOLIO_", env_nested_delimiter="__", frozen=True, extra="ignore")

@@ -36,6 +36,7 @@ pytest_plugins = [
     "tests.sign_in_providers",
     "tests.calendar_servers",
     "tests.calendar_listener",
+    "tests.stripe_servers",
     "tests.whole",
 ]
 

@@ -30,7 +30,7 @@ import pytest
 from infra.local import ports
 from infra.local.launch import launch
 from infra.local.launchers import aws as aws_launcher
-from infra.local.launchers import caldav, calendars, postgres, seaweedfs, temporal, valkey
+from infra.local.launchers import caldav, calendars, postgres, seaweedfs, stripe, temporal, valkey
 from infra.local.lock import try_lock
 from infra.local.process import Stop, end, find, fingerprint
 from infra.local.service import Service
@@ -39,7 +39,7 @@ from infra.local.site import Site, open_site
 _BASES = range(12_000, 20_000, ports.BLOCK)
 _SERVERS = (
     *(postgres.SERVICE, valkey.SERVICE, temporal.SERVICE, seaweedfs.SERVICE, aws_launcher.SERVICE),
-    *(calendars.SERVICE, caldav.SERVICE),
+    *(calendars.SERVICE, caldav.SERVICE, stripe.SERVICE),
 )
 
 

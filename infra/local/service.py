@@ -33,7 +33,8 @@ class Service:
 
     `prepare` runs before each start and may run again (files, folders); `provision` after each time it became ready
     (roles, buckets); `clean_up` after it has ended. `settings` is the environment that its users get; `external`
-    names the settings which, when the person gives them, replace the service. A `oneshot` is ready when it has exited
+    names the settings which, when the person gives them, replace the service; `reach` is where it is then, if the first
+    of them does not say so. A `oneshot` is ready when it has exited
     with 0. With more exits within `window` seconds than `backoff` has pauses the service has failed.
     """
 
@@ -50,6 +51,7 @@ class Service:
     secrets: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     external: tuple[str, ...] = ()
+    reach: Callable[[Site], str | None] = _no_link
     stop: Stop = _STOP
     backoff: tuple[float, ...] = _BACKOFF
     window: float = 60.0
@@ -58,7 +60,7 @@ class Service:
     reload: bool = False
 
     def given_by(self, site: Site) -> str | None:
-        """The URL that replaces this service, if the person named one that is not our own."""
+        """What replaces this service, mostly a URL, if the person named one that is not our own."""
         if not self.external or not (url := site.environ.get(self.external[0])):
             return None
         return None if url == self.settings(site).get(self.external[0]) else url
@@ -66,4 +68,4 @@ class Service:
     def answers(self, site: Site) -> bool:
         """Whether it can be used now, be it ours or external."""
         url = self.given_by(site)
-        return accepts(url) if url else self.ready(site)
+        return accepts(self.reach(site) or url) if url else self.ready(site)

@@ -1,0 +1,101 @@
+"""What has to be in a Stripe account before anybody can subscribe: the plans, a promotion code, our webhook endpoint.
+
+Made through the API with the official client, and only what is missing, so it may run again at any time.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import stripe
+
+PIN: Final = "2026-10-28.endive"
+INTERVALS: Final = ("month", "year")
+CODE: Final = "WELCOME20"
+PLANS: Final[Mapping[str, Mapping[str, tuple[int, int]]]] = {
+    "plus": {"eur": (499, 4_990), "usd": (599, 5_990), "gbp": (449, 4_490), "chf": (550, 5_500), "jpy": (800, 8_000)},
+    "family": {
+        **{"eur": (899, 8_990), "usd": (999, 9_990), "gbp": (799, 7_990)},
+        **{"chf": (950, 9_500), "jpy": (1_400, 14_000)},
+    },
+}
+"""What a month and a year cost, in minor units; the first currency is the price's own."""
+_KINDS: Final[Mapping[str, str]] = {
+    "customer": "updated deleted",
+    "customer.subscription": (
+        "created updated deleted paused resumed trial_will_end pending_update_applied pending_update_expired"
+    ),
+    "invoice": (
+        "created finalized finalization_failed paid payment_failed payment_action_required voided marked_uncollectible"
+    ),
+    "checkout.session": "completed expired async_payment_succeeded async_payment_failed",
+    "payment_method": "attached detached automatically_updated",
+    "refund": "created updated failed",
+    "charge": "refunded",
+    "charge.dispute": "created updated closed funds_withdrawn funds_reinstated",
+}
+EVENTS: Final = tuple(f"{kind}.{what}" for kind, words in _KINDS.items() for what in words.split())
+"""Those that billing listens to (billing.md §5.2)."""
+
+
+def seed(key: str, base: str, webhook_url: str) -> str | None:
+    """Make what is missing; answers the secret of the endpoint, which Stripe tells once: None if it was there. Raises
+    `stripe.StripeError`."""
+    http = stripe.HTTPXClient(timeout=10, allow_sync_methods=True)
+    bases: Any = dict.fromkeys(("api", "files", "connect", "meter_events"), base)
+    account = stripe.StripeClient(
+        key, stripe_version=PIN, base_addresses=bases, http_client=http, max_network_retries=2
+    )
+    for tier in PLANS:
+        _plan(account, tier)
+    _promotion(account)
+    return _endpoint(account, webhook_url)
+
+
+def _plan(account: stripe.StripeClient, tier: str) -> None:
+    product_id = f"petfolio_{tier}"
+    known = {each.id for each in account.v1.products.list({"ids": [product_id]}).data}
+    if product_id not in known:
+        about = {"id": product_id, "name": f"Petfolio {tier.title()}", "metadata": {"tier": tier}}
+        account.v1.products.create(about, _once("product", product_id))  # type: ignore[arg-type]
+    for place, interval in enumerate(INTERVALS):
+        _price(account, product_id, tier, interval, place)
+
+
+def _price(account: stripe.StripeClient, product_id: str, tier: str, interval: str, place: int) -> None:
+    lookup_key = f"{tier}_{interval}"
+    if account.v1.prices.list({"lookup_keys": [lookup_key]}).data:
+        return
+    (currency, amounts), *others = PLANS[tier].items()
+    about: Any = {
+        "product": product_id,
+        "currency": currency,
+        "unit_amount": amounts[place],
+        "currency_options": {other: {"unit_amount": each[place]} for other, each in others},
+        "recurring": {"interval": interval},
+        "lookup_key": lookup_key,
+        "metadata": {"tier": tier},
+        "tax_behavior": "inclusive",
+    }
+    account.v1.prices.create(about, _once("price", lookup_key))
+
+
+def _promotion(account: stripe.StripeClient) -> None:
+    """A fifth off the first invoice."""
+    if account.v1.promotion_codes.list({"code": CODE}).data:
+        return
+    terms: Any = {"percent_off": 20, "duration": "once", "name": "Welcome"}
+    coupon = account.v1.coupons.create(terms, _once("coupon", CODE))
+    promotion: Any = {"type": "coupon", "coupon": coupon.id}
+    account.v1.promotion_codes.create({"promotion": promotion, "code": CODE}, _once("promotion_code", CODE))
+
+
+def _endpoint(account: stripe.StripeClient, url: str) -> str | None:
+    if any(each.url == url for each in account.v1.webhook_endpoints.list({"limit": 100}).data):
+        return None
+    about: Any = {"url": url, "enabled_events": list(EVENTS), "api_version": PIN}
+    made = account.v1.webhook_endpoints.create(about, _once("webhook_endpoint", url))
+    return made.secret
+
+
+def _once(what: str, which: str) -> Any:
+    return {"idempotency_key": f"pf:local:{what}:{which}"}
