@@ -18,6 +18,9 @@ class StripeError(Exception):
     decline_code: str | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return self.message
+
     def body(self) -> dict[str, Any]:
         """The envelope; what is not said is left out."""
         about = {"type": self.type, "code": self.code, "message": self.message, "param": self.param}
