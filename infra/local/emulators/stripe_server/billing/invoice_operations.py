@@ -123,7 +123,8 @@ def payment(call: Call) -> Document:
 
 def payments_of(account: Account, invoice: Document) -> Document:
     """The field `payments` of an invoice, which is shown on demand alone."""
-    found = account.objects.find("invoice_payment", lambda each: each["invoice"] == invoice["id"])
+    payment_id = account.objects.get(_KIND, invoice["id"]).get("_payment")
+    found = [account.objects.get("invoice_payment", payment_id)] if payment_id else []
     return listed(f"/v1/invoice_payments?invoice={invoice['id']}", found)
 
 
