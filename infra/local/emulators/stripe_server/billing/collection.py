@@ -125,7 +125,7 @@ def _after_failure(account: Account, invoice: Document) -> None:
         return
     if invoice["attempt_count"] > len(retries):
         _give_up(account, invoice)
-    elif not _has_timer(account, invoice):
+    elif not account.clock.is_waiting(f"retry:{invoice['id']}"):  # an attempt that was asked for does not move the next
         _retry_at(account, invoice, account.now() + retries[invoice["attempt_count"] - 1] * _DAY)
 
 
@@ -133,11 +133,6 @@ def _is_held(account: Account, invoice: Document) -> bool:
     """Whether something else than retries ends the wait for this payment: 23 hours."""
     subscription = statuses.subscription_of(account, invoice)
     return subscription["status"] in ("incomplete", "incomplete_expired", "paused") or bool(invoice.get("_update"))
-
-
-def _has_timer(account: Account, invoice: Document) -> bool:
-    """Whether the next retry stands already: an attempt that somebody asked for between two does not move it."""
-    return any(timer.name == f"retry:{invoice['id']}" for timer in account.clock.waiting())
 
 
 def _give_up(account: Account, invoice: Document) -> None:
