@@ -37,6 +37,9 @@ def hold(account: Account, invoice: Document) -> None:
 def finalize_and_collect(account: Account, invoice: Document) -> None:
     """What happens to a draft when its time has come."""
     account.clock.cancel(f"finalize:{invoice['id']}")
+    if invoices.needs_location(invoice):
+        invoices.fail_finalization(account, invoice)
+        return
     invoices.finalize(account, invoice)
     proceed(account, invoice)
 
@@ -103,6 +106,8 @@ def _react(account: Account, invoice: Document, intent: Document) -> None:
 
 
 def _settle(account: Account, invoice: Document, intent: Document) -> None:
+    if not _is_there(account, invoice):
+        return
     payments.settle(account, intent)
     _react(account, invoice, intent)
     sessions.payment_settled(account, invoice)
@@ -135,6 +140,12 @@ def _is_held(account: Account, invoice: Document) -> bool:
     return subscription["status"] in ("incomplete", "incomplete_expired", "paused") or bool(invoice.get("_update"))
 
 
+def _is_there(account: Account, invoice: Document) -> bool:
+    """Whether the invoice and its subscription still exist: `/_control/` takes objects away behind our back."""
+    of = invoice["parent"]["subscription_details"]["subscription"]
+    return account.objects.maybe(invoice["id"]) is invoice and account.objects.maybe(of) is not None
+
+
 def _give_up(account: Account, invoice: Document) -> None:
     with account.changing(invoice, "invoice.updated"):
         invoice |= {"next_payment_attempt": None, "auto_advance": False}
@@ -149,7 +160,7 @@ def _retry_at(account: Account, invoice: Document, instant: int) -> None:
 
 def _retry(account: Account, invoice: Document) -> None:
     """After a hard decline the bank is not asked again until there is another method; the plan goes on nevertheless."""
-    if invoice["status"] != "open":
+    if invoice["status"] != "open" or not _is_there(account, invoice):
         return
     method = statuses.method_of(account, statuses.subscription_of(account, invoice))
     error = invoices.intent_of(account, invoice)["last_payment_error"] or {}
@@ -179,7 +190,7 @@ def _finalize_at(account: Account, invoice: Document, instant: int) -> None:
     invoice["automatically_finalizes_at"] = instant
 
     def finalize() -> None:
-        if invoice["status"] == "draft" and invoice["auto_advance"]:
+        if invoice["status"] == "draft" and invoice["auto_advance"] and _is_there(account, invoice):
             finalize_and_collect(account, invoice)
 
     account.clock.at(instant, finalize, name=f"finalize:{invoice['id']}")
