@@ -1,4 +1,5 @@
-"""How many pets the plan of a household holds, for statements that ask it only where the smallest plan is not enough.
+"""How many pets the plan of a household holds, for statements that ask it only where the smallest plan is not enough;
+and the way from an invoice to its payment.
 
 Revision ID: 0011
 Revises: 0010
@@ -24,3 +25,4 @@ END $$"""
 def upgrade() -> None:
     """See the module."""
     op.execute(_HOLDS)
+    op.create_index("ix_billing_charges_invoice_id", "billing_charges", ["invoice_id"], unique=False)
