@@ -88,6 +88,23 @@ async def test_a_bank_debit_grants_nothing_until_it_has_come_through(world: Worl
     assert (await mine(person))["tier"] == "plus"
 
 
+async def test_a_bank_debit_that_fails_leaves_its_person_free(world: World, person: Person) -> None:
+    await world.pay(await world.checkout(person), "DE62370400440532013001")
+    await world.box.passes(6 * DAY)
+    await world.worker.pull(person.user_id)
+    assert (await mine(person))["tier"] == "free"
+
+
+async def test_who_answers_the_bank_s_question_has_their_plan(world: World, person: Person) -> None:
+    url = await world.checkout(person)
+    assert await world.pay(url, "4000002760003184") == url, "the bank asks first"
+    await world.worker.pull(person.user_id)
+    assert (await mine(person))["tier"] == "free"
+    assert session_of(await world.pay(url, action="authenticate"))
+    await world.worker.pull(person.user_id)
+    assert ((await mine(person))["tier"], (await mine(person))["status"]) == ("plus", "active")
+
+
 async def test_who_abandons_the_bank_s_question_is_free_and_can_subscribe_again(world: World, person: Person) -> None:
     url = await world.checkout(person)
     await world.pay(url, "4000002760003184")
