@@ -276,6 +276,7 @@ def _preview_line(document: Document) -> records.PreviewLine:
         description=document.get("description"),
         amount=of_stripe(document["amount"], document["currency"]),
         is_proration=bool(details.get("proration")),
+        start=instant(document["period"]["start"]),
     )
 
 

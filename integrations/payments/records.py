@@ -194,11 +194,12 @@ class CheckoutSession:
 
 @dataclass(frozen=True, slots=True)
 class PreviewLine:
-    """One line of an invoice to come."""
+    """One line of an invoice to come, and when what it is for begins."""
 
     description: str | None
     amount: Money
     is_proration: bool
+    start: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +210,11 @@ class Preview:
     amount_due: Money
     tax: Money
     lines: tuple[PreviewLine, ...]
+
+    @property
+    def prorated_at(self) -> datetime | None:
+        """The moment of the change: what is left of the old price is credited from there. None: nothing is prorated."""
+        return max((line.start for line in self.lines if line.is_proration), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,12 +69,13 @@ def portal(customer_id: str, return_url: str, locale: str) -> Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Another price for a subscription, as of `proration_date`: that of the preview is that of the change."""
+    """Another price for a subscription, as of `proration_date`: that of the preview is that of the change. None: as of
+    the moment when Stripe is asked."""
 
     subscription_id: str
     item_id: str
     price_id: str
-    proration_date: int
+    proration_date: int | None
 
 
 def preview(customer_id: str, change: Change) -> Params:
@@ -85,7 +86,7 @@ def preview(customer_id: str, change: Change) -> Params:
         "subscription_details": {
             "items": [{"id": change.item_id, "price": change.price_id}],
             "proration_behavior": "always_invoice",
-            "proration_date": change.proration_date,
+            **_as_of(change),
         },
     }
 
@@ -95,10 +96,14 @@ def upgrade(change: Change, op_id: UUID) -> Params:
     return {
         "items": [{"id": change.item_id, "price": change.price_id}],
         "proration_behavior": "always_invoice",
-        "proration_date": change.proration_date,
+        **_as_of(change),
         "payment_behavior": "pending_if_incomplete",
         "metadata": {"op_id": str(op_id)},
     }
+
+
+def _as_of(change: Change) -> Params:
+    return {} if change.proration_date is None else {"proration_date": change.proration_date}
 
 
 def schedule(subscription_id: str) -> Params:

@@ -92,7 +92,7 @@ def _read(document: Mapping[str, Any]) -> Envelope:
         format=kind,
         type=_word(document["type"]),
         created=_instant(document["created"]),
-        api_version=document.get("api_version"),
+        api_version=_optional_word(document.get("api_version")),
         livemode=_truth(document["livemode"]),
         object_id=_optional_word(about.get("id")),
         customer_id=_customer(kind, about),
