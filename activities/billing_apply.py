@@ -72,6 +72,7 @@ class Applier:
             "default_pm_id": reading.default_then,
             "alert": alert,
             "synced_at": reading.as_of,
+            "look_at": _look_at(reading),
         }
 
     async def _plan(
@@ -88,7 +89,7 @@ class Applier:
             _standing(reading, alert),
             look_at=_look_at(reading),
             pay=card,
-            surplus=reading.surplus[0] if reading.surplus else None,
+            surplus_id=reading.surplus[0] if reading.surplus else None,
             has_stale_checkouts=(is_live or is_left) and await checkout_intents.has_open(session, account.id),
         )
 

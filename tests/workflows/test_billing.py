@@ -156,7 +156,7 @@ async def test_whoever_was_overtaken_reads_again(world: BillingWorld) -> None:
 @pytest.mark.parametrize(
     ("plan", "done", "reads"),
     [
-        (AccountPlan(Standing.GOOD, surplus="sub_2"), ["cancel sub_2"], 2),
+        (AccountPlan(Standing.GOOD, surplus_id="sub_2"), ["cancel sub_2"], 2),
         (AccountPlan(Standing.DUNNING, pay=NewCard("in_1", "pm_2")), ["pay in_1 with pm_2"], 2),
         (AccountPlan(Standing.GOOD, has_stale_checkouts=True), ["close"], 1),
         (GOOD, [], 1),
