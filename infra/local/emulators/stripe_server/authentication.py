@@ -10,11 +10,13 @@ from starlette.routing import Route
 from infra.local.emulators.sign_in import PAGES
 from infra.local.emulators.stripe_server import setup_intents
 from infra.local.emulators.stripe_server.account import Account, Accounts
+from infra.local.emulators.stripe_server.billing import checkout
 from infra.local.emulators.stripe_server.errors import StripeError
 from infra.local.emulators.stripe_server.form import fields
 from infra.local.emulators.stripe_server.objects import Document
 
 _AUTHENTICATED: Final[Mapping[str, Callable[[Account, Document, bool], None]]] = {
+    "payment_intent": lambda account, intent, success: checkout.authenticated(account, intent, passed=success),
     "setup_intent": lambda account, intent, success: setup_intents.authenticated(account, intent, success=success),
 }
 """What the answer means, by the `object` that asked for it."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from infra.local.emulators.stripe_server import payment_methods
 from infra.local.emulators.stripe_server.account import Account
+from infra.local.emulators.stripe_server.billing import ends
 from infra.local.emulators.stripe_server.documents import update
 from infra.local.emulators.stripe_server.errors import invalid
 from infra.local.emulators.stripe_server.lists import listed, page
@@ -75,7 +76,8 @@ def change(call: Call) -> Document:
 
 @operation("DELETE", "/v1/customers/{customer}")
 def delete(call: Call) -> Document:
-    """Delete it for good."""
+    """Delete it for good, and end what it has subscribed to."""
+    ends.end_all(call.account, call.id)
     call.account.emit("customer.deleted", call.account.objects.delete("customer", call.id))
     return _tombstone(call.id)
 

@@ -1,0 +1,51 @@
+"""What a part of a period costs: exact to the second, in fractions, rounded once per line.
+
+Credit and debit are rounded each for itself. A tie goes to the lower number, a credit's too; what Stripe does there is
+not documented.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil, floor
+from typing import Final
+
+from infra.local.emulators.stripe_server.billing.periods import Period
+
+_HALF: Final = Fraction(1, 2)
+
+
+def rounded(amount: Fraction) -> int:
+    """To the nearest unit; ties go to the lower one."""
+    return ceil(amount - _HALF)
+
+
+def remaining(period: Period, instant: int) -> Fraction:
+    """The part of a period that is left: all of it before its start, nothing from its end on."""
+    if period.seconds <= 0:
+        return Fraction(0)
+    left = min(max(period.end - instant, 0), period.seconds)
+    return Fraction(left, period.seconds)
+
+
+def credit(amount: int, unused: Fraction) -> int:
+    """What is given back for the unused part: never positive."""
+    return rounded(-amount * unused)
+
+
+def debit(amount: int, used: Fraction) -> int:
+    """What the part costs that is still to come."""
+    return rounded(amount * used)
+
+
+def apportioned(total: int, shares: Sequence[int]) -> list[int]:
+    """A discount over lines, in proportion: each is rounded down, and the last one that takes part has the remainder.
+
+    Shares that are not positive take no part. Without any that does, nothing is given.
+    """
+    whole = sum(share for share in shares if share > 0)
+    if whole == 0:
+        return [0] * len(shares)
+    parts = [floor(Fraction(total * share, whole)) if share > 0 else 0 for share in shares]
+    last = max(index for index, share in enumerate(shares) if share > 0)
+    parts[last] += total - sum(parts)
+    return parts
