@@ -16,6 +16,16 @@ async def _price(box: Sandbox, **given: Any) -> Any:
     return await box.v1.prices.create_async(about | given)
 
 
+async def test_a_product_keeps_a_name_and_its_lists_may_be_emptied(stripe_sandbox: Sandbox) -> None:
+    v1 = stripe_sandbox.v1
+    product = await v1.products.create_async({"name": "Plus", "images": ["http://us.test/plus.png"]})
+    for wrong in (v1.products.create_async({"name": ""}), v1.products.update_async(product.id, {"name": ""})):
+        with pytest.raises(stripe.InvalidRequestError, match="cannot be unset"):
+            await wrong
+    emptied = await v1.products.update_async(product.id, {"images": "", "marketing_features": ""})
+    assert (emptied.name, emptied.images, emptied.marketing_features) == ("Plus", [], [])
+
+
 async def test_a_lookup_key_belongs_to_one_price_and_can_be_taken_over(stripe_sandbox: Sandbox) -> None:
     box, key = stripe_sandbox, "plus_month"
     old = await _price(box, lookup_key=key)
