@@ -104,11 +104,10 @@ def _about(account: Account, accounts: Accounts) -> dict[str, Any]:
 
 def _line(document: Document) -> Document:
     """An object in a line: what tells it from others, as far as its kind has that."""
-    names = ("status", "email", "name", "lookup_key", "type", "code")
+    names = ("status", "email", "name", "lookup_key", "type", "code", "url")
     told = [str(document[name]) for name in names if isinstance(document.get(name), str)]
     created = _instant(document["created"])
-    about = {"id": document["id"], "object": document["object"], "created": created, "told": " · ".join(told)}
-    return about | {"url": document.get("url") or document.get("hosted_invoice_url")}
+    return {"id": document["id"], "object": document["object"], "created": created, "told": " · ".join(told)}
 
 
 def _instant(seconds: int) -> str:
