@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from infra.local.errors import StackError
+
 if TYPE_CHECKING:
     import stripe
 
@@ -42,7 +44,7 @@ EVENTS: Final = tuple(f"{kind}.{what}" for kind, words in _KINDS.items() for wha
 
 def seed(key: str, base: str, webhook_url: str) -> str | None:
     """Make what is missing; answers the secret of the endpoint, which Stripe tells once: None if it was there. Raises
-    `stripe.StripeError`."""
+    `StackError`."""
     # Here because the SDK costs 0.3 s, which `petfolio status` and the others need not spend.
     import stripe  # noqa: PLC0415
 
@@ -51,10 +53,13 @@ def seed(key: str, base: str, webhook_url: str) -> str | None:
     account = stripe.StripeClient(
         key, stripe_version=PIN, base_addresses=bases, http_client=http, max_network_retries=2
     )
-    for tier in PLANS:
-        _plan(account, tier)
-    _promotion(account)
-    return _endpoint(account, webhook_url)
+    try:
+        for tier in PLANS:
+            _plan(account, tier)
+        _promotion(account)
+        return _endpoint(account, webhook_url)
+    except stripe.StripeError as error:
+        raise StackError(f"Stripe did not take the plans: {error}") from error
 
 
 def _plan(account: stripe.StripeClient, tier: str) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import stripe
 
+from infra.local.emulators.stripe_server.application import StripeServer
 from infra.local.emulators.stripe_server.sdk import API_VERSION
-from tests.stripe_servers import Receiver, Sandbox
+from tests.stripe_servers import Receiver, Sandbox, opened
 
 DAY = 86_400
 
@@ -219,3 +220,12 @@ async def test_where_nobody_listens_the_waiting_is_over_at_once(stripe_sandbox: 
     customer = {"id": "cus_1", "object": "customer"}
     stripe_sandbox.account.emit("customer.created", customer, delivered=lambda: told.append("now"))
     assert told == ["now"]
+
+
+async def test_without_a_transport_messages_reach_this_machine_alone() -> None:
+    async with opened(StripeServer()) as box:
+        await _endpoint(box, "customer.created", url="http://example.com/hook")
+        await box.v1.customers.create_async()
+        await _settled(box)
+        (delivery,) = await box.control("deliveries", "GET")
+    assert [each["status"] for each in delivery["attempts"]] == [None]
