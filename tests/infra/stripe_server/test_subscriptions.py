@@ -269,7 +269,10 @@ async def test_a_change_that_is_refused_has_changed_nothing(shop: Shop, wrong: d
 
 async def test_a_beginning_that_is_refused_has_begun_nothing(shop: Shop) -> None:
     customer = await shop.customer()
-    for wrong in ({"cancel_at": 1}, {"trial_end": 1}, {"discounts": [{"coupon": "NOPE"}]}, {"currency": "sek"}):
+    await shop.v1.coupons.create_async({"percent_off": 5, "id": "LATE", "redeem_by": shop.account.now() + 1})
+    await shop.box.passes(1)
+    coupons = ({"discounts": [{"coupon": "NOPE"}]}, {"discounts": [{"coupon": "LATE"}]})
+    for wrong in ({"cancel_at": 1}, {"trial_end": 1}, {"currency": "sek"}, *coupons):
         with pytest.raises(stripe.InvalidRequestError):
             await shop.subscribe(customer, **wrong)
     assert shop.account.objects.find("subscription") == shop.account.objects.find("invoice") == []
