@@ -239,5 +239,5 @@ class StripeServer:
             self._http = httpx.AsyncClient(transport=self._transport, timeout=_POST_SECONDS, trust_env=False)
         try:
             return (await self._http.post(url, content=body, headers=headers)).status_code
-        except httpx.HTTPError:
+        except (httpx.HTTPError, httpx.InvalidURL):
             return None

@@ -134,7 +134,7 @@ def change_settings(account: Account, _: str, asked: Document) -> object:
 def change_wire(account: Account, _: str, asked: Document) -> object:
     """Messages travel otherwise; what is not named is as at first."""
     rules = [Rule(**each) for each in asked.pop("rules", ())]
-    account.webhooks.wire = Wire(**asked, rules=rules)
+    account.webhooks.rewire(Wire(**asked, rules=rules))
     return asdict(account.webhooks.wire)
 
 
