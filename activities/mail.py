@@ -22,6 +22,7 @@ from core.crypto import FieldCipher
 from core.db import SessionFactory
 from core.errors import PetfolioError
 from domain import notification, sms
+from domain.billing.catalogue import limits_of
 from domain.notification import Category, Channel, Forbidden, Standing
 from domain.reminder_delivery import QUIET_HOURS
 from integrations.notify.protocol import ProviderRefused, ProviderUnavailable
@@ -263,7 +264,7 @@ async def _charge(session: AsyncSession, delivery: Delivery, notice: NoticeWords
     """Take the segments from the month's budget, in the transaction of the first lease. Raises `BudgetSpent`."""
     if delivery.attempt > 1:
         return
-    allowed = sms.included(await sms_usage.plan(session, delivery.user_id))
+    allowed = limits_of(await sms_usage.plan(session, delivery.user_id)).sms_per_month
     if not await sms_usage.take(session, delivery.user_id, sms.segments(notice_text(notice)), allowed):
         raise BudgetSpent("no text messages are left this month")
 

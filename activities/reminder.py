@@ -17,6 +17,7 @@ from core.db import SessionFactory, single_statement
 from core.logging import logger
 from domain import notification, reminder_delivery, reminder_series, sms
 from domain.absence import AWAY
+from domain.billing.catalogue import limits_of
 from domain.notification import Category, Channel, Forbidden
 from domain.reminder import Plan, PlanState
 from domain.reminder_delivery import QUIET_HOURS, RESEND
@@ -227,7 +228,7 @@ class ReminderActivities:
         """Take the segments from the month's budget, once per message however often it is tried."""
         segments = sms.segments(text_message(notice))
         async with self.sessions.begin() as session:
-            allowed = sms.included(await sms_usage.plan(session, leased.user_id))
+            allowed = limits_of(await sms_usage.plan(session, leased.user_id)).sms_per_month
             return await sms_usage.charge(session, leased.user_id, leased.id, segments, allowed)
 
     async def _companions(self, leased: Leased) -> list[Leased]:

@@ -47,7 +47,7 @@ async def require(request: Request, caller: Caller, row: asyncpg.Record, right: 
     The row selected `role`, `actions`, `id` and, unless it is the household itself, `household_id`. An operator's look
     is written down before they see anything.
     """
-    access = Access.of(row["role"], row["actions"])
+    access = Access.of(row["role"], row["actions"], read_only=row.get("read_only", False))
     access.require(right)
     if access.role == Role.ADMIN:
         looked_at = f"{request.scope['route'].operation_id}/{row['id']}"

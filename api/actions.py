@@ -82,9 +82,7 @@ def require(locked: Locked, user_id: UUID, needed: Right) -> None:
     access = locked.access
     if access is None:
         raise NotFound("no such reminder")
-    made_it = user_id == locked.series.user_id and access.may(Right.ADD_REMINDER)
-    if not (needed == Right.MANAGE_REMINDER and made_it):
-        access.require(needed)
+    access.require(needed, made=user_id == locked.series.user_id)
 
 
 async def hand_over(session: AsyncSession, reminder_ids: Iterable[UUID]) -> None:

@@ -23,7 +23,7 @@ from api.services import Services, services_of
 from core.errors import NotFound
 from core.ids import new_id
 from domain import appointment as rules
-from domain.access import Access, Right
+from domain.access import Right
 from domain.appointment import State, point_text
 from domain.calendar import Event, Override, When
 from models.appointment import Appointment
@@ -137,7 +137,7 @@ async def edit(
 
 async def remove(session: AsyncSession, caller: Caller, appointment_id: UUID, if_match: Precondition) -> None:
     """Take it out of every list; `restore` takes that back."""
-    loaded = await _lock(session, caller, appointment_id, if_match)
+    loaded = await _lock(session, caller, appointment_id, if_match, Right.DELETE_REMINDER)
     await appointments.set_deleted(session, loaded.row, deleted=True)
     await _changed(session, loaded.row)
 
@@ -149,7 +149,7 @@ async def restore(session: AsyncSession, services: Services, caller: Caller, app
         await _lock(session, caller, appointment_id)
         return await _shown(session, services, caller, appointment_id)
     row = found[0].row
-    _require(row, found[1], caller)
+    found[1].require(Right.MANAGE_REMINDER, made=row.user_id == caller.user_id)
     if row.deleted_at is None or row.deleted_at < await database_now(session) - UNDO:
         raise NotFound("no such appointment")
     await appointments.set_deleted(session, row, deleted=False)
@@ -193,23 +193,22 @@ async def _shown(session: AsyncSession, services: Services, caller: Caller, appo
 
 
 async def _lock(
-    session: AsyncSession, caller: Caller, appointment_id: UUID, if_match: Precondition | None = None
+    session: AsyncSession,
+    caller: Caller,
+    appointment_id: UUID,
+    if_match: Precondition | None = None,
+    needed: Right = Right.MANAGE_REMINDER,
 ) -> Loaded:
-    """Its rows, for who may change it. Raises `NotFound`, `NotPermitted`, `PreconditionFailed`."""
+    """Its rows, for who may change it; who made it may, as long as they may make any. Raises `NotFound`,
+    `NotPermitted`, `PetReadOnly`, `PreconditionFailed`."""
     found = await appointments.lock_for(session, caller.user_id, appointment_id)
     if found is None:
         raise NotFound("no such appointment")
     loaded, access = found
-    _require(loaded.row, access, caller)
+    access.require(needed, made=loaded.row.user_id == caller.user_id)
     if if_match is not None:
         if_match.check(loaded.row.version)
     return loaded
-
-
-def _require(row: Appointment, access: Access, caller: Caller) -> None:
-    """As with reminders: who made it may change it, as long as they may make any."""
-    if not (row.user_id == caller.user_id and access.may(Right.ADD_REMINDER)):
-        access.require(Right.MANAGE_REMINDER)
 
 
 async def _check_place(session: AsyncSession, caller: Caller, row: Appointment, pet_id: UUID | None) -> None:

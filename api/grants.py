@@ -28,7 +28,7 @@ from domain.access import Right
 from domain.grant import OPEN, GrantState
 from domain.notification import Category, Channel
 from models.household import Grant, GrantKind, Household
-from models.queries import grants
+from models.queries import grants, limits
 from models.queries.clock import database_now
 from models.queries.grants import standing_of
 from temporal import outbox
@@ -78,7 +78,8 @@ def link(services: Services, token: str) -> str:
 async def create(
     session: AsyncSession, services: Services, client: Client, caller: Caller, household: Household, body: GrantIn
 ) -> asyncpg.Record:
-    """Let somebody in. The household is locked. Raises `Invalid`, `NotFound` for a pet it does not have, `Conflict`."""
+    """Let somebody in. The household is locked. Raises `Invalid`, `NotFound` for a pet it does not have,
+    `PetReadOnly`, `Conflict`."""
     kind, now = GrantKind(body.kind), await database_now(session)
     _check_fields(body, kind)
     begins = max(body.valid_from or now, now)
@@ -87,6 +88,7 @@ async def create(
     rules.check_span(begins, ends, _LONGEST[kind], now)
     if len(await grants.pets_in(session, household.id, body.pet_ids)) < len(body.pet_ids):
         raise NotFound("no such pet")
+    await limits.check_writable(session, body.pet_ids)
     if len(await grants.open_ones(session, household.id)) >= rules.MOST:
         raise Conflict(f"There are {rules.MOST} already: end one that is not needed.", code="too_many_grants")
     grant = Grant(
@@ -114,10 +116,11 @@ async def create(
 async def change(
     session: AsyncSession, services: Services, client: Client, caller: Caller, grant: Grant, body: GrantUpdate
 ) -> asyncpg.Record:
-    """Another end, or other rights. The household and the grant are locked. Raises `Invalid`, `GrantClosed`, and
-    `Conflict` where it would meet another one of the same person."""
+    """Another end, or other rights. The household and the grant are locked. Raises `Invalid`, `GrantClosed`,
+    `PetReadOnly`, and `Conflict` where it would meet another one of the same person."""
     now = await database_now(session)
     rules.check_open(standing_of(grant), now)
+    await limits.check_writable(session, grant.pet_ids)
     acted = Right.ACT in grant.actions
     if body.valid_until is not None:
         rules.check_span(grant.valid_from, body.valid_until, _LONGEST[GrantKind(grant.kind)], now)

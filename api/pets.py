@@ -26,7 +26,7 @@ from domain.access import Access, Right
 from domain.pet import check_birth_date
 from domain.recurrence import ZONES
 from models.pet import Pet
-from models.queries import audit, households, pets
+from models.queries import audit, households, limits, pets
 from models.queries.clock import database_now
 
 PLAIN = ("species", "breed", "is_mixed", "sex", "neutered", "date_of_birth", "dob_precision", "home_tzid")
@@ -74,6 +74,7 @@ async def present(cipher: FieldCipher, pet: asyncpg.Record) -> dict[str, Any]:
         "microchips": chips,
         "profile_photo_url": pet["external_photo_url"],
         "status": pet["status"],
+        "read_only": pet["read_only"],
         "created_at": pet["created_at"],
         "updated_at": pet["updated_at"],
         "version": pet["version"],
@@ -82,10 +83,12 @@ async def present(cipher: FieldCipher, pet: asyncpg.Record) -> dict[str, Any]:
 
 async def create(session: AsyncSession, services: Services, caller: Caller, body: PetIn) -> asyncpg.Record:
     """A new pet in a household that the caller may add to, by default their personal one. Raises `NotFound` for a
-    household they may not know of, `NotPermitted`."""
+    household they may not know of, `NotPermitted`, `PlanLimit` for one that is full."""
     household_id = await _home_for(services, caller, body.household_id)
     given = {"owner_id": caller.user_id, "household_id": body.household_id}
     refuse_changes(body, given, READ_ONLY)
+    await households.lock_all(session, [household_id])  # two at once do not both take the last place
+    await limits.check_room(session, household_id)
     pet = Pet(id=new_id(), household_id=household_id, name_ct="")
     session.add(pet)
     await _write(session, services, caller, pet, body)
@@ -109,7 +112,7 @@ async def _home_for(services: Services, caller: Caller, asked: UUID | None) -> U
     found = await households.find(services.db, caller.user_id, asked)
     if found is None:
         raise NotFound("no such household")
-    Access.of(found["role"], found["actions"]).require(Right.ADD_PET)
+    Access.of(found["role"], found["actions"], read_only=False).require(Right.ADD_PET)
     return asked
 
 

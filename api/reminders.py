@@ -184,7 +184,7 @@ async def remove(session: AsyncSession, caller: Caller, reminder_id: UUID, if_ma
         if_match.check(locked.version)
         return End("deleted")
 
-    await actions.act(session, caller.user_id, reminder_id, end, Right.MANAGE_REMINDER)
+    await actions.act(session, caller.user_id, reminder_id, end, Right.DELETE_REMINDER)
     await reminders.remove(session, reminder_id)
 
 

@@ -9,6 +9,7 @@ from typing import cast
 
 from fastapi import Request
 
+from api.billing_services import Billing, open_billing
 from api.cursor import Cursors
 from api.identity import Identity, build_identity
 from core import unsubscribe
@@ -46,6 +47,7 @@ class Services:
     unsubscriber: Unsubscriber
     providers: Providers
     consents: Consents
+    billing: Billing | None
     outbound: Outbound
     mail_feedback: SnsEndpoint | None
     vapid_key: str
@@ -83,6 +85,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             open_endpoint(settings.feedback) as mail_feedback,
             open_providers(settings) as providers,
             open_consents(settings.calendars) as consents,
+            open_billing(settings) as billing,
             open_outbound(settings.calendars.caldav) as outbound,
             open_breaches(settings.passwords) as breaches,
         ):
@@ -100,6 +103,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     unsubscriber=Unsubscriber(secrets.derive(unsubscribe.KEY_PURPOSE)),
                     providers=providers,
                     consents=consents,
+                    billing=billing,
                     outbound=outbound,
                     mail_feedback=mail_feedback,
                     vapid_key=public_point(secrets.vapid),

@@ -19,7 +19,7 @@ from domain import household as rules
 from domain.access import Right
 from models.household import Household, PetTransfer, TransferState
 from models.pet import Pet, PetStatus
-from models.queries import households, pets, transfers
+from models.queries import households, limits, pets, transfers
 from models.queries.clock import database_now
 from temporal import outbox
 
@@ -98,7 +98,8 @@ async def accept(
     household_id: UUID | None,
 ) -> asyncpg.Record:
     """Yes: on record on both sides, and a worker moves the pet. Raises `NotFound` for what was not offered to the
-    caller and for a household that is not theirs, `NotPermitted` for one they do not own, `Conflict`."""
+    caller and for a household that is not theirs, `NotPermitted` for one they do not own, `PlanLimit` for one that is
+    full, `Conflict`."""
     to = household_id or await households.personal_household(services.db.reads, caller.user_id)
     transfer, pet = await _offered_to(session, caller, transfer_id, also=to)
     access = None if to is None else await households.access(session, caller.user_id, to)
@@ -108,6 +109,7 @@ async def accept(
     if to == transfer.from_household_id:
         raise Conflict("It lives there already.", code="same_household")
     _check_transferable(pet)
+    await limits.check_room(session, to)
     transfer.to_household_id, transfer.decided_by = to, caller.user_id
     await _close(session, transfer, TransferState.ACCEPTED)
     for side in (transfer.from_household_id, to):

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from core.errors import Forbidden
+from domain.billing import limits
 
 
 class Role(StrEnum):
@@ -34,9 +35,12 @@ class Right(StrEnum):
     """Complete, skip, snooze, undo, acknowledge what is due."""
     ADD_RECORD = "add_record"
     EDIT_RECORD = "edit_record"
+    DELETE_RECORD = "delete_record"
     ADD_REMINDER = "add_reminder"
     MANAGE_REMINDER = "manage_reminder"
     """Also whoever made the reminder has it, as long as they may add any. With appointments it is the same."""
+    DELETE_REMINDER = "delete_reminder"
+    """For whoever manages it."""
     ADD_PET = "add_pet"
     EDIT_PET = "edit_pet"
     DELETE_PET = "delete_pet"
@@ -77,17 +81,37 @@ GRANTABLE: Final = frozenset({Right.ACT, Right.ADD_RECORD})
 """What a sitter has only where the grant says so; reading comes with every grant."""
 
 
+OF_MAKER: Final = frozenset({Right.MANAGE_REMINDER, Right.DELETE_REMINDER})
+"""What whoever made a reminder or an appointment has on it, as long as they may add any."""
+ON_READ_ONLY: Final = frozenset(
+    {
+        Right.READ,
+        Right.ACT,
+        Right.DELETE_RECORD,
+        Right.DELETE_REMINDER,
+        Right.DELETE_PET,
+        Right.TRANSFER_PET,
+        Right.MANAGE_TAG,
+        Right.REPORT_LOST,
+    }
+)
+"""What still works on a pet beyond its household's plan: to see it, to look after it, to find it, and to let it go. A
+right that does not stand here does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A role on a thing; `granted` are the rights a grant names, None where the role alone decides."""
+    """A role on a thing; `granted` are the rights a grant names, None where the role alone decides. `read_only`: it is
+    a pet beyond its household's plan, or belongs to one."""
 
     role: Role
     granted: frozenset[Right] | None = None
+    read_only: bool = False
 
     @classmethod
-    def of(cls, role: str, actions: Iterable[str] | None) -> "Access":
-        """From the columns `role` and `actions` of the view `pet_access`."""
-        return cls(Role(role), None if actions is None else frozenset(map(Right, actions)))
+    def of(cls, role: str, actions: Iterable[str] | None, *, read_only: bool) -> "Access":
+        """From the columns `role` and `actions` of the view `pet_access`, and what `models/queries/limits.py` says."""
+        return cls(Role(role), None if actions is None else frozenset(map(Right, actions)), read_only)
 
     def may(self, right: Right) -> bool:
         """Whether the role has the right, and the grant (if it is one) names it."""
@@ -95,10 +119,13 @@ class Access:
             return False
         return self.granted is None or right not in GRANTABLE or right in self.granted
 
-    def require(self, right: Right) -> None:
-        """Raises `NotPermitted`."""
-        if not self.may(right):
+    def require(self, right: Right, *, made: bool = False) -> None:
+        """Raises `NotPermitted`, and `PetReadOnly` for what they may do, though not now. `made`: the reminder is
+        theirs."""
+        managing = made and right in OF_MAKER and self.may(Right.ADD_REMINDER)
+        if not (managing or self.may(right)):
             raise NotPermitted(f"As {self.role} of this household you may not do this.", extra={"needs": right.value})
+        limits.check_writable(read_only=self.read_only and right not in ON_READ_ONLY)
 
 
 class NotPermitted(Forbidden):
@@ -147,6 +174,7 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     # pages that mails lead to, and what their buttons send
     **dict.fromkeys(("home_page", "verify_email_page", "cancel_erasure_page", "unsubscribe_page"), ANYONE),
     **dict.fromkeys(("verify_email", "cancel_erasure", "unsubscribe", "resubscribe"), ANYONE),
+    "checkout_page": ANYONE,
     **dict.fromkeys(("reset_password_page", "reset_password", "confirm_email_page", "confirm_email"), ANYONE),
     # getting in and out
     **dict.fromkeys(("register", "login", "refresh_token", "forgot_password"), ANYONE),
@@ -202,7 +230,8 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     "delete_pet": household(Right.DELETE_PET),
     **dict.fromkeys(("list_records", "list_pet_records", "get_record"), household(Right.READ)),
     **dict.fromkeys(("create_record", "create_pet_record"), household(Right.ADD_RECORD)),
-    **dict.fromkeys(("change_record", "replace_record", "delete_record"), household(Right.EDIT_RECORD)),
+    **dict.fromkeys(("change_record", "replace_record"), household(Right.EDIT_RECORD)),
+    "delete_record": household(Right.DELETE_RECORD),
     # access that ends by itself: what owners give, what sitters were given, what a vet's link shows
     **dict.fromkeys(("list_grants", "create_grant", "get_grant", "change_grant"), household(Right.MANAGE_GRANTS)),
     **dict.fromkeys(("revoke_grant", "list_grant_accesses", "get_grant_qr"), household(Right.MANAGE_GRANTS)),
@@ -221,7 +250,8 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("list_reminders", "get_reminder", "preview_reminder", "list_occurrences"), household(Right.READ)),
     "preview_schedule": household(Right.READ),
     "create_reminder": household(Right.ADD_REMINDER),
-    **dict.fromkeys(("change_reminder", "replace_reminder", "delete_reminder"), household(Right.MANAGE_REMINDER)),
+    **dict.fromkeys(("change_reminder", "replace_reminder"), household(Right.MANAGE_REMINDER)),
+    "delete_reminder": household(Right.DELETE_REMINDER),
     **dict.fromkeys(("pause_reminder", "resume_reminder"), household(Right.MANAGE_REMINDER)),
     **dict.fromkeys(("find_occurrences", "get_occurrence", "explain_occurrence"), household(Right.READ)),
     **dict.fromkeys(("complete_occurrence", "skip_occurrence", "snooze_occurrence"), household(Right.ACT)),
@@ -232,7 +262,8 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("list_appointments", "get_appointment"), household(Right.READ)),
     "create_appointment": household(Right.ADD_REMINDER),
     **dict.fromkeys(("change_appointment", "replace_appointment"), household(Right.MANAGE_REMINDER)),
-    **dict.fromkeys(("delete_appointment", "restore_appointment"), household(Right.MANAGE_REMINDER)),
+    "delete_appointment": household(Right.DELETE_REMINDER),
+    "restore_appointment": household(Right.MANAGE_REMINDER),
     **dict.fromkeys(("change_appointment_once", "skip_appointment_once"), household(Right.MANAGE_REMINDER)),
     # calendars
     **dict.fromkeys(("list_calendar_events", "sync_calendar"), household(Right.READ)),
@@ -248,10 +279,18 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("list_calendar_conflicts", "restore_calendar_conflict"), SIGNED_IN),
     **dict.fromkeys(("create_calendar_feed", "list_calendar_feeds", "delete_calendar_feed"), SIGNED_IN),
     "read_calendar_feed": ANYONE,
+    # plans, one's subscription, and money back
+    "list_plans": ANYONE,
+    **dict.fromkeys(("get_subscription", "list_invoices", "list_refunds", "return_from_checkout"), SIGNED_IN),
+    **dict.fromkeys(("start_checkout", "preview_plan_change", "change_plan"), SIGNED_IN),
+    **dict.fromkeys(("cancel_subscription", "resume_subscription", "request_refund"), SIGNED_IN),
+    "open_billing_portal": SIGNED_IN,
     # operators
     **dict.fromkeys(("find_households", "list_looks", "end_look", "get_household_content"), STAFF),
+    **dict.fromkeys(("get_account_billing", "replay_account_billing"), STAFF),
     "break_glass": Rule(Reach.STAFF, fresh=True),
     # what providers call: a signature decides
     **dict.fromkeys(("receive_ses_feedback", "receive_apple_event", "receive_facebook_deletion"), ANYONE),
     **dict.fromkeys(("receive_google_calendar_push", "receive_graph_push", "receive_graph_lifecycle"), ANYONE),
+    "receive_stripe_event": ANYONE,
 }

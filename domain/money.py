@@ -1,8 +1,10 @@
-"""Money: integer minor units beside an ISO 4217 code, never a float, never a blind ×100."""
+"""Money: integer minor units beside an ISO 4217 code, never a float, never a blind ×100, never two currencies in one
+sum. The ledger of payments has negative amounts too; what people enter has not."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, Self
 
 from core.errors import FieldProblem, Invalid
 
@@ -20,6 +22,10 @@ CURRENCIES: Final = EXPONENTS.keys() | set(
 LARGEST_MINOR: Final = 10**15
 
 
+class CurrencyMismatch(ValueError):
+    """Two currencies met in one sum: a mistake of ours, never of a person's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """`amount` counts minor units of `currency`."""
@@ -27,15 +33,38 @@ class Money:
     amount: int
     currency: str
 
+    def __add__(self, other: Self) -> Self:
+        """Raises `CurrencyMismatch`."""
+        if other.currency != self.currency:
+            raise CurrencyMismatch(f"{self.currency} and {other.currency} make no sum")
+        return type(self)(self.amount + other.amount, self.currency)
+
+    def __sub__(self, other: Self) -> Self:
+        """Raises `CurrencyMismatch`."""
+        return self + -other
+
+    def __neg__(self) -> Self:
+        return type(self)(-self.amount, self.currency)
+
     @property
     def number(self) -> float:
         """The amount in major units, for the base schema's plain number."""
         return float(Decimal(self.amount).scaleb(-exponent(self.currency)))
 
+    @property
+    def text(self) -> str:
+        """For people who read any language: `4.99 EUR`."""
+        return f"{Decimal(self.amount).scaleb(-exponent(self.currency))} {self.currency}"
+
 
 def exponent(currency: str) -> int:
     """How many decimals a currency has."""
     return EXPONENTS.get(currency, 2)
+
+
+def total(amounts: Iterable[Money], currency: str) -> Money:
+    """Their sum, which is zero where there are none. Raises `CurrencyMismatch`."""
+    return sum(amounts, start=Money(0, currency))
 
 
 def from_number(value: Decimal, currency: str) -> Money:

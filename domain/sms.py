@@ -1,4 +1,5 @@
-"""How long a text message is, known before it is sent: encoding, segments, and what a plan includes.
+"""How long a text message is, known before it is sent: encoding and segments. How many a plan includes is in
+`domain/billing/catalogue.py`.
 
 GSM 03.38 holds 160 characters, or 153 in each of several segments; one character beyond it makes the whole message
 UCS-2: 70, or 67 (3GPP TS 23.038 and TS 23.040).
@@ -16,9 +17,6 @@ _GSM, _GSM_PART = 160, 153
 _UCS2, _UCS2_PART = 70, 67
 PER_NOTICE: Final = 2
 """Segments one notice may take."""
-MONTHLY: Final = {"free": 10, "plus": 100, "family": 300}
-"""Segments a month by plan. A segment costs us cents: a free account gets enough to learn what it is like, a plan what
-a course of tablets twice a day for a household needs."""
 
 
 def segments(text: str) -> int:
@@ -33,11 +31,6 @@ def segments(text: str) -> int:
 def fits(text: str) -> bool:
     """Whether a notice may be as long as this."""
     return segments(text) <= PER_NOTICE
-
-
-def included(plan: str) -> int:
-    """Segments a month of a plan; one we do not know gets what a free account gets."""
-    return MONTHLY.get(plan, MONTHLY["free"])
 
 
 def _parts(length: int, single: int, part: int) -> int:

@@ -53,6 +53,21 @@ def calendar(user_id: UUID, calendar_link_id: UUID) -> str:
     return f"user/{user_id}/calendar/{calendar_link_id}"
 
 
+def billing(account_id: UUID) -> str:
+    """The entity of one account's subscription."""
+    return f"user/{account_id}/billing"
+
+
+def refund(account_id: UUID, refund_id: UUID) -> str:
+    """One payment's way back."""
+    return f"user/{account_id}/refund/{refund_id}"
+
+
+def billing_resolve(event_id: str) -> str:
+    """The search for whose an event of Stripe's is."""
+    return f"system/billing-resolve/{event_id}"
+
+
 def mail(user_id: UUID, delivery_id: UUID) -> str:
     """One mail to one person: verification, reset, notices."""
     return f"user/{user_id}/mail/{delivery_id}"

@@ -19,7 +19,18 @@ from core.ids import new_id
 from models.outbox import Outbox
 from models.queries import calendar_links
 from temporal import ids
-from temporal.contracts import calendar_sync, invitation, lost_case, mail, reminder, sitter_grant, transfer
+from temporal.contracts import (
+    billing,
+    billing_resolve,
+    calendar_sync,
+    invitation,
+    lost_case,
+    mail,
+    refund,
+    reminder,
+    sitter_grant,
+    transfer,
+)
 
 CHANNEL = "outbox"
 """What the relay LISTENs to; the notification is empty and arrives with the commit."""
@@ -95,6 +106,42 @@ async def _ring_calendar(session: AsyncSession, user_id: UUID, calendar_link_id:
         workflow_id=ids.calendar(user_id, calendar_link_id),
         args=calendar_sync.bell_args(calendar_link_id, provider),
         user_id=user_id,
+    )
+
+
+async def ring_billing(session: AsyncSession, account_id: UUID) -> None:
+    """Something about an account may have changed at Stripe, or here: its workflow reads it anew. What is to be handled
+    stands in `stripe_events`, so however many events come until then, this stays one row."""
+    await ring(
+        session,
+        aggregate=billing.aggregate(account_id),
+        kind=billing.KIND,
+        workflow_id=ids.billing(account_id),
+        args=billing.nudge_args(account_id),
+        user_id=account_id,
+    )
+
+
+async def ring_refund(session: AsyncSession, account_id: UUID, refund_id: UUID) -> None:
+    """A refund was reserved, or Stripe has said something about it: its workflow starts, or looks again."""
+    await ring(
+        session,
+        aggregate=refund.aggregate(refund_id),
+        kind=refund.KIND,
+        workflow_id=ids.refund(account_id, refund_id),
+        args=refund.bell_args(account_id, refund_id),
+        user_id=account_id,
+    )
+
+
+async def start_resolve(session: AsyncSession, event_id: str) -> None:
+    """An event names nobody we know: ask Stripe whose it is, once per event."""
+    await enqueue(
+        session,
+        aggregate=billing_resolve.aggregate(event_id),
+        kind=billing_resolve.KIND,
+        workflow_id=ids.billing_resolve(event_id),
+        args={"event_id": event_id},
     )
 
 

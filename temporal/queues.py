@@ -6,6 +6,9 @@ from typing import Final
 CORE: Final = "core"
 """All short workflows and quick database activities; the sends, rate-limited. Nothing on it blocks the event loop."""
 
+BILLING: Final = "billing"
+"""Everything that asks Stripe."""
+
 CALENDAR_GOOGLE: Final = "calendar-google"
 CALENDAR_MICROSOFT: Final = "calendar-microsoft"
 CALENDAR_CALDAV: Final = "calendar-caldav"
@@ -16,7 +19,11 @@ CALENDARS: Final[Mapping[str, str]] = {
 }
 """By provider: the outage of one, or a leak in its SDK, is not the others'."""
 
-ROLES: Final[Mapping[str, tuple[str, ...]]] = {"core": (CORE,), "calendar": tuple(CALENDARS.values())}
+ROLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "core": (CORE,),
+    "billing": (BILLING,),
+    "calendar": tuple(CALENDARS.values()),
+}
 """The queues that a worker process of each role polls. The relay runs beside the role `core`; of the calendars' queues
 a process polls those of `PETFOLIO_CALENDAR_PROVIDERS`."""
 

@@ -6,6 +6,9 @@ from api.routes import (
     appointments,
     audit,
     auth,
+    billing,
+    billing_changes,
+    billing_page,
     calendar,
     calendar_conflicts,
     calendar_connections,
@@ -42,7 +45,7 @@ from api.routes import (
     vet_links,
     workflows,
 )
-from api.webhooks import apple, facebook, google_calendar, microsoft_graph, ses
+from api.webhooks import apple, facebook, google_calendar, microsoft_graph, ses, stripe
 
 ALL = (
     auth.router,
@@ -85,6 +88,9 @@ ALL = (
     appointments.router,
     notifications.router,
     devices.router,
+    billing.router,
+    billing_changes.router,
+    billing_page.router,
     calendar.router,
     calendar_connections.router,
     calendar_conflicts.router,
@@ -97,6 +103,7 @@ ALL = (
     facebook.router,
     google_calendar.router,
     microsoft_graph.router,
+    stripe.router,
     health.router,
     codec.router,
 )

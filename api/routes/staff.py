@@ -4,13 +4,15 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api import staff
+from api import staff, staff_billing
 from api.access import CurrentStaff
+from api.billing_services import BillingOn
 from api.deps import ServicesDep, UnitOfWork
 from api.identity import ClientDep
 from api.json_response import computed
 from api.routing import router as make_router
 from api.schemas.staff import FindIn, HomesOut, HouseholdContentOut, LookIn, LookOut, LooksOut
+from api.schemas.staff_billing import AccountBillingOut, ReplayedOut
 from models.queries import break_glass
 
 router = make_router("/staff", "staff")
@@ -57,3 +59,24 @@ async def get_household_content(
 ) -> Response:
     """What there is to look at, by id, while the glass is broken."""
     return computed(await staff.content(session, services, client, caller, household_id))
+
+
+@router.get("/accounts/{account_id}/billing", operation_id="get_account_billing", response_model=AccountBillingOut)
+async def get_account_billing(
+    account_id: UUID, caller: CurrentStaff, client: ClientDep, _: BillingOn, services: ServicesDep
+) -> Response:
+    """An account's billing: what was read of Stripe, why its tier is what it is, its events, operations and money."""
+    return computed(await staff_billing.show(services, client, caller, account_id))
+
+
+@router.post("/accounts/{account_id}/billing/replay", operation_id="replay_account_billing", response_model=ReplayedOut)
+async def replay_account_billing(
+    account_id: UUID,
+    caller: CurrentStaff,
+    client: ClientDep,
+    _: BillingOn,
+    session: UnitOfWork,
+    services: ServicesDep,
+) -> Response:
+    """Have the account read anew, and its events handled once more. Repeating it is harmless."""
+    return computed(await staff_billing.replay(session, services, client, caller, account_id))

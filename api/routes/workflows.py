@@ -39,6 +39,12 @@ async def readable_workflow(
         case ids.WorkflowId(Subject("user", caller.user_id), "calendar", UUID() as link_id):
             row = await queries.own(services.db, caller.user_id, "calendar", link_id)
             found = row and WorkflowOut.of_row(row)
+        case ids.WorkflowId(Subject("user", caller.user_id), "refund", UUID() as refund_id):
+            row = await queries.own(services.db, caller.user_id, "refund", refund_id)
+            found = row and WorkflowOut.of_row(row)
+        case ids.WorkflowId(Subject("user", caller.user_id), "billing", None):
+            row = await queries.billing(services.db, caller.user_id)
+            found = row and WorkflowOut.of_billing(row)
         case _:
             found = None
     # Only the one spelling that we make: `{HOUSEHOLD-IN-CAPITALS}` would be another id for Temporal.

@@ -13,7 +13,7 @@ from models.pet import PetStatus
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 PhotoUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"]{4,2000}$", max_length=2010)]
-READ_ONLY = "id owner_id owners household_id weight microchips status created_at updated_at version".split()
+READ_ONLY = "id owner_id owners household_id weight microchips status read_only created_at updated_at version".split()
 
 
 class WeightOut(BaseModel):
@@ -40,7 +40,8 @@ class MicrochipOut(BaseModel):
 
 
 class PetOut(BaseModel):
-    """A pet as its household sees it."""
+    """A pet as its household sees it. `read_only`: it is beyond what the household's plan holds; it can be looked after
+    and let go, and not be changed."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -82,6 +83,7 @@ class PetOut(BaseModel):
                     ],
                     "profile_photo_url": "https://pictures.example.com/milo.jpg",
                     "status": "active",
+                    "read_only": False,
                     "created_at": "2026-11-23T08:00:00Z",
                     "updated_at": "2026-11-23T08:00:00Z",
                     "version": 1,
@@ -109,6 +111,7 @@ class PetOut(BaseModel):
     microchips: list[MicrochipOut]
     profile_photo_url: str | None
     status: PetStatus
+    read_only: bool
     created_at: datetime
     updated_at: datetime
     version: int
@@ -144,6 +147,7 @@ class _Fields(BaseModel):
     weight: Any = None
     microchips: Any = None
     status: Any = None
+    read_only: Any = None
     created_at: Any = None
     updated_at: Any = None
     version: Any = None

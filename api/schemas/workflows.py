@@ -40,6 +40,7 @@ _KINDS: Final = {
     "invitation": _Kind(ids.invitation, "Invitation", "until", "/households/{household_id}/invitations"),
     "transfer": _Kind(ids.transfer, "Transfer of a pet", "until", "/households/{household_id}/transfers"),
     "calendar": _Kind(ids.calendar, "Calendar", "next look", "/integrations/calendar/connections/{connection_id}"),
+    "refund": _Kind(ids.refund, "Refund", "until", "/billing/refunds"),
     "grant": _Kind(ids.grant, "Sitter's access", "until", "/households/{household_id}/grants/{id}"),
 }
 
@@ -50,7 +51,7 @@ class WorkflowOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
-    type: Literal["reminder", "lost", "invitation", "transfer", "grant", "calendar", "mail"]
+    type: Literal["reminder", "lost", "invitation", "transfer", "grant", "calendar", "mail", "billing", "refund"]
     status: str
     summary: str = Field(description="One sentence for people.")
     created_at: datetime
@@ -70,6 +71,20 @@ class WorkflowOut(BaseModel):
             created_at=row["created_at"],
             updated_at=row["updated_at"],
             result=f"/api/v1{kind.result.format_map(row)}",
+        )
+
+    @classmethod
+    def of_billing(cls, row: asyncpg.Record) -> "WorkflowOut":
+        """From a row of `models.queries.workflows`."""
+        until = f", paid until {row['until'].astimezone(UTC):%Y-%m-%d %H:%M} UTC" if row["until"] else ""
+        return cls(
+            id=ids.billing(row["user_id"]),
+            type="billing",
+            status=row["state"],
+            summary=f"Subscription: {row['state']}{until}.",
+            created_at=row["created_at"],
+            updated_at=row["updated_at"],
+            result="/api/v1/billing/subscription",
         )
 
     @classmethod

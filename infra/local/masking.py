@@ -43,7 +43,9 @@ LEFT_OUT: Final = frozenset(
     "sessions retired_refresh device_cookies login_throttle mail_tokens auth_challenges mfa_totp mfa_recovery_codes "
     "webauthn_credentials auth_identities email_changes idempotency_keys outbox webhook_events devices ics_feeds "
     "mail_suppressions grant_access_log audit_seals audit_verifications "
-    "calendar_connections calendar_links event_links calendar_inbox_items calendar_conflicts".split()
+    "calendar_connections calendar_links event_links calendar_inbox_items calendar_conflicts "
+    "billing_customers stripe_events billing_snapshots billing_operations checkout_intents billing_charges refunds "
+    "disputes ledger_entries billing_drift billing_watermarks".split()
 )
 """Tables whose rows are not copied."""
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -26,9 +26,11 @@ from models.appointment import Appointment, AppointmentOverride
 from models.queries.access import pet_access, reaches, watching
 from models.queries.appointment_rows import columns, sealed, wall
 from models.queries.clock import database_now
+from models.queries.limits import beyond_of
 
 _ANEW: Final = {"populate_existing": True}
 """Rows as they are now, whatever the session has seen of them."""
+_READ_ONLY: Final[ColumnElement[bool]] = literal_column(beyond_of("appointments.pet_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ async def lock_for(
     """One that this person sees, locked, with the access they have to it; `deleted`: among those that were deleted."""
     gone = col(Appointment.deleted_at)
     statement = (
-        select(Appointment, pet_access.c.role, pet_access.c.actions)
+        select(Appointment, pet_access.c.role, pet_access.c.actions, _READ_ONLY)
         .join(pet_access, reaches(col(Appointment.household_id), col(Appointment.pet_id), user_id))
         .where(col(Appointment.id) == appointment_id, gone.is_not(None) if deleted else gone.is_(None))
         .with_for_update(of=Appointment)
@@ -97,7 +99,7 @@ async def lock_for(
     found = (await session.execute(statement)).first()
     if found is None:
         return None
-    return await _with_overrides(session, found[0]), Access.of(found[1], found[2])
+    return await _with_overrides(session, found[0]), Access.of(found[1], found[2], read_only=found[3])
 
 
 async def planned_of(session: AsyncSession, pet_id: UUID) -> Sequence[Appointment]:

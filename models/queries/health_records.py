@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select
+from sqlalchemy import literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -13,6 +13,7 @@ from domain.access import Access
 from models.health import HealthRecord, HealthRecordId
 from models.pet import Pet
 from models.queries.access import found_in, pet_access, reached, reaches
+from models.queries.limits import beyond
 
 _COLUMNS = """
 SELECT r.id, r.pet_id, r.household_id, r.record_type, r.title_ct, r.description_ct, r.date_administered,
@@ -50,7 +51,7 @@ async def page(db: Database, user_id: UUID, pet_id: UUID, before: UUID | None, l
 async def lock(session: AsyncSession, user_id: UUID, record_id: UUID) -> tuple[HealthRecord, Access] | None:
     """The record's row for a write, with the access this person has to it."""
     statement = (
-        select(HealthRecord, pet_access.c.role, pet_access.c.actions)
+        select(HealthRecord, pet_access.c.role, pet_access.c.actions, literal_column(beyond("pets")))
         .select_from(HealthRecordId)
         .join(
             HealthRecord,
@@ -66,7 +67,7 @@ async def lock(session: AsyncSession, user_id: UUID, record_id: UUID) -> tuple[H
         .with_for_update(of=HealthRecord)
     )
     found = (await session.execute(statement)).first()
-    return None if found is None else (found[0], Access.of(found[1], found[2]))
+    return None if found is None else (found[0], Access.of(found[1], found[2], read_only=found[3]))
 
 
 async def add(session: AsyncSession, record: HealthRecord) -> None:

@@ -130,7 +130,7 @@ async def lock(session: AsyncSession, user_id: UUID, household_id: UUID) -> tupl
     if household is None:
         return None
     found = (await session.execute(_ACCESS, {"user_id": user_id, "household_id": household_id})).one_or_none()
-    return None if found is None else (household, Access.of(found.role, found.actions))
+    return None if found is None else (household, Access.of(found.role, found.actions, read_only=False))
 
 
 async def lock_all(session: AsyncSession, household_ids: Sequence[UUID]) -> None:
@@ -142,7 +142,7 @@ async def lock_all(session: AsyncSession, household_ids: Sequence[UUID]) -> None
 async def access(session: AsyncSession, user_id: UUID, household_id: UUID) -> Access | None:
     """What a person may do in a household; None: nothing."""
     found = (await session.execute(_ACCESS, {"user_id": user_id, "household_id": household_id})).one_or_none()
-    return None if found is None else Access.of(found.role, found.actions)
+    return None if found is None else Access.of(found.role, found.actions, read_only=False)
 
 
 async def roles(session: AsyncSession, household_id: UUID) -> dict[UUID, Role]:

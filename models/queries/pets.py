@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -19,12 +19,14 @@ from domain.weight import Weight as Weighing
 from models.pet import Microchip, Pet, Weight
 from models.queries.access import OWN, found_in, pet_access, reached, reaches
 from models.queries.clock import database_now
+from models.queries.limits import beyond
 
 # Access is part of the query: a foreign id finds nothing. One statement, because this is the hottest read there is.
 _PET = f"""
 SELECT p.id, p.version, p.household_id, p.name_ct, p.species, p.breed, p.is_mixed, p.sex, p.neutered, p.date_of_birth,
        p.dob_precision, p.home_tzid, p.external_photo_url, p.status, p.created_at, p.updated_at,
        w.grams, w.entered_value, w.entered_unit, w.measured_at, a.role, a.actions,
+       {beyond("p")} AS read_only,
        array(SELECT o.user_id FROM memberships o
              WHERE o.household_id = p.household_id AND o.role = 'owner' AND o.left_at IS NULL
              ORDER BY o.id) AS owners,
@@ -59,13 +61,13 @@ async def page(db: Database, user_id: UUID, after: UUID | None, limit: int) -> S
 async def lock(session: AsyncSession, user_id: UUID, pet_id: UUID) -> tuple[Pet, Access] | None:
     """The pet's row for a write, with the access this person has to it."""
     statement = (
-        select(Pet, pet_access.c.role, pet_access.c.actions)
+        select(Pet, pet_access.c.role, pet_access.c.actions, literal_column(beyond("pets")))
         .join(pet_access, reaches(col(Pet.household_id), col(Pet.id), user_id))
         .where(col(Pet.id) == pet_id, col(Pet.deleted_at).is_(None))
         .with_for_update(of=Pet)
     )
     found = (await session.execute(statement)).first()
-    return None if found is None else (found[0], Access.of(found[1], found[2]))
+    return None if found is None else (found[0], Access.of(found[1], found[2], read_only=found[3]))
 
 
 async def hold(session: AsyncSession, pet_id: UUID) -> UUID | None:

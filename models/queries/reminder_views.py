@@ -14,6 +14,7 @@ from domain.access import Access
 from domain.schedule_json import Zones
 from models.queries import pets
 from models.queries.access import OWN, found_in, reached
+from models.queries.limits import beyond
 
 _MINE = reached("r.household_id", "r.pet_id")
 _REMINDER = f"""
@@ -65,8 +66,8 @@ SELECT o.reminder_id, o.key FROM occurrences o JOIN reminders r ON r.id = o.remi
  WHERE {OWN} AND r.deleted_at IS NULL AND o.instant >= $2 AND o.schedule_version = r.schedule_version"""  # noqa: S608
 _PERSON = text("SELECT timezone, first_name_ct FROM users WHERE id = :id")
 _PLACE = text(
-    """SELECT h.id AS household_id, h.home_tzid, u.timezone, p.home_tzid AS pet_tzid, p.status AS pet_status,
-              a.role, a.actions
+    f"""SELECT h.id AS household_id, h.home_tzid, u.timezone, p.home_tzid AS pet_tzid, p.status AS pet_status,
+              a.role, a.actions, {beyond("p")} AS read_only
          FROM users u
          JOIN pet_access a ON a.user_id = u.id AND (a.pet_id IS NULL OR a.pet_id = :pet_id)
          JOIN households h ON h.id = a.household_id
@@ -74,7 +75,7 @@ _PLACE = text(
         WHERE u.id = :user_id AND (p.id IS NOT NULL OR CAST(:pet_id AS uuid) IS NULL AND h.id = (
               SELECT m.household_id FROM memberships m
                WHERE m.user_id = u.id AND m.left_at IS NULL AND m.role = 'owner' ORDER BY m.id LIMIT 1))
-        LIMIT 1"""
+        LIMIT 1"""  # noqa: S608 - our own words
 )
 
 
@@ -112,7 +113,8 @@ async def place(session: AsyncSession, user_id: UUID, pet_id: UUID | None) -> Pl
     if row is None:
         return None
     zones = Zones(home=row["pet_tzid"] or row["home_tzid"], user=row["timezone"])
-    return Place(row["household_id"], zones, row["pet_status"], Access.of(row["role"], row["actions"]))
+    access = Access.of(row["role"], row["actions"], read_only=bool(row["read_only"]))
+    return Place(row["household_id"], zones, row["pet_status"], access)
 
 
 async def find(db: Database, user_id: UUID, reminder_id: UUID) -> asyncpg.Record | None:

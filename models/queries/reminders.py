@@ -34,11 +34,12 @@ from domain.reminder_series import (
 from domain.schedule_json import Zones, from_stored, to_json, zone_in_force
 from models.queries import absences
 from models.queries.access import reached
+from models.queries.limits import beyond_of
 from models.queries.reminder_words import Telling, Words
 
 _LOCK = text("SELECT id FROM reminders WHERE id = :id AND deleted_at IS NULL FOR UPDATE")
 _LOCK_BY_PERSON = text(
-    f"""SELECT a.role, a.actions FROM reminders r
+    f"""SELECT a.role, a.actions, {beyond_of("r.pet_id")} AS read_only FROM reminders r
          {reached("r.household_id", "r.pet_id", by=":user_id")}
         WHERE r.id = :id AND r.deleted_at IS NULL
           FOR UPDATE OF r"""  # noqa: S608 - our own words
@@ -208,8 +209,9 @@ async def lock_for(
     locked = await _load(session, reminder_id, occurrence_id) if found else None
     if found is None or locked is None:
         return None
-    access = locked.sitting.get(user_id) if found.role == Role.SITTER else Access.of(found.role, found.actions)
-    return replace(locked, access=access) if access else None
+    own = Access.of(found.role, found.actions, read_only=found.read_only)
+    access = locked.sitting.get(user_id) if found.role == Role.SITTER else own
+    return replace(locked, access=replace(access, read_only=own.read_only)) if access else None
 
 
 async def home_of(session: AsyncSession, occurrence_id: UUID) -> tuple[UUID, UUID] | None:
@@ -305,7 +307,7 @@ def _handed_over(locked: Locked, grants: Mapping[str, list[str]]) -> Locked:
     """Whoever sits and may act hears of it first, as long as their grant is in force; somebody is there, then."""
     if not grants:
         return locked
-    sitting = {UUID(user_id): Access.of(Role.SITTER, actions) for user_id, actions in sorted(grants.items())}
+    sitting = {UUID(by): Access.of(Role.SITTER, actions, read_only=False) for by, actions in sorted(grants.items())}
     acting = tuple(user_id for user_id, access in sitting.items() if access.may(Right.ACT))
     if not acting:
         return replace(locked, sitting=sitting)

@@ -23,7 +23,10 @@ _CHARGED = text("SELECT EXISTS (SELECT FROM delivery_events WHERE delivery_id = 
 _CHARGE = text(
     "INSERT INTO delivery_events (id, delivery_id, kind, code) VALUES (:event_id, :id, 'charged', :segments)"
 )
-_PLAN = text("SELECT subscription_tier FROM users WHERE id = :user_id")
+_PLAN = text(
+    """SELECT CASE WHEN e.grace_until <= clock_timestamp() THEN 'free' ELSE u.subscription_tier END
+         FROM users u LEFT JOIN entitlements e ON e.account_id = u.id WHERE u.id = :user_id"""
+)
 
 
 async def plan(session: AsyncSession, user_id: UUID) -> str:

@@ -40,11 +40,18 @@ SELECT * FROM (
   SELECT 'calendar', l.id, NULL, NULL, c.state, l.next_poll_at, l.created_at, l.updated_at, 'owner', NULL,
          l.user_id, l.connection_id
     FROM calendar_links l JOIN calendar_connections c ON c.id = l.connection_id
-   WHERE l.user_id = $1 AND c.state <> 'disconnected') AS a
+   WHERE l.user_id = $1 AND c.state <> 'disconnected'
+  UNION ALL
+  SELECT 'refund', f.id, NULL, NULL, f.state, NULL, f.created_at, f.updated_at, 'owner', NULL, f.account_id, NULL
+    FROM refunds f WHERE f.account_id = $1) AS a
  WHERE """  # noqa: S608 - our own words
 _PAGE = f"{_WORK} {OWN} AND ($2::uuid IS NULL OR a.id > $2) ORDER BY a.id LIMIT $3"
 _ONE = f"{_WORK} a.household_id = $2 AND a.type = $3 AND a.id = $4"
 _OWN_ONE = f"{_WORK} a.household_id IS NULL AND a.type = $2 AND a.id = $3"
+_BILLING = """
+SELECT 'billing' AS type, s.account_id AS user_id, coalesce(s.status, 'none') AS state, s.period_end AS until,
+       coalesce(c.created_at, s.synced_at) AS created_at, s.synced_at AS updated_at
+  FROM billing_snapshots s LEFT JOIN billing_customers c ON c.account_id = s.account_id WHERE s.account_id = $1"""
 _ONE_MAIL = """
 SELECT 'mail' AS type, id, user_id, state, template, created_at, at AS updated_at
   FROM deliveries WHERE user_id = $1 AND id = $2 AND channel = 'email' AND occurrence_id IS NULL"""
@@ -64,6 +71,11 @@ async def one(db: Database, user_id: UUID, household_id: UUID, kind: str, row_id
 async def own(db: Database, user_id: UUID, kind: str, row_id: UUID) -> asyncpg.Record | None:
     """One that is the person's own and no household's."""
     return await db.reads.fetchrow(_OWN_ONE, user_id, kind, row_id)
+
+
+async def billing(db: Database, user_id: UUID) -> asyncpg.Record | None:
+    """The person's subscription; None before it was read for the first time."""
+    return await db.reads.fetchrow(_BILLING, user_id)
 
 
 async def mail(db: Database, user_id: UUID, delivery_id: UUID) -> asyncpg.Record | None:

@@ -66,8 +66,16 @@ def _below(name: str, roots: Iterable[str]) -> bool:
     return any(name == root or name.startswith(f"{root}.") for root in roots)
 
 
-CHOOSERS = {"workers.__main__", "integrations.keys.factory", "integrations.calendar.factory"}
-"""Load only what was chosen: a role of a process, a keeper of keys, a vendor of calendars."""
+CHOOSERS = {
+    "workers.__main__",
+    "integrations.keys.factory",
+    "integrations.calendar.factory",
+    "integrations.payments.factory",
+}
+"""Load only what was chosen: a role of a process, a keeper of keys, a vendor of calendars, payments."""
+STRIPE = ("integrations.payments.calls", "integrations.payments.client", "infra.local")
+"""Who imports Stripe's SDK: the two modules behind `integrations.payments.factory`, and the local Stripe server, whose
+requests are checked against the SDK's types."""
 
 
 def against_the_flow(module: Module) -> Iterator[Violation]:
@@ -108,6 +116,18 @@ def _explained(module: Module, line: int) -> bool:
     while line > 1 and (not (above := lines[line - 2].strip()) or above.startswith(("import ", "from "))):
         line -= 1
     return line > 1 and lines[line - 2].strip().startswith("#")
+
+
+def of_stripe(module: Module) -> Iterator[Violation]:
+    """Prevents a second way to charge somebody, and 27 MB in processes that charge nobody."""
+    for node, name in imported(module):
+        if name.partition(".")[0] == "stripe" and not _below(module.name, STRIPE):
+            yield module.violation(node, "imports stripe; ask `integrations.payments` instead")
+
+
+def test_only_the_package_of_payments_imports_stripe() -> None:
+    assert not (found := report(v for module in modules() for v in of_stripe(module))), found
+    assert list(of_stripe(parse("import stripe", "activities/billing.py")))
 
 
 def test_imports_flow_one_way() -> None:

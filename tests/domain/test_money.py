@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import Invalid
 from domain import money
-from domain.money import Money
+from domain.money import CurrencyMismatch, Money, total
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,25 @@ def test_what_no_bill_says_is_refused_by_name(value: str, currency: str, code: s
 def test_the_number_shown_is_the_money_stored(amount: int, currency: str) -> None:
     shown = Money(amount, currency).number
     assert money.from_number(Decimal(str(shown)), currency) == Money(amount, currency)
+
+
+minor = st.integers(-(10**12), 10**12)
+
+
+@given(minor, minor, minor)
+def test_sums_are_exact_and_in_any_order(one: int, two: int, three: int) -> None:
+    a, b, c = (Money(amount, "EUR") for amount in (one, two, three))
+    assert (a + b) + c == a + (b + c) == total([c, b, a], "EUR")
+    assert a - b == -(b - a)
+    assert a - a == Money(0, "EUR")
+
+
+@given(minor, minor)
+def test_two_currencies_make_no_sum(one: int, two: int) -> None:
+    for wrong in (lambda a, b: a + b, lambda a, b: a - b, lambda a, b: total([a, b], "EUR")):
+        with pytest.raises(CurrencyMismatch):
+            wrong(Money(one, "EUR"), Money(two, "USD"))
+
+
+def test_the_sum_of_nothing_is_nothing_of_its_currency() -> None:
+    assert total([], "JPY") == Money(0, "JPY")

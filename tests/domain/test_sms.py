@@ -33,8 +33,3 @@ def test_a_text_takes_as_many_segments_as_its_encoding_needs(text: str, segments
 @given(st.text(max_size=600))
 def test_one_character_more_never_makes_it_shorter(text: str) -> None:
     assert sms.segments(text + "a") >= sms.segments(text)
-
-
-@pytest.mark.parametrize(("plan", "included"), [("free", 10), ("plus", 100), ("family", 300), ("unheard of", 10)])
-def test_each_plan_includes_its_segments(plan: str, included: int) -> None:
-    assert sms.included(plan) == included

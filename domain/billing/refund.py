@@ -1,0 +1,53 @@
+"""What may be paid back of one charge, decided under the lock of its row: never more than was taken (I7)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.errors import Conflict
+from domain.billing.catalogue import REFUND_WINDOW
+from domain.money import Money
+
+
+class RefundRefused(Conflict):
+    """409: this charge is not paid back, or not as much of it. The code says why: `refund_window_over`,
+    `refund_currency`, `charge_disputed`, `already_refunded`, `refund_too_high`, `refund_amount`."""
+
+    code = "refund_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What was taken, and what of it is on its way back or was paid back: reserved, pending and succeeded refunds."""
+
+    captured: Money
+    given_back: Money
+    paid_at: datetime
+    is_disputed: bool = False
+
+    @property
+    def rest(self) -> Money:
+        """What can still be paid back."""
+        return self.captured - self.given_back
+
+
+def payable(charge: Charge, wanted: Money | None, now: datetime) -> Money:
+    """What its person gets: what they asked for, or all that is left. Raises `RefundRefused`."""
+    if now - charge.paid_at > REFUND_WINDOW:
+        raise RefundRefused(f"a payment is paid back within {REFUND_WINDOW.days} days", code="refund_window_over")
+    return owed(charge, wanted)
+
+
+def owed(charge: Charge, wanted: Money | None) -> Money:
+    """As `payable`, however long ago the payment was: what we took by mistake is paid back in any case."""
+    if charge.is_disputed:
+        raise RefundRefused("the bank decides about a disputed payment", code="charge_disputed")
+    amount = charge.rest if wanted is None else wanted
+    if amount.currency != charge.captured.currency:
+        raise RefundRefused("a payment is paid back in its own currency", code="refund_currency")
+    if charge.rest.amount <= 0:
+        raise RefundRefused("this payment has been paid back", code="already_refunded")
+    if amount.amount <= 0:
+        raise RefundRefused("an amount above zero", code="refund_amount")
+    if amount.amount > charge.rest.amount:
+        raise RefundRefused("more than is left of this payment", code="refund_too_high")
+    return amount
