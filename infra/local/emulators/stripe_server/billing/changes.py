@@ -95,8 +95,8 @@ def _revise(account: Account, subscription: Document, item: Document, given: Doc
     """A new price comes with a quantity of 1 unless one is given."""
     same = given.get("price", item["price"]["id"]) == item["price"]["id"]
     price = item["price"] if same else price_of(account, given["price"])
-    quantity = int(given.get("quantity", item["quantity"] if same else 1))
-    fresh = new_item(account, price, quantity, period_of(item), subscription["id"])
+    unless_given: int = item["quantity"] if same else 1
+    fresh = new_item(account, price, given.get("quantity", unless_given), period_of(item), subscription["id"])
     item |= {name: fresh[name] for name in ("price", "plan", "quantity")}
     if "metadata" in given:
         item["metadata"] = dict(given["metadata"] or {})
