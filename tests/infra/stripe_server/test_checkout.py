@@ -163,6 +163,16 @@ async def test_the_page_asks_for_the_country_that_the_tax_needs(shop: Shop) -> N
     assert (await shop.v1.customers.retrieve_async(customer)).address.country == "FR"
 
 
+async def test_a_page_that_computes_tax_takes_the_shops_country_unless_another_is_given(shop: Shop) -> None:
+    customer = await shop.customer(None, address="")
+    update = {"customer_update": {"address": "auto"}, "automatic_tax": {"enabled": True}}
+    opened = await session(shop, customer, **update)
+    await shop.box.control(f"checkout/{opened.id}/complete", payment_method="pm_card_visa")
+    after = await now(shop, opened)
+    assert (after.payment_status, after.total_details.amount_tax) == ("paid", 95)
+    assert (await shop.v1.customers.retrieve_async(customer)).address.country == "DE"
+
+
 async def test_a_trial_without_a_method_needs_nothing_now(shop: Shop) -> None:
     data = {"trial_period_days": 14, "trial_settings": {"end_behavior": {"missing_payment_method": "pause"}}}
     opened = await session(shop, payment_method_collection="if_required", subscription_data=data)

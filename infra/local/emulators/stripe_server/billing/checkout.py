@@ -28,8 +28,8 @@ def submit(account: Account, session: Document, entered: Submission) -> None:
     """Pay. Raises `StripeError`: for a session that is over, a method that it does not take, and 402 for a decline."""
     _require_open(session)
     customer = account.objects.get("customer", session["customer"])
-    if entered.country:
-        _note_address(account, session, customer, entered.country)
+    if country := entered.country or _asked_country(account, session, customer):
+        _note_address(account, session, customer, country)
     if entered.code:
         redeem(account, session, entered.code)
     method = _saved(account, session, customer, entered.method)
@@ -83,6 +83,13 @@ def destination(session: Document) -> str:
 def _require_open(session: Document) -> None:
     if session["status"] != "open":
         raise invalid(f"This Checkout Session is {session['status']}.", code="checkout_session_not_open")
+
+
+def _asked_country(account: Account, session: Document, customer: Document) -> str | None:
+    """Where tax is computed the page does not go on without a country; it suggests the shop's own."""
+    if not session["automatic_tax"]["enabled"] or (customer["address"] or {}).get("country"):
+        return None
+    return account.settings.country
 
 
 def _note_address(account: Account, session: Document, customer: Document, country: str) -> None:

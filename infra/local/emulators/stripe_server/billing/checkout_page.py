@@ -65,7 +65,7 @@ def _page(account: Account, session: Document, error: StripeError | None = None)
         error.status if error else 200,
         session=session,
         lines=lines,
-        country=(customer["address"] or {}).get("country") or "",
+        country=(customer["address"] or {}).get("country") or account.settings.country,
         intent=checkout.waiting_intent(account, session),
         error=error and error.message,
     )
