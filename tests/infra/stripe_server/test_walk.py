@@ -17,7 +17,7 @@ from tests.infra.stripe_server.shapes import problems
 from tests.infra.stripe_server.shops import DAY, HOUR, OPTIONS, Shop
 from tests.stripe_servers import ADDRESS, opened
 
-METHODS = ["pm_card_visa", "pm_card_chargeCustomerFail", "pm_card_threeDSecureRequired"]
+METHODS = ["pm_card_visa", "pm_card_visa", "pm_card_chargeCustomerFail", "pm_card_threeDSecureRequired"]
 Deed = Callable[[Shop, str, Any], Awaitable[object]]
 
 
@@ -81,7 +81,6 @@ DEEDS: list[tuple[Deed, st.SearchStrategy[Any]]] = [
     (_replaces, st.sampled_from(METHODS)),
     (_pays, st.sampled_from(METHODS)),
     (_ends, st.sampled_from(["min_period_end", ""])),
-    (_cancels, st.booleans()),
     (_answers, st.booleans()),
     (_refunds, st.integers(1, 600)),
     (_voids, st.none()),
@@ -91,16 +90,24 @@ STEPS = st.lists(st.one_of([st.tuples(st.just(deed), how) for deed, how in DEEDS
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.sampled_from(METHODS), st.sampled_from(["plus_month", "family_year"]), STEPS, st.booleans())
+@given(
+    st.sampled_from(METHODS),
+    st.sampled_from(["plus_month", "family_year"]),
+    STEPS,
+    st.booleans(),
+    st.sampled_from(["canceled", "unpaid", "past_due"]),
+    st.lists(st.booleans(), max_size=1),
+)
 async def test_the_books_are_right_whatever_happens(
-    method: str, key: str, steps: list[tuple[Deed, Any]], is_taxed: bool
+    method: str, key: str, steps: list[tuple[Deed, Any]], is_taxed: bool, after: str, cancels: list[bool]
 ) -> None:
     async with opened(StripeServer(ADDRESS, httpx.MockTransport(lambda _: httpx.Response(200)))) as box:
         box.account.clock.freeze()
         shop = await shops.opened(box)
         customer = await shop.customer(method)
         subscription = await shop.subscribe(customer, key, automatic_tax={"enabled": is_taxed})
-        for deed, how in steps:
+        await shop.box.control("settings", after_retries=after)
+        for deed, how in [*steps, *((_cancels, bills) for bills in cancels)]:
             try:
                 await deed(shop, subscription.id, how)
             except (stripe.CardError, stripe.InvalidRequestError, httpx.HTTPStatusError):
