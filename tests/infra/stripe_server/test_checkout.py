@@ -68,6 +68,15 @@ async def test_the_bank_asks_on_the_page_and_a_yes_completes_the_session(shop: S
     assert (await now(shop, opened)).subscription.status == "active"
 
 
+async def test_the_banks_own_page_leads_back_and_on_to_the_shop(shop: Shop) -> None:
+    opened = await session(shop)
+    await send(shop, opened.url, number="4000002760003184")
+    question = shop.account.objects.find("payment_intent")[0]["next_action"]["redirect_to_url"]
+    back = await send(shop, question["url"], decision="authenticate")
+    assert back.headers["location"] == opened.url
+    assert (await shop.box.http.get(opened.url)).headers["location"].endswith(f"session_id={opened.id}")
+
+
 async def test_a_no_to_the_bank_leaves_the_session_open(shop: Shop) -> None:
     opened = await session(shop)
     await send(shop, opened.url, number="4000002760003184")

@@ -120,6 +120,9 @@ def _begun(account: Account, session: Document, method: Document | None) -> Docu
     if subscription is None or subscription["status"] != "incomplete":
         subscription = beginnings.begin(account, checkout_sessions.ready(account, session))
         session["_subscription"] = subscription["id"]
+    invoice = account.objects.get("invoice", subscription["latest_invoice"])
+    if invoice["status"] == "open":
+        invoices.intent_of(account, invoice)["_return_url"] = f"{account.origin}/c/pay/{session['id']}"
     if method:
         with account.changing(subscription, "customer.subscription.updated"):
             subscription["default_payment_method"] = method["id"]

@@ -25,6 +25,9 @@ def routes(accounts: Accounts) -> Iterable[Route]:
 
 
 async def _show(account: Account, session: Document, _: Request) -> Response:
+    """Who comes back from the bank, or once more, goes on to the shop."""
+    if session["status"] == "complete":
+        return RedirectResponse(checkout.destination(session), 303)
     return _page(account, session)
 
 
