@@ -1,4 +1,4 @@
-"""What has to be in a Stripe account before anybody can subscribe: the plans, a promotion code, our webhook endpoint.
+"""What has to be in a Stripe account before anybody can subscribe: plans, a promotion code, the portal, our endpoint.
 
 Made through the API with the official client, and only what is missing, so it may run again at any time.
 """
@@ -48,6 +48,7 @@ def seed(key: str, base: str, webhook_url: str) -> str | None:
         for tier in PLANS:
             _plan(account, tier)
         _promotion(account)
+        _portal(account)
         return _endpoint(account, webhook_url)
     except stripe.StripeError as error:
         raise StackError(f"Stripe did not take the plans: {error}") from error
@@ -89,6 +90,29 @@ def _promotion(account: stripe.StripeClient) -> None:
     coupon = account.v1.coupons.create(terms, _once("coupon", CODE))
     promotion: Any = {"type": "coupon", "coupon": coupon.id}
     account.v1.promotion_codes.create({"promotion": promotion, "code": CODE}, _once("promotion_code", CODE))
+
+
+def _portal(account: stripe.StripeClient) -> None:
+    """What customers may do by themselves: everything, and what costs more is paid at once."""
+    if account.v1.billing_portal.configurations.list({"is_default": True}).data:
+        return
+    found = account.v1.prices.list({"lookup_keys": [f"{tier}_{each}" for tier in PLANS for each in INTERVALS]}).data
+    plans = [
+        {"product": f"petfolio_{tier}", "prices": [each.id for each in found if each.product == f"petfolio_{tier}"]}
+        for tier in PLANS
+    ]
+    features: Any = {
+        "subscription_cancel": {"enabled": True, "mode": "at_period_end"},
+        "subscription_update": {
+            "enabled": True,
+            "default_allowed_updates": ["price"],
+            "products": plans,
+            "proration_behavior": "always_invoice",
+        },
+        "payment_method_update": {"enabled": True},
+        "invoice_history": {"enabled": True},
+    }
+    account.v1.billing_portal.configurations.create({"features": features}, _once("portal", "default"))
 
 
 def _endpoint(account: stripe.StripeClient, url: str) -> str | None:

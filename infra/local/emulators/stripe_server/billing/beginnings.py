@@ -111,6 +111,12 @@ def check_address(customer: Document) -> None:
         raise invalid(message, "automatic_tax[enabled]", "customer_tax_location_invalid")
 
 
+def require_address(account: Account, subscription: Document) -> None:
+    """Before something is billed at once: tax, where it is computed, has to know. Raises `StripeError`."""
+    if subscription["automatic_tax"]["enabled"]:
+        check_address(account.objects.get("customer", subscription["customer"]))
+
+
 def _check_currency(customer: Document, currency: str) -> None:
     if customer["currency"] not in (None, currency):
         message = (
