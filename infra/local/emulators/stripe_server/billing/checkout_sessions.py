@@ -10,7 +10,7 @@ from infra.local.emulators.stripe_server.billing.blank import made, shaped
 from infra.local.emulators.stripe_server.billing.lines import PricedLine
 from infra.local.emulators.stripe_server.billing.subscriptions import automatic_tax, trial_end
 from infra.local.emulators.stripe_server.documents import update
-from infra.local.emulators.stripe_server.errors import StripeError, invalid, missing_parameter
+from infra.local.emulators.stripe_server.errors import StripeError, invalid, missing_parameter, not_done, require_done
 from infra.local.emulators.stripe_server.lists import listed, page
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
@@ -39,7 +39,7 @@ def create(call: Call) -> Document:
     _check(given)
     customer = account.objects.get("customer", given["customer"], "customer")
     beginning = _beginning(account, customer, given)
-    ready = checked(account, beginning)
+    found = checked(account, beginning)
     session_id = account.new_id("cs_test")
     expires_at = _expiry(account, given)
     session = made(
@@ -47,9 +47,9 @@ def create(call: Call) -> Document:
         KIND,
         "cs_test",
         id=session_id,
-        **_amounts(ready),
+        **_amounts(found),
         automatic_tax=_automatic_tax(beginning),
-        currency=ready.currency,
+        currency=found.currency,
         custom_fields=[],
         custom_text=dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
         customer=customer["id"],
@@ -58,7 +58,7 @@ def create(call: Call) -> Document:
         metadata=dict(given.get("metadata") or {}),
         mode="subscription",
         payment_method_collection=given.get("payment_method_collection", "always"),
-        payment_method_types=_types(ready.currency, given),
+        payment_method_types=_types(found.currency, given),
         payment_status="unpaid",
         shipping_options=[],
         status="open",
@@ -66,7 +66,9 @@ def create(call: Call) -> Document:
         ui_mode="hosted_page",
         url=f"{account.origin}/c/pay/{session_id}",
         _beginning=beginning,
+        _checked=found,
         _subscription=None,
+        _trial_days=given.get("subscription_data", {}).get("trial_period_days"),
         _saves_address=(given.get("customer_update") or {}).get("address") == "auto",
     )
     update(session, given, *_TEXTS, *_METHODS, "allow_promotion_codes")
@@ -110,23 +112,24 @@ def end(account: Account, session: Document) -> None:
     account.emit("checkout.session.expired", session)
 
 
-def reprice(account: Account, session: Document, beginning: Beginning) -> Checked:
+def reprice(account: Account, session: Document, beginning: Beginning) -> None:
     """The session is about something else now: a code or an address was given on its page. Raises `StripeError`."""
-    ready = checked(account, beginning)
-    session["_beginning"] = beginning
-    session |= _amounts(ready) | {"discounts": [_discount(each) for each in beginning.discounts]}
-    return ready
+    found = checked(account, beginning)
+    session |= {"_beginning": beginning, "_checked": found}
+    session |= _amounts(found) | {"discounts": [_discount(each) for each in beginning.discounts]}
 
 
 def ready(account: Account, session: Document) -> Checked:
-    """What the session is about, checked anew. Raises `StripeError`."""
-    return checked(account, session["_beginning"])
+    """What the session is about, checked anew; its trial begins now. Raises `StripeError`."""
+    beginning: Beginning = session["_beginning"]
+    if days := session["_trial_days"]:
+        beginning = replace(beginning, trial_end=account.now() + days * 86_400)
+    return checked(account, beginning)
 
 
 def line_items_of(account: Account, session: Document) -> Document:
     """The field `line_items`, which is shown on demand alone."""
-    stored = account.objects.get(KIND, session["id"])
-    found = ready(account, stored)
+    found: Checked = account.objects.get(KIND, session["id"])["_checked"]
     pairs = zip(found.totals.lines, found.items, strict=True)
     lines = [_line_item(account, line, item, found.currency) for line, item in pairs]
     return listed(f"/v1/checkout/sessions/{session['id']}/line_items", lines)
@@ -151,16 +154,17 @@ def _line_item(account: Account, priced_line: PricedLine, item: Document, curren
 def _check(given: dict[str, Any]) -> None:
     """What Stripe knows and this server does not do is said, as is what Stripe asks for."""
     if given["mode"] != "subscription":
-        raise invalid(f"Stripe knows this; this server does not do it: {given['mode']}.", "mode")
+        raise not_done("mode")
     if given.get("ui_mode", "hosted_page") != "hosted_page":
-        raise invalid(f"Stripe knows this; this server does not do it: {given['ui_mode']}.", "ui_mode")
+        raise not_done("ui_mode")
     if "customer" not in given:
         raise missing_parameter("customer")
-    for name in sorted(given.get("subscription_data", {}).keys() - _DATA):
-        raise invalid("Stripe knows this; this server does not do it.", f"subscription_data[{name}]")
-    if given.get("subscription_data", {}).get("billing_mode", {}).get("type", "flexible") != "flexible":
-        raise invalid("Stripe knows the classic billing mode; this server does not do it.", "subscription_data")
+    data = given.get("subscription_data", {})
+    require_done(data, _DATA, "subscription_data")
+    if data.get("billing_mode", {}).get("type", "flexible") != "flexible":
+        raise not_done("subscription_data[billing_mode][type]")
     for place, item in enumerate(given["line_items"]):
+        require_done(item, ("price", "quantity", "metadata"), f"line_items[{place}]")
         if "price" not in item:
             raise missing_parameter(f"line_items[{place}][price]")
         if "quantity" not in item:
