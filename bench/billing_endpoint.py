@@ -1,8 +1,8 @@
-"""Bench 11, first half: Stripe's webhook beside a bare FastAPI route, and how soon it answers at a steady rate.
+"""Bench 11, first part: Stripe's webhook beside a bare FastAPI route, and how soon it answers at a steady rate.
 
 Both servers have the same core and the same events, and take turns; ratios are taken within a round. The workers stand
-still meanwhile: what follows an event is measured in the other half, and is no part of answering it. At the steady rate
-they run, as everything does.
+still meanwhile: what follows an event is measured in the second part, and is no part of answering it. The steady rate
+is measured without them and with them: then everything shares the cores of one machine.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -52,11 +52,13 @@ Rounds = list[dict[str, Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`fresh`: every event is new; `repeated`: half of them came before."""
+    """`fresh`: every event is new; `repeated`: half of them came before, as at the steady rate: alone, and while
+    `busy` workers act on them."""
 
     fresh: Rounds
     repeated: Rounds
     steady: Load
+    busy: Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +80,24 @@ class Driver:
         return load
 
 
-async def run(on: Platform, cast: Cast, rounds: int, seconds: float, connections: int, steady: float) -> Endpoint:
-    """So many rounds of so many seconds with either kind of events, and the steady rate for `steady` seconds."""
+async def run(
+    on: Platform, strangers: Cast, payers: Cast, rounds: int, seconds: float, connections: int, steady: float
+) -> Endpoint:
+    """So many rounds of so many seconds with either kind of events, and the steady rate for `steady` seconds. The
+    strangers are many, so that nearly every event rings anew; workers are kept busy with the payers."""
     await _floor(on)
-    workers = await on.pids(*(name for name in (await on.stack.status())["services"] if name.startswith("worker-")))
+    services = (await on.stack.status())["services"]
+    workers = [int(each["pid"]) for name, each in services.items() if name.startswith("worker-")]
     with TemporaryDirectory() as folder, ExitStack() as stack:
-        path = cast.written(Path(folder))
-        driver = Driver(path, on.env["PETFOLIO_STRIPE_WEBHOOK_SECRETS"], connections)
+        driver = Driver(strangers.written(Path(folder)), on.env["PETFOLIO_STRIPE_WEBHOOK_SECRETS"], connections)
         servers = [stack.enter_context(_server(on, name, place)) for place, name in enumerate((PETFOLIO, BARE))]
         with standing_still(workers):
             fresh = await _rounds(on, driver, servers, rounds, seconds, repeated=False)
             repeated = await _rounds(on, driver, servers, rounds, seconds, repeated=True)
-        return Endpoint(fresh, repeated, driver.drive(f"{_api(on)}{PATH}", steady, repeated=True, rate=STEADY_RATE))
+            alone = driver.drive(_url(on), steady, repeated=True, rate=STEADY_RATE)
+            await _forget(on)
+        driver = replace(driver, cast=payers.written(Path(folder)))
+        return Endpoint(fresh, repeated, alone, driver.drive(_url(on), steady, repeated=True, rate=STEADY_RATE))
 
 
 async def _rounds(
@@ -115,8 +123,8 @@ def _measure(driver: Driver, server: Server, postgres: int, seconds: float, *, r
     return Sample(load.requests / load.seconds, server_ms, postgres_ms, load.p50, load.p99)
 
 
-def _api(on: Platform) -> str:
-    return f"http://127.0.0.1:{on.env['PETFOLIO_API__PORT']}"
+def _url(on: Platform) -> str:
+    return f"http://127.0.0.1:{on.env['PETFOLIO_API__PORT']}{PATH}"
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Load:
 
 
 class Connection(asyncio.Protocol):
-    """Sends the next of its requests when the answer to the last one is complete, until `deadline`.
+    """Sends the next of its requests when the answer to the last one is complete, until `deadline` or the last.
 
     With a `gap` they fall due so many seconds apart, whatever the server does: one whose turn has passed goes out as
     soon as it can, and its latency counts from when it was due.
@@ -78,8 +78,11 @@ class Connection(asyncio.Protocol):
             self._send()
 
     def _send(self) -> None:
+        request = next(self.requests, None)
+        if request is None:
+            return self.transport.close()
         self.parser = httptools.HttpResponseParser(self)
-        self.transport.write(next(self.requests))
+        self.transport.write(request)
 
 
 async def run(url: str, token: str, connections: int, seconds: float) -> Load:

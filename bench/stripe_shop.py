@@ -1,26 +1,35 @@
-"""People who subscribe at the local Stripe server, made as quickly as it can: by its API, and by rows of ours."""
+"""People who subscribe at the local Stripe server of the platform, and who they are here.
+
+The server tells nobody of anything meanwhile: the bench brings the events.
+"""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import httpx
 import stripe
 
 from bench.platform import Platform
+from core.crypto import Subject
+from core.db import WORKER_POOL, Database, connect
 from domain.billing import events
+from integrations.keys.factory import open_keys
+from integrations.keys.store import KeyStore
 from integrations.payments.client import PIN
+from models.queries.keys import KeyTable
+from temporal import outbox
 
 _PEOPLE = """INSERT INTO users SELECT (jsonb_populate_record(u, jsonb_build_object(
         'id', gen_random_uuid(), 'email_bidx', '\\x' || md5(random()::text)))).*
       FROM users u, generate_series(1, $2::int) WHERE u.id = $1 RETURNING id"""
 _CUSTOMERS = """INSERT INTO billing_customers (account_id, stripe_customer_id, livemode)
       SELECT *, false FROM unnest($1::uuid[], $2::text[])"""
+PRICES = ("plus_month", "family_month", "family_year")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +48,31 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """`v1` are the official client's resources, `http` reaches what that does not; `database` is ours."""
+    """`v1` are the official client's resources, `http` reaches what that does not; `prices` by lookup key. `db` is
+    ours."""
 
     v1: Any
     http: httpx.AsyncClient
-    database: "asyncpg.Connection[asyncpg.Record]"
+    prices: Mapping[str, str]
+    db: Database
+    keys: KeyStore
 
-    async def people(self, count: int) -> list[UUID]:
-        """So many accounts, like the first one."""
-        (owner,) = await self.database.fetchrow("SELECT id FROM users ORDER BY id LIMIT 1")
-        return [row["id"] for row in await self.database.fetch(_PEOPLE, owner, count)]
+    async def people(self, like: UUID, count: int) -> list[UUID]:
+        """So many accounts like that one."""
+        return [row["id"] for row in await self.db.reads.fetch(_PEOPLE, like, count)]
 
-    async def belong(self, accounts: Sequence[UUID], customers: Sequence[str]) -> None:
+    async def payers(self, like: UUID, count: int) -> dict[str, UUID]:
+        """So many accounts with a key of their own and a card that pays, by their customers at Stripe."""
+        accounts = await self.people(like, count)
+        for account in accounts:
+            await self.keys.create(Subject.user(account))
+        found = {await self.customer(): account for account in accounts}
+        await self.belong(found)
+        return found
+
+    async def belong(self, customers: Mapping[str, UUID]) -> None:
         """These are their customers."""
-        await self.database.execute(_CUSTOMERS, accounts, customers)
+        await self.db.reads.execute(_CUSTOMERS, list(customers.values()), list(customers))
 
     async def customer(self) -> str:
         """Somebody with a card that pays."""
@@ -61,13 +81,20 @@ class Shop:
         await self.v1.customers.update_async(found.id, {"invoice_settings": {"default_payment_method": card.id}})
         return str(found.id)
 
-    async def price(self, lookup_key: str) -> str:
-        """The id of a plan's."""
-        return str((await self.v1.prices.list_async({"lookup_keys": [lookup_key]})).data[0].id)
-
-    async def subscribe(self, customer: str, price: str) -> Any:
+    async def subscribe(self, customer: str, lookup_key: str = PRICES[0]) -> Any:
         """A live subscription."""
+        price = self.prices[lookup_key]
         return await self.v1.subscriptions.create_async({"customer": customer, "items": [{"price": price}]})
+
+    async def subscription(self, customer: str) -> Any | None:
+        """What a customer has, or had."""
+        found = (await self.v1.subscriptions.list_async({"customer": customer, "status": "all"})).data
+        return found[0] if found else None
+
+    async def ring(self, account: UUID) -> None:
+        """The platform is to read it."""
+        async with self.db.sessions.begin() as session:
+            await outbox.ring_billing(session, account)
 
     async def events(self) -> list[dict[str, Any]]:
         """All that billing is told of and that name a customer, newest first, as they are delivered: the SDK would make
@@ -86,21 +113,29 @@ class Shop:
         answer = await self.http.request(method, f"/_control/{path}", json=body)
         return answer.raise_for_status().json()
 
+    async def requests(self) -> list[dict[str, Any]]:
+        """What the server was asked since the last call of this."""
+        found: list[dict[str, Any]] = await self.control("requests", "GET")
+        await self.control("requests", "DELETE")
+        return found
+
 
 @asynccontextmanager
 async def opened(on: Platform) -> AsyncIterator[Shop]:
-    """At the stack's server, in the account that the platform uses. It tells nobody of anything: the bench does."""
+    """In the account that the platform uses."""
     key, base = on.env["PETFOLIO_STRIPE_API_KEY"], on.env["PETFOLIO_STRIPE_API_BASE"]
     bases: Any = dict.fromkeys(("api", "files", "connect", "meter_events"), base)
     client = stripe.StripeClient(
         key, stripe_version=PIN, base_addresses=bases, http_client=stripe.HTTPXClient(timeout=60)
     )
-    database = await asyncpg.connect(on.env["PETFOLIO_DATABASE_URL"], ssl=False)
     headers = {"Authorization": f"Bearer {key}", "Stripe-Version": PIN}
-    try:
-        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=120) as http:
-            shop = Shop(client.v1, http, database)
-            await shop.control("webhooks", rules=[{"what": "drop", "times": 10**9}])
-            yield shop
-    finally:
-        await database.close()
+    async with (
+        httpx.AsyncClient(base_url=base, headers=headers, timeout=120) as http,
+        connect(on.settings, WORKER_POOL) as db,
+    ):
+        listed = await client.v1.prices.list_async({"lookup_keys": list(PRICES)})
+        prices = {str(each.lookup_key): each.id for each in listed.data}
+        shop = Shop(client.v1, http, prices, db, KeyStore(open_keys(on.settings)[0], KeyTable(db.reads)))
+        await shop.control("webhooks", rules=[{"what": "drop", "times": 10**9}])
+        yield shop
+        await shop.control("webhooks")
