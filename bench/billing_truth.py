@@ -25,7 +25,7 @@ CHANGES = 3
 _CONNECTIONS = 16
 _READ = "/v1/subscriptions"
 _LEFT = """SELECT (SELECT count(*) FROM stripe_events WHERE state = 'received')
-                + (SELECT count(*) FROM outbox WHERE done_at IS NULL)"""
+                + (SELECT count(*) FROM outbox WHERE done_at IS NULL AND kind LIKE 'billing%')"""
 _OURS = """
 SELECT s.status, s.price_id, s.subscription_id, s.period_end, s.scheduled_cancel_at, e.tier, u.subscription_tier
   FROM users u LEFT JOIN billing_snapshots s ON s.account_id = u.id LEFT JOIN entitlements e ON e.account_id = u.id
