@@ -52,12 +52,12 @@ Rounds = list[dict[str, Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`fresh`: every event is new; `repeated`: half of them came before, as at the steady rate: alone, and while
-    `busy` workers act on them."""
+    """`fresh`: every event is new; `repeated`: half of them came before, as at the steady rate: there the two servers
+    alone, and the platform's own while `busy` workers act on what it is told."""
 
     fresh: Rounds
     repeated: Rounds
-    steady: Load
+    steady: dict[str, Load]
     busy: Load
 
 
@@ -94,10 +94,10 @@ async def run(
         with standing_still(workers):
             fresh = await _rounds(on, driver, servers, rounds, seconds, repeated=False)
             repeated = await _rounds(on, driver, servers, rounds, seconds, repeated=True)
-            alone = driver.drive(_url(on), steady, repeated=True, rate=STEADY_RATE)
+            evenly = {each.name: driver.drive(each.url, steady, repeated=True, rate=STEADY_RATE) for each in servers}
             await _forget(on)
         driver = replace(driver, cast=payers.written(Path(folder)))
-        return Endpoint(fresh, repeated, alone, driver.drive(_url(on), steady, repeated=True, rate=STEADY_RATE))
+        return Endpoint(fresh, repeated, evenly, driver.drive(_url(on), steady, repeated=True, rate=STEADY_RATE))
 
 
 async def _rounds(
