@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities import billing_entries, billing_metrics, billing_notices
+from activities import billing_duplicates, billing_entries, billing_metrics, billing_notices
 from activities.billing_movements import Account
 from activities.billing_read import Reading
 from core.crypto import FieldCipher, Subject
@@ -15,6 +15,7 @@ from domain.billing import dunning
 from domain.billing.catalogue import TRIAL_NOTICE
 from domain.billing.standing import LIVE, Alert, Facts, Status, judge
 from models.queries import billing, billing_events, billing_operations, checkout_intents
+from temporal import ids, outbox
 from temporal.contracts.billing import AccountPlan, NewCard, Standing
 
 PAY_LINK: Final = "billing_snapshots.pay_link_ct"
@@ -42,10 +43,12 @@ class Applier:
         if reading.subscription is not None:
             await billing.fix_currency(session, account.id, reading.subscription.currency)
         await billing_entries.record(session, account.id, reading.money)
+        await billing_duplicates.pay_back_late(session, self.environment, account.id, reading)
         await billing_notices.tell_what_is_due(session, self.cipher, account.id, before, reading)
         await billing_events.apply(session, account.noted)
         if account.recount:
             await billing.want_recount(session, account.id, recount=False)
+        outbox.say_workflow(session, (account.id,), ids.billing(account.id), "billing")
         billing_metrics.PULLS.labels("stored").inc()
         if verdict.alert is not None:
             billing_metrics.UNCLEAR.labels(verdict.alert).inc()

@@ -32,6 +32,7 @@ _END: Final = text(
 _HAS_ENDED: Final = text(
     "SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state NOT IN ('new', 'sent'))"
 )
+_EXISTS: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key)")
 _OF_ACCOUNT: Final = text(
     """SELECT op_id, kind, idempotency_key, state, stripe_id, error, first_sent_at, created_at
          FROM billing_operations WHERE account_id = :account ORDER BY created_at DESC LIMIT :limit"""
@@ -95,6 +96,12 @@ async def has_ended(session: AsyncSession, environment: str, key: str) -> bool:
     """Whether this was done, or refused for good: it is not begun anew."""
     values = {"key": f"pf:{environment}:{key}"}
     return bool((await session.execute(_HAS_ENDED, values)).scalar_one())
+
+
+async def exists(session: AsyncSession, environment: str, key: str) -> bool:
+    """Whether it was ever begun."""
+    values = {"key": f"pf:{environment}:{key}"}
+    return bool((await session.execute(_EXISTS, values)).scalar_one())
 
 
 async def of_account(session: AsyncSession, account_id: UUID, limit: int = 100) -> list[Mapping[str, Any]]:
