@@ -38,7 +38,7 @@ class Sandbox:
         """What the server keeps; a new one after a reset."""
         return self.server.accounts.of(self.key)
 
-    async def control(self, path: str, method: str = "POST", **body: Any) -> Any:
+    async def control(self, path: str, method: str = "POST", /, **body: Any) -> Any:
         """`/_control/…`. Raises `httpx.HTTPStatusError` when it is refused."""
         answer = await self.http.request(method, f"/_control/{path}", json=body)
         answer.raise_for_status()

@@ -58,9 +58,9 @@ class Account:
         """Move the clock forward. After every timer on the way the messages it caused are delivered, so that what hangs
         on a delivery happens in its order too."""
         async with self._moving:
+            await self.webhooks.settle()
             for _ in self.clock.passing(until):
                 await self.webhooks.settle()
-            await self.webhooks.settle()
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something after the answer of the request that is being served."""

@@ -31,6 +31,8 @@ async def _show(account: Account, session: Document, _: Request) -> Response:
 async def _act(account: Account, session: Document, request: Request) -> Response:
     """Redirects to the shop once the session is complete or abandoned; otherwise the page again."""
     form = fields(await request.body())
+    if session["status"] == "complete":  # the button was pressed twice
+        return RedirectResponse(checkout.destination(session), 303)
     if form.get("action") == "abandon":
         return RedirectResponse(session["cancel_url"] or session["url"], 303)
     try:

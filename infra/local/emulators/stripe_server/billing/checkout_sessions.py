@@ -39,7 +39,7 @@ def create(call: Call) -> Document:
     _check(given)
     customer = account.objects.get("customer", given["customer"], "customer")
     beginning = _beginning(account, customer, given)
-    ready = checked(account, beginning)
+    found = checked(account, beginning)
     session_id = account.new_id("cs_test")
     expires_at = _expiry(account, given)
     session = made(
@@ -47,9 +47,9 @@ def create(call: Call) -> Document:
         KIND,
         "cs_test",
         id=session_id,
-        **_amounts(ready),
+        **_amounts(found),
         automatic_tax=_automatic_tax(beginning),
-        currency=ready.currency,
+        currency=found.currency,
         custom_fields=[],
         custom_text=dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
         customer=customer["id"],
@@ -58,7 +58,7 @@ def create(call: Call) -> Document:
         metadata=dict(given.get("metadata") or {}),
         mode="subscription",
         payment_method_collection=given.get("payment_method_collection", "always"),
-        payment_method_types=_types(ready.currency, given),
+        payment_method_types=_types(found.currency, given),
         payment_status="unpaid",
         shipping_options=[],
         status="open",
@@ -66,7 +66,9 @@ def create(call: Call) -> Document:
         ui_mode="hosted_page",
         url=f"{account.origin}/c/pay/{session_id}",
         _beginning=beginning,
+        _checked=found,
         _subscription=None,
+        _trial_days=given.get("subscription_data", {}).get("trial_period_days"),
         _saves_address=(given.get("customer_update") or {}).get("address") == "auto",
     )
     update(session, given, *_TEXTS, *_METHODS, "allow_promotion_codes")
@@ -110,23 +112,24 @@ def end(account: Account, session: Document) -> None:
     account.emit("checkout.session.expired", session)
 
 
-def reprice(account: Account, session: Document, beginning: Beginning) -> Checked:
+def reprice(account: Account, session: Document, beginning: Beginning) -> None:
     """The session is about something else now: a code or an address was given on its page. Raises `StripeError`."""
-    ready = checked(account, beginning)
-    session["_beginning"] = beginning
-    session |= _amounts(ready) | {"discounts": [_discount(each) for each in beginning.discounts]}
-    return ready
+    found = checked(account, beginning)
+    session |= {"_beginning": beginning, "_checked": found}
+    session |= _amounts(found) | {"discounts": [_discount(each) for each in beginning.discounts]}
 
 
 def ready(account: Account, session: Document) -> Checked:
-    """What the session is about, checked anew. Raises `StripeError`."""
-    return checked(account, session["_beginning"])
+    """What the session is about, checked anew; its trial begins now. Raises `StripeError`."""
+    beginning: Beginning = session["_beginning"]
+    if days := session["_trial_days"]:
+        beginning = replace(beginning, trial_end=account.now() + days * 86_400)
+    return checked(account, beginning)
 
 
 def line_items_of(account: Account, session: Document) -> Document:
     """The field `line_items`, which is shown on demand alone."""
-    stored = account.objects.get(KIND, session["id"])
-    found = ready(account, stored)
+    found: Checked = account.objects.get(KIND, session["id"])["_checked"]
     pairs = zip(found.totals.lines, found.items, strict=True)
     lines = [_line_item(account, line, item, found.currency) for line, item in pairs]
     return listed(f"/v1/checkout/sessions/{session['id']}/line_items", lines)

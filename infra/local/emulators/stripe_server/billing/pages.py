@@ -3,25 +3,25 @@
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from domain.money import exponent
 from infra.local.emulators.sign_in import PAGES
 from infra.local.emulators.stripe_server import cards, payment_methods
 from infra.local.emulators.stripe_server.account import Account, Accounts
 from infra.local.emulators.stripe_server.errors import invalid
 from infra.local.emulators.stripe_server.objects import Document
 
-_WHOLE: Final = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
 Serve = Callable[[Account, Document, Request], Awaitable[Response]]
 
 
 def money(amount: int, currency: str) -> str:
     """`4.99 EUR`, `800 JPY`."""
-    shown = str(amount) if currency in _WHOLE else f"{Decimal(amount) / 100:.2f}"
-    return f"{shown} {currency.upper()}"
+    decimals = exponent(currency.upper())
+    return f"{Decimal(amount).scaleb(-decimals):.{decimals}f} {currency.upper()}"
 
 
 def day(instant: int) -> str:

@@ -33,10 +33,11 @@ def enter(account: Account, subscription: Document, schedule: Document, phase: D
     with account.changing(subscription, "customer.subscription.updated"):
         subscription["_phase_ends"] = phase["end_date"]
         subscription["metadata"] |= phase["metadata"] or {}
+        if change.full:  # another interval is counted from where it begins
+            subscription["billing_cycle_anchor"] = period_end(subscription) if at_boundary else change.anchor
         if at_boundary:
             set_items(account, subscription, _kept_periods(subscription, change.items))
         else:
-            subscription["billing_cycle_anchor"] = change.anchor
             subscription["_prorations"] += change.lines
             set_items(account, subscription, change.items)
 
