@@ -30,7 +30,7 @@ from integrations.payments.records import CheckoutSession
 from integrations.payments.requests import Visit
 from models.billing import CheckoutIntent, IntentState
 from models.queries import billing as accounts
-from models.queries import billing_views, checkout_intents
+from models.queries import billing_views, checkouts
 from models.queries.billing_operations import Intended
 from models.queries.clock import database_now
 from temporal import outbox
@@ -39,7 +39,7 @@ URL: Final = "checkout_intents.url_ct"
 RETURN_PAGE: Final = "/billing/return"
 """Where the Checkout page leads to when the app has no place of its own for that."""
 ABANDONED: Final = timedelta(seconds=30)
-"""Longer than a creator takes, its calls and their one retry: after that somebody else goes on."""
+"""Longer than a creator takes, its calls and their one retry: after that another page is made."""
 _POLL_SECONDS: Final = 0.1
 
 
@@ -73,13 +73,13 @@ async def start(
         claim = await _claim(services, client, caller, body)
         if claim.opened is not None:
             return {"url": claim.opened.url, "expires_at": claim.opened.expires_at}
-        if claim.mine is None:
-            await asyncio.sleep(_POLL_SECONDS)
-        elif claim.replaced is not None:
-            await _close_replaced(services, payments, caller.user_id, *claim.replaced)
-        else:
+        if claim.mine is not None:
             opened = await _open(services, payments, caller.user_id, claim.mine, claim.price, returns_to)
             return {"url": opened.url, "expires_at": opened.expires_at}
+        if claim.replaced is not None:
+            await _close_replaced(services, payments, caller.user_id, *claim.replaced)
+        else:
+            await asyncio.sleep(_POLL_SECONDS)
     raise Unavailable("The page is being made: ask for it again.", code="checkout_in_progress", retry_after=2)
 
 
@@ -133,18 +133,15 @@ async def _claim(services: Services, client: Client, caller: Caller, body: Check
     async with services.db.sessions.begin() as session:
         await lock_account(session, caller)
         await _check_may_subscribe(session, caller.user_id, body.currency)
-        intent, now = await checkout_intents.standing(session, caller.user_id), await database_now(session)
+        intent, now = await checkouts.standing(session, caller.user_id), await database_now(session)
         is_same = intent is not None and (intent.lookup_key, intent.currency) == (body.plan, body.currency)
         if intent is not None and intent.state == IntentState.OPEN:
             return await _of_open(services, intent, price, is_good=is_same and _lasts(intent, now))
         if intent is not None and now - intent.updated_at < ABANDONED:
             return _Claim(price)
-        if intent is not None and is_same:
-            await checkout_intents.take_over(session, intent, now)
-            return _Claim(price, mine=intent.id)
-        if intent is not None:
-            await checkout_intents.end(session, intent.id, IntentState.EXPIRED)
-        made = await checkout_intents.add(session, caller.user_id, body.plan, body.currency)
+        if intent is not None:  # under its key Stripe may answer the failure of before, for a day
+            await checkouts.end(session, intent.id, IntentState.EXPIRED)
+        made = await checkouts.add(session, caller.user_id, body.plan, body.currency)
         await billing.record(session, services, client, caller, "billing.checkout", f"plan:{body.plan}")
         return _Claim(price, mine=made.id)
 
@@ -202,7 +199,7 @@ async def _close_replaced(
             raise Conflict("You have subscribed a moment ago.", code="already_subscribed") from None
         state = IntentState.EXPIRED
     async with services.db.sessions.begin() as session:
-        await checkout_intents.end(session, intent_id, state)
+        await checkouts.end(session, intent_id, state)
 
 
 async def _open(
@@ -214,11 +211,11 @@ async def _open(
         page = await _page(services, payments, account_id, intent_id, price, returns_to)
     except Refused:
         async with services.db.sessions.begin() as session:
-            await checkout_intents.end(session, intent_id, IntentState.EXPIRED)
+            await checkouts.end(session, intent_id, IntentState.EXPIRED)
         raise
     url_ct = await services.cipher.seal(Subject.user(account_id), URL, intent_id, page.url or "")
     async with services.db.sessions.begin() as session:
-        await checkout_intents.opened(session, intent_id, page.id, url_ct, page.expires_at)
+        await checkouts.opened(session, intent_id, page.id, url_ct, page.expires_at)
     return Opened(page.url or "", page.expires_at)
 
 

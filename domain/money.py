@@ -51,6 +51,11 @@ class Money:
         """The amount in major units, for the base schema's plain number."""
         return float(Decimal(self.amount).scaleb(-exponent(self.currency)))
 
+    @property
+    def text(self) -> str:
+        """For people who read any language: `4.99 EUR`."""
+        return f"{Decimal(self.amount).scaleb(-exponent(self.currency))} {self.currency}"
+
 
 def exponent(currency: str) -> int:
     """How many decimals a currency has."""

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Index, func, text
 from sqlmodel import Field, SQLModel
 
 from core.ids import new_id
-from models.base import Versioned, document, timestamptz, words
+from models.base import Identified, Versioned, document, timestamptz, words
 
 
 def minor_units() -> int:
@@ -168,6 +168,10 @@ class BillingSnapshot(SQLModel, table=True):
     alert: str | None = words(default=None)
     """What of it we did not understand (`domain.billing.standing.Alert`): the tier stayed as it was."""
     synced_at: datetime = timestamptz()
+    confirmed_at: datetime | None = timestamptz(default=None)
+    """When the daily comparison last met this subscription at Stripe."""
+
+    __table_args__ = (Index("ix_billing_snapshots_subscription_id", "subscription_id"),)
 
 
 class Entitlement(SQLModel, table=True):
@@ -306,6 +310,19 @@ class BillingPrice(SQLModel, table=True):
     amount_minor: int = minor_units()
     active: bool
     synced_at: datetime = timestamptz()
+
+
+class BillingDrift(Identified, table=True):
+    """Where we and Stripe said different things of the same account, found by a comparison and repaired since."""
+
+    __tablename__ = "billing_drift"
+
+    account_id: UUID | None = Field(default=None, foreign_key="users.id", index=True)
+    what: str = words()
+    """A field, or the kind of object that one side did not know."""
+    object_id: str | None = words(default=None)
+    ours: str | None = words(default=None)
+    theirs: str | None = words(default=None)
 
 
 class BillingWatermark(SQLModel, table=True):

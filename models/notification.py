@@ -49,6 +49,11 @@ class MailTemplate(StrEnum):
     CALENDAR_MISSING = "calendar_missing"
     CALENDAR_DELETIONS = "calendar_deletions"
     CALENDAR_REVIVED = "calendar_revived"
+    PAYMENT_FAILED = "payment_failed"
+    FIRST_PAYMENT_FAILED = "first_payment_failed"
+    TRIAL_ENDING = "trial_ending"
+    REFUND_PAID = "refund_paid"
+    REFUND_FAILED = "refund_failed"
 
 
 class DeliveryState(StrEnum):

@@ -71,6 +71,28 @@ CALENDAR_RUN: Final[CalendarPolicy] = {
     ),
 }
 
+# A read of an account: a few calls of twenty seconds each, and a transaction. Fewer attempts than a fence has room for
+# (`temporal.contracts.billing.ATTEMPTS`); after half a day of them the workflow counts on.
+BILLING_READ: Final[ActivityPolicy] = {
+    "start_to_close_timeout": timedelta(minutes=2),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(minutes=1),
+        maximum_attempts=900,
+    ),
+}
+
+# What is written at Stripe has a key that Stripe keeps for a day: no attempt is made when it may have forgotten it.
+# Then everything is read anew, and what was done is found.
+BILLING_WRITE: Final[BoundedPolicy] = {
+    "start_to_close_timeout": timedelta(minutes=2),
+    "schedule_to_close_timeout": timedelta(hours=22),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+}
+
 # A few calls to a provider that nobody needs: bells wait meanwhile, and the workflow tries again an hour later.
 PUSH_RENEWAL: Final[BoundedPolicy] = {
     "start_to_close_timeout": timedelta(seconds=30),

@@ -70,22 +70,43 @@ def has_failed(invoice: OpenInvoice) -> bool:
     return invoice.payment in (PaymentState.FAILED, PaymentState.REQUIRES_ACTION)
 
 
-def due(status: str, invoice: OpenInvoice | None, first_failed_at: datetime | None, as_of: datetime) -> Word | None:
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """Since when an account owes. `first_failed_at` is that of the invoice and never moved; `past_due_since` is that of
+    the first one since the subscription was last in good standing: another invoice brings no other grace."""
+
+    invoice_id: str | None = None
+    first_failed_at: datetime | None = None
+    past_due_since: datetime | None = None
+
+
+def owe(before: Debt, status: str, invoice_id: str | None, invoice: OpenInvoice | None, as_of: datetime) -> Debt:
+    """The debt as it was read at `as_of`. A change of plan that was not paid, or a first payment, is none: without it
+    nothing ends."""
+    if status != Status.PAST_DUE:
+        return Debt(invoice_id)
+    known = before.first_failed_at if before.invoice_id == invoice_id else None
+    failed_at = known or (as_of if invoice is not None and has_failed(invoice) else None)
+    return Debt(invoice_id, failed_at, before.past_due_since or failed_at)
+
+
+def due(invoice: OpenInvoice | None, debt: Debt, as_of: datetime) -> Word | None:
     """The word that is due; the newest alone where several are, because nobody wants four mails after an outage.
     None before the first, after the plan has ended, and where there is nothing to say: an invoice that is paid or in
-    processing, a first payment that the Checkout page looks after."""
-    if invoice is None or first_failed_at is None or not has_failed(invoice) or status == Status.INCOMPLETE:
+    processing."""
+    if invoice is None or debt.first_failed_at is None or not has_failed(invoice):
         return None
-    passed = [step for step in STEPS if first_failed_at + step <= as_of]
-    if not passed or as_of >= first_failed_at + GRACE:
+    passed = [step for step in STEPS if debt.first_failed_at + step <= as_of]
+    if not passed or as_of >= debt.first_failed_at + GRACE:
         return None
     return Word(f"day_{passed[-1].days}", _said(invoice))
 
 
-def next_at(first_failed_at: datetime, as_of: datetime) -> datetime | None:
-    """When to look again: at the next step, or when the plan ends; None after that."""
-    boundaries = (first_failed_at + step for step in (*STEPS, GRACE))
-    return next((at for at in boundaries if at > as_of), None)
+def next_at(debt: Debt, as_of: datetime) -> datetime | None:
+    """When to look again: at the next step, or when the grace ends; None after that."""
+    steps = [] if debt.first_failed_at is None else [debt.first_failed_at + step for step in (*STEPS, GRACE)]
+    ends = [] if debt.past_due_since is None else [debt.past_due_since + GRACE]
+    return min((at for at in (*steps, *ends) if at > as_of), default=None)
 
 
 def _said(invoice: OpenInvoice) -> Said:

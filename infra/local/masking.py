@@ -45,7 +45,7 @@ LEFT_OUT: Final = frozenset(
     "mail_suppressions grant_access_log audit_seals audit_verifications "
     "calendar_connections calendar_links event_links calendar_inbox_items calendar_conflicts "
     "billing_customers stripe_events billing_snapshots billing_operations checkout_intents billing_charges refunds "
-    "disputes ledger_entries billing_watermarks".split()
+    "disputes ledger_entries billing_drift billing_watermarks".split()
 )
 """Tables whose rows are not copied."""
 

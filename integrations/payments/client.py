@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 import stripe
 
+from integrations.payments.owners import PaymentOwners
 from integrations.payments.reads import PaymentReads
 from integrations.payments.writes import PaymentWrites
 
@@ -17,7 +18,7 @@ PIN: Final = "2026-10-28.endive"
 _SERVERS: Final = ("api", "files", "connect", "meter_events")
 
 
-class Payments(PaymentReads, PaymentWrites):
+class Payments(PaymentReads, PaymentOwners, PaymentWrites):
     """Everything we ask of Stripe."""
 
     def __init__(

@@ -80,6 +80,10 @@ class PaymentReads:
         params = {"created": {"gte": _seconds(since)}, **_from(after)}
         return await page_of(self._api.refunds.list_async(params), mapping.refund)
 
+    async def dispute(self, dispute_id: str) -> records.Dispute:
+        """One."""
+        return await asked(self._api.disputes.retrieve_async(dispute_id), mapping.dispute)
+
     async def disputes_of(self, payment_intent_id: str) -> tuple[records.Dispute, ...]:
         """All of a payment's."""
         params = {"payment_intent": payment_intent_id, "limit": PAGE}

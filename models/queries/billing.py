@@ -16,7 +16,6 @@ from sqlmodel import col
 
 from domain.billing.catalogue import Tier
 from domain.billing.standing import Entitlement, tier_at
-from models import billing as tables
 from models.billing import BillingCustomer, BillingSnapshot
 
 TIER_NOW: Final = """CASE WHEN e.grace_until <= clock_timestamp() THEN 'free' ELSE coalesce(e.tier, 'free') END"""
@@ -105,5 +104,5 @@ async def entitle(session: AsyncSession, account_id: UUID, fence: int, granted: 
     await session.execute(_PROJECT, {"account": account_id, "tier": tier_at(granted, as_of).value})
 
 
-COLUMNS: Final = frozenset(tables.BillingSnapshot.model_fields)
-"""What a read has to say, all of it each time: what it leaves out would stay from the one before."""
+READ: Final = frozenset(BillingSnapshot.model_fields) - {"confirmed_at"}
+"""The columns that a read fills, all of them each time: what it left out would stay from the one before."""

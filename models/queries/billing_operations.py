@@ -29,6 +29,9 @@ _END: Final = text(
     """UPDATE billing_operations SET state = :state, stripe_id = coalesce(:stripe_id, stripe_id), error = :error
         WHERE op_id = :op_id"""
 )
+_HAS_ENDED: Final = text(
+    "SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state NOT IN ('new', 'sent'))"
+)
 _OF_ACCOUNT: Final = text(
     """SELECT op_id, kind, idempotency_key, state, stripe_id, error, first_sent_at, created_at
          FROM billing_operations WHERE account_id = :account ORDER BY created_at DESC LIMIT :limit"""
@@ -86,6 +89,12 @@ async def end(
 ) -> None:
     """What came of it."""
     await session.execute(_END, {"op_id": op_id, "state": state.value, "stripe_id": stripe_id, "error": error})
+
+
+async def has_ended(session: AsyncSession, environment: str, key: str) -> bool:
+    """Whether this was done, or refused for good: it is not begun anew."""
+    values = {"key": f"pf:{environment}:{key}"}
+    return bool((await session.execute(_HAS_ENDED, values)).scalar_one())
 
 
 async def of_account(session: AsyncSession, account_id: UUID, limit: int = 100) -> list[Mapping[str, Any]]:

@@ -43,13 +43,15 @@ _CLAIM = text(
 class Notice:
     """What to tell one person. `event_key` is what happened (`subscription/{id}/past_due/{period}`): ids only, and the
     same for the same event. `template` names the words of its mail and the `kind` of its line in the app; `params`
-    (JSON: names, amounts, instants as text) fill them and are sealed under the person's key."""
+    (JSON: names, amounts, instants as text) fill them and are sealed under the person's key. `step` tells several
+    notices about the same event apart."""
 
     user_id: UUID
     category: Category
     template: str
     event_key: str
     channels: tuple[Channel, ...]
+    step: str = STEP
     params: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
@@ -67,7 +69,7 @@ async def claim(session: AsyncSession, cipher: FieldCipher, notice: Notice) -> l
     values = {
         "event_key": notice.event_key,
         "user_id": notice.user_id,
-        "step": STEP,
+        "step": notice.step,
         "template": notice.template,
         "category": notice.category,
         "ids": ids,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -69,6 +70,14 @@ async def reserve(session: AsyncSession, wanted: Wanted) -> Refund:
     session.add(refund)
     await session.flush()
     return refund
+
+
+async def adopt(session: AsyncSession, refund: Refund) -> Refund:
+    """One that somebody made at Stripe; two who read it at once write one row."""
+    values = refund.model_dump(exclude={"created_at", "updated_at"})
+    await session.execute(insert(Refund).values(values).on_conflict_do_nothing(index_elements=["stripe_refund_id"]))
+    found = await by_stripe_id(session, str(refund.stripe_refund_id))
+    return found or refund
 
 
 async def find(session: AsyncSession, refund_id: UUID) -> Refund | None:

@@ -16,6 +16,9 @@ NUDGE: Final = "nudge"
 STATUS: Final = "status"
 """The query, for debugging: what it is doing."""
 
+ATTEMPTS: Final = 1000
+"""More than an activity has attempts: the fence of a read is `seq * ATTEMPTS + attempt`."""
+
 
 class Standing(StrEnum):
     """How the account stands after a read; also the search attribute `PfState`."""

@@ -86,9 +86,11 @@ def upgrade() -> None:
         sa.Column("default_pm_id", sa.Text(), nullable=True),
         sa.Column("alert", sa.Text(), nullable=True),
         sa.Column("synced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["users.id"], name=op.f("fk_billing_snapshots_account_id_users")),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_billing_snapshots")),
     )
+    op.create_index("ix_billing_snapshots_subscription_id", "billing_snapshots", ["subscription_id"], unique=False)
     op.create_table(
         "entitlements",
         sa.Column("account_id", sa.Uuid(), nullable=False),
@@ -238,6 +240,21 @@ def upgrade() -> None:
         sa.Column("synced_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("price_id", "currency", name=op.f("pk_billing_prices")),
     )
+    op.create_table(
+        "billing_drift",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.Column("account_id", sa.Uuid(), nullable=True),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("object_id", sa.Text(), nullable=True),
+        sa.Column("ours", sa.Text(), nullable=True),
+        sa.Column("theirs", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["users.id"], name=op.f("fk_billing_drift_account_id_users")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_billing_drift")),
+    )
+    op.create_index(op.f("ix_billing_drift_account_id"), "billing_drift", ["account_id"], unique=False)
     op.create_table(
         "billing_watermarks",
         sa.Column("name", sa.Text(), nullable=False),

@@ -1,0 +1,116 @@
+"""What has been paid, went back, or is disputed, of one account. Events only say which payments have to be looked at
+again; what they say of them is read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from core.db import SessionFactory
+from domain.billing.dunning import Debt
+from integrations.payments import records
+from integrations.payments.errors import NotThere
+from models.queries import billing_money
+from models.queries.billing_events import Noted
+
+if TYPE_CHECKING:
+    from integrations.payments.client import Payments
+
+_PAID_EVENT: Final = "invoice.paid"
+"""Part of the types of both formats: `invoice.paid`, `v1.invoice.paid`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What we know of an account before it is read. `recount`: look at every invoice, not only the latest."""
+
+    id: UUID
+    customer_id: str
+    recount: bool
+    debt: Debt
+    noted: tuple[Noted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A payment that came through, and what for."""
+
+    charge: records.Charge
+    invoice_id: str | None
+    subscription_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Movements:
+    """Of money, as far as a read has looked."""
+
+    paid: tuple[Paid, ...] = ()
+    refunds: tuple[records.Refund, ...] = ()
+    disputes: tuple[records.Dispute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MovementReader:
+    """See the module. Raises `PaymentsError`."""
+
+    payments: "Payments"
+    sessions: SessionFactory
+
+    async def read(self, account: Account, subscriptions: Sequence[records.Subscription]) -> Movements:
+        """What was paid since the last read, and what became of the payments that events are about."""
+        invoices = [each.latest_invoice for each in subscriptions if each.latest_invoice]
+        invoices += await self._other_invoices(account, {invoice.id for invoice in invoices})
+        for_what = {intent: invoice for invoice in invoices for intent in _paid_intents(invoice)}
+        touched = await self._touched(account.noted) | (set(for_what) if account.recount else set())
+        paid = await self._paid({**dict.fromkeys(touched), **for_what})
+        refunds = [refund for intent in sorted(touched) for refund in await self.payments.refunds_of(intent)]
+        disputes = [dispute for intent in sorted(touched) for dispute in await self.payments.disputes_of(intent)]
+        return Movements(tuple(paid), tuple(refunds), tuple(disputes))
+
+    async def _other_invoices(self, account: Account, known: set[str]) -> list[records.Invoice]:
+        """Older ones: those that events are about, or all."""
+        if not account.recount:
+            named = {event.object_id for event in account.noted if _PAID_EVENT in event.type}
+            return [await self.payments.invoice(each) for each in sorted(filter(None, named)) if each not in known]
+        try:
+            return [each for each in await self.payments.invoices_of(account.customer_id) if each.id not in known]
+        except NotThere:
+            return []
+
+    async def _paid(self, intents: dict[str, records.Invoice | None]) -> list[Paid]:
+        """The charges that are not stored yet: what has been paid stays paid."""
+        async with self.sessions() as session:
+            known = await billing_money.known_payments(session, intents)
+        found: list[Paid] = []
+        for intent, invoice in intents.items():
+            charge = None if intent in known else (await self.payments.payment(intent)).charge
+            if charge is not None and charge.is_paid and charge.captured.amount > 0:
+                found.append(
+                    Paid(charge, invoice.id if invoice else None, invoice.subscription_id if invoice else None)
+                )
+        return found
+
+    async def _touched(self, noted: Sequence[Noted]) -> set[str]:
+        """The PaymentIntents that events about refunds and disputes lead to."""
+        found = {await self._intent_of(event.object_id) for event in noted if event.object_id}
+        return {intent for intent in found if intent is not None}
+
+    async def _intent_of(self, object_id: str) -> str | None:
+        match object_id.partition("_")[0]:
+            case "re" | "pyr":
+                return (await self.payments.refund(object_id)).payment_intent_id
+            case "ch" | "py":
+                return (await self.payments.charge(object_id)).payment_intent_id
+            case "dp" | "du":
+                dispute = await self.payments.dispute(object_id)
+                return (await self.payments.charge(dispute.charge_id)).payment_intent_id
+            case _:
+                return None
+
+
+def _paid_intents(invoice: records.Invoice) -> Iterable[str]:
+    return (
+        payment.payment_intent_id
+        for payment in invoice.payments or ()
+        if payment.status == "paid" and payment.payment_intent_id is not None
+    )

@@ -1,0 +1,150 @@
+"""Steps of a payment on its way back. Its row was reserved before (`models.queries.refunds.reserve`); whatever happens
+here, Stripe is asked for it once."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from temporalio import activity
+
+from activities import billing_metrics
+from activities.billing_entries import record_refund
+from activities.billing_notices import tell
+from activities.billing_operations import Operator
+from core.crypto import FieldCipher
+from core.db import SessionFactory
+from domain.money import Money
+from integrations.payments import records, requests
+from integrations.payments.errors import KeyReused, NotThere, Refused
+from models.billing import Refund, RefundOrigin, RefundState
+from models.notification import MailTemplate
+from models.queries import refunds
+from models.queries.billing_operations import Intended, Operation
+from temporal import outbox
+from temporal.contracts.refund import LookAtRefund, RefundStanding
+
+if TYPE_CHECKING:
+    from integrations.payments.client import Payments
+
+GIVE_UP: Final = timedelta(days=30)
+"""Nobody has settled it for so long: somebody has to look."""
+_LOST: Final = frozenset({RefundState.FAILED, RefundState.CANCELED})
+
+
+@dataclass(frozen=True, slots=True)
+class RefundActivities:
+    """See the module."""
+
+    sessions: SessionFactory
+    payments: "Payments"
+    cipher: FieldCipher
+    environment: str
+
+    @activity.defn
+    async def cancel_before_refund(self, request: LookAtRefund) -> None:
+        """End the subscription first, so that no renewal slips in between. Raises `PaymentsError`."""
+        refund = await self._load(request)
+        if refund is None or refund.cancel_subscription_id is None:
+            return
+        try:
+            await self.payments.cancel_now(refund.cancel_subscription_id)
+        except NotThere:
+            return
+        async with self.sessions.begin() as session:
+            await outbox.ring_billing(session, refund.account_id)
+
+    @activity.defn
+    async def send_refund(self, request: LookAtRefund) -> RefundStanding:
+        """Ask Stripe for it. A refusal releases the reservation; a key that was used for something else does not. Raises
+        `PaymentsUnavailable`."""
+        refund = await self._load(request)
+        if refund is None or refund.state != RefundState.RESERVED:
+            return await self._standing(request)
+        intended = Intended(
+            account_id=refund.account_id,
+            kind="refund",
+            key=f"refund:{refund.id}",
+            params=requests.refund(refund.payment_intent_id, refund.amount_minor, refund.op_id),
+            op_id=refund.op_id,
+        )
+
+        async def made(_: Operation) -> records.Refund | None:
+            return await self._look_up(refund)
+
+        try:
+            sent = await Operator(self.sessions, self.environment).run(
+                intended, self.payments.create_refund, now=request.now, find=made
+            )
+        except Refused as refused:
+            await self._end(refund, RefundState.FAILED, refused.stripe_code or refused.problem_code)
+        except KeyReused as reused:
+            await self._end(refund, RefundState.AMBIGUOUS, reused.problem_code)
+        else:
+            await self._record(refund, sent or await self._look_up(refund))
+        return await self._standing(request)
+
+    @activity.defn
+    async def check_refund(self, request: LookAtRefund) -> RefundStanding:
+        """Read what became of it at Stripe. Raises `PaymentsError`."""
+        refund = await self._load(request)
+        if refund is not None and refund.state in refunds.OPEN:
+            await self._record(refund, await self._look_up(refund))
+        return await self._standing(request)
+
+    @activity.defn
+    async def conclude_refund(self, request: LookAtRefund) -> RefundStanding:
+        """Tell its person how it ended; an operator, where it did not end well."""
+        refund = await self._load(request)
+        if refund is None:
+            return RefundStanding("gone", is_over=True)
+        if refund.state != RefundState.SUCCEEDED:
+            billing_metrics.REFUNDS_STUCK.labels(refund.state).inc()
+        template = _template(refund)
+        async with self.sessions.begin() as session:
+            if template is not None:
+                amount = Money(refund.amount_minor, refund.currency).text
+                await tell(session, self.cipher, refund.account_id, template, f"refund/{refund.id}", amount=amount)
+            await outbox.ring_billing(session, refund.account_id)
+        return _of(refund)
+
+    async def _load(self, request: LookAtRefund) -> Refund | None:
+        async with self.sessions() as session:
+            return await refunds.find(session, request.refund_id)
+
+    async def _standing(self, request: LookAtRefund) -> RefundStanding:
+        refund = await self._load(request)
+        return RefundStanding("gone", is_over=True) if refund is None else _of(refund)
+
+    async def _look_up(self, refund: Refund) -> records.Refund | None:
+        """Ours among those of its payment: by its id, or by the operation that it names."""
+        found = await self.payments.refunds_of(refund.payment_intent_id)
+        return next((each for each in found if _is_ours(each, refund)), None)
+
+    async def _record(self, refund: Refund, found: records.Refund | None) -> None:
+        if found is not None:
+            async with self.sessions.begin() as session:
+                await record_refund(session, refund.account_id, found)
+
+    async def _end(self, refund: Refund, state: RefundState, failure: str) -> None:
+        """Stripe will not, so the money may be asked for anew; or nobody knows (`AMBIGUOUS`), and it may not."""
+        async with self.sessions.begin() as session:
+            await refunds.settle(session, refund.id, state, failure=failure)
+
+
+def _is_ours(found: records.Refund, refund: Refund) -> bool:
+    return found.id == refund.stripe_refund_id or found.op_id == str(refund.op_id)
+
+
+def _of(refund: Refund) -> RefundStanding:
+    return RefundStanding(
+        refund.state,
+        is_over=refund.state not in refunds.OPEN,
+        cancels=refund.cancel_subscription_id is not None and refund.state == RefundState.RESERVED,
+    )
+
+
+def _template(refund: Refund) -> MailTemplate | None:
+    """None: nothing has ended, or its person did not ask for it and it did not work."""
+    if refund.state == RefundState.SUCCEEDED:
+        return MailTemplate.REFUND_PAID
+    return MailTemplate.REFUND_FAILED if refund.state in _LOST and refund.origin == RefundOrigin.APP else None

@@ -1,0 +1,53 @@
+"""Wishes to subscribe. Whoever changes one holds the lock of the account's row: of two clicks the second finds what the
+first began."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from core.ids import new_id
+from models.billing import CheckoutIntent, IntentState
+
+_STANDING: Final = (IntentState.CREATING, IntentState.OPEN)
+_MOVE: Final = text(
+    """UPDATE checkout_intents SET state = :state, url_ct = NULL, version = version + 1, updated_at = clock_timestamp()
+        WHERE id = :id AND state IN ('creating', 'open')"""
+)
+_OPENED: Final = text(
+    """UPDATE checkout_intents
+          SET state = 'open', checkout_session_id = :session, url_ct = :url_ct, expires_at = :expires_at,
+              version = version + 1, updated_at = clock_timestamp()
+        WHERE id = :id AND state = 'creating'"""
+)
+
+
+async def standing(session: AsyncSession, account_id: UUID) -> CheckoutIntent | None:
+    """The one that is being made, or is open."""
+    query = select(CheckoutIntent).where(
+        col(CheckoutIntent.account_id) == account_id, col(CheckoutIntent.state).in_(_STANDING)
+    )
+    return (await session.scalars(query.execution_options(populate_existing=True))).one_or_none()
+
+
+async def add(session: AsyncSession, account_id: UUID, lookup_key: str, currency: str) -> CheckoutIntent:
+    """A new one; there is no other that stands."""
+    intent = CheckoutIntent(id=new_id(), account_id=account_id, lookup_key=lookup_key, currency=currency)
+    session.add(intent)
+    await session.flush()
+    return intent
+
+
+async def end(session: AsyncSession, intent_id: UUID, state: IntentState) -> None:
+    """It stands no longer."""
+    await session.execute(_MOVE, {"id": intent_id, "state": state.value})
+    await session.flush()
+
+
+async def opened(session: AsyncSession, intent_id: UUID, session_id: str, url_ct: str, expires_at: datetime) -> None:
+    """Its page is there."""
+    values = {"id": intent_id, "session": session_id, "url_ct": url_ct, "expires_at": expires_at}
+    await session.execute(_OPENED, values)

@@ -1,0 +1,132 @@
+"""Subscribing: one page however often somebody clicks, and nothing granted by coming back from it (S10–S12, S22)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from core.db import Database
+from core.settings import Settings
+from tests.api.billing_kit import SWITCHED_ON, World, session_of, world_of
+from tests.api.signing_in import Api, Person
+
+
+@pytest.fixture(scope="module")
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update=SWITCHED_ON)
+
+
+@pytest.fixture
+async def world(app: FastAPI, api: Api, db: Database) -> AsyncIterator[World]:
+    async with world_of(app, api, db) as made:
+        yield made
+
+
+async def code_of(person: Person, **body: Any) -> tuple[int, str]:
+    answer = await person.request("POST", "/billing/checkout", {"plan": "plus_month", "currency": "EUR"} | body)
+    return answer.status_code, answer.json().get("code", "")
+
+
+async def test_twenty_clicks_at_once_are_one_customer_and_one_page(world: World, person: Person) -> None:
+    urls = await asyncio.gather(*(world.checkout(person) for _ in range(20)))
+    assert len(set(urls)) == 1
+    assert len(world.objects("customer")) == 1
+    assert len(world.objects("checkout.session")) == 1
+    assert await world.checkout(person) == urls[0]
+
+
+async def test_another_plan_closes_the_page_of_the_first(world: World, person: Person) -> None:
+    first = await world.checkout(person)
+    second = await world.checkout(person, "family_year")
+    assert second != first
+    newer, older = world.objects("checkout.session")
+    assert (newer["status"], older["status"]) == ("open", "expired")
+    states = await world.db.reads.fetch(
+        "SELECT state FROM checkout_intents WHERE account_id = $1 ORDER BY id", person.user_id
+    )
+    assert [row["state"] for row in states] == ["superseded", "open"]
+
+
+async def test_who_has_paid_a_moment_ago_gets_no_page_for_another_plan(world: World, person: Person) -> None:
+    await world.box.control("webhooks", hold=True)
+    await world.pay(await world.checkout(person))
+    assert await code_of(person, plan="family_month") == (409, "already_subscribed")
+
+
+async def test_what_is_not_sold_is_refused(world: World, person: Person) -> None:
+    assert await code_of(person, plan="platinum_month") == (422, "validation_failed")
+    assert await code_of(person, currency="SEK") == (422, "validation_failed")
+    assert await code_of(person, next="//evil.example") == (422, "next_not_allowed")
+    assert world.objects("checkout.session") == []
+
+
+async def test_a_page_that_stripe_could_not_make_is_made_anew_when_it_is_asked_for_again(
+    world: World, person: Person
+) -> None:
+    world.fails("/v1/checkout/sessions", when="after")
+    assert await code_of(person) == (503, "payments_unavailable")
+    await world.db.reads.execute("UPDATE checkout_intents SET updated_at = updated_at - interval '1 minute'")
+    assert await world.checkout(person)
+    assert len(world.objects("customer")) == 1
+
+
+async def test_while_somebody_makes_the_page_the_others_wait_and_give_up_in_time(
+    world: World, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.billing.WAIT_SECONDS", 0.3)
+    world.fails("/v1/checkout/sessions")
+    assert await code_of(person) == (503, "payments_unavailable")
+    assert await code_of(person) == (503, "checkout_in_progress")
+
+
+async def test_a_customer_who_was_deleted_at_stripe_gets_a_successor(world: World, person: Person) -> None:
+    await world.checkout(person)
+    (customer,) = world.objects("customer")
+    await world.box.v1.customers.delete_async(customer["id"])
+    await world.db.reads.execute("UPDATE checkout_intents SET state = 'expired'")
+    await world.checkout(person)
+    row = await world.db.reads.fetchrow("SELECT * FROM billing_customers WHERE account_id = $1", person.user_id)
+    assert (row["generation"], row["stripe_customer_id"] == customer["id"]) == (2, False)
+
+
+async def test_the_page_of_another_person_is_not_found_and_stripe_is_not_asked(
+    world: World, api: Api, person: Person
+) -> None:
+    paid = session_of(await world.pay(await world.checkout(person)))
+    before, other = len(await world.requests()), await api.person()
+    answer = await other.request("GET", f"/billing/return?session_id={paid}")
+    assert answer.status_code == 404
+    assert len(await world.requests()) == before
+    assert (await other.request("GET", "/billing/subscription")).json()["tier"] == "free"
+
+
+async def test_coming_back_grants_nothing_by_itself(
+    world: World, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.billing.WAIT_SECONDS", 0.2)
+    session = session_of(await world.pay(await world.checkout(person)))
+    answer = await person.request("GET", f"/billing/return?session_id={session}")
+    assert (answer.status_code, answer.json()["state"]) == (200, "processing")
+    assert answer.json()["subscription"]["tier"] == "free"
+
+
+async def test_the_page_of_thanks_tells_nobody_anything(world: World, person: Person) -> None:
+    url = await world.checkout(person)
+    session = session_of(await world.pay(url))
+    pages = [await world.api.http.get(f"/billing/return?session_id={each}") for each in (session, "cs_unknown")]
+    assert [page.status_code for page in pages] == [200, 200]
+    assert pages[0].text == pages[1].text
+    left = await world.api.http.get("/billing/return", headers={"Accept-Language": "de"})
+    assert "Nichts wurde bezahlt" in left.text
+
+
+async def test_every_request_to_stripe_has_the_pinned_version_and_a_key_of_ours(world: World, person: Person) -> None:
+    await world.pay(await world.checkout(person))
+    assert (await person.request("POST", "/billing/portal", {})).status_code == 200
+    posts = [each for each in await world.requests() if each["idempotency_key"] and each["method"] == "POST"]
+    print([e for e in await world.requests() if "portal" in e["path"]])
+    ours = [each for each in posts if each["idempotency_key"].startswith("pf:")]
+    assert {each["path"] for each in ours} == {"/v1/customers", "/v1/checkout/sessions", "/v1/billing_portal/sessions"}
+    assert all(len(each["idempotency_key"]) <= 255 for each in ours)
