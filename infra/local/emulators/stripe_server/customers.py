@@ -1,5 +1,6 @@
 """Customers."""
 
+from infra.local.emulators.stripe_server import test_clocks
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing import ends
 from infra.local.emulators.stripe_server.documents import update
@@ -34,7 +35,7 @@ def create(call: Call) -> Document:
         next_invoice_sequence=1,
         preferred_locales=[],
         tax_exempt="none",
-        test_clock=None,
+        test_clock=test_clocks.of_newcomer(call.account, call.params.get("test_clock")),
     )
     _set(call.account, customer, call.params)
     call.account.emit("customer.created", customer)
