@@ -89,6 +89,7 @@ class BillingActivities:
                 recount=customer.recount,
                 debt=_debt(snapshot),
                 noted=await billing_events.note(session, account_id),
+                default_then=snapshot.default_pm_id if snapshot else None,
             )
 
     @activity.defn

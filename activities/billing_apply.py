@@ -69,7 +69,7 @@ class Applier:
             "first_failed_at": debt.first_failed_at,
             "past_due_since": debt.past_due_since,
             "pay_link_ct": sealed,
-            "default_pm_id": reading.default_method,
+            "default_pm_id": reading.default_then,
             "alert": alert,
             "synced_at": reading.as_of - reading.ahead,
         }

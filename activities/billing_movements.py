@@ -22,13 +22,15 @@ _PAID_EVENT: Final = "invoice.paid"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What we know of an account before it is read. `recount`: look at every invoice, not only the latest."""
+    """What we know of an account before it is read. `recount`: look at every invoice, not only the latest;
+    `default_then`: the customer's default method when the payment failed that `debt` is about."""
 
     id: UUID
     customer_id: str
     recount: bool
     debt: Debt
     noted: tuple[Noted, ...]
+    default_then: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ _PAYMENT_STATES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What Stripe says, as of one moment: `as_of` is the time there, `ahead` how far that is from ours; only a test clock
-    makes a difference. `subscription` is the one that counts; `invoice` what it owes, `card` another payment method
+    """What Stripe says, as of one moment: `as_of` is the time there, `ahead` how far that is from ours: only a test
+    clock differs. `subscription` is the one that counts; `invoice` what it owes, `card` another payment method
     than the one that was refused."""
 
     as_of: datetime
@@ -40,7 +40,7 @@ class Reading:
     invoice: records.Invoice | None = None
     owed: OpenInvoice | None = None
     card: str | None = None
-    default_method: str | None = None
+    default_then: str | None = None
     next_price_id: str | None = None
     surplus: tuple[str, ...] = ()
 
@@ -65,7 +65,7 @@ class Reader:
         invoice, owed, refused = await self._owed(found)
         now = found.now or as_of
         debt = dunning.owe(account.debt, found.status, invoice.id if invoice else None, owed, now)
-        wallet = await self._wallet(found, refused) if debt.first_failed_at is not None else None
+        wallet = await self._wallet(account, found, refused) if debt.first_failed_at is not None else None
         return Reading(
             as_of=now,
             ahead=now - as_of,
@@ -76,7 +76,7 @@ class Reader:
             invoice=invoice,
             owed=owed,
             card=another_card(wallet, debt.first_failed_at) if wallet and debt.first_failed_at else None,
-            default_method=found.default_payment_method_id or (wallet.of_customer if wallet else None),
+            default_then=wallet.default_then if wallet else None,
             next_price_id=await self._next_price(found),
             surplus=surplus(candidates),
         )
@@ -117,13 +117,17 @@ class Reader:
         )
         return invoice, owed, payment.failed_method_id
 
-    async def _wallet(self, subscription: records.Subscription, refused: str | None) -> Wallet:
+    async def _wallet(self, account: Account, subscription: records.Subscription, refused: str | None) -> Wallet:
         customer = await self.payments.customer(subscription.customer_id)
         methods = await self.payments.payment_methods_of(subscription.customer_id)
+        is_known = (
+            account.debt.invoice_id == subscription.latest_invoice_id and account.debt.first_failed_at is not None
+        )
         return Wallet(
             refused=refused,
             of_subscription=subscription.default_payment_method_id,
             of_customer=customer.default_payment_method_id,
+            default_then=account.default_then if is_known else customer.default_payment_method_id,
             added=[(method.id, method.created) for method in methods],
         )
 

@@ -55,8 +55,8 @@ class RefundActivities:
 
     @activity.defn
     async def send_refund(self, request: LookAtRefund) -> RefundStanding:
-        """Ask Stripe for it. A refusal releases the reservation; a key that was used for something else does not. Raises
-        `PaymentsUnavailable`."""
+        """Ask Stripe for it. A refusal releases the reservation; a key that was used for something else does not.
+        Raises `PaymentsUnavailable`."""
         refund = await self._load(request)
         if refund is None or refund.state != RefundState.RESERVED:
             return await self._standing(request)

@@ -37,6 +37,9 @@ class PoolSize:
 
 API_POOL = PoolSize(writes=12, reads=18)
 WORKER_POOL = PoolSize(writes=34, reads=6)
+BILLING_POOL = PoolSize(writes=14, reads=2)
+"""Of a worker of billing: its activities wait for Stripe and hold no connection then; what they hold one for is a
+transaction of milliseconds."""
 CALENDAR_POOL = PoolSize(writes=10, reads=2)
 """Of a worker of calendars: its activities wait for a provider nine tenths of their time, and hold no connection then.
 """

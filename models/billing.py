@@ -165,6 +165,7 @@ class BillingSnapshot(SQLModel, table=True):
     """The same of the first invoice since the subscription was last in good standing: the grace begins here."""
     pay_link_ct: str | None = words(default=None)
     default_pm_id: str | None = words(default=None)
+    """The customer's default method when that payment failed: another one was chosen since."""
     alert: str | None = words(default=None)
     """What of it we did not understand (`domain.billing.standing.Alert`): the tier stayed as it was."""
     synced_at: datetime = timestamptz()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from temporalio.client import Client
 from temporalio.plugin import SimplePlugin
@@ -24,11 +25,15 @@ from integrations.notify.protocol import PushChannel
 from integrations.notify.ses import SesChannel, open_ses
 from integrations.notify.sns import SnsChannel, open_sns
 from integrations.notify.webpush import open_webpush
+from integrations.payments.factory import open_payments
 from models.notification import DeviceKind
 from models.queries.keys import KeyTable
 from temporal.client import connect as connect_temporal
 from temporal.client import plugin
 from temporal.interceptors import interceptors
+
+if TYPE_CHECKING:
+    from integrations.payments.client import Payments
 
 KEY_CACHE_SECONDS = 60
 """Shorter than the api's: a worker that still holds a destroyed key could still write with it (temporal.md §4.3)."""
@@ -36,7 +41,8 @@ KEY_CACHE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a worker process has. `temporal` is the lazy client of the relay, and of activities that look around."""
+    """What a worker process has. `temporal` is the lazy client of the relay, and of activities that look around;
+    `payments` is there for those who serve the queue of billing, and only where there is a key."""
 
     settings: Settings
     db: Database
@@ -50,13 +56,15 @@ class Parts:
     sms: SnsChannel
     push: Mapping[DeviceKind, PushChannel]
     calendars: Providers
+    payments: "Payments | None"
 
 
 @asynccontextmanager
 async def compose(
-    settings: Settings, runtime: Runtime | None, pool: PoolSize, *, traced: bool = False
+    settings: Settings, runtime: Runtime | None, pool: PoolSize, *, traced: bool = False, billing: bool = False
 ) -> AsyncIterator[Parts]:
-    """Open everything lazily: neither Postgres nor Temporal must be there yet. Raises `SecretMissing` before setup."""
+    """Open everything lazily: neither Postgres nor Temporal must be there yet. `billing`: this process asks Stripe.
+    Raises `SecretMissing` before setup."""
     provider, secret_store = open_keys(settings)
     secrets = await load_secrets(secret_store)
     redis_url = settings.redis_url.get_secret_value()
@@ -73,6 +81,9 @@ async def compose(
                 stack.push_async_callback(service.close)
             calendars = Providers(settings.calendars, await stack.enter_async_context(http_client()))
             stack.push_async_callback(calendars.close)
+            payments = _open_payments(settings) if billing else None
+            if payments is not None:
+                stack.push_async_callback(payments.close)
             yield Parts(
                 settings=settings,
                 db=db,
@@ -85,5 +96,13 @@ async def compose(
                 sms=sms,
                 push=push,
                 calendars=calendars,
+                payments=payments,
                 temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
             )
+
+
+def _open_payments(settings: Settings) -> "Payments | None":
+    """None without a key: billing is off."""
+    if settings.stripe_api_key is None:
+        return None
+    return open_payments(settings.stripe_api_key.get_secret_value(), settings.stripe_api_base)

@@ -11,14 +11,14 @@ from temporalio.worker import Worker
 from temporalio.worker._worker import load_default_build_id
 
 from core.collector import NEW_OBJECTS, spare_what_lives_on
-from core.db import CALENDAR_POOL, WORKER_POOL
+from core.db import BILLING_POOL, CALENDAR_POOL, WORKER_POOL
 from core.logging import logger
 from core.settings import Settings
 from core.telemetry import tracing
 from temporal.client import connect_when_up, runtime
 from temporal.gateway import Gateway
 from temporal.namespace import ensure_namespace
-from temporal.queues import CACHED, CALENDARS, PER_SECOND, ROLES
+from temporal.queues import BILLING, CACHED, CALENDARS, PER_SECOND, ROLES
 from workers import registry
 from workers.calendar_watch import CalendarWatch
 from workers.composition import Parts, compose
@@ -31,7 +31,7 @@ log = logger(__name__)
 
 RELAYING: Final = "core"
 """The role beside which the outbox is relayed and the platform watched."""
-POOLS: Final = {"calendar": CALENDAR_POOL}
+POOLS: Final = {"billing": BILLING_POOL, "calendar": CALENDAR_POOL}
 """Of roles that need other connections than `WORKER_POOL`."""
 BUILD_ID_LENGTH: Final = 8
 """Enough to tell releases apart, as in git."""
@@ -43,7 +43,9 @@ async def run_worker(settings: Settings, role: str) -> int:
     sdk = runtime(settings.worker.metrics_port)
     async with AsyncExitStack() as stack:
         traced = stack.enter_context(tracing(f"petfolio-{role}", settings.otlp_endpoint))
-        parts = await stack.enter_async_context(compose(settings, sdk, POOLS.get(role, WORKER_POOL), traced=traced))
+        parts = await stack.enter_async_context(
+            compose(settings, sdk, POOLS.get(role, WORKER_POOL), traced=traced, billing=BILLING in ROLES[role])
+        )
         gateway = Gateway(parts.temporal)
         readiness = Readiness(parts.db, gateway)
         await stack.enter_async_context(health_server(settings.worker.health_port, readiness))
@@ -74,7 +76,7 @@ async def _poll(
 ) -> bool:
     await ensure_namespace(client)
     bound = registry.activities(parts)
-    served = queues_of(role, parts.settings)
+    served = tuple(queue for queue in queues_of(role, parts.settings) if queue in bound)  # without a key, no billing
     parts.calendars.warm(name for name, queue in CALENDARS.items() if queue in served)
     workers = [_worker(client, parts.settings, queue, bound, share=len(served)) for queue in served]
     polling = [asyncio.create_task(worker.run(), name=f"worker-{worker.task_queue}") for worker in workers]

@@ -10,6 +10,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from activities.audit import AuditActivities
+from activities.billing import BillingActivities
+from activities.billing_resolve import BillingResolveActivities
 from activities.calendar_open import Calendars
 from activities.calendar_push import CalendarPushActivities
 from activities.calendar_sync import CalendarSyncActivities
@@ -23,6 +25,7 @@ from activities.lost_sweep import LostSweepActivities
 from activities.mail import MailActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
+from activities.refund import RefundActivities
 from activities.reminder import ReminderActivities
 from activities.sessions import SessionActivities
 from activities.signing_keys import SigningKeyActivities
@@ -36,17 +39,33 @@ from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
 from models.queries.keys import KeyTable
 from temporal import queues
-from temporal.contracts import calendar_sync, invitation, lost_case, mail, reminder, sitter_grant, transfer
+from temporal.contracts import (
+    billing,
+    billing_resolve,
+    calendar_sync,
+    invitation,
+    lost_case,
+    mail,
+    refund,
+    reminder,
+    sitter_grant,
+    transfer,
+)
+from temporal.contracts.billing import Nudge
+from temporal.contracts.billing_resolve import ResolveEvent
 from temporal.contracts.calendar_sync import Dirty
 from temporal.contracts.invitation import InvitationChanged
 from temporal.contracts.lost_case import SearchChanged
 from temporal.contracts.mail import SendMail
+from temporal.contracts.refund import RefundChanged
 from temporal.contracts.reminder import Bell
 from temporal.contracts.sitter_grant import GrantChanged
 from temporal.contracts.transfer import TransferChanged
 from workers.composition import Parts
 from workers.sender import OutboxKind
 from workflows.audit import AuditWorkflow
+from workflows.billing import BillingWorkflow
+from workflows.billing_resolve import BillingResolveWorkflow
 from workflows.calendar_sync import CalendarSyncWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
@@ -55,6 +74,7 @@ from workflows.lost_case import LostCaseWorkflow
 from workflows.lost_sweep import LostSweepWorkflow
 from workflows.mail import MailWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.refund import RefundWorkflow
 from workflows.reminder import ReminderWorkflow
 from workflows.sessions import SessionSweepWorkflow
 from workflows.signing_keys import SigningKeyWorkflow
@@ -79,6 +99,7 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         TransferWorkflow,
         ZoneDataWorkflow,
     ),
+    queues.BILLING: (BillingResolveWorkflow, BillingWorkflow, RefundWorkflow),
     **dict.fromkeys(queues.CALENDARS.values(), (CalendarSyncWorkflow,)),
 }
 
@@ -100,6 +121,28 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         message=lambda row: Dirty(row.seq),
         queue=lambda row: queues.CALENDARS[str(row.args["provider"])],
         summary="A connected calendar: looks at both sides whenever one of them rings, and now and then",
+    ),
+    billing.KIND: OutboxKind(
+        billing.WORKFLOW,
+        lambda row: billing.first_state(row.args),
+        signal=billing.NUDGE,
+        message=lambda _: Nudge(),
+        queue=lambda _: queues.BILLING,
+        summary="An account's subscription: read at Stripe whenever something may have changed, and told what is due",
+    ),
+    refund.KIND: OutboxKind(
+        refund.WORKFLOW,
+        lambda row: refund.first_state(row.args),
+        signal=refund.CHANGED,
+        message=lambda row: RefundChanged(row.seq),
+        queue=lambda _: queues.BILLING,
+        summary="A payment on its way back: asked for once, followed until the bank has it",
+    ),
+    billing_resolve.KIND: OutboxKind(
+        billing_resolve.WORKFLOW,
+        lambda row: ResolveEvent(str(row.args["event_id"])),
+        queue=lambda _: queues.BILLING,
+        summary="An event of Stripe's that names nobody we know: whose it is",
     ),
     lost_case.KIND: OutboxKind(
         lost_case.WORKFLOW,
@@ -185,7 +228,32 @@ def activities(parts: Parts) -> Bound:
             SigningKeyActivities(parts.secret_store, token_seconds=auth.access_token_seconds).rotate_signing_keys,
             ZoneDataActivities(parts.db.sessions).move_occurrences,
         ),
+        **_billing_activities(parts),
         **dict.fromkeys(queues.CALENDARS.values(), _calendar_activities(parts)),
+    }
+
+
+def _billing_activities(parts: Parts) -> Bound:
+    """Those that ask Stripe, where this process does."""
+    if parts.payments is None:
+        return {}
+    sessions, payments, cipher = parts.db.sessions, parts.payments, parts.cipher
+    environment = "live" if parts.settings.stripe_livemode else "test"
+    accounts = BillingActivities(sessions, payments, cipher, environment)
+    refunds = RefundActivities(sessions, payments, cipher, environment)
+    return {
+        queues.BILLING: (
+            accounts.load_fence,
+            accounts.pull_and_apply,
+            accounts.pay_invoice,
+            accounts.cancel_surplus,
+            accounts.close_checkouts,
+            refunds.cancel_before_refund,
+            refunds.send_refund,
+            refunds.check_refund,
+            refunds.conclude_refund,
+            BillingResolveActivities(sessions, payments).resolve_event,
+        )
     }
 
 

@@ -34,22 +34,26 @@ def surplus(candidates: Sequence[Candidate]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """What a customer can pay with: the method that was refused, the one that the subscription or else the customer
-    charges, and those that were added, newest first."""
+    """What a customer can pay with: the method that was refused, those that are charged by the subscription or else by
+    default, the default when the payment failed, and those that were added, newest first."""
 
     refused: str | None
     of_subscription: str | None
     of_customer: str | None
+    default_then: str | None
     added: Sequence[tuple[str, datetime]]
 
 
 def another_card(wallet: Wallet, since: datetime) -> str | None:
-    """A method other than the refused one that can be tried: the one that would be charged next, else one that was
-    added since the payment failed. None: there is none, and nothing is tried."""
+    """A method that its person has chosen since the payment failed: the one that would be charged now, another default,
+    one that was added. None: nothing is tried; an older card of theirs that they did not choose is not."""
     usable = {method for method, _ in wallet.added}
-    charged = (wallet.of_subscription, wallet.of_customer) if wallet.refused else ()
+    charged = wallet.of_subscription or wallet.of_customer if wallet.refused else None
+    default = wallet.of_customer if wallet.of_customer != wallet.default_then else None
     added = (method for method, at in wallet.added if at >= since)
-    return next((method for method in (*charged, *added) if method in usable and method != wallet.refused), None)
+    return next(
+        (method for method in (charged, default, *added) if method in usable and method != wallet.refused), None
+    )
 
 
 def _worth(candidate: Candidate) -> tuple[int, int, datetime, str]:

@@ -49,6 +49,8 @@ OFFSETS: Mapping[str, int] = {
     "worker_core_health": 71,
     "worker_calendar_metrics": 72,
     "worker_calendar_health": 73,
+    "worker_billing_metrics": 74,
+    "worker_billing_health": 75,
 }
 
 Ports = Mapping[str, int]

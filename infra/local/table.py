@@ -15,5 +15,6 @@ SERVICES: tuple[Service, ...] = (
     app.SETUP,
     app.API,
     app.WORKER_CORE,
+    app.WORKER_BILLING,
     app.WORKER_CALENDAR,
 )

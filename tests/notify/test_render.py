@@ -49,6 +49,10 @@ VALUES = {
     "contact": "finder@example.test",
     "title": "Vet",
     "called_off": False,
+    "said": "wait_or_pay",
+    "amount": "4.99 EUR",
+    "days_left": 11,
+    "pay_link": "https://invoice.stripe.test/i/TOKEN",
 }
 
 
@@ -62,6 +66,22 @@ def test_the_words_of_a_mail_change_only_on_purpose(template: str, locale: str) 
     if os.environ.get("UPDATE_SNAPSHOTS"):
         path.write_text(shown)
     assert shown == path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("locale", "said", "words"),
+    [
+        ("en", "confirm", "Your bank wants you to confirm the payment of 4.99 EUR"),
+        ("en", "replace_card", "the same card will not be tried again"),
+        ("de", "confirm", "Zahlung von 4,99 EUR"),
+        ("de", "replace_card", "dieselbe Karte wird nicht"),
+    ],
+)
+def test_a_payment_that_failed_is_told_by_what_helps(locale: str, said: str, words: str) -> None:
+    mail = render("payment_failed", locale, "ada@example.test", VALUES | {"said": said, "days_left": 1})
+    assert words in " ".join(mail.text.split())
+    assert "https://invoice.stripe.test/i/TOKEN" in mail.text
+    assert "11" not in mail.text
 
 
 @pytest.mark.parametrize(("locale", "said"), [("en", "was called off here"), ("de", "wurde hier abgesagt")])

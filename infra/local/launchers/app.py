@@ -107,4 +107,5 @@ API = Service(
 )
 
 WORKER_CORE = _worker("core")
+WORKER_BILLING = _worker("billing")
 WORKER_CALENDAR = _worker("calendar")

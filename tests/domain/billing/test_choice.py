@@ -69,13 +69,18 @@ def test_after_the_surplus_is_cancelled_the_same_one_counts_and_nothing_is_left_
 
 
 def wallet(
-    refused: str | None = "pm_old", of_subscription: str | None = None, of_customer: str | None = None, *added: str
+    refused: str | None = "pm_old",
+    of_subscription: str | None = None,
+    of_customer: str | None = None,
+    *added: str,
+    default_then: str | None = "pm_old",
 ) -> Wallet:
     known = [(method, MADE + DAY) for method in added]
     return Wallet(
         refused=refused,
         of_subscription=of_subscription,
         of_customer=of_customer,
+        default_then=default_then,
         added=[*known, ("pm_old", MADE - DAY), ("pm_spare", MADE - DAY)],
     )
 
@@ -88,11 +93,13 @@ def wallet(
         (wallet("pm_old", "pm_new", None, "pm_new"), "pm_new"),
         (wallet("pm_old", "pm_old", "pm_new", "pm_new"), "pm_new"),
         (wallet("pm_old", "pm_old", "pm_spare"), "pm_spare"),
+        (wallet("pm_old", "pm_old", "pm_spare", default_then="pm_spare"), None),
+        (wallet("pm_old", None, "pm_spare"), "pm_spare"),
         (wallet("pm_old", None, "pm_old", "pm_newest", "pm_new"), "pm_newest"),
         (wallet("pm_old", "pm_gone", "pm_old"), None),
         (wallet(None, "pm_old", "pm_old"), None),
-        (wallet(None, None, None, "pm_new"), "pm_new"),
+        (wallet(None, None, None, "pm_new", default_then=None), "pm_new"),
     ],
 )
-def test_only_another_card_than_the_refused_one_is_tried(cards: Wallet, tried: str | None) -> None:
+def test_only_a_card_that_was_chosen_since_is_tried(cards: Wallet, tried: str | None) -> None:
     assert another_card(cards, since=MADE) == tried

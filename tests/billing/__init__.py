@@ -1,0 +1,1 @@
+"""Accounts, their subscriptions and their money, against Postgres and the local Stripe server."""
