@@ -20,7 +20,7 @@ from core.db import Database
 from core.errors import Conflict, NotFound
 from domain.billing import dunning
 from domain.billing.catalogue import LIMITS, Tier, highest
-from domain.billing.dunning import OpenInvoice, PaymentState, Said
+from domain.billing.dunning import OpenInvoice, PaymentState
 from domain.billing.standing import GOOD
 from models.queries import billing_views
 from temporal import ids, outbox
@@ -150,11 +150,10 @@ async def _problem(services: Services, row: asyncpg.Record) -> dict[str, Any] | 
     invoice = OpenInvoice(payment=PaymentState(payment), is_retried=True, decline_code=row["decline_code"])
     if not dunning.has_failed(invoice):
         return None
-    word = dunning.due(row["status"], invoice, row["first_failed_at"], row["now"])
     link = await services.cipher.open_optional(PAY_LINK, row["account_id"], row["pay_link_ct"])
     return {
         "since": row["first_failed_at"],
-        "todo": word.said if word else Said.REPLACE_CARD,
+        "todo": dunning.said_of(invoice),
         "pay_url": link,
         "plan_ends_at": row["grace_until"],
     }

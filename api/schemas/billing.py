@@ -63,7 +63,7 @@ class LimitsOut(BaseModel):
 
 
 class PriceOut(BaseModel):
-    """What a plan costs in one currency. Taxes are added where they are due."""
+    """What a plan costs in one currency."""
 
     lookup_key: str
     interval: str

@@ -99,7 +99,7 @@ def due(invoice: OpenInvoice | None, debt: Debt, as_of: datetime) -> Word | None
     passed = [step for step in STEPS if debt.first_failed_at + step <= as_of]
     if not passed or as_of >= debt.first_failed_at + GRACE:
         return None
-    return Word(f"day_{passed[-1].days}", _said(invoice))
+    return Word(f"day_{passed[-1].days}", said_of(invoice))
 
 
 def next_at(debt: Debt, as_of: datetime) -> datetime | None:
@@ -109,7 +109,8 @@ def next_at(debt: Debt, as_of: datetime) -> datetime | None:
     return min((at for at in (*steps, *ends) if at > as_of), default=None)
 
 
-def _said(invoice: OpenInvoice) -> Said:
+def said_of(invoice: OpenInvoice) -> Said:
+    """What its person is asked for about an invoice whose payment failed."""
     if invoice.payment is PaymentState.REQUIRES_ACTION:
         return Said.CONFIRM
     is_hopeless = invoice.decline_code in HARD_DECLINES or not invoice.is_retried

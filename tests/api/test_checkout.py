@@ -9,8 +9,11 @@ from fastapi import FastAPI
 
 from core.db import Database
 from core.settings import Settings
+from integrations.payments.client import PIN
 from tests.api.billing_kit import SWITCHED_ON, World, session_of, world_of
 from tests.api.signing_in import Api, Person
+
+OURS = {"/v1/customers", "/v1/checkout/sessions", "/v1/billing_portal/sessions"}
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +128,12 @@ async def test_the_page_of_thanks_tells_nobody_anything(world: World, person: Pe
 async def test_every_request_to_stripe_has_the_pinned_version_and_a_key_of_ours(world: World, person: Person) -> None:
     await world.pay(await world.checkout(person))
     assert (await person.request("POST", "/billing/portal", {})).status_code == 200
-    posts = [each for each in await world.requests() if each["idempotency_key"] and each["method"] == "POST"]
-    print([e for e in await world.requests() if "portal" in e["path"]])
-    ours = [each for each in posts if each["idempotency_key"].startswith("pf:")]
-    assert {each["path"] for each in ours} == {"/v1/customers", "/v1/checkout/sessions", "/v1/billing_portal/sessions"}
-    assert all(len(each["idempotency_key"]) <= 255 for each in ours)
+    made = [each for each in await world.requests() if each["method"] == "POST" and each["path"] in OURS]
+    assert {each["path"] for each in made} == OURS
+    keys = [
+        each["headers"]["idempotency-key"]
+        for each in made
+        if "metadata" not in each["form"] or "account_id" in each["form"]
+    ]
+    assert all(key.startswith("pf:test:") and len(key) <= 255 for key in keys)
+    assert {each["headers"]["stripe-version"] for each in made} == {PIN}
