@@ -1,4 +1,5 @@
-"""What has to be in a Stripe account before anybody can subscribe: the plans, a promotion code, our webhook endpoint.
+"""What has to be in a Stripe account before anybody can subscribe: the plans, a promotion code, what the portal
+offers, our webhook endpoint.
 
 Made through the API with the official client, and only what is missing, so it may run again at any time.
 """
@@ -40,15 +41,19 @@ EVENTS: Final = tuple(f"{kind}.{what}" for kind, words in _KINDS.items() for wha
 def seed(key: str, base: str, webhook_url: str) -> str | None:
     """Make what is missing; answers the secret of the endpoint, which Stripe tells once: None if it was there. Raises
     `stripe.StripeError`."""
-    http = stripe.HTTPXClient(timeout=10, allow_sync_methods=True)
-    bases: Any = dict.fromkeys(("api", "files", "connect", "meter_events"), base)
-    account = stripe.StripeClient(
-        key, stripe_version=PIN, base_addresses=bases, http_client=http, max_network_retries=2
-    )
+    account = client(key, base)
     for tier in PLANS:
         _plan(account, tier)
     _promotion(account)
+    _portal(account)
     return _endpoint(account, webhook_url)
+
+
+def client(key: str, base: str) -> stripe.StripeClient:
+    """The official client, for an account at this address."""
+    http = stripe.HTTPXClient(timeout=10, allow_sync_methods=True)
+    bases: Any = dict.fromkeys(("api", "files", "connect", "meter_events"), base)
+    return stripe.StripeClient(key, stripe_version=PIN, base_addresses=bases, http_client=http, max_network_retries=2)
 
 
 def _plan(account: stripe.StripeClient, tier: str) -> None:
@@ -87,6 +92,18 @@ def _promotion(account: stripe.StripeClient) -> None:
     coupon = account.v1.coupons.create(terms, _once("coupon", CODE))
     promotion: Any = {"type": "coupon", "coupon": coupon.id}
     account.v1.promotion_codes.create({"promotion": promotion, "code": CODE}, _once("promotion_code", CODE))
+
+
+def _portal(account: stripe.StripeClient) -> None:
+    """Cards, invoices and the end of a plan; plans are changed in the app, which shows what that costs."""
+    if account.v1.billing_portal.configurations.list({"is_default": True}).data:
+        return
+    features: Any = {
+        "invoice_history": {"enabled": True},
+        "payment_method_update": {"enabled": True},
+        "subscription_cancel": {"enabled": True, "mode": "at_period_end"},
+    }
+    account.v1.billing_portal.configurations.create({"features": features}, _once("portal", "default"))
 
 
 def _endpoint(account: stripe.StripeClient, url: str) -> str | None:
