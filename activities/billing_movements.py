@@ -64,7 +64,7 @@ class MovementReader:
         invoices += await self._other_invoices(account, {invoice.id for invoice in invoices})
         for_what = {intent: invoice for invoice in invoices for intent in _paid_intents(invoice)}
         touched = await self._touched(account.noted) | (set(for_what) if account.recount else set())
-        paid = await self._paid({**dict.fromkeys(touched), **for_what})
+        paid = await self._paid({**dict.fromkeys(touched), **for_what}, anew=account.recount)
         refunds = [refund for intent in sorted(touched) for refund in await self.payments.refunds_of(intent)]
         disputes = [dispute for intent in sorted(touched) for dispute in await self.payments.disputes_of(intent)]
         return Movements(tuple(paid), tuple(refunds), tuple(disputes))
@@ -79,10 +79,10 @@ class MovementReader:
         except NotThere:
             return []
 
-    async def _paid(self, intents: dict[str, records.Invoice | None]) -> list[Paid]:
-        """The charges that are not stored yet: what has been paid stays paid."""
+    async def _paid(self, intents: dict[str, records.Invoice | None], *, anew: bool) -> list[Paid]:
+        """The charges that are not stored yet: what has been paid stays paid. `anew`: all of them."""
         async with self.sessions() as session:
-            known = await billing_money.known_payments(session, intents)
+            known = frozenset() if anew else await billing_money.known_payments(session, intents)
         found: list[Paid] = []
         for intent, invoice in intents.items():
             charge = None if intent in known else (await self.payments.payment(intent)).charge

@@ -18,9 +18,21 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
 from temporal import ids, queues
-from temporal.contracts import audit, data_keys, digest, lost_sweep, reconcile, sessions, signing_keys
+from temporal.contracts import (
+    audit,
+    billing_ledger,
+    billing_reconcile,
+    billing_sweep,
+    data_keys,
+    digest,
+    lost_sweep,
+    reconcile,
+    sessions,
+    signing_keys,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +133,66 @@ JOBS: Final = (
 )
 
 
-async def ensure_schedules(client: Client) -> None:
-    """Make every job exist as this release describes it; one that an operator paused stays paused.
+BILLING_JOBS: Final = (
+    Job(
+        "billing-sweep",
+        "Rings accounts whose events nobody has handled",
+        billing_sweep.WORKFLOW,
+        billing_sweep.SweepBilling(),
+        cron="*/5 * * * *",
+        jitter=timedelta(seconds=30),
+        queue=queues.BILLING,
+    ),
+    Job(
+        "billing-events",
+        "Finds events that Stripe did not manage to tell",
+        billing_sweep.WORKFLOW,
+        billing_sweep.SweepBilling(asks_stripe=True),
+        cron="23 * * * *",
+        jitter=timedelta(minutes=5),
+        queue=queues.BILLING,
+    ),
+    Job(
+        "billing-reconcile",
+        "Compares subscriptions with Stripe's, both ways, and reads prices",
+        billing_reconcile.WORKFLOW,
+        billing_reconcile.ReconcileBilling(),
+        cron="37 3 * * *",
+        jitter=timedelta(minutes=20),
+        queue=queues.BILLING,
+    ),
+    Job(
+        "billing-ledger",
+        "Compares the ledger with Stripe's balance",
+        billing_ledger.WORKFLOW,
+        billing_ledger.CheckLedger(),
+        cron="7 4 1 * *",
+        jitter=timedelta(minutes=20),
+        queue=queues.BILLING,
+    ),
+)
+"""Those that ask Stripe: there is nobody to run them where there is no key."""
+
+
+async def ensure_schedules(client: Client, *, billing: bool) -> None:
+    """Make every job exist as this release describes it; one that an operator paused stays paused. Without `billing`
+    its jobs end.
 
     A job that did not exist runs at once: after Temporal lost its database, this is what brings the reminders back.
     """
-    for job in JOBS:
+    for job in JOBS + (BILLING_JOBS if billing else ()):
         await _ensure(client, job)
+    for job in () if billing else BILLING_JOBS:
+        await _end(client, job)
+
+
+async def _end(client: Client, job: Job) -> None:
+    """Whether it was there or not."""
+    try:
+        await client.get_schedule_handle(ids.job(job.name)).delete()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
 
 
 async def _ensure(client: Client, job: Job) -> None:

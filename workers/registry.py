@@ -11,7 +11,11 @@ from uuid import UUID
 
 from activities.audit import AuditActivities
 from activities.billing import BillingActivities
+from activities.billing_ledger import BillingLedgerActivities
+from activities.billing_prices import BillingPriceActivities
+from activities.billing_reconcile import BillingReconcileActivities
 from activities.billing_resolve import BillingResolveActivities
+from activities.billing_sweep import BillingSweepActivities
 from activities.calendar_open import Calendars
 from activities.calendar_push import CalendarPushActivities
 from activities.calendar_sync import CalendarSyncActivities
@@ -65,7 +69,10 @@ from workers.composition import Parts
 from workers.sender import OutboxKind
 from workflows.audit import AuditWorkflow
 from workflows.billing import BillingWorkflow
+from workflows.billing_ledger import BillingLedgerWorkflow
+from workflows.billing_reconcile import BillingReconcileWorkflow
 from workflows.billing_resolve import BillingResolveWorkflow
+from workflows.billing_sweep import BillingSweepWorkflow
 from workflows.calendar_sync import CalendarSyncWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
@@ -99,7 +106,14 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         TransferWorkflow,
         ZoneDataWorkflow,
     ),
-    queues.BILLING: (BillingResolveWorkflow, BillingWorkflow, RefundWorkflow),
+    queues.BILLING: (
+        BillingLedgerWorkflow,
+        BillingReconcileWorkflow,
+        BillingResolveWorkflow,
+        BillingSweepWorkflow,
+        BillingWorkflow,
+        RefundWorkflow,
+    ),
     **dict.fromkeys(queues.CALENDARS.values(), (CalendarSyncWorkflow,)),
 }
 
@@ -241,6 +255,8 @@ def _billing_activities(parts: Parts) -> Bound:
     environment = "live" if parts.settings.stripe_livemode else "test"
     accounts = BillingActivities(sessions, payments, cipher, environment)
     refunds = RefundActivities(sessions, payments, cipher, environment)
+    sweeps = BillingSweepActivities(sessions, payments, parts.settings.stripe_livemode)
+    comparisons = BillingReconcileActivities(sessions, payments)
     return {
         queues.BILLING: (
             accounts.load_fence,
@@ -253,6 +269,13 @@ def _billing_activities(parts: Parts) -> Bound:
             refunds.check_refund,
             refunds.conclude_refund,
             BillingResolveActivities(sessions, payments).resolve_event,
+            sweeps.nudge_waiting,
+            sweeps.find_missed,
+            BillingPriceActivities(sessions, payments).read_prices,
+            comparisons.compare_theirs,
+            comparisons.compare_ours,
+            comparisons.compare_money,
+            BillingLedgerActivities(sessions, payments).compare_balance,
         )
     }
 

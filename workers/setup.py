@@ -40,7 +40,7 @@ async def run_setup(settings: Settings) -> int:
         async with asyncio.timeout(TEMPORAL_SECONDS):
             client = await connect_when_up(settings, plugin(keys), runtime=runtime())
             await ensure_namespace(client)
-            await ensure_schedules(client)
+            await ensure_schedules(client, billing=settings.stripe_api_key is not None)
             await roll_over(client, TZDATA_VERSION)
     log.info("setup_done")
     return 0

@@ -159,6 +159,7 @@ def movement(document: Document) -> records.Movement:
         type=document["type"],
         source_id=reference(document.get("source")),
         amount=of_stripe(document["amount"], document["currency"]),
+        is_converted=document.get("exchange_rate") is not None,
         created=instant(document["created"]),
     )
 

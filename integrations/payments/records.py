@@ -139,12 +139,13 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """A line of Stripe's balance, before its fees."""
+    """A line of Stripe's balance, before its fees. `is_converted`: it was paid in another currency."""
 
     id: str
     type: str
     source_id: str | None
     amount: Money
+    is_converted: bool
     created: datetime
 
 

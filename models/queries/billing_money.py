@@ -15,7 +15,10 @@ _CHARGE: Final = text(
     """INSERT INTO billing_charges (charge_id, account_id, payment_intent_id, invoice_id, subscription_id, amount_minor,
                                     currency, is_disputed, paid_at)
        VALUES (:charge, :account, :payment_intent, :invoice, :subscription, :amount, :currency, :disputed, :paid_at)
-       ON CONFLICT (charge_id) DO UPDATE SET is_disputed = EXCLUDED.is_disputed"""
+       ON CONFLICT (charge_id) DO UPDATE
+          SET is_disputed = EXCLUDED.is_disputed, amount_minor = EXCLUDED.amount_minor, currency = EXCLUDED.currency,
+              invoice_id = coalesce(EXCLUDED.invoice_id, billing_charges.invoice_id),
+              subscription_id = coalesce(EXCLUDED.subscription_id, billing_charges.subscription_id)"""
 )
 _KNOWN: Final = text("SELECT payment_intent_id FROM billing_charges WHERE payment_intent_id = ANY(:ids)")
 _OF_ACCOUNT: Final = text(
@@ -33,10 +36,13 @@ _DISPUTE: Final = text(
        ON CONFLICT (stripe_dispute_id) DO UPDATE SET status = EXCLUDED.status"""
 )
 _DISPUTED: Final = text("UPDATE billing_charges SET is_disputed = :disputed WHERE charge_id = :charge")
+# What is there already is put right where it says something else: Stripe owns it, and a dispute may grow.
 _ENTER: Final = text(
-    """INSERT INTO ledger_entries (kind, stripe_id, account_id, charge_id, amount_minor, currency, at)
+    """INSERT INTO ledger_entries AS l (kind, stripe_id, account_id, charge_id, amount_minor, currency, at)
        VALUES (:kind, :stripe_id, :account, :charge, :amount, :currency, :at)
-       ON CONFLICT (kind, stripe_id) DO NOTHING RETURNING kind"""
+       ON CONFLICT (kind, stripe_id) DO UPDATE SET amount_minor = EXCLUDED.amount_minor, currency = EXCLUDED.currency
+        WHERE (l.amount_minor, l.currency) IS DISTINCT FROM (EXCLUDED.amount_minor, EXCLUDED.currency)
+       RETURNING xmax = 0"""
 )
 _LEDGER: Final = text(
     """SELECT kind, stripe_id, charge_id, amount_minor, currency, at FROM ledger_entries
@@ -102,7 +108,7 @@ async def enter(
         "currency": amount.currency,
         "at": at,
     }
-    return (await session.execute(_ENTER, values)).scalar_one_or_none() is not None
+    return bool((await session.execute(_ENTER, values)).scalar_one_or_none())
 
 
 async def ledger_of(session: AsyncSession, account_id: UUID, limit: int = 200) -> list[Mapping[str, Any]]:

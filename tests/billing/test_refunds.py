@@ -1,0 +1,213 @@
+"""Money on its way back: asked for once whatever happens, never more than was taken, and the same here as at Stripe."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from core.errors import NotFound
+from domain.billing.refund import RefundRefused
+from domain.money import Money
+from integrations.payments.errors import PaymentsUnavailable
+from models.queries import refunds
+from models.queries.refunds import Wanted
+from temporal.contracts.refund import RefundStanding
+from tests.billing.till import Till
+from tests.infra.stripe_server.shops import HOUR
+
+STATE = "SELECT state FROM refunds WHERE id = :id"
+
+
+async def paid(till: Till, method: str = "pm_card_visa") -> str:
+    """A payment; its charge."""
+    await till.shop.subscribe(await till.join(method))
+    await till.tell()
+    await till.pull()
+    return str(await till.value("SELECT charge_id FROM billing_charges WHERE account_id = :account"))
+
+
+async def reserved(till: Till, charge_id: str, amount: int | None = None, cancel: str | None = None) -> UUID:
+    """A wish, granted."""
+    async with till.db.sessions.begin() as session:
+        money = None if amount is None else Money(amount, "EUR")
+        wanted = Wanted(account_id=till.account_id, charge_id=charge_id, now=till.now, amount=money, cancel=cancel)
+        return (await refunds.reserve(session, wanted)).id
+
+
+async def sent(till: Till, refund_id: UUID) -> RefundStanding:
+    standing: RefundStanding = await till.look_at_refund("send_refund", refund_id)
+    return standing
+
+
+def at_stripe(till: Till) -> list[int]:
+    """The amounts of all refunds there."""
+    return [each["amount"] for each in till.shop.account.objects.find("refund")]
+
+
+async def test_a_refund_is_paid_and_told_and_in_the_ledger(till: Till) -> None:
+    refund_id = await reserved(till, await paid(till))
+    assert await sent(till, refund_id) == RefundStanding("succeeded", is_over=True)
+    await till.look_at_refund("conclude_refund", refund_id)
+    assert await till.ledger() == [("charge", 499, "EUR"), ("refund", -499, "EUR")]
+    assert await till.told() == [("refund_paid", "due")]
+
+
+async def test_a_part_leaves_the_rest_and_no_more(till: Till) -> None:
+    charge = await paid(till)
+    await sent(till, await reserved(till, charge, 200))
+    with pytest.raises(RefundRefused) as refused:
+        await reserved(till, charge, 300)
+    assert refused.value.problem_code == "refund_too_high"
+    await sent(till, await reserved(till, charge, 299))
+    assert sorted(at_stripe(till)) == [200, 299]
+
+
+async def test_parallel_wishes_never_exceed_what_was_taken(till: Till) -> None:
+    charge = await paid(till)
+    granted = await asyncio.gather(*(reserved(till, charge, 200) for _ in range(10)), return_exceptions=True)
+    assert len([each for each in granted if isinstance(each, UUID)]) == 2
+    assert {type(each) for each in granted} == {UUID, RefundRefused}
+
+
+async def test_the_payment_of_somebody_else_is_none(till: Till) -> None:
+    charge = await paid(till)
+    with pytest.raises(NotFound):
+        async with till.db.sessions.begin() as session:
+            await refunds.reserve(session, Wanted(account_id=UUID(int=7), charge_id=charge, now=till.now))
+
+
+async def test_however_often_it_is_sent_it_is_paid_once(till: Till) -> None:
+    refund_id = await reserved(till, await paid(till))
+    for _ in range(3):
+        await sent(till, refund_id)
+    assert at_stripe(till) == [499]
+
+
+@pytest.mark.parametrize("effect", ["drop", "status"])
+async def test_an_answer_that_is_lost_after_it_was_done_is_not_paid_twice(till: Till, effect: str) -> None:
+    refund_id = await reserved(till, await paid(till))
+    fault = {"method": "POST", "path": "/v1/refunds", "when": "after", "effect": effect, "saved": False}
+    await till.shop.box.control("faults", **fault)
+    with pytest.raises(PaymentsUnavailable):
+        await sent(till, refund_id)
+    assert await till.value(STATE, id=refund_id) == "reserved"
+    assert (await sent(till, refund_id)).state == "succeeded"
+    assert at_stripe(till) == [499]
+
+
+async def test_after_a_day_without_stripe_it_is_looked_up_before_it_is_made(till: Till) -> None:
+    """The key is forgotten by then: made again, it would be paid twice."""
+    refund_id = await reserved(till, await paid(till))
+    fault = {"method": "POST", "path": "/v1/refunds", "when": "after", "effect": "drop"}
+    await till.shop.box.control("faults", **fault)
+    with pytest.raises(PaymentsUnavailable):
+        await sent(till, refund_id)
+    await till.shop.box.passes(25 * HOUR)
+    assert (await sent(till, refund_id)).state == "succeeded"
+    assert at_stripe(till) == [499]
+
+
+async def test_after_a_day_in_which_nothing_was_done_it_is_made(till: Till) -> None:
+    refund_id = await reserved(till, await paid(till))
+    await till.shop.box.control("faults", method="POST", path="/v1/refunds", when="before", effect="drop")
+    with pytest.raises(PaymentsUnavailable):
+        await sent(till, refund_id)
+    await till.shop.box.passes(25 * HOUR)
+    assert (await sent(till, refund_id)).state == "succeeded"
+    assert at_stripe(till) == [499]
+
+
+async def test_an_event_that_beats_our_own_commit_makes_no_second_row(till: Till) -> None:
+    refund_id = await reserved(till, await paid(till))
+    fault = {"method": "POST", "path": "/v1/refunds", "when": "after", "effect": "drop"}
+    await till.shop.box.control("faults", **fault)
+    with pytest.raises(PaymentsUnavailable):
+        await sent(till, refund_id)
+    await till.tell()
+    await till.pull()
+    assert [
+        tuple(row) for row in await till.rows("SELECT id, state, origin FROM refunds WHERE account_id = :account")
+    ] == [(refund_id, "succeeded", "app")]
+    assert (await sent(till, refund_id)).is_over
+    assert at_stripe(till) == [499]
+
+
+async def test_one_made_at_the_dashboard_is_adopted_once(till: Till) -> None:
+    charge = await paid(till)
+    for amount in (100, 150):
+        await till.shop.v1.refunds.create_async({"charge": charge, "amount": amount})
+        await till.tell()
+        await till.pull()
+    await till.receive("evt_again", "charge.refunded", charge)
+    await till.pull()
+    rows = await till.rows("SELECT amount_minor, origin, state FROM refunds WHERE account_id = :account ORDER BY 1")
+    assert [tuple(row) for row in rows] == [(100, "dashboard", "succeeded"), (150, "dashboard", "succeeded")]
+    with pytest.raises(RefundRefused):
+        await reserved(till, charge, 250)
+    assert sum(amount for _, amount, _ in await till.ledger()) == 249
+
+
+async def test_a_disputed_payment_is_not_paid_back(till: Till) -> None:
+    charge = await paid(till)
+    await till.shop.box.control("disputes", charge=charge)
+    await till.tell()
+    await till.pull()
+    with pytest.raises(RefundRefused) as refused:
+        await reserved(till, charge)
+    assert refused.value.problem_code == "charge_disputed"
+
+
+async def test_a_dispute_that_came_first_at_stripe_releases_the_reservation(till: Till) -> None:
+    charge = await paid(till)
+    refund_id = await reserved(till, charge)
+    await till.shop.box.control("disputes", charge=charge)
+    standing = await sent(till, refund_id)
+    assert (standing.state, standing.is_over) == ("failed", True)
+    assert await till.value("SELECT failure FROM refunds WHERE id = :id", id=refund_id) == "charge_disputed"
+    await till.look_at_refund("conclude_refund", refund_id)
+    assert await till.told() == [("refund_failed", "due")]
+
+
+async def test_a_refund_that_fails_later_gives_the_reservation_back(till: Till) -> None:
+    charge = await paid(till)
+    refund_id = await reserved(till, charge)
+    await sent(till, refund_id)
+    (made,) = till.shop.account.objects.find("refund")
+    await till.shop.box.control(f"refunds/{made['id']}", status="failed")
+    await till.tell()
+    await till.pull()
+    assert await till.value(STATE, id=refund_id) == "failed"
+    assert [kind for kind, _, _ in await till.ledger()] == ["charge", "refund", "refund_failure"]
+    assert sum(amount for _, amount, _ in await till.ledger()) == 499
+    await reserved(till, charge)
+
+
+async def test_other_parameters_under_the_same_key_are_an_alert_and_not_a_retry(till: Till) -> None:
+    refund_id = await reserved(till, await paid(till))
+    await till.shop.v1.refunds.create_async(
+        {"charge": await till.value("SELECT charge_id FROM refunds WHERE id = :id", id=refund_id), "amount": 1},
+        {"idempotency_key": f"pf:test:refund:{refund_id}"},
+    )
+    standing = await sent(till, refund_id)
+    assert (standing.state, standing.is_over) == ("ambiguous", False)
+    assert at_stripe(till) == [1]
+
+
+async def test_whoever_cancels_with_it_is_not_renewed_in_between(till: Till) -> None:
+    charge = await paid(till)
+    subscription = await till.value("SELECT subscription_id FROM billing_snapshots WHERE account_id = :account")
+    refund_id = await reserved(till, charge, cancel=subscription)
+    assert (await till.look_at_refund("check_refund", refund_id)).cancels
+    await till.look_at_refund("cancel_before_refund", refund_id)
+    await till.look_at_refund("cancel_before_refund", refund_id)
+    assert (await till.shop.subscription(subscription)).status == "canceled"
+    assert (await sent(till, refund_id)).state == "succeeded"
+
+
+async def test_the_window_is_that_of_the_payment(till: Till) -> None:
+    charge = await paid(till)
+    await till.shop.box.passes(int(timedelta(days=15).total_seconds()))
+    with pytest.raises(RefundRefused) as refused:
+        await reserved(till, charge)
+    assert refused.value.problem_code == "refund_window_over"
