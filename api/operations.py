@@ -27,7 +27,9 @@ class HasId(Protocol):
     """What Stripe made or changed."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Stripe's id of it."""
+        ...
 
 
 T = TypeVar("T")

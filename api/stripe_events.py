@@ -6,6 +6,7 @@ workflow, which finds what it has to handle in `stripe_events`.
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final
 from uuid import UUID
 
@@ -15,10 +16,10 @@ from api.mail_feedback import REFUSED
 from core.db import AWAY, Database
 from core.logging import logger
 from domain.billing import events
-from integrations.payments.signature import BodyTooLarge, Envelope, SignatureRejected, verify
+from integrations.payments.signature import BodyTooLarge, SignatureRejected, verify
 from models.billing import EventState
 from models.queries import stripe_inbox
-from models.queries.stripe_inbox import Bell
+from models.queries.stripe_inbox import Arrived, Bell
 from temporal import ids, outbox
 from temporal.contracts import billing, billing_resolve
 
@@ -35,7 +36,7 @@ async def receive(db: Database, secrets: Sequence[str], *, livemode: bool, raw: 
     """Keep one event. Raises `SignatureRejected` and `BodyTooLarge` for what is not Stripe's, and what the database
     raises: Stripe tries again."""
     try:
-        event = verify(raw, header, secrets, time.time())
+        event = Arrived(**asdict(verify(raw, header, secrets, time.time())))
     except (SignatureRejected, BodyTooLarge) as rejected:
         REFUSED.labels("stripe", rejected.code).inc()
         raise
@@ -47,7 +48,7 @@ async def receive(db: Database, secrets: Sequence[str], *, livemode: bool, raw: 
         log.warning("stripe_event_not_kept", type=event.type)
 
 
-async def _keep(db: Database, event: Envelope, *, livemode: bool) -> None:
+async def _keep(db: Database, event: Arrived, *, livemode: bool) -> None:
     ours = event.livemode == livemode and events.is_handled(event.type)
     account_id = await stripe_inbox.account_of(db.reads, event) if ours else None
     state = _state(event, account_id) if ours else EventState.IGNORED
@@ -57,7 +58,7 @@ async def _keep(db: Database, event: Envelope, *, livemode: bool) -> None:
         log.warning("stripe_event_of_nobody", event_id=event.id, type=event.type)
 
 
-def _state(event: Envelope, account_id: UUID | None) -> EventState:
+def _state(event: Arrived, account_id: UUID | None) -> EventState:
     """An event that names a customer who is none of ours is nobody's; one that names none is to be asked about."""
     is_nobody_s = account_id is None and (event.customer_id is not None or event.object_id is None)
     return EventState.ORPHAN if is_nobody_s else EventState.RECEIVED

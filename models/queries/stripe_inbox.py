@@ -7,7 +7,7 @@ may have answered the bell of the first time. One that nobody could be found for
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -46,25 +46,18 @@ rung AS (
 SELECT kept.state, (SELECT count(pg_notify($17, '')) FROM rung) AS rung FROM kept"""
 
 
-class Arrived(Protocol):
-    """An event as it came (`integrations.payments.signature.Envelope`)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """An event as it came. `format`: `snapshot` or `thin`; `object_id` is what it is about."""
 
-    @property
-    def id(self) -> str: ...
-    @property
-    def format(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def created(self) -> datetime: ...
-    @property
-    def api_version(self) -> str | None: ...
-    @property
-    def livemode(self) -> bool: ...
-    @property
-    def object_id(self) -> str | None: ...
-    @property
-    def customer_id(self) -> str | None: ...
+    id: str
+    format: str
+    type: str
+    created: datetime
+    api_version: str | None
+    livemode: bool
+    object_id: str | None
+    customer_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
