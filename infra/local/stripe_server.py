@@ -18,8 +18,7 @@ def main() -> None:
     parser.add_argument("--link", required=True, help="where browsers find its pages")
     arguments = parser.parse_args()
     server = StripeServer(arguments.link, seed=os.environ.get("STRIPE_ENDPOINT_SEED", ""))
-    # A dropped connection is an error of the application to uvicorn; here it was asked for.
-    uvicorn.run(server, host="127.0.0.1", port=arguments.port, log_level="critical", access_log=False)
+    uvicorn.run(server, host="127.0.0.1", port=arguments.port, log_level="error", access_log=False)
 
 
 if __name__ == "__main__":

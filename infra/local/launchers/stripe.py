@@ -7,6 +7,7 @@ the old one. A key of the person's own (`PETFOLIO_STRIPE_API_KEY`) takes its pla
 import sys
 from collections.abc import Mapping
 
+from infra.local import stripe_seed
 from infra.local.emulators.stripe_server.signing import endpoint_secret
 from infra.local.probe import http_status
 from infra.local.process import Command
@@ -38,9 +39,6 @@ def _command(site: Site) -> Command:
 
 
 def _provision(site: Site) -> None:
-    # Here because the SDK costs 0.3 s, which `petfolio status` and the others need not spend.
-    from infra.local import stripe_seed  # noqa: PLC0415
-
     stripe_seed.seed(KEY, f"http://{site.address('stripe')}", webhook_url(site))
 
 

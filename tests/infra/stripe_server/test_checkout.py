@@ -179,7 +179,8 @@ async def test_a_trial_without_a_method_needs_nothing_now(shop: Shop) -> None:
         ({"line_items": [{"quantity": 1}]}, "line_items[0][price]"),
         ({"expires_at": 1}, "expires_at"),
         ({"allowed_payment_method_types": ["bacs_debit"]}, "allowed_payment_method_types"),
-        ({"subscription_data": {"billing_mode": {"type": "classic"}}}, "subscription_data"),
+        ({"subscription_data": {"billing_mode": {"type": "classic"}}}, "subscription_data[billing_mode][type]"),
+        ({"subscription_data": {"on_behalf_of": "acct_1"}}, "subscription_data[on_behalf_of]"),
     ],
 )
 async def test_what_cannot_be_paid_is_refused_when_it_is_made(shop: Shop, more: dict[str, Any], param: str) -> None:

@@ -265,3 +265,38 @@ async def test_the_page_of_an_invoice_takes_a_card_and_pays_it(shop: Shop) -> No
     paid: httpx.Response = await shop.box.http.post(url, data={"number": "4242 4242 4242 4242"})
     assert paid.status_code == 303
     assert (await shop.subscription(subscription.id)).status == "active"
+
+
+async def test_a_method_that_does_not_know_the_currency_is_a_decline_and_stops_nothing(shop: Shop) -> None:
+    customer = await shop.customer()
+    subscription = await shop.subscribe(customer, currency="usd")
+    given = {"type": "sepa_debit", "sepa_debit": {"iban": "DE89370400440532013000"}}
+    given |= {"billing_details": {"email": "a@b.c", "name": "A"}}
+    method = await shop.v1.payment_methods.create_async(given)
+    await shop.replace_method(customer, method.id)
+    await shop.box.passes(32 * DAY)
+    assert (await shop.subscription(subscription.id)).status == "past_due"
+    assert shop.account.objects.find("payment_intent")[0]["last_payment_error"]["code"] == (
+        "payment_method_currency_mismatch"
+    )
+
+
+async def test_an_invoice_whose_customer_has_moved_to_nowhere_is_not_finalized(shop: Shop) -> None:
+    customer = await shop.customer()
+    subscription = await shop.subscribe(customer, automatic_tax={"enabled": True})
+    await shop.v1.customers.update_async(customer, {"address": ""})
+    await shop.box.passes(32 * DAY)
+    invoice = await shop.latest_invoice(subscription.id)
+    assert (invoice.status, invoice.last_finalization_error.code) == ("draft", "customer_tax_location_invalid")
+    assert "invoice.finalization_failed" in shop.types()
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        await shop.v1.invoices.finalize_invoice_async(invoice.id)
+    assert caught.value.code == "customer_tax_location_invalid"
+
+
+async def test_what_was_taken_away_silently_does_not_stop_the_clock(shop: Shop) -> None:
+    gone = await failing(shop)
+    other = await shop.subscribe(await shop.customer())
+    await shop.box.control(f"objects/{gone.id}", "DELETE")
+    await shop.box.passes(40 * DAY)
+    assert (await shop.latest_invoice(other.id)).billing_reason == "subscription_cycle"

@@ -6,8 +6,9 @@ import httpx
 import pytest
 import stripe
 
-from infra.local.emulators.stripe_server import sdk
-from infra.local.emulators.stripe_server.operations import operation
+from infra.local import stripe_seed
+from infra.local.emulators.stripe_server import resources, sdk
+from infra.local.emulators.stripe_server.operations import Operation, Operations, operation
 from tests.stripe_servers import Sandbox, client_of
 
 
@@ -105,6 +106,20 @@ def test_every_parameter_type_of_the_sdk_can_be_read() -> None:
     kinds = [route.kind for route in sdk.routes().values()]
     assert len(kinds) > 500
     assert sum(len(sdk.parameters(kind)) for kind in kinds if kind) > 2_900
+
+
+def test_the_version_is_the_one_that_is_pinned_everywhere() -> None:
+    """A bump of the SDK that brings another version of the API shows here first."""
+    assert sdk.API_VERSION == stripe_seed.PIN == "2026-10-28.endive"
+
+
+@pytest.mark.parametrize(
+    "served", Operations(resources.MODULES), ids=lambda each: f"{each.route.method} {each.route.path}"
+)
+def test_every_parameter_that_an_operation_names_is_one_of_the_sdks(served: Operation) -> None:
+    """A release of the SDK that takes one away would leave code that nobody can reach."""
+    named = {*served.required, *(served.takes or ()), *(name for names in served.exclusive for name in names)}
+    assert named <= set(sdk.parameters(served.route.kind))
 
 
 async def test_the_log_has_the_raw_form_and_no_key(stripe_sandbox: Sandbox) -> None:

@@ -243,3 +243,34 @@ async def test_a_resumption_that_nobody_pays_stays_paused(shop: Shop) -> None:
     await shop.box.passes(DAY)
     assert (await shop.subscription(subscription.id)).status == "paused"
     assert (await shop.latest_invoice(subscription.id)).status == "void"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"default_payment_method": "pm_1"},
+        {"cancel_at": 1},
+        {"trial_end": 4_000_000_000},
+        {"discounts": [{"coupon": "NOPE"}]},
+        {"items": [{"id": "si_1", "quantity": 2}]},
+        {"cancel_at": 4_000_000_000, "cancel_at_period_end": True},
+    ],
+)
+async def test_a_change_that_is_refused_has_changed_nothing(shop: Shop, wrong: dict[str, Any]) -> None:
+    subscription = await shop.subscribe(await shop.customer())
+    before, told = (await shop.subscription(subscription.id)).to_dict(), shop.types()
+    with pytest.raises(stripe.InvalidRequestError):
+        await shop.v1.subscriptions.update_async(
+            subscription.id, {"description": "New", "metadata": {"a": "b"}, **wrong}
+        )
+    assert (await shop.subscription(subscription.id)).to_dict() == before
+    assert shop.types() == told
+
+
+async def test_a_beginning_that_is_refused_has_begun_nothing(shop: Shop) -> None:
+    customer = await shop.customer()
+    for wrong in ({"cancel_at": 1}, {"trial_end": 1}, {"discounts": [{"coupon": "NOPE"}]}, {"currency": "sek"}):
+        with pytest.raises(stripe.InvalidRequestError):
+            await shop.subscribe(customer, **wrong)
+    assert shop.account.objects.find("subscription") == shop.account.objects.find("invoice") == []
+    assert (await shop.v1.customers.retrieve_async(customer)).currency is None

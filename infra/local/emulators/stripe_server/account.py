@@ -5,7 +5,6 @@ import secrets
 import string
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -75,7 +74,8 @@ class Account:
 
     def new_id(self, prefix: str) -> str:
         """`cus_…`: never used before."""
-        return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))}"
+        letters = (_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(_ID_LENGTH))
+        return f"{prefix}_{''.join(letters)}"
 
     def make(self, kind: str, prefix: str, **fields: Any) -> Document:
         """A new stored document with what every object has; `metadata` is empty unless it is given."""
@@ -114,7 +114,7 @@ class Account:
     def changing(self, document: Document, event_type: str) -> Iterator[Document]:
         """Change a document within the block; one event tells of it, with what it was before. None if nothing changed,
         or if the block raised."""
-        before = deepcopy(public(document))
+        before = public(document)
         yield document
         if previous := previous_attributes(before, public(document)):
             self.emit(event_type, document, previous)

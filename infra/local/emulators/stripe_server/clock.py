@@ -32,6 +32,7 @@ class Clock:
         self._offset = 0.0
         self._frozen: int | None = None
         self._timers: list[Timer] = []
+        self._named: dict[str, Timer] = {}
         self._numbers = itertools.count()
 
     def now(self) -> int:
@@ -50,13 +51,18 @@ class Clock:
             self.cancel(name)
         timer = Timer(instant, next(self._numbers), name, what)
         heapq.heappush(self._timers, timer)
+        if name:
+            self._named[name] = timer
         return timer
 
     def cancel(self, name: str) -> None:
         """What waits under this name will not happen; nothing if there is none."""
-        for timer in self._timers:
-            if timer.name == name:
-                timer.cancel()
+        if timer := self._named.pop(name, None):
+            timer.cancel()
+
+    def is_waiting(self, name: str) -> bool:
+        """Whether something will happen under this name."""
+        return name in self._named
 
     def freeze(self) -> None:
         """Stand still."""
@@ -100,5 +106,6 @@ class Clock:
         while self._timers and self._timers[0].instant <= until:
             timer = heapq.heappop(self._timers)
             if not timer.is_cancelled:
+                self._named.pop(timer.name, None)
                 return timer
         return None

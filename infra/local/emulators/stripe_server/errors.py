@@ -1,5 +1,6 @@
 """How Stripe says no."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ class StripeError(Exception):
     decline_code: str | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return self.message
+
     def body(self) -> dict[str, Any]:
         """The envelope; what is not said is left out."""
         about = {"type": self.type, "code": self.code, "message": self.message, "param": self.param}
@@ -33,6 +37,18 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
 def unknown_parameter(param: str) -> StripeError:
     """400: the pinned version has no such parameter."""
     return invalid(f"Received unknown parameter: {param}", param, "parameter_unknown")
+
+
+def not_done(param: str) -> StripeError:
+    """400: Stripe knows it, this server does not do it."""
+    return invalid(f"Stripe knows {param} here; this server does not do it yet.", param)
+
+
+def require_done(given: Iterable[str], names: Collection[str], path: str) -> None:
+    """Raises `not_done` for the first name in an object at `path` that is none of those."""
+    for name in given:
+        if name not in names:
+            raise not_done(f"{path}[{name}]")
 
 
 def missing_parameter(param: str) -> StripeError:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from infra.local.emulators.stripe_server import params, sdk
 from infra.local.emulators.stripe_server.account import Account
-from infra.local.emulators.stripe_server.errors import exclusive_parameters, invalid, missing_parameter
+from infra.local.emulators.stripe_server.errors import exclusive_parameters, missing_parameter, not_done
 from infra.local.emulators.stripe_server.form import Nested
 from infra.local.emulators.stripe_server.objects import Document
 
@@ -68,7 +68,7 @@ class Operation:
         values = params.decode(self.route, given)
         for name in values:
             if self.takes is not None and name not in (*self.takes, "expand"):
-                raise invalid(f"Stripe knows {name} here; this server does not do it yet.", name)
+                raise not_done(name)
         found = self.pattern.fullmatch(path)
         return Call(account, path, found.groups() if found else (), values, tuple(values.pop("expand", ())))
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from infra.local.emulators.sign_in import PAGES
 from infra.local.emulators.stripe_server.account import Account, Accounts
 from infra.local.emulators.stripe_server.control import LOCAL_KEY
+from infra.local.emulators.stripe_server.errors import StripeError
 from infra.local.emulators.stripe_server.faults import Fault
 from infra.local.emulators.stripe_server.form import fields
 from infra.local.emulators.stripe_server.objects import Document
@@ -48,7 +49,10 @@ def routes(accounts: Accounts) -> Iterable[Route]:
     async def act(request: Request) -> Response:
         form = fields(await request.body())
         account = accounts.of(form.get("account") or LOCAL_KEY)
-        note = await _act(account, form)
+        try:
+            note = await _act(account, form)
+        except (StripeError, KeyError) as error:
+            note = f"Refused: {error}"
         return RedirectResponse(f"/?{urlencode({'account': account.key, 'note': note})}", 303)
 
     yield Route("/", show, methods=["GET"])

@@ -14,10 +14,11 @@ from infra.local.emulators.stripe_server.billing.periods import Period, period_a
 from infra.local.emulators.stripe_server.billing.prices import interval_of, price_of
 from infra.local.emulators.stripe_server.billing.proration import credit, debit, remaining
 from infra.local.emulators.stripe_server.billing.subscription_documents import items_of, line_of, new_item, period_of
-from infra.local.emulators.stripe_server.errors import invalid, resource_missing
+from infra.local.emulators.stripe_server.errors import invalid, require_done, resource_missing
 from infra.local.emulators.stripe_server.objects import Document
 
 _MOST_ITEMS = 20
+_OF_ITEM = ("id", "price", "quantity", "deleted", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def check_instant(subscription: Document, at: int) -> None:
 def _items(account: Account, subscription: Document, given: Sequence[Document]) -> list[Document]:
     """The items afterwards; those that are not named stay."""
     found = {item["id"]: deepcopy(item) for item in items_of(subscription)}
-    for each in given:
+    for place, each in enumerate(given):
+        require_done(each, _OF_ITEM, f"items[{place}]")
         item_id = each.get("id")
         if item_id is not None and item_id not in found:
             raise resource_missing("subscription_item", item_id, "items[0][id]")

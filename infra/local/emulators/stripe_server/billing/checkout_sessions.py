@@ -10,7 +10,7 @@ from infra.local.emulators.stripe_server.billing.blank import made, shaped
 from infra.local.emulators.stripe_server.billing.lines import PricedLine
 from infra.local.emulators.stripe_server.billing.subscriptions import automatic_tax, trial_end
 from infra.local.emulators.stripe_server.documents import update
-from infra.local.emulators.stripe_server.errors import StripeError, invalid, missing_parameter
+from infra.local.emulators.stripe_server.errors import StripeError, invalid, missing_parameter, not_done, require_done
 from infra.local.emulators.stripe_server.lists import listed, page
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
@@ -154,16 +154,17 @@ def _line_item(account: Account, priced_line: PricedLine, item: Document, curren
 def _check(given: dict[str, Any]) -> None:
     """What Stripe knows and this server does not do is said, as is what Stripe asks for."""
     if given["mode"] != "subscription":
-        raise invalid(f"Stripe knows this; this server does not do it: {given['mode']}.", "mode")
+        raise not_done("mode")
     if given.get("ui_mode", "hosted_page") != "hosted_page":
-        raise invalid(f"Stripe knows this; this server does not do it: {given['ui_mode']}.", "ui_mode")
+        raise not_done("ui_mode")
     if "customer" not in given:
         raise missing_parameter("customer")
-    for name in sorted(given.get("subscription_data", {}).keys() - _DATA):
-        raise invalid("Stripe knows this; this server does not do it.", f"subscription_data[{name}]")
-    if given.get("subscription_data", {}).get("billing_mode", {}).get("type", "flexible") != "flexible":
-        raise invalid("Stripe knows the classic billing mode; this server does not do it.", "subscription_data")
+    data = given.get("subscription_data", {})
+    require_done(data, _DATA, "subscription_data")
+    if data.get("billing_mode", {}).get("type", "flexible") != "flexible":
+        raise not_done("subscription_data[billing_mode][type]")
     for place, item in enumerate(given["line_items"]):
+        require_done(item, ("price", "quantity", "metadata"), f"line_items[{place}]")
         if "price" not in item:
             raise missing_parameter(f"line_items[{place}][price]")
         if "quantity" not in item:

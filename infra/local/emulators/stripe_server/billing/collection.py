@@ -37,6 +37,9 @@ def hold(account: Account, invoice: Document) -> None:
 def finalize_and_collect(account: Account, invoice: Document) -> None:
     """What happens to a draft when its time has come."""
     account.clock.cancel(f"finalize:{invoice['id']}")
+    if invoices.needs_location(invoice):
+        invoices.fail_finalization(account, invoice)
+        return
     invoices.finalize(account, invoice)
     proceed(account, invoice)
 
@@ -103,6 +106,8 @@ def _react(account: Account, invoice: Document, intent: Document) -> None:
 
 
 def _settle(account: Account, invoice: Document, intent: Document) -> None:
+    if not _is_there(account, invoice):
+        return
     payments.settle(account, intent)
     _react(account, invoice, intent)
     sessions.payment_settled(account, invoice)
@@ -125,7 +130,7 @@ def _after_failure(account: Account, invoice: Document) -> None:
         return
     if invoice["attempt_count"] > len(retries):
         _give_up(account, invoice)
-    elif not _has_timer(account, invoice):
+    elif not account.clock.is_waiting(f"retry:{invoice['id']}"):  # an attempt that was asked for does not move the next
         _retry_at(account, invoice, account.now() + retries[invoice["attempt_count"] - 1] * _DAY)
 
 
@@ -135,9 +140,10 @@ def _is_held(account: Account, invoice: Document) -> bool:
     return subscription["status"] in ("incomplete", "incomplete_expired", "paused") or bool(invoice.get("_update"))
 
 
-def _has_timer(account: Account, invoice: Document) -> bool:
-    """Whether the next retry stands already: an attempt that somebody asked for between two does not move it."""
-    return any(timer.name == f"retry:{invoice['id']}" for timer in account.clock.waiting())
+def _is_there(account: Account, invoice: Document) -> bool:
+    """Whether the invoice and its subscription still exist: `/_control/` takes objects away behind our back."""
+    of = invoice["parent"]["subscription_details"]["subscription"]
+    return account.objects.maybe(invoice["id"]) is invoice and account.objects.maybe(of) is not None
 
 
 def _give_up(account: Account, invoice: Document) -> None:
@@ -154,7 +160,7 @@ def _retry_at(account: Account, invoice: Document, instant: int) -> None:
 
 def _retry(account: Account, invoice: Document) -> None:
     """After a hard decline the bank is not asked again until there is another method; the plan goes on nevertheless."""
-    if invoice["status"] != "open":
+    if invoice["status"] != "open" or not _is_there(account, invoice):
         return
     method = statuses.method_of(account, statuses.subscription_of(account, invoice))
     error = invoices.intent_of(account, invoice)["last_payment_error"] or {}
@@ -184,7 +190,7 @@ def _finalize_at(account: Account, invoice: Document, instant: int) -> None:
     invoice["automatically_finalizes_at"] = instant
 
     def finalize() -> None:
-        if invoice["status"] == "draft" and invoice["auto_advance"]:
+        if invoice["status"] == "draft" and invoice["auto_advance"] and _is_there(account, invoice):
             finalize_and_collect(account, invoice)
 
     account.clock.at(instant, finalize, name=f"finalize:{invoice['id']}")

@@ -4,7 +4,7 @@ from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing import statuses
 from infra.local.emulators.stripe_server.billing.subscription_documents import items_of, period_end
 from infra.local.emulators.stripe_server.documents import update
-from infra.local.emulators.stripe_server.errors import exclusive_parameters, invalid
+from infra.local.emulators.stripe_server.errors import exclusive_parameters, invalid, not_done
 from infra.local.emulators.stripe_server.objects import Document
 
 
@@ -13,12 +13,10 @@ def schedule(account: Account, subscription: Document, given: Document) -> None:
 
     A period's end is an instant like any other once it is set: only `cancel_at_period_end` shows as itself.
     """
-    if given.get("cancel_at") and given.get("cancel_at_period_end"):
-        raise exclusive_parameters("cancel_at", "cancel_at_period_end")
+    check(account, given, subscription)
     update(subscription["cancellation_details"], given.get("cancellation_details", {}), "comment", "feedback")
     if "cancel_at" not in given and "cancel_at_period_end" not in given:
         return
-    check_unscheduled(subscription)
     if given.get("cancel_at_period_end") is False and subscription["cancel_at_period_end"]:
         subscription["cancel_at"] = None
     if "cancel_at_period_end" in given:
@@ -26,8 +24,21 @@ def schedule(account: Account, subscription: Document, given: Document) -> None:
     if given.get("cancel_at_period_end"):
         subscription["cancel_at"] = period_end(subscription)
     if "cancel_at" in given:
-        subscription["cancel_at"] = _instant(account, subscription, given["cancel_at"])
+        subscription["cancel_at"] = _instant(subscription, given["cancel_at"])
     _note(account, subscription)
+
+
+def check(account: Account, given: Document, subscription: Document | None = None) -> None:
+    """Raises `StripeError` for an end that cannot be set; for an existing subscription also where a schedule does."""
+    at = given.get("cancel_at")
+    if at and given.get("cancel_at_period_end"):
+        raise exclusive_parameters("cancel_at", "cancel_at_period_end")
+    if isinstance(at, int) and at <= account.now():
+        raise invalid("`cancel_at` must be a timestamp in the future.", "cancel_at")
+    if at == "max_billed_until":
+        raise not_done("cancel_at")
+    if subscription and given.keys() & {"cancel_at", "cancel_at_period_end"}:
+        check_unscheduled(subscription)
 
 
 def end(account: Account, subscription: Document) -> None:
@@ -60,16 +71,12 @@ def check_unscheduled(subscription: Document) -> None:
         raise invalid(message)
 
 
-def _instant(account: Account, subscription: Document, given: int | str) -> int | None:
-    if given == "":
-        return None
+def _instant(subscription: Document, given: int | str) -> int | None:
     if given == "min_period_end":
         return period_end(subscription)
     if given == "max_period_end":
         return max(int(item["current_period_end"]) for item in items_of(subscription))
-    if not isinstance(given, int) or given <= account.now():
-        raise invalid("`cancel_at` must be a timestamp in the future.", "cancel_at")
-    return given
+    return int(given) if given else None
 
 
 def _note(account: Account, subscription: Document) -> None:

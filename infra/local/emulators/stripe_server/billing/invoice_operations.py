@@ -123,13 +123,14 @@ def payment(call: Call) -> Document:
 
 def payments_of(account: Account, invoice: Document) -> Document:
     """The field `payments` of an invoice, which is shown on demand alone."""
-    found = account.objects.find("invoice_payment", lambda each: each["invoice"] == invoice["id"])
+    payment_id = (account.objects.maybe(invoice["id"]) or {}).get("_payment")
+    found = [account.objects.get("invoice_payment", payment_id)] if payment_id else []
     return listed(f"/v1/invoice_payments?invoice={invoice['id']}", found)
 
 
 def confirmation_secret(account: Account, invoice: Document) -> Document | None:
     """The field of that name, which is shown on demand alone."""
-    if not (payment_id := account.objects.get(_KIND, invoice["id"]).get("_payment")):
+    if not (payment_id := (account.objects.maybe(invoice["id"]) or {}).get("_payment")):
         return None
     found = account.objects.get("invoice_payment", payment_id)
     intent = account.objects.get("payment_intent", found["payment"]["payment_intent"])

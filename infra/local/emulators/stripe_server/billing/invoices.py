@@ -14,6 +14,7 @@ FINALIZES_AFTER: Final = 3600
 """From the moment that every endpoint has taken `invoice.created`."""
 FINALIZES_AT_LAST: Final = 72 * 3600
 """Without that."""
+_NO_LOCATION: Final = "The customer's location isn't recognized. Set a valid customer address to calculate tax."
 
 
 def create(account: Account, draft: Draft, delivered: Callable[[Document], object] | None = None) -> Document:
@@ -28,6 +29,8 @@ def finalize(account: Account, invoice: Document) -> None:
     """Numbered, open, with an intent to pay it; nothing to pay is paid. Raises `StripeError` for no draft."""
     if invoice["status"] != "draft":
         raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
+    if needs_location(invoice):
+        raise invalid(_NO_LOCATION, code="customer_tax_location_invalid")
     customer = account.objects.get("customer", invoice["customer"])
     number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
     customer["next_invoice_sequence"] += 1
@@ -47,6 +50,20 @@ def finalize(account: Account, invoice: Document) -> None:
     account.emit("invoice.finalized", invoice)
     if invoice["amount_due"] == 0:
         mark_paid(account, invoice, amount=0)
+
+
+def needs_location(invoice: Document) -> bool:
+    """Whether its tax cannot be computed, because nobody knows where the customer is."""
+    return bool(invoice["automatic_tax"]["status"] == "requires_location_inputs")
+
+
+def fail_finalization(account: Account, invoice: Document) -> None:
+    """It stays a draft, and says why."""
+    error = {"code": "customer_tax_location_invalid", "message": _NO_LOCATION, "type": "invalid_request_error"}
+    with account.changing(invoice, "invoice.updated"):
+        invoice |= {"last_finalization_error": error, "automatically_finalizes_at": None}
+        invoice["automatic_tax"]["disabled_reason"] = "finalization_requires_location_inputs"
+    account.emit("invoice.finalization_failed", invoice)
 
 
 def intent_of(account: Account, invoice: Document) -> Document:

@@ -41,15 +41,20 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happens to a payment. `needs_action`: first the customer has to confirm it."""
+    """What happens to a payment. `needs_action`: first the customer has to confirm it; `is_impossible`: the bank is not
+    even asked, because the method does not know the currency."""
 
     decline: Decline | None
     needs_action: bool = False
+    is_impossible: bool = False
 
 
-def outcome_of(method: Document, *, is_authenticated: bool = False) -> Outcome:
+def outcome_of(method: Document, currency: str, *, is_authenticated: bool = False) -> Outcome:
     """What happens with this method now."""
     behaviour = cards.behaviour(method)
+    if behaviour.currencies and currency not in behaviour.currencies:
+        text = f"Payments with {method['type']} are not possible in {currency}."
+        return Outcome(Decline("payment_method_currency_mismatch", None, text), is_impossible=True)
     code = behaviour.decline_code
     decline = Decline.of(code, is_card=method["type"] == "card") if code else None
     return Outcome(decline, behaviour.authentication != "never" and not is_authenticated)

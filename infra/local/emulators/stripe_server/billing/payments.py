@@ -5,7 +5,6 @@ requires_payment_method -> requires_action | processing | succeeded; a decline g
 
 from typing import Final
 
-from infra.local.emulators.stripe_server import cards
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing import charges
 from infra.local.emulators.stripe_server.billing.blank import made
@@ -45,9 +44,8 @@ def create(account: Account, customer: str, amount: int, currency: str, descript
 
 def attempt(account: Account, intent: Document, method: Document) -> None:
     """Try to take the money. The intent's status says what happened; a decline is its `last_payment_error`."""
-    _check_currency(method, intent["currency"])
     intent |= {"payment_method": method["id"], "last_payment_error": None, "next_action": None}
-    outcome = outcome_of(method)
+    outcome = outcome_of(method, intent["currency"])
     if outcome.needs_action:
         _require_action(account, intent)
     else:
@@ -65,14 +63,14 @@ def authenticate(account: Account, intent: Document, *, passed: bool) -> None:
         return
     intent["_is_authenticated"] = True
     method["_is_set_up"] = True
-    _confirmed(account, intent, method, outcome_of(method, is_authenticated=True))
+    _confirmed(account, intent, method, outcome_of(method, intent["currency"], is_authenticated=True))
 
 
 def settle(account: Account, intent: Document) -> None:
     """What the bank says of a debit, days later."""
     method = account.objects.get("payment_method", intent["payment_method"])
     charge = account.objects.get("charge", intent["latest_charge"])
-    decline = outcome_of(method).decline
+    decline = outcome_of(method, intent["currency"]).decline
     charges.settle(account, charge, decline)
     if decline is None:
         _succeed(account, intent, charge)
@@ -108,16 +106,8 @@ def require_success(outcome: Outcome) -> None:
         raise StripeError(402, "card_error", decline.code, decline.message, None, decline.decline_code)
 
 
-def _check_currency(method: Document, currency: str) -> None:
-    currencies = cards.behaviour(method).currencies
-    if currencies and currency not in currencies:
-        supported = ", ".join(currencies)
-        message = f"The currency provided ({currency}) is invalid for payments with {method['type']}: {supported} only."
-        raise invalid(message, "payment_method", "payment_intent_invalid_currency")
-
-
 def _confirmed(account: Account, intent: Document, method: Document, outcome: Outcome) -> None:
-    if charges.is_delayed(method):
+    if charges.is_delayed(method) and not outcome.is_impossible:
         charge = charges.pending(account, intent, method)
         intent |= {"status": "processing", "latest_charge": charge["id"]}
         account.emit("payment_intent.processing", intent)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing.blank import made
 from infra.local.emulators.stripe_server.documents import update
-from infra.local.emulators.stripe_server.errors import invalid
+from infra.local.emulators.stripe_server.errors import invalid, not_done
 from infra.local.emulators.stripe_server.lists import page
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
@@ -150,7 +150,7 @@ def _flow(account: Account, given: dict[str, Any]) -> Document:
     """One thing to do and nothing else. Raises `StripeError` for a flow that this server does not have."""
     kind = given["type"]
     if kind not in _FLOWS:
-        raise invalid(f"Stripe knows this; this server does not do it: {kind}.", "flow_data[type]")
+        raise not_done(f"flow_data[type]={kind}")
     if details := given.get(kind):
         account.objects.get("subscription", details["subscription"], f"flow_data[{kind}][subscription]")
     after = {"hosted_confirmation": None, "redirect": None, "type": "portal_homepage"}

@@ -20,7 +20,7 @@ from infra.local.emulators.stripe_server.billing.subscription_documents import (
 )
 from infra.local.emulators.stripe_server.billing.subscriptions import automatic_tax, trial_end
 from infra.local.emulators.stripe_server.billing.updates import draft_of_change, wanted_of
-from infra.local.emulators.stripe_server.errors import StripeError, invalid, missing_parameter
+from infra.local.emulators.stripe_server.errors import StripeError, invalid, missing_parameter, require_done
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
 
@@ -38,8 +38,7 @@ def create_preview(call: Call) -> Document:
     """A draft that is stored nowhere. Raises `StripeError` 404 where there is nothing to come."""
     account, given = call.account, call.params
     details = given.get("subscription_details", {})
-    if unknown := sorted(details.keys() - _DETAILS):
-        raise invalid(f"Stripe knows this; this server does not preview it: {unknown[0]}.", "subscription_details")
+    require_done(details, _DETAILS, "subscription_details")
     if "subscription" in given:
         for name in given.keys() & {"discounts", "automatic_tax", "currency"}:
             raise invalid("This belongs to the subscription, which has one already.", name)

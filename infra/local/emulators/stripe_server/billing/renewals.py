@@ -39,7 +39,9 @@ def plan(account: Account, subscription: Document) -> None:
 
 
 def wake(account: Account, subscription: Document) -> None:
-    """Do what is due."""
+    """Do what is due; nothing for one that was taken away meanwhile."""
+    if account.objects.maybe(subscription["id"]) is not subscription:
+        return
     for due, act in _STEPS:
         instant = due(subscription)
         if instant is not None and instant <= account.now():

@@ -9,7 +9,7 @@ from infra.local.emulators.stripe_server.billing.changes import Wanted, worked_o
 from infra.local.emulators.stripe_server.billing.outcomes import outcome_of
 from infra.local.emulators.stripe_server.billing.subscription_documents import items_of, period_of, set_items
 from infra.local.emulators.stripe_server.documents import update
-from infra.local.emulators.stripe_server.errors import invalid, resource_missing
+from infra.local.emulators.stripe_server.errors import invalid, not_done, require_done, resource_missing
 from infra.local.emulators.stripe_server.lists import page
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
@@ -36,6 +36,7 @@ def create(call: Call) -> Document:
     behavior = given.get("payment_behavior", "allow_incomplete")
     if behavior == "pending_if_incomplete":
         raise invalid("`pending_if_incomplete` is for updates of subscriptions.", "payment_behavior")
+    ends.check(account, given)
     ready = beginnings.checked(account, _beginning(account, customer, given))
     if behavior != "default_incomplete":
         _require_method(account, ready, can_fail=behavior == "allow_incomplete")
@@ -100,7 +101,7 @@ def resume(call: Call) -> Document:
     if subscription["status"] != "paused":
         raise invalid("This subscription cannot be resumed because it is not paused.")
     if given.get("billing_cycle_anchor", {}).get("type", "now") != "now":
-        raise invalid("Stripe can leave the anchor unchanged; this server cannot.", "billing_cycle_anchor")
+        raise not_done("billing_cycle_anchor[type]")
     invoice = _bill_resumption(account, subscription)
     if given.get("payment_behavior") == "resume_on_payment_success":
         invoice["_resumes"] = True
@@ -121,7 +122,9 @@ def _has_status(subscription: Document, status: str | None) -> bool:
 def _beginning(account: Account, customer: Document, given: dict[str, Any]) -> Beginning:
     """What a request asks for. Raises `StripeError`."""
     if given.get("billing_mode", {}).get("type", "flexible") != "flexible":
-        raise invalid("Stripe knows the classic billing mode; this server does not do it.", "billing_mode[type]")
+        raise not_done("billing_mode[type]")
+    for place, item in enumerate(given["items"]):
+        require_done(item, ("price", "quantity", "metadata"), f"items[{place}]")
     if given.get("automatic_tax", {}).get("enabled"):
         beginnings.check_address(customer)
     return Beginning(
@@ -182,7 +185,7 @@ def _require_method(account: Account, ready: Checked, *, can_fail: bool) -> None
         message = "This customer has no attached payment source or default payment method."
         raise invalid(f"{message} Please consider adding a default payment method.", code="resource_missing")
     if not can_fail:
-        payments.require_success(outcome_of(account.objects.get("payment_method", chosen)))
+        payments.require_success(outcome_of(account.objects.get("payment_method", chosen), ready.currency))
 
 
 def _credit_rest(account: Account, subscription: Document) -> None:

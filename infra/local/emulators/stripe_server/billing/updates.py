@@ -11,7 +11,7 @@ from infra.local.emulators.stripe_server.billing.outcomes import outcome_of
 from infra.local.emulators.stripe_server.billing.subscription_documents import items_of, period_of, set_items
 from infra.local.emulators.stripe_server.billing.subscriptions import automatic_tax, own_method
 from infra.local.emulators.stripe_server.documents import public, update
-from infra.local.emulators.stripe_server.errors import invalid
+from infra.local.emulators.stripe_server.errors import invalid, not_done
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
 
@@ -37,14 +37,15 @@ def change(call: Call) -> Document:
 def apply(account: Account, subscription: Document, given: dict[str, Any]) -> None:
     """The change that a request, or a customer in the portal, asks for. Raises `StripeError`."""
     _check_status(subscription, given)
+    if given.get("payment_behavior") == "pending_if_incomplete":
+        _check_pending(given)
+    _check_fields(account, subscription, given)
     wanted = wanted_of(account, subscription, given)
     worked = worked_out(account, subscription, wanted) if wanted else None
     is_billed = worked is not None and _is_billed(worked, given)
-    if given.get("payment_behavior") == "pending_if_incomplete":
-        _check_pending(given)
-        if worked and is_billed:
-            _pay_first(account, subscription, worked, given)
-            return
+    if worked and is_billed and given.get("payment_behavior") == "pending_if_incomplete":
+        _pay_first(account, subscription, worked, given)
+        return
     if worked and is_billed and given.get("payment_behavior") == "error_if_incomplete":
         _require_success(account, subscription, worked)
     _make(account, subscription, worked, given, is_billed=is_billed)
@@ -86,6 +87,20 @@ def _check_status(subscription: Document, given: dict[str, Any]) -> None:
         raise invalid("A paused subscription collects nothing.", "pause_collection")
 
 
+def _check_fields(account: Account, subscription: Document, given: dict[str, Any]) -> None:
+    """Raises `StripeError` before anything is changed."""
+    ends.check(account, given, subscription)
+    if method_id := given.get("default_payment_method"):
+        own_method(account, subscription["customer"], method_id)
+    if given.get("automatic_tax", {}).get("enabled"):
+        check_address(account.objects.get("customer", subscription["customer"]))
+    for each in given.get("discounts") or ():
+        discounts.check(account, each, subscription["currency"])
+    end = given.get("trial_end")
+    if isinstance(end, int) and (subscription["status"] != "trialing" or end <= account.now()):
+        raise not_done("trial_end")
+
+
 def _check_pending(given: dict[str, Any]) -> None:
     if unsupported := sorted(given.keys() - _PENDING):
         message = (
@@ -98,7 +113,7 @@ def _check_pending(given: dict[str, Any]) -> None:
 def _require_success(account: Account, subscription: Document, worked: Change) -> None:
     method = statuses.method_of(account, subscription)
     if method and draft_of_change(account, subscription, worked, None).totals().total > 0:
-        payments.require_success(outcome_of(method))
+        payments.require_success(outcome_of(method, subscription["currency"]))
 
 
 def _make(
@@ -161,12 +176,9 @@ def _set_fields(account: Account, subscription: Document, given: dict[str, Any])
     update(subscription, given, *_FIELDS)
     if pause := subscription["pause_collection"]:
         pause.setdefault("resumes_at", None)
-    if method_id := given.get("default_payment_method"):
-        method = own_method(account, subscription["customer"], method_id)
-        subscription["default_payment_method"] = method["id"]
+    if "default_payment_method" in given:
+        subscription["default_payment_method"] = given["default_payment_method"] or None
     if "automatic_tax" in given:
-        if given["automatic_tax"]["enabled"]:
-            check_address(account.objects.get("customer", subscription["customer"]))
         subscription["automatic_tax"] = automatic_tax(given["automatic_tax"])
     if "payment_settings" in given:
         subscription["payment_settings"] |= given["payment_settings"]
@@ -174,15 +186,7 @@ def _set_fields(account: Account, subscription: Document, given: dict[str, Any])
         found = given["discounts"] or ()
         customer, currency = subscription["customer"], subscription["currency"]
         subscription["discounts"] = discounts.redeemed(account, found, customer, currency)
-    _set_trial(account, subscription, given.get("trial_end"))
-
-
-def _set_trial(account: Account, subscription: Document, end: int | str | None) -> None:
-    """A trial can be made longer or shorter; `now` is a change of its periods."""
-    if end is None or end == "now":
-        return
-    if subscription["status"] != "trialing" or int(end) <= account.now():
-        raise invalid("Stripe can begin a trial again; this server moves the end of one that goes on.", "trial_end")
-    for item in items_of(subscription):
-        item["current_period_end"] = end
-    subscription |= {"trial_end": end, "billing_cycle_anchor": end}
+    if isinstance(end := given.get("trial_end"), int):
+        for item in items_of(subscription):
+            item["current_period_end"] = end
+        subscription |= {"trial_end": end, "billing_cycle_anchor": end}
