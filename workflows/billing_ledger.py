@@ -10,7 +10,6 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.billing_ledger import BillingLedgerActivities
-
     from temporal.contracts import billing_ledger as contract
     from temporal.contracts.billing_ledger import BalanceCompared, CheckLedger, CompareBalance
     from temporal.policies import BULK_PAGE

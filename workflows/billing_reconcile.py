@@ -10,9 +10,8 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.billing_reconcile import BillingReconcileActivities
-
     from activities.billing_prices import BillingPriceActivities
+    from activities.billing_reconcile import BillingReconcileActivities
     from temporal.contracts import billing_reconcile as contract
     from temporal.contracts.billing_reconcile import (
         BillingReconciled,

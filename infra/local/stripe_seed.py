@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from infra.local.errors import StackError
+
 if TYPE_CHECKING:
     import stripe
 
@@ -43,19 +45,24 @@ EVENTS: Final = tuple(f"{kind}.{what}" for kind, words in _KINDS.items() for wha
 
 def seed(key: str, base: str, webhook_url: str) -> str | None:
     """Make what is missing; answers the secret of the endpoint, which Stripe tells once: None if it was there. Raises
-    `stripe.StripeError`."""
-    account = client(key, base)
-    for tier in PLANS:
-        _plan(account, tier)
-    _promotion(account)
-    _portal(account)
-    return _endpoint(account, webhook_url)
-
-
-def client(key: str, base: str) -> "stripe.StripeClient":
-    """The official client, for an account at this address."""
+    `StackError`."""
     # Here because the SDK costs 0.3 s, which `petfolio status` and the others need not spend.
     import stripe  # noqa: PLC0415
+
+    account = client(key, base)
+    try:
+        for tier in PLANS:
+            _plan(account, tier)
+        _promotion(account)
+        _portal(account)
+        return _endpoint(account, webhook_url)
+    except stripe.StripeError as error:
+        raise StackError(f"Stripe did not take the plans: {error}") from error
+
+
+def client(key: str, base: str) -> stripe.StripeClient:
+    """The official client, for an account at this address."""
+    import stripe  # noqa: PLC0415 - as above
 
     http = stripe.HTTPXClient(timeout=10, allow_sync_methods=True)
     bases: Any = dict.fromkeys(("api", "files", "connect", "meter_events"), base)
@@ -100,7 +107,7 @@ def _promotion(account: stripe.StripeClient) -> None:
     account.v1.promotion_codes.create({"promotion": promotion, "code": CODE}, _once("promotion_code", CODE))
 
 
-def _portal(account: "stripe.StripeClient") -> None:
+def _portal(account: stripe.StripeClient) -> None:
     """Cards, invoices and the end of a plan; plans are changed in the app, which shows what that costs."""
     if account.v1.billing_portal.configurations.list({"is_default": True}).data:
         return

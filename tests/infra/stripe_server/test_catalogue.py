@@ -31,6 +31,18 @@ async def test_a_lookup_key_belongs_to_one_price_and_can_be_taken_over(stripe_sa
     assert (await box.v1.prices.update_async(old.id, {"lookup_key": key})).lookup_key == key
 
 
+async def test_a_refused_price_leaves_the_lookup_key_where_it_is(stripe_sandbox: Sandbox) -> None:
+    box, key = stripe_sandbox, "plus_month"
+    old = await _price(box, lookup_key=key)
+    wrong: dict[str, Any] = {"currency_options": {"usd": {"tax_behavior": "inclusive"}}}
+    with pytest.raises(stripe.InvalidRequestError):
+        await _price(box, lookup_key=key, transfer_lookup_key=True, **wrong)
+    with pytest.raises(stripe.InvalidRequestError):
+        await box.v1.prices.update_async(old.id, {"nickname": "New", **wrong})
+    found = await box.v1.prices.retrieve_async(old.id)
+    assert (found.lookup_key, found.nickname) == (key, None)
+
+
 async def test_a_price_is_found_by_what_it_is(stripe_sandbox: Sandbox) -> None:
     box = stripe_sandbox
     month = await _price(box)

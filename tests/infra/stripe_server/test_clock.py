@@ -88,6 +88,14 @@ async def test_a_test_clock_is_advancing_until_everything_that_is_due_was_delive
     assert kinds == {f"test_helpers.test_clock.{what}" for what in ("created", "advancing", "ready")}
 
 
+async def test_a_test_clock_in_the_past_is_refused_and_stops_nothing(stripe_sandbox: Sandbox) -> None:
+    box = stripe_sandbox
+    await box.control("clock", thaw=True)
+    with pytest.raises(stripe.InvalidRequestError, match="back"):
+        await box.v1.test_helpers.test_clocks.create_async({"frozen_time": 1})
+    assert not box.account.clock.is_frozen
+
+
 async def test_the_control_plane_moves_stops_and_frees_the_clock(stripe_sandbox: Sandbox) -> None:
     box = stripe_sandbox
     before = (await box.control("clock", "GET"))["now"]

@@ -49,6 +49,15 @@ async def test_a_lost_answer_is_found_under_its_key(stripe_sandbox: Sandbox) -> 
     assert (found.name, _number(stripe_sandbox)) == ("Ada", 1)
 
 
+async def test_an_answer_may_be_lost_more_than_once(stripe_sandbox: Sandbox) -> None:
+    await stripe_sandbox.control("faults", **POST, effect="drop", when="after", times=2)
+    for _ in range(2):
+        with pytest.raises(stripe.APIConnectionError):
+            await stripe_sandbox.v1.customers.create_async({"name": "Ada"}, KEY)
+    found = await stripe_sandbox.v1.customers.create_async({"name": "Ada"}, KEY)
+    assert (found.name, _number(stripe_sandbox), len(stripe_sandbox.account.log.entries)) == ("Ada", 1, 3)
+
+
 @pytest.mark.parametrize(("saved", "later"), [(None, 500), (False, 200)])
 async def test_a_500_after_it_was_done_stays_500_under_its_key(
     stripe_sandbox: Sandbox, saved: bool | None, later: int

@@ -95,6 +95,40 @@ async def test_a_method_belongs_to_one_customer(stripe_sandbox: Sandbox) -> None
     assert attached == ["payment_method.attached"]
 
 
+async def test_a_customer_may_begin_with_a_method(stripe_sandbox: Sandbox) -> None:
+    v1 = stripe_sandbox.v1
+    made = await v1.customers.create_async({"payment_method": "pm_card_visa"})
+    (method,) = (await v1.customers.payment_methods.list_async(made.id)).data
+    assert method.customer == made.id
+    other = await _customer(stripe_sandbox)
+    with pytest.raises(stripe.InvalidRequestError, match="No such payment_method"):
+        await v1.customers.payment_methods.retrieve_async(other, method.id)
+
+
+async def test_a_customer_whose_card_is_declined_is_not_made(stripe_sandbox: Sandbox) -> None:
+    with pytest.raises(stripe.CardError):
+        await stripe_sandbox.v1.customers.create_async({"payment_method": "pm_card_chargeDeclined"})
+    assert stripe_sandbox.account.objects.find("customer") == []
+
+
+async def test_an_intent_for_somebody_elses_method_is_not_made(stripe_sandbox: Sandbox) -> None:
+    v1 = stripe_sandbox.v1
+    method = await v1.payment_methods.attach_async("pm_card_visa", {"customer": await _customer(stripe_sandbox)})
+    given = {"customer": await _customer(stripe_sandbox), "payment_method": method.id}
+    with pytest.raises(stripe.InvalidRequestError, match="another Customer"):
+        await v1.setup_intents.create_async(given)
+    assert stripe_sandbox.account.objects.find("setup_intent") == []
+
+
+async def test_a_card_that_its_bank_replaced_is_told_of(stripe_sandbox: Sandbox) -> None:
+    box = stripe_sandbox
+    method = await box.v1.payment_methods.attach_async("pm_card_visa", {"customer": await _customer(box)})
+    await box.control(f"payment_methods/{method.id}", card={"exp_year": 2050})
+    (event,) = (await box.v1.events.list_async({"type": "payment_method.automatically_updated"})).data
+    assert event.data.object.card.exp_year == 2050
+    assert event.data.previous_attributes.to_dict() == {"card": {"exp_year": 2040}}
+
+
 async def test_only_a_method_of_the_customer_can_be_their_default(stripe_sandbox: Sandbox) -> None:
     v1, (ada, grace) = stripe_sandbox.v1, (await _customer(stripe_sandbox), await _customer(stripe_sandbox))
     method = await v1.payment_methods.attach_async("pm_card_visa", {"customer": ada})

@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
 import stripe
 
 from infra.local import stripe_seed
+from infra.local.environment import with_settings
 from infra.local.launchers import stripe as launcher
 from infra.local.site import Site
 from tests.services import Servers
@@ -139,3 +141,15 @@ async def test_the_page_shows_what_is_there_and_moves_the_clock(site: Site) -> N
     assert "plus_month" in answer.text
     assert "It is a day later." in answer.text
     assert 86_400 <= after - before < 86_400 + 60
+
+
+async def test_a_key_of_the_persons_own_takes_its_place(site: Site) -> None:
+    base = f"http://{site.address('stripe')}"
+    environ = {"PETFOLIO_STRIPE_API_KEY": "sk_test_mine", "PETFOLIO_STRIPE_API_BASE": base}
+    theirs = replace(site, environ=environ)
+    assert launcher.SERVICE.given_by(theirs) == "sk_test_mine"
+    assert with_settings(theirs, [launcher.SERVICE]).settings == {}
+    assert await asyncio.to_thread(launcher.SERVICE.answers, theirs)
+    nobody = replace(site, environ=environ | {"PETFOLIO_STRIPE_API_BASE": "http://127.0.0.1:9"})
+    assert not await asyncio.to_thread(launcher.SERVICE.answers, nobody)
+    assert launcher.SERVICE.given_by(replace(site, environ=launcher.settings(site))) is None

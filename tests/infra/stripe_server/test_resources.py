@@ -100,6 +100,11 @@ async def _sepa(world: World) -> Any:
     )
 
 
+async def _retrieve_of_customer(world: World) -> Any:
+    method = await world.the("method")
+    return await world.v1.customers.payment_methods.retrieve_async(method.customer, method.id)
+
+
 async def _advance(world: World) -> Any:
     later = {"frozen_time": world.box.account.now() + 3600}
     return await world.v1.test_helpers.test_clocks.advance_async(await world.id("clock"), later)
@@ -108,12 +113,15 @@ async def _advance(world: World) -> Any:
 DRIVES: dict[str, Drive] = {
     "POST /v1/customers": MAKES["customer"],
     "GET /v1/customers": on("customer", lambda v1, _: v1.customers.list_async({"email": "ada@example.com"})),
-    "GET /v1/customers/{customer}": on("customer", lambda v1, id: v1.customers.retrieve_async(id)),
+    "GET /v1/customers/{customer}": on(
+        "customer", lambda v1, id: v1.customers.retrieve_async(id, {"expand": ["tax", "subscriptions"]})
+    ),
     "POST /v1/customers/{customer}": on("customer", lambda v1, id: v1.customers.update_async(id, {"name": "Ada"})),
     "DELETE /v1/customers/{customer}": on("customer", lambda v1, id: v1.customers.delete_async(id)),
     "GET /v1/customers/{customer}/payment_methods": on(
         "customer", lambda v1, id: v1.customers.payment_methods.list_async(id)
     ),
+    "GET /v1/customers/{customer}/payment_methods/{payment_method}": _retrieve_of_customer,
     "POST /v1/payment_methods": _sepa,
     "GET /v1/payment_methods": on("customer", lambda v1, id: v1.payment_methods.list_async({"customer": id})),
     "GET /v1/payment_methods/{payment_method}": on("method", lambda v1, id: v1.payment_methods.retrieve_async(id)),

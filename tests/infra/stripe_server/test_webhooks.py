@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import stripe
 
+from infra.local.emulators.stripe_server.application import StripeServer
 from infra.local.emulators.stripe_server.sdk import API_VERSION
-from tests.stripe_servers import Receiver, Sandbox
+from tests.stripe_servers import Receiver, Sandbox, opened
 
 DAY = 86_400
 
@@ -156,6 +157,33 @@ async def test_messages_are_lost_doubled_and_late_when_they_are_asked_to_be(
     assert undelivered.data.object.id == lost.id
 
 
+async def test_what_was_held_goes_out_when_nothing_is_held_any_more(
+    stripe_sandbox: Sandbox, stripe_receiver: Receiver
+) -> None:
+    box = stripe_sandbox
+    await _endpoint(box, "customer.created")
+    await box.control("webhooks", hold=True)
+    await box.v1.customers.create_async()
+    await _settled(box)
+    assert stripe_receiver.received == []
+    await box.control("webhooks")
+    await _settled(box)
+    assert stripe_receiver.types == ["customer.created"]
+
+
+async def test_an_endpoint_that_was_deleted_is_not_tried_again(
+    stripe_sandbox: Sandbox, stripe_receiver: Receiver
+) -> None:
+    box = stripe_sandbox
+    endpoint = await _endpoint(box, "customer.created")
+    stripe_receiver.status = 500
+    await box.v1.customers.create_async()
+    await _settled(box)
+    await box.v1.webhook_endpoints.delete_async(endpoint.id)
+    await box.passes(DAY)
+    assert len(stripe_receiver.received) == 1
+
+
 async def test_an_event_can_be_sent_again(stripe_sandbox: Sandbox, stripe_receiver: Receiver) -> None:
     box = stripe_sandbox
     await _endpoint(box, "customer.created")
@@ -219,3 +247,12 @@ async def test_where_nobody_listens_the_waiting_is_over_at_once(stripe_sandbox: 
     customer = {"id": "cus_1", "object": "customer"}
     stripe_sandbox.account.emit("customer.created", customer, delivered=lambda: told.append("now"))
     assert told == ["now"]
+
+
+async def test_without_a_transport_messages_reach_this_machine_alone() -> None:
+    async with opened(StripeServer()) as box:
+        await _endpoint(box, "customer.created", url="http://example.com/hook")
+        await box.v1.customers.create_async()
+        await _settled(box)
+        (delivery,) = await box.control("deliveries", "GET")
+    assert [each["status"] for each in delivery["attempts"]] == [None]

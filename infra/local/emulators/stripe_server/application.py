@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 from starlette.applications import Starlette
@@ -27,6 +28,7 @@ from infra.local.emulators.stripe_server.operations import Operation, Operations
 from infra.local.emulators.stripe_server.sdk import API_VERSION, routes
 
 _KEY: Final = re.compile(r"(?:sk|rk)_test_\w+")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _TICK_SECONDS: Final = 0.1
 _POST_SECONDS: Final = 10
 
@@ -108,10 +110,11 @@ class Api:
         if fault and fault.when == "before" and (answer := await _meets(fault)):
             return answer
         if key and (saved := account.replays.saved(key, asked.fingerprint)):
-            return Answer(saved.status, saved.body, {"Idempotent-Replayed": "true"})
-        answer = self._executed(account, asked, operation, given)
-        wrong = Answer(fault.status, fault.body(), fault.headers) if fault and fault.is_saved else answer
-        account.replays.save(key, asked.fingerprint, wrong.status, wrong.body)
+            answer = Answer(saved.status, saved.body, {"Idempotent-Replayed": "true"})
+        else:
+            answer = self._executed(account, asked, operation, given)
+            kept = (fault.status, fault.body()) if fault and fault.is_saved else (answer.status, answer.body)
+            account.replays.save(key, asked.fingerprint, *kept)
         return (fault and fault.when == "after" and await _meets(fault)) or answer
 
     def _executed(self, account: Account, asked: Asked, operation: Operation, given: Nested) -> Answer:
@@ -183,8 +186,8 @@ class NoAnswer(Response):
 
 
 class StripeServer:
-    """See the module. `transport` replaces the network that webhooks go out through; `seed` is what the secrets of
-    endpoints are made from.
+    """See the module. `transport` replaces the network that webhooks go out through, which otherwise reach this machine
+    alone; `seed` is what the secrets of endpoints are made from.
 
     Clocks tick with every request of their account, and by themselves where the server runs the lifespan.
     """
@@ -230,9 +233,11 @@ class StripeServer:
             await asyncio.sleep(_TICK_SECONDS)
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int | None:
+        if self._transport is None and urlsplit(url).hostname not in _LOOPBACK:
+            return None
         if self._http is None:
             self._http = httpx.AsyncClient(transport=self._transport, timeout=_POST_SECONDS, trust_env=False)
         try:
             return (await self._http.post(url, content=body, headers=headers)).status_code
-        except httpx.HTTPError:
+        except (httpx.HTTPError, httpx.InvalidURL):
             return None

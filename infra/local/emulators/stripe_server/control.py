@@ -10,7 +10,7 @@ It is about the account whose key is the bearer token; `sk_test_local` without o
 | GET, POST `webhooks` | `webhooks.Wire`: `order`, `hold`, `format`, `api_version`, `rules` (`webhooks.Rule`) |
 | POST `webhooks/replay`, `webhooks/release` | an `event` again; what was held goes out |
 | POST `webhooks/rotate` | a new secret of an `endpoint`; the old one signs too |
-| POST `payment_methods/{id}` | `decline_code` from now on; null: it pays |
+| POST `payment_methods/{id}` | `decline_code` from now on, null: it pays; `card`: its bank has sent a new one |
 | GET, POST, DELETE `objects/{id}` | see it; change fields, or take it away, without an event |
 | GET, POST `settings` | `settings.Settings` |
 | GET, DELETE `requests` | every request, oldest first |
@@ -134,7 +134,7 @@ def change_settings(account: Account, _: str, asked: Document) -> object:
 def change_wire(account: Account, _: str, asked: Document) -> object:
     """Messages travel otherwise; what is not named is as at first."""
     rules = [Rule(**each) for each in asked.pop("rules", ())]
-    account.webhooks.wire = Wire(**asked, rules=rules)
+    account.webhooks.rewire(Wire(**asked, rules=rules))
     return asdict(account.webhooks.wire)
 
 
@@ -154,9 +154,12 @@ def rotate(account: Account, _: str, asked: Document) -> object:
 
 
 def change_bank(account: Account, method_id: str, asked: Document) -> object:
-    """A method is declined from now on, or pays."""
+    """A method is declined from now on, or pays; or its card was replaced, which Stripe hears of by itself."""
     method = account.objects.get("payment_method", method_id)
-    method["_decline_code"] = asked["decline_code"]
+    if "decline_code" in asked:
+        method["_decline_code"] = asked["decline_code"]
+    with account.changing(method, "payment_method.automatically_updated"):
+        method.get("card", {}).update(asked.get("card", {}))
     return public(method)
 
 

@@ -7,7 +7,13 @@ from infra.local.emulators.stripe_server import cards
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.cards import TestMethod
 from infra.local.emulators.stripe_server.documents import update
-from infra.local.emulators.stripe_server.errors import StripeError, card_declined, invalid, missing_parameter
+from infra.local.emulators.stripe_server.errors import (
+    StripeError,
+    card_declined,
+    invalid,
+    missing_parameter,
+    resource_missing,
+)
 from infra.local.emulators.stripe_server.lists import page
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
@@ -73,6 +79,15 @@ def index_of_customer(call: Call) -> Document:
     return _of_customer(call, call.id)
 
 
+@operation("GET", "/v1/customers/{customer}/payment_methods/{payment_method}")
+def retrieve_of_customer(call: Call) -> Document:
+    """One of a customer's."""
+    method = call.account.objects.get("payment_method", call.ids[1])
+    if method["customer"] != call.id:
+        raise resource_missing("payment_method", method["id"])
+    return method
+
+
 def resolve(account: Account, method_id: str, param: str = "payment_method") -> Document:
     """The stored method with an id; `pm_card_…` makes a new one at each use. Raises `resource_missing`."""
     test = cards.by_name(method_id) if account.objects.maybe(method_id) is None else None
@@ -101,15 +116,20 @@ def attach(account: Account, method: Document, customer_id: str) -> Document:
     it is somebody else's or was detached."""
     if method["customer"] == customer_id:
         return method
+    require_attachable(method)
+    method["customer"] = customer_id
+    account.emit("payment_method.attached", method)
+    return method
+
+
+def require_attachable(method: Document) -> None:
+    """Raises `StripeError` when a method cannot become a customer's: see `attach`."""
     if method["customer"] is not None:
         raise invalid("The payment method you provided has already been attached to a customer.", "payment_method")
     if method["_is_spent"]:
         message = "The provided PaymentMethod was detached from a Customer, and may not be used again."
         raise invalid(message, "payment_method")
     require_savable(method)
-    method["customer"] = customer_id
-    account.emit("payment_method.attached", method)
-    return method
 
 
 def require_savable(method: Document) -> None:

@@ -37,11 +37,8 @@ def create(call: Call) -> Document:
     account.objects.get("product", given["product"], "product")
     currency, behaviour = given["currency"].lower(), given.get("tax_behavior", "unspecified")
     amounts = _amounts(given, "unit_amount")
+    options, recurring = _options(given, behaviour), _recurring(given.get("recurring"))
     key = _take_lookup_key(account, given)
-    options = {
-        name.lower(): _option(each, each.get("tax_behavior", behaviour), f"currency_options[{name}][unit_amount]")
-        for name, each in given.get("currency_options", {}).items()
-    }
     price = account.make(
         "price",
         "price",
@@ -53,11 +50,11 @@ def create(call: Call) -> Document:
         lookup_key=key,
         nickname=None,
         product=given["product"],
-        recurring=_recurring(given["recurring"]) if "recurring" in given else None,
+        recurring=recurring,
         tax_behavior=behaviour,
         tiers_mode=None,
         transform_quantity=None,
-        type="recurring" if "recurring" in given else "one_time",
+        type="recurring" if recurring else "one_time",
         _currency_options={currency: _option(given, behaviour, "unit_amount"), **options},
     )
     update(price, given, *_UPDATABLE)
@@ -77,13 +74,12 @@ def change(call: Call) -> Document:
     given, account, price = call.params, call.account, call.account.objects.get("price", call.id)
     if "tax_behavior" in given and price["tax_behavior"] not in ("unspecified", given["tax_behavior"]):
         raise invalid("tax_behavior cannot be changed once it is inclusive or exclusive.", "tax_behavior")
+    options = _options(given, price["tax_behavior"])
     with account.changing(price, "price.updated"):
         if "lookup_key" in given:
             price["lookup_key"] = _take_lookup_key(account, given, price)
         update(price, given, "tax_behavior", *_UPDATABLE)
-        for name, each in (given.get("currency_options") or {}).items():
-            param = f"currency_options[{name}][unit_amount]"
-            price["_currency_options"][name.lower()] = _option(each, each.get("tax_behavior", "unspecified"), param)
+        price["_currency_options"] |= options
     return price
 
 
@@ -144,11 +140,21 @@ def _amounts(given: Mapping[str, Any], param: str) -> dict[str, Any]:
     return {"unit_amount": int(amount) if is_whole else None, "unit_amount_decimal": f"{amount.normalize():f}"}
 
 
+def _options(given: Mapping[str, Any], behaviour: str) -> Document:
+    """`currency_options` as they are stored. Raises `StripeError` for one without an amount."""
+    return {
+        name.lower(): _option(each, each.get("tax_behavior", behaviour), f"currency_options[{name}][unit_amount]")
+        for name, each in (given.get("currency_options") or {}).items()
+    }
+
+
 def _option(given: Mapping[str, Any], behaviour: str, param: str) -> Document:
     return {"custom_unit_amount": None, "tax_behavior": behaviour, **_amounts(given, param)}
 
 
-def _recurring(given: Mapping[str, Any]) -> Document:
+def _recurring(given: Mapping[str, Any] | None) -> Document | None:
+    if given is None:
+        return None
     if given.get("usage_type", "licensed") != "licensed" or "meter" in given:
         raise invalid("Stripe knows metered prices; this server does not do them yet.", "recurring[usage_type]")
     count = given.get("interval_count", 1)

@@ -65,6 +65,8 @@ ON_DEMAND: Final[Mapping[tuple[str, str], OnDemand]] = {
     ("checkout.session", "line_items"): checkout_sessions.line_items_of,
     ("invoice", "confirmation_secret"): invoice_operations.confirmation_secret,
     ("invoice", "payments"): invoice_operations.payments_of,
+    ("customer", "subscriptions"): customers.subscriptions,
+    ("customer", "tax"): customers.tax,
 }
 """By (`object`, field)."""
 DEEDS: Final[Mapping[str, Deed]] = {**deeds.DEEDS}

@@ -22,9 +22,10 @@ def create(call: Call) -> Document:
     given, account = call.params, call.account
     if "customer" in given:
         account.objects.get("customer", given["customer"], "customer")
+    method = _method(account, given, given.get("customer"))
     intent = make(account, given.get("customer"))
     update(intent, given, "description", "usage")
-    _choose(account, intent, given)
+    _choose(intent, method)
     return _confirm(account, intent, given) if given.get("confirm") else intent
 
 
@@ -40,7 +41,7 @@ def confirm(call: Call) -> Document:
     intent = call.account.objects.get(_KIND, call.id)
     if intent["status"] in ("succeeded", "canceled"):
         raise _wrong_state(intent)
-    _choose(call.account, intent, call.params)
+    _choose(intent, _method(call.account, call.params, intent["customer"]))
     return _confirm(call.account, intent, call.params)
 
 
@@ -92,13 +93,19 @@ def authenticated(account: Account, intent: Document, *, success: bool) -> None:
         _fail(account, intent, StripeError(402, "card_error", "setup_intent_authentication_failure", message))
 
 
-def _choose(account: Account, intent: Document, given: Document) -> None:
+def _method(account: Account, given: Document, customer_id: str | None) -> Document | None:
+    """The method that is to be kept, if one is named. Raises `StripeError` for somebody else's."""
     if "payment_method" not in given:
-        return
+        return None
     method = payment_methods.resolve(account, given["payment_method"])
-    if method["customer"] not in (None, intent["customer"]):
+    if method["customer"] not in (None, customer_id):
         raise invalid("The provided PaymentMethod belongs to another Customer.", "payment_method")
-    intent["payment_method"], intent["status"] = method["id"], "requires_confirmation"
+    return method
+
+
+def _choose(intent: Document, method: Document | None) -> None:
+    if method:
+        intent["payment_method"], intent["status"] = method["id"], "requires_confirmation"
 
 
 def _confirm(account: Account, intent: Document, given: Document) -> Document:

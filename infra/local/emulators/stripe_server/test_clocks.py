@@ -20,8 +20,8 @@ _PAGED = ("limit", "starting_after", "ending_before")
 def create(call: Call) -> Document:
     """The account's clock stands still at `frozen_time`. Raises `StripeError` for an instant that has passed."""
     instant = call.params["frozen_time"]
-    call.account.clock.freeze()
     _require_later(call.account, instant)
+    call.account.clock.freeze()
     call.account.clock.move(instant)
     clock = call.account.make(
         _KIND,

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from infra.local.emulators.stripe_server.clock import Clock
@@ -108,19 +108,25 @@ class Webhooks:
                 self._dispatch(self._delivery(event, endpoint, form))
         return len(endpoints)
 
+    def rewire(self, wire: Wire) -> None:
+        """Messages travel otherwise from now on, also those that wait."""
+        self.wire = wire
+        self._wake()
+
     def release(self) -> None:
         """What was held goes out."""
-        self.wire.hold = False
-        self._wake()
+        self.rewire(replace(self.wire, hold=False))
 
     def succeeded(self, event_id: str) -> bool:
         """Whether every endpoint that listened has taken an event."""
         return all(each.state == "delivered" for each in self._open.get(event_id, ()))
 
     async def settle(self) -> None:
-        """Until everything that is due has been attempted once."""
+        """Until everything that is due has been attempted once. Raises what a caller of `enqueue` raised when it was
+        told of a delivery."""
         while self._task and not self._task.done():
             await asyncio.wait([self._task])
+            self._task.result()
 
     def _delivery(self, event: Document, endpoint: Document, form: Format) -> Delivery:
         version = self.wire.api_version or endpoint["api_version"] or API_VERSION
@@ -148,7 +154,7 @@ class Webhooks:
 
     def _wake(self) -> None:
         """Without a loop, in a test of what is synchronous, messages wait."""
-        if self.wire.hold or (self._task and not self._task.done()):
+        if self.wire.hold or not self._waiting or (self._task and not self._task.done()):
             return
         with suppress(RuntimeError):
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -172,6 +178,9 @@ class Webhooks:
                 return sorted(batch, key=lambda each: _place(types, each.event["type"]))
 
     async def _attempt(self, delivery: Delivery) -> None:
+        if delivery.endpoint["status"] != "enabled":
+            delivery.state = "failed"
+            return
         body = delivery.body
         headers = {
             "Content-Type": "application/json; charset=utf-8",
