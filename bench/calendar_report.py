@@ -94,7 +94,7 @@ def _year(history: History) -> str:
     """What the histories of a calendar hold that is edited twenty times each day."""
     looks = _LOOKS_PER_DAY * 365
     return (
-        f"- a run ends after {LOOKS_PER_RUN} looks; only those of the retention are kept\n"
+        f"- looks in a run: {LOOKS_PER_RUN}; only the runs of the retention are kept\n"
         f"- a year of a calendar that is edited twenty times a day and polled each quarter of an hour: {looks:,.0f}"
         f" looks in {looks / LOOKS_PER_RUN:,.0f} runs, at most {looks * history.size / 1e6:.0f} MB"
     )

@@ -243,7 +243,10 @@ class BillingCharge(SQLModel, table=True):
     is_disputed: bool = Field(default=False)
     paid_at: datetime = timestamptz()
 
-    __table_args__ = (Index("ix_billing_charges_account", "account_id", text("paid_at DESC")),)
+    __table_args__ = (
+        Index("ix_billing_charges_account", "account_id", text("paid_at DESC")),
+        Index("ix_billing_charges_invoice_id", "invoice_id"),
+    )
 
 
 class Refund(Versioned, table=True):

@@ -45,6 +45,7 @@ class BillingWorkflow:
     @workflow.init
     def __init__(self, state: BillingState) -> None:
         self.state = state
+        self.reads = 0
 
     @workflow.run
     async def run(self, state: BillingState) -> None:
@@ -57,7 +58,7 @@ class BillingWorkflow:
                 await self.follow(plan)
             if self.is_over():
                 return
-            if workflow.info().is_continue_as_new_suggested():
+            if self.run_is_long():
                 workflow.continue_as_new(self.state)  # a nudge that came meanwhile travels along
 
     @workflow.signal(name=contract.NUDGE)
@@ -74,6 +75,10 @@ class BillingWorkflow:
         """Whether nothing is to be waited for."""
         state = self.state
         return state.standing is Standing.FREE and state.deadline is None and not state.nudged
+
+    def run_is_long(self) -> bool:
+        """Whether the history should start over."""
+        return self.reads >= contract.READS_PER_RUN or workflow.info().is_continue_as_new_suggested()
 
     async def count_on(self) -> None:
         """A run that was not handed over counts its reads from the stored fence on."""
@@ -93,7 +98,7 @@ class BillingWorkflow:
 
     async def pull(self) -> AccountPlan | None:
         """Read and store. None: it did not work, and is tried again as another read."""
-        self.state = replace(self.state, nudged=False, seq=self.state.seq + 1)
+        self.state, self.reads = replace(self.state, nudged=False, seq=self.state.seq + 1), self.reads + 1
         request = PullAccount(self.state.account_id, self.state.seq, workflow.now())
         try:
             return await workflow.execute_activity_method(BillingActivities.pull_and_apply, request, **BILLING_READ)

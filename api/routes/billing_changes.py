@@ -6,7 +6,7 @@ from fastapi import Response
 
 from api import plan_changes, refunds
 from api.auth import CurrentUser
-from api.billing_services import BillingOn
+from api.billing_services import AskingStripe, BillingOn
 from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.idempotency import Idempotent
 from api.identity import ClientDep
@@ -37,7 +37,7 @@ _NO_REFUND: Final[dict[int | str, dict[str, Any]]] = {
     "/plan-change/preview", operation_id="preview_plan_change", response_model=PreviewOut, responses=_NO_CHANGE
 )
 async def preview_plan_change(
-    body: PreviewIn, caller: CurrentUser, payments: BillingOn, services: ServicesDep
+    body: PreviewIn, caller: CurrentUser, payments: AskingStripe, services: ServicesDep
 ) -> Response:
     """What another plan would cost now, or when it would begin. Changes nothing."""
     return computed(await plan_changes.preview(services, payments, caller, body.plan))
@@ -48,7 +48,7 @@ async def change_plan(
     body: ChangeIn,
     caller: CurrentUser,
     client: ClientDep,
-    payments: BillingOn,
+    payments: AskingStripe,
     services: ServicesDep,
     op_id: OperationId,
 ) -> Response:
@@ -59,7 +59,7 @@ async def change_plan(
 
 @router.post("/cancel", operation_id="cancel_subscription", response_model=SettledOut, responses=_NO_END)
 async def cancel_subscription(
-    caller: CurrentUser, client: ClientDep, payments: BillingOn, services: ServicesDep, op_id: OperationId
+    caller: CurrentUser, client: ClientDep, payments: AskingStripe, services: ServicesDep, op_id: OperationId
 ) -> Response:
     """End your subscription when what you paid for ends. Nothing of yours is deleted: what the free plan does not hold
     can be read. Repeating it changes nothing."""
@@ -68,7 +68,7 @@ async def cancel_subscription(
 
 @router.post("/resume", operation_id="resume_subscription", response_model=SettledOut, responses=_NO_END)
 async def resume_subscription(
-    caller: CurrentUser, client: ClientDep, payments: BillingOn, services: ServicesDep, op_id: OperationId
+    caller: CurrentUser, client: ClientDep, payments: AskingStripe, services: ServicesDep, op_id: OperationId
 ) -> Response:
     """Go on after all, while it has not ended yet. Repeating it changes nothing."""
     return computed(await plan_changes.resume(services, payments, client, caller, op_id))
@@ -79,7 +79,7 @@ async def request_refund(
     body: RefundIn,
     caller: CurrentUser,
     client: ClientDep,
-    _: BillingOn,
+    _: AskingStripe,
     session: UnitOfWork,
     services: ServicesDep,
     __: Idempotent,

@@ -19,6 +19,9 @@ STATUS: Final = "status"
 ATTEMPTS: Final = 1000
 """More than an activity has attempts: the fence of a read is `seq * ATTEMPTS + attempt`."""
 
+READS_PER_RUN: Final = 200
+"""A run that has read so often hands over: its history stays short enough to be read by people."""
+
 
 class Standing(StrEnum):
     """How the account stands after a read; also the search attribute `PfState`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ _KEY: Final = re.compile(r"(?:sk|rk)_test_\w+")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _TICK_SECONDS: Final = 0.1
 _POST_SECONDS: Final = 10
+_log: Final = logging.getLogger(__name__)
 
 
 class Dropped(Exception):
@@ -214,6 +216,8 @@ class StripeServer:
 
     async def close(self) -> None:
         """Nothing is posted any more."""
+        for account in self.accounts:
+            account.close()
         if self._http:
             await self._http.aclose()
 
@@ -229,7 +233,10 @@ class StripeServer:
     async def _tick(self) -> None:
         while True:
             for account in self.accounts:
-                account.tick()
+                try:
+                    account.tick()
+                except Exception:
+                    _log.exception("a timer of %s failed", account.key)  # the clocks of the others go on
             await asyncio.sleep(_TICK_SECONDS)
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int | None:

@@ -25,6 +25,8 @@ def create(call: Call) -> Document:
     if method:
         payment_methods.require_attachable(method)
     _require_own(account, given, lambda each: each is method)
+    if "test_clock" in given:
+        account.objects.get("test_helpers.test_clock", given["test_clock"], "test_clock")
     customer = account.make(
         "customer",
         "cus",

@@ -104,10 +104,11 @@ def _about(account: Account, accounts: Accounts) -> dict[str, Any]:
 
 def _line(document: Document) -> Document:
     """An object in a line: what tells it from others, as far as its kind has that."""
-    names = ("status", "email", "name", "lookup_key", "type", "code", "url")
+    names = ("status", "email", "name", "lookup_key", "type", "code")
     told = [str(document[name]) for name in names if isinstance(document.get(name), str)]
     created = _instant(document["created"])
-    return {"id": document["id"], "object": document["object"], "created": created, "told": " · ".join(told)}
+    about = {"id": document["id"], "object": document["object"], "created": created, "told": " · ".join(told)}
+    return about | {"url": document.get("url") or document.get("hosted_invoice_url")}
 
 
 def _instant(seconds: int) -> str:
