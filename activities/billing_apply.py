@@ -72,6 +72,7 @@ class Applier:
             "default_pm_id": reading.default_then,
             "alert": alert,
             "synced_at": reading.as_of - reading.ahead,
+            "look_at": _look_at(reading),
         }
 
     async def _plan(

@@ -54,11 +54,11 @@ class BillingSweepActivities:
         while True:
             async with self.sessions.begin() as session:
                 page = await billing_events.waiting(session, after, page_size)
-                for account_id, _ in page:
+                for account_id in page:
                     await outbox.ring_billing(session, account_id)
             if not page:
                 return total
-            after, total = page[-1][0], total + len(page)
+            after, total = page[-1], total + len(page)
             activity.heartbeat(total)
 
     async def _prune(self, page_size: int) -> int:

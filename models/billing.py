@@ -169,10 +169,16 @@ class BillingSnapshot(SQLModel, table=True):
     alert: str | None = words(default=None)
     """What of it we did not understand (`domain.billing.standing.Alert`): the tier stayed as it was."""
     synced_at: datetime = timestamptz()
+    look_at: datetime | None = timestamptz(default=None)
+    """When something is due that nobody may tell us of. The workflow sleeps until then; where there is none (Temporal
+    lost its database), a sweep rings."""
     confirmed_at: datetime | None = timestamptz(default=None)
     """When the daily comparison last met this subscription at Stripe."""
 
-    __table_args__ = (Index("ix_billing_snapshots_subscription_id", "subscription_id"),)
+    __table_args__ = (
+        Index("ix_billing_snapshots_subscription_id", "subscription_id"),
+        Index("ix_billing_snapshots_look_at", "look_at", postgresql_where=text("look_at IS NOT NULL")),
+    )
 
 
 class Entitlement(SQLModel, table=True):

@@ -50,7 +50,6 @@ class BillingWorkflow:
     @workflow.run
     async def run(self, state: BillingState) -> None:
         """Until nothing is left to wait for, or a new run takes over."""
-        await self.count_on()
         while True:
             await self.wait()
             plan = await self.pull()
@@ -80,14 +79,6 @@ class BillingWorkflow:
         """Whether the history should start over."""
         return self.reads >= contract.READS_PER_RUN or workflow.info().is_continue_as_new_suggested()
 
-    async def count_on(self) -> None:
-        """A run that was not handed over counts its reads from the stored fence on."""
-        if self.state.seq == 0:
-            fence = await workflow.execute_activity_method(
-                BillingActivities.load_fence, LoadFence(self.state.account_id), **BILLING_READ
-            )
-            self.state = replace(self.state, seq=fence.fence // contract.ATTEMPTS)
-
     async def wait(self) -> None:
         """Until somebody nudges and those who nudge with them have, or until something is due."""
         deadline = self.state.deadline
@@ -98,13 +89,24 @@ class BillingWorkflow:
 
     async def pull(self) -> AccountPlan | None:
         """Read and store. None: it did not work, and is tried again as another read."""
-        self.state, self.reads = replace(self.state, nudged=False, seq=self.state.seq + 1), self.reads + 1
-        request = PullAccount(self.state.account_id, self.state.seq, workflow.now())
+        self.state, self.reads = replace(self.state, nudged=False), self.reads + 1
         try:
+            seq = await self.count()
+            request = PullAccount(self.state.account_id, seq, workflow.now())
             return await workflow.execute_activity_method(BillingActivities.pull_and_apply, request, **BILLING_READ)
         except ActivityError as error:
             await self.rest(error)
             return None
+
+    async def count(self) -> int:
+        """The number of the next read. A run that was not handed over counts on from the stored fence."""
+        if self.state.seq == 0:
+            stored = await workflow.execute_activity_method(
+                BillingActivities.load_fence, LoadFence(self.state.account_id), **BILLING_READ
+            )
+            self.state = replace(self.state, seq=stored.fence // contract.ATTEMPTS)
+        self.state = replace(self.state, seq=self.state.seq + 1)
+        return self.state.seq
 
     async def follow(self, plan: AccountPlan) -> None:
         """Do what the read asks for. Whatever is written at Stripe is read afterwards."""

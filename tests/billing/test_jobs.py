@@ -79,6 +79,17 @@ async def test_an_event_that_nobody_handled_rings_its_account(till: Till) -> Non
     assert await is_rung(till)
 
 
+async def test_an_account_whose_time_has_come_is_rung_although_its_workflow_was_lost(till: Till) -> None:
+    job = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
+    await till.shop.subscribe(await till.join(), trial_period_days=14)
+    await settled(till)
+    await run(job.nudge_waiting, NudgeWaiting(2))
+    assert not await is_rung(till)
+    await till.execute("UPDATE billing_snapshots SET look_at = now() - interval '1 hour' WHERE account_id = :account")
+    await run(job.nudge_waiting, NudgeWaiting(2))
+    assert await is_rung(till)
+
+
 async def test_what_was_handled_a_month_ago_is_forgotten(till: Till) -> None:
     job = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
     for event_id, state in (("evt_old", "applied"), ("evt_open", "received")):
