@@ -1,5 +1,4 @@
-"""What has to be in a Stripe account before anybody can subscribe: the plans, a promotion code, what the portal
-offers, our webhook endpoint.
+"""What has to be in a Stripe account before anybody can subscribe: plans, a promotion code, the portal, our endpoint.
 
 Made through the API with the official client, and only what is missing, so it may run again at any time.
 """
@@ -108,13 +107,24 @@ def _promotion(account: stripe.StripeClient) -> None:
 
 
 def _portal(account: stripe.StripeClient) -> None:
-    """Cards, invoices and the end of a plan; plans are changed in the app, which shows what that costs."""
+    """What customers may do by themselves: everything, and what costs more is paid at once."""
     if account.v1.billing_portal.configurations.list({"is_default": True}).data:
         return
+    found = account.v1.prices.list({"lookup_keys": [f"{tier}_{each}" for tier in PLANS for each in INTERVALS]}).data
+    plans = [
+        {"product": f"petfolio_{tier}", "prices": [each.id for each in found if each.product == f"petfolio_{tier}"]}
+        for tier in PLANS
+    ]
     features: Any = {
-        "invoice_history": {"enabled": True},
-        "payment_method_update": {"enabled": True},
         "subscription_cancel": {"enabled": True, "mode": "at_period_end"},
+        "subscription_update": {
+            "enabled": True,
+            "default_allowed_updates": ["price"],
+            "products": plans,
+            "proration_behavior": "always_invoice",
+        },
+        "payment_method_update": {"enabled": True},
+        "invoice_history": {"enabled": True},
     }
     account.v1.billing_portal.configurations.create({"features": features}, _once("portal", "default"))
 

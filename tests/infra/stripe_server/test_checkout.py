@@ -284,3 +284,12 @@ async def test_a_portal_needs_a_configuration(shop: Shop) -> None:
 async def test_pages_of_nothing_are_not_found(shop: Shop) -> None:
     for path in ("/c/pay/cs_test_1", "/p/session/bps_1", "/i/in_1"):
         assert (await shop.box.http.get(path)).status_code == 404
+
+
+async def test_the_page_of_the_account_leads_to_the_pages_of_its_sessions_and_invoices(shop: Shop) -> None:
+    opened = await session(shop)
+    paid = await shop.subscribe(await shop.customer())
+    url = (await shop.latest_invoice(paid.id)).hosted_invoice_url
+    page = (await shop.box.http.get("/", params={"account": shop.box.key})).text
+    assert f'href="{opened.url}"' in page
+    assert f'href="{url}"' in page

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -54,6 +55,16 @@ async def test_the_plans_are_there_in_every_currency(client: stripe.StripeClient
     assert product.metadata["tier"] == "family"
 
 
+async def test_the_portal_offers_every_plan_from_the_start(client: stripe.StripeClient) -> None:
+    customer = await client.v1.customers.create_async({})
+    opened = await client.v1.billing_portal.sessions.create_async(
+        {"customer": customer.id, "expand": ["configuration"]}
+    )
+    features: Any = opened.configuration.to_dict()["features"]  # type: ignore[union-attr]
+    offered = [price for product in features["subscription_update"]["products"] for price in product["prices"]]
+    assert len(offered) == len(stripe_seed.PLANS) * len(stripe_seed.INTERVALS)
+
+
 async def test_seeding_again_makes_nothing_more(site: Site, client: stripe.StripeClient) -> None:
     async def ids() -> set[str]:
         v1 = client.v1
@@ -61,12 +72,13 @@ async def test_seeding_again_makes_nothing_more(site: Site, client: stripe.Strip
             v1.products.list_async(), v1.prices.list_async(), v1.promotion_codes.list_async(), v1.coupons.list_async()
         )
         endpoints = await v1.webhook_endpoints.list_async()
-        return {each.id for page in (*lists, endpoints) for each in page.data}
+        portals = await v1.billing_portal.configurations.list_async()
+        return {each.id for page in (*lists, endpoints, portals) for each in page.data}
 
     before = await ids()
     await asyncio.to_thread(launcher.SERVICE.provision, site)
     assert await ids() == before
-    assert len(before) == 2 + 4 + 1 + 1 + 1
+    assert len(before) == 2 + 4 + 1 + 1 + 1 + 1
 
 
 async def test_the_secret_that_the_stack_was_told_signs_the_messages(site: Site) -> None:

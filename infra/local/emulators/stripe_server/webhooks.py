@@ -133,7 +133,8 @@ class Webhooks:
         told of a delivery."""
         while self._task and not self._task.done():
             await asyncio.wait([self._task])
-            self._task.result()
+            if not self._task.cancelled():
+                self._task.result()
 
     def _delivery(self, event: Document, endpoint: Document, form: Format) -> Delivery:
         version = self.wire.api_version or endpoint["api_version"] or API_VERSION

@@ -122,7 +122,7 @@ def _begun(account: Account, session: Document, method: Document | None) -> Docu
 def _conclude(account: Account, session: Document, invoice: Document) -> None:
     """The session is complete when the invoice is paid, or its payment on the way."""
     is_paid = invoice["status"] == "paid"
-    if not is_paid and not collection.is_processing(account, invoice):
+    if not is_paid and not invoices.is_processing(account, invoice):
         return
     account.clock.cancel(f"session:{session['id']}")
     status = "no_payment_required" if invoice["total"] == 0 else "paid" if is_paid else "unpaid"
