@@ -11,6 +11,7 @@ import httpx
 import pytest
 import stripe
 
+from domain.billing.catalogue import CURRENCIES, INTERVALS, Tier, lookup_key
 from infra.local import stripe_seed
 from infra.local.environment import with_settings
 from infra.local.launchers import stripe as launcher
@@ -41,14 +42,14 @@ async def client(site: Site) -> AsyncIterator[stripe.StripeClient]:
 
 async def test_the_plans_are_there_in_every_currency(client: stripe.StripeClient) -> None:
     expand: list[str] = ["data.currency_options", "data.product"]
-    keys = [f"{tier}_{interval}" for tier in stripe_seed.PLANS for interval in stripe_seed.INTERVALS]
+    keys = [lookup_key(tier, interval) for tier in stripe_seed.PLANS for interval in INTERVALS]
     found = await client.v1.prices.list_async({"lookup_keys": keys, "expand": expand})
     prices = {price.lookup_key: price for price in found.data}
     assert set(prices) == {"plus_month", "plus_year", "family_month", "family_year"}
     options = prices["family_year"].currency_options
     assert options is not None
-    assert {name: options[name].unit_amount for name in ("eur", "usd", "gbp", "chf", "jpy")} == {
-        name: amounts[1] for name, amounts in stripe_seed.PLANS["family"].items()
+    assert {name: options[name].unit_amount for name in map(str.lower, CURRENCIES)} == {
+        name: amounts[1] for name, amounts in stripe_seed.PLANS[Tier.FAMILY].items()
     }
     product = prices["family_year"].product
     assert not isinstance(product, str)
