@@ -69,7 +69,7 @@ async def look_after(stack: Stack, stripe: Stripe) -> None:
     for _ in range(4):
         await stripe.pass_by(DAY // 4)
     database = await asyncpg.connect(stack.settings()["PETFOLIO_DATABASE_URL"], ssl=False)
-    await database.execute("UPDATE billing_operations SET first_sent_at = first_sent_at - interval '1 day'")
+    await database.execute("UPDATE billing_operations SET created_at = created_at - interval '1 day'")
     await database.close()
     temporal = await Client.connect((await stack.status())["temporal_address"], namespace="petfolio")
     for job in JOBS:
