@@ -79,6 +79,10 @@ class Theirs:
         assert len(found) <= 1, [(each["id"], each["status"]) for each in found]
         return found[0] if found else None
 
+    def happened(self) -> Counter[str]:
+        """How often what has happened there."""
+        return Counter(each["type"] for each in self._all("event"))
+
     def charged_twice(self) -> list[str]:
         """Invoices that were paid more than once: none."""
         paid = (each["invoice"] for each in self._all("invoice_payment") if each["status"] == "paid")
