@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities import billing_entries, billing_metrics, billing_notices
+from activities import billing_duplicates, billing_entries, billing_metrics, billing_notices
 from activities.billing_movements import Account
 from activities.billing_read import Reading
 from core.crypto import FieldCipher, Subject
@@ -42,6 +42,7 @@ class Applier:
         if reading.subscription is not None:
             await billing.fix_currency(session, account.id, reading.subscription.currency)
         await billing_entries.record(session, account.id, reading.money)
+        await billing_duplicates.pay_back_late(session, self.environment, account.id, reading)
         await billing_notices.tell_what_is_due(session, self.cipher, account.id, before, reading)
         await billing_events.apply(session, account.noted)
         if account.recount:
@@ -89,7 +90,7 @@ class Applier:
             _standing(reading, alert),
             look_at=_look_at(reading),
             pay=card,
-            surplus=reading.surplus[0] if reading.surplus else None,
+            surplus_id=reading.surplus[0] if reading.surplus else None,
             has_stale_checkouts=(is_live or is_left) and await checkout_intents.has_open(session, account.id),
         )
 

@@ -5,11 +5,11 @@ workflow, which finds what it has to handle in `stripe_events`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
-from uuid import UUID
 
+import orjson
 from prometheus_client import Counter
 
 from api.mail_feedback import REFUSED
@@ -19,7 +19,7 @@ from domain.billing import events
 from integrations.payments.signature import BodyTooLarge, SignatureRejected, verify
 from models.billing import EventState
 from models.queries import stripe_inbox
-from models.queries.stripe_inbox import Arrived, Bell
+from models.queries.stripe_inbox import SOMEBODY, Arrived, Bell, Ring
 from temporal import ids, outbox
 from temporal.contracts import billing, billing_resolve
 
@@ -30,6 +30,10 @@ EVENTS: Final = Counter(
     "Events of Stripe's webhook by what became of them: received, orphan, ignored, or duplicate (handled before).",
     ["result"],
 )
+
+
+def _json(args: Mapping[str, object]) -> str:
+    return orjson.dumps(args).decode()
 
 
 async def receive(db: Database, secrets: Sequence[str], *, livemode: bool, raw: bytes, header: str | None) -> None:
@@ -49,36 +53,34 @@ async def receive(db: Database, secrets: Sequence[str], *, livemode: bool, raw: 
 
 
 async def _keep(db: Database, event: Arrived, *, livemode: bool) -> None:
-    ours = event.livemode == livemode and events.is_handled(event.type)
-    account_id = await stripe_inbox.account_of(db.reads, event) if ours else None
-    state = _state(event, account_id) if ours else EventState.IGNORED
-    kept = await stripe_inbox.keep(db.reads, event, account_id, state, _bell(event.id, account_id))
+    known = unknown = EventState.IGNORED
+    if event.livemode == livemode and events.is_handled(event.type):
+        known, unknown = EventState.RECEIVED, _nobody_s(event)
+    ring = Ring(channel=outbox.CHANNEL, account=_NUDGE, search=_search(event.id))
+    kept = await stripe_inbox.keep(db.reads, event, known=known, unknown=unknown, ring=ring)
     EVENTS.labels(kept or "duplicate").inc()
     if kept is EventState.ORPHAN:
         log.warning("stripe_event_of_nobody", event_id=event.id, type=event.type)
 
 
-def _state(event: Arrived, account_id: UUID | None) -> EventState:
+def _nobody_s(event: Arrived) -> EventState:
     """An event that names a customer who is none of ours is nobody's; one that names none is to be asked about."""
-    is_nobody_s = account_id is None and (event.customer_id is not None or event.object_id is None)
-    return EventState.ORPHAN if is_nobody_s else EventState.RECEIVED
+    is_orphan = event.customer_id is not None or event.object_id is None
+    return EventState.ORPHAN if is_orphan else EventState.RECEIVED
 
 
-def _bell(event_id: str, account_id: UUID | None) -> Bell:
-    if account_id is None:
-        return Bell(
-            aggregate=billing_resolve.aggregate(event_id),
-            kind=billing_resolve.KIND,
-            workflow_id=ids.billing_resolve(event_id),
-            args={"event_id": event_id},
-            coalescing=False,
-            channel=outbox.CHANNEL,
-        )
+_NUDGE: Final = Bell(
+    aggregate=billing.aggregate(SOMEBODY),
+    kind=billing.KIND,
+    workflow_id=ids.billing(SOMEBODY),
+    args=_json(billing.nudge_args(SOMEBODY)),
+)
+
+
+def _search(event_id: str) -> Bell:
     return Bell(
-        aggregate=billing.aggregate(account_id),
-        kind=billing.KIND,
-        workflow_id=ids.billing(account_id),
-        args=billing.nudge_args(account_id),
-        coalescing=True,
-        channel=outbox.CHANNEL,
+        aggregate=billing_resolve.aggregate(event_id),
+        kind=billing_resolve.KIND,
+        workflow_id=ids.billing_resolve(event_id),
+        args=_json({"event_id": event_id}),
     )

@@ -14,6 +14,8 @@ from statistics import median
 
 from bench import (
     agenda,
+    billing,
+    billing_report,
     calendar_report,
     calendar_workflows,
     calendars,
@@ -55,6 +57,10 @@ NUMBERS = {
     "syncs": 2,
     "edits": 50,
     "idle": 1_000,
+    "steady": 20.0,
+    "accounts": 500,
+    "posts": 10_000,
+    "subscriptions": 10_000,
 }
 """What is measured, as often and as much as this unless told otherwise."""
 WARM_UP = 50
@@ -134,6 +140,20 @@ async def measure_connections(on: Platform, options: argparse.Namespace) -> str:
     )
 
 
+async def measure_billing(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 11."""
+    size = billing.Size(
+        rounds=min(options.rounds, 7),
+        seconds=options.seconds,
+        connections=options.connections,
+        steady=options.steady,
+        accounts=options.accounts,
+        posts=options.posts,
+        subscriptions=options.subscriptions,
+    )
+    return billing_report.show_billing(await billing.run(on, size), size)
+
+
 async def _pair(on: Platform, count: int) -> tuple[Burst, Burst]:
     return await fires.reminders(on, count), await fires.no_ops(on, count)
 
@@ -150,6 +170,7 @@ PARTS: dict[str, Callable[[Platform, argparse.Namespace], Awaitable[str]]] = {
     "logins": measure_logins,
     "calendars": measure_calendars,
     "connections": measure_connections,
+    "billing": measure_billing,
 }
 """In the order of a whole run: what leaves much behind comes last."""
 

@@ -1,7 +1,8 @@
 """`python -m bench.load`: keep-alive GETs as fast as they are answered, on connections that never wait for each other.
 
-A process of its own, pinned beside the server's core; `press` does the same with any requests. One C parser per
-connection and no client library: the driver must not be what is measured. Prints one JSON object.
+A process of its own, pinned beside the server's core; `press` does the same with any requests, and `drip` sends them by
+the clock. One C parser per connection and no client library: the driver must not be what is measured. Prints one JSON
+object.
 """
 
 import argparse
@@ -9,9 +10,9 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from itertools import repeat
 from statistics import quantiles
 from urllib.parse import urlsplit
 
@@ -27,14 +28,19 @@ class Load:
     errors: int
     seconds: float
     p50: float
+    p95: float
     p99: float
 
 
 class Connection(asyncio.Protocol):
-    """Sends the next request when the answer to the last one is complete, until `deadline`."""
+    """Sends the next of its requests when the answer to the last one is complete, until `deadline` or the last.
 
-    def __init__(self, request: bytes, deadline: float) -> None:
-        self.request, self.deadline = request, deadline
+    With a `gap` they fall due so many seconds apart, whatever the server does: one whose turn has passed goes out as
+    soon as it can, and its latency counts from when it was due.
+    """
+
+    def __init__(self, requests: Iterator[bytes], due: float, deadline: float, gap: float = 0.0) -> None:
+        self.requests, self.due, self.deadline, self.gap = requests, due, deadline, gap
         self.latencies: list[float] = []
         self.errors = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -42,8 +48,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
-        self.parser = httptools.HttpResponseParser(self)
-        self._send()
+        self._when_due()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which calls `on_message_complete`."""
@@ -51,11 +56,12 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """One answer is here."""
-        self.latencies.append(time.perf_counter() - self.sent_at)
+        now = time.perf_counter()
+        self.latencies.append(now - self.due)
         self.errors += self.parser.get_status_code() != 200
-        if time.perf_counter() < self.deadline:
-            self.parser = httptools.HttpResponseParser(self)
-            self._send()
+        self.due = self.due + self.gap if self.gap else now
+        if self.due < self.deadline:
+            self._when_due()
         else:
             self.transport.close()
 
@@ -64,32 +70,53 @@ class Connection(asyncio.Protocol):
         if not self.done.done():
             self.done.set_result(None)
 
+    def _when_due(self) -> None:
+        wait = self.due - time.perf_counter()
+        if wait > 0:
+            asyncio.get_running_loop().call_later(wait, self._send)
+        else:
+            self._send()
+
     def _send(self) -> None:
-        self.sent_at = time.perf_counter()
-        self.transport.write(self.request)
+        request = next(self.requests, None)
+        if request is None:
+            return self.transport.close()
+        self.parser = httptools.HttpResponseParser(self)
+        self.transport.write(request)
 
 
 async def run(url: str, token: str, connections: int, seconds: float) -> Load:
     """GET `url` over that many connections for that long."""
     place = urlsplit(url)
     head = f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    return await press(url, [head] * connections, seconds)
+    return await press(url, [repeat(head) for _ in range(connections)], seconds)
 
 
-async def press(url: str, requests: Sequence[bytes], seconds: float) -> Load:
-    """Send each request over a connection of its own, again and again, for that long."""
+async def press(url: str, requests: Sequence[Iterator[bytes]], seconds: float) -> Load:
+    """Send each stream of requests over a connection of its own, as fast as they are answered, for that long."""
+    now = time.perf_counter()
+    return await _send(url, [Connection(each, now, now + seconds) for each in requests])
+
+
+async def drip(url: str, requests: Sequence[Iterator[bytes]], seconds: float, per_second: float) -> Load:
+    """Send so many a second for that long, evenly, whether or not the former ones are answered: the streams take
+    turns, and should be many enough for none to be waited for."""
+    now, every = time.perf_counter(), 1 / per_second
+    gap = len(requests) * every
+    return await _send(
+        url, [Connection(each, now + place * every, now + seconds, gap) for place, each in enumerate(requests)]
+    )
+
+
+async def _send(url: str, connections: Sequence[Connection]) -> Load:
     place, loop, began = urlsplit(url), asyncio.get_running_loop(), time.perf_counter()
-    opened = [
-        await loop.create_connection(
-            partial(Connection, request, began + seconds), place.hostname or "localhost", place.port or 80
-        )
-        for request in requests
-    ]
-    await asyncio.gather(*(connection.done for _, connection in opened))
+    for each in connections:
+        await loop.create_connection(lambda each=each: each, place.hostname or "localhost", place.port or 80)
+    await asyncio.gather(*(each.done for each in connections))
     took = time.perf_counter() - began
-    latencies = sorted(each * 1000 for _, connection in opened for each in connection.latencies)
+    latencies = sorted(latency * 1000 for each in connections for latency in each.latencies)
     cuts = quantiles(latencies, n=100)
-    return Load(len(latencies), sum(connection.errors for _, connection in opened), took, cuts[49], cuts[98])
+    return Load(len(latencies), sum(each.errors for each in connections), took, cuts[49], cuts[94], cuts[98])
 
 
 def main() -> None:

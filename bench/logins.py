@@ -11,6 +11,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from statistics import median
 
 import httpx
@@ -59,12 +60,12 @@ async def _rounds(
     on: Platform, rounds: int, api: str, pids: list[int], requests: list[bytes], core: int | None
 ) -> Logins:
     url, roles = f"{api}/api/v1/auth/login", [pids, *[await on.pids(service) for service in ("postgres", "redis")]]
-    await load.press(url, requests, 2.0)
+    await load.press(url, [repeat(each) for each in requests], 2.0)
     taken = []
     for _ in range(rounds):
         hashes, hash_ms = _raw(core)
         before = [cpu_seconds(pids) for pids in roles]
-        done = await load.press(url, requests, _TURN_SECONDS)
+        done = await load.press(url, [repeat(each) for each in requests], _TURN_SECONDS)
         assert done.errors == 0, f"{done.errors} of {done.requests} logins were refused"
         spent = [cpu_seconds(pids) - then for pids, then in zip(roles, before, strict=True)]
         each = [part / done.requests * 1e3 for part in spent]

@@ -7,7 +7,7 @@ within a round. The server has one core, the driver the other. Trust CPU per req
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,11 +152,11 @@ def install_peer() -> None:
     subprocess.run(generate, cwd=PEER, env={**os.environ, **offline, "PATH": path}, check=True)
 
 
-def ratio(rounds: Rounds, quantity: str, of: str, to: str) -> float:
+def ratio(rounds: Sequence[Mapping[str, object]], quantity: str, of: str, to: str) -> float:
     """The median over the rounds of `of` / `to`."""
     return median(float(getattr(each[of], quantity) / getattr(each[to], quantity)) for each in rounds)
 
 
-def typical(rounds: Rounds, name: str, quantity: str) -> float:
+def typical(rounds: Sequence[Mapping[str, object]], name: str, quantity: str) -> float:
     """The median over the rounds."""
     return median(float(getattr(each[name], quantity)) for each in rounds)

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Index, func, text
 from sqlmodel import Field, SQLModel
 
 from core.ids import new_id
+from domain.billing.refund import RefundState as RefundState
 from models.base import Identified, Versioned, document, timestamptz, words
 
 
@@ -48,18 +49,6 @@ class IntentState(StrEnum):
     COMPLETED = "completed"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
-
-
-class RefundState(StrEnum):
-    """`reserved` before Stripe was asked; the others are Stripe's, but for `ambiguous`: somebody has to look."""
-
-    RESERVED = "reserved"
-    PENDING = "pending"
-    REQUIRES_ACTION = "requires_action"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
-    AMBIGUOUS = "ambiguous"
 
 
 class RefundOrigin(StrEnum):

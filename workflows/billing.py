@@ -123,8 +123,8 @@ class BillingWorkflow:
     async def act(self, plan: AccountPlan) -> bool:
         """One thing at a time: what follows is decided on the next read. Whether anything was done."""
         account_id, now = self.state.account_id, workflow.now()
-        if plan.surplus is not None:
-            surplus = CancelSurplus(account_id, plan.surplus, now)
+        if plan.surplus_id is not None:
+            surplus = CancelSurplus(account_id, plan.surplus_id, now)
             await workflow.execute_activity_method(BillingActivities.cancel_surplus, surplus, **BILLING_WRITE)
         elif plan.pay is not None:
             payment = PayInvoice(account_id, plan.pay, now)

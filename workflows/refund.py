@@ -78,7 +78,8 @@ class RefundWorkflow:
 
     def show(self, standing: RefundStanding) -> None:
         """Tell operators how it stands; what they can search for is written when it changes."""
-        if standing.state != self.shown:
-            workflow.upsert_search_attributes([STATE.value_set(standing.state)])
-        self.shown = standing.state
-        workflow.set_current_details(f"{standing.state}; looked at {workflow.now()}")
+        state = standing.state or "gone"
+        if state != self.shown:
+            workflow.upsert_search_attributes([STATE.value_set(state)])
+        self.shown = state
+        workflow.set_current_details(f"{state}; looked at {workflow.now()}")

@@ -45,14 +45,14 @@ _PRUNE: Final = text(
            SELECT id FROM stripe_events WHERE state <> 'received'
               AND received_at < clock_timestamp() - make_interval(days => :days) LIMIT :limit)"""
 )
-_OF_OBJECT: Final = text(
-    """SELECT account_id FROM billing_snapshots WHERE subscription_id = :id OR open_invoice_id = :id
-       UNION SELECT account_id FROM billing_charges WHERE charge_id = :id OR payment_intent_id = :id OR invoice_id = :id
-       UNION SELECT account_id FROM refunds WHERE stripe_refund_id = :id
-       UNION SELECT account_id FROM disputes WHERE stripe_dispute_id = :id
-       UNION SELECT account_id FROM checkout_intents WHERE checkout_session_id = :id
-       LIMIT 1"""
-)
+OF_OBJECT: Final = """SELECT account_id FROM billing_snapshots WHERE subscription_id = {id} OR open_invoice_id = {id}
+    UNION SELECT account_id FROM billing_charges WHERE charge_id = {id} OR payment_intent_id = {id} OR invoice_id = {id}
+    UNION SELECT account_id FROM refunds WHERE stripe_refund_id = {id}
+    UNION SELECT account_id FROM disputes WHERE stripe_dispute_id = {id}
+    UNION SELECT account_id FROM checkout_intents WHERE checkout_session_id = {id}
+    LIMIT 1"""
+"""SQL: whose the object with the id of this parameter is, of what we have read so far."""
+_OF_OBJECT: Final = text(OF_OBJECT.format(id=":id"))
 _OF_ACCOUNT: Final = text(
     """SELECT id, format, type, created, state, attempts, object_id, received_at, applied_at FROM stripe_events
         WHERE account_id = :account ORDER BY received_at DESC LIMIT :limit"""

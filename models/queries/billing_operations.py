@@ -39,6 +39,7 @@ _ABANDON: Final = text(
               AND created_at < clock_timestamp() - make_interval(hours => :hours) LIMIT :limit)
        RETURNING account_id"""
 )
+_EXISTS: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key)")
 _OF_ACCOUNT: Final = text(
     """SELECT op_id, kind, idempotency_key, state, stripe_id, error, first_sent_at, created_at
          FROM billing_operations WHERE account_id = :account ORDER BY created_at DESC LIMIT :limit"""
@@ -115,6 +116,12 @@ async def abandon(session: AsyncSession, limit: int) -> Sequence[UUID]:
     nobody knows. The accounts, once per operation."""
     values = {"repeated": list(REPEATED), "hours": KEPT_HOURS, "limit": limit}
     return list((await session.execute(_ABANDON, values)).scalars())
+
+
+async def exists(session: AsyncSession, environment: str, key: str) -> bool:
+    """Whether it was ever begun."""
+    values = {"key": f"pf:{environment}:{key}"}
+    return bool((await session.execute(_EXISTS, values)).scalar_one())
 
 
 async def of_account(session: AsyncSession, account_id: UUID, limit: int = 100) -> list[Mapping[str, Any]]:

@@ -29,14 +29,16 @@ def beyond(pet: str) -> str:
     """SQL: whether the pet of this alias is more than its household's plan holds; it keeps the earliest. No plan is
     looked for where the smallest is enough, and no more pets are counted than the plan holds."""
     household = f"{pet}.household_id"
-    earlier = f"SELECT FROM pets f WHERE f.household_id = {household} AND f.id < {pet}.id AND {living('f')}"
+    earlier = (
+        f"SELECT FROM pets older WHERE older.household_id = {household} AND older.id < {pet}.id AND {living('older')}"
+    )
     return f"""({living(pet)} AND EXISTS ({earlier} OFFSET {_FEWEST - 1})
                 AND EXISTS ({earlier} OFFSET household_holds({household}, {_HOLDS}) - 1))"""
 
 
 def beyond_of(pet_id: str) -> str:
     """SQL: `beyond` for what belongs to the pet with this id; false where that is NULL: it belongs to none."""
-    return f"coalesce((SELECT {beyond('l')} FROM pets l WHERE l.id = {pet_id}), false)"  # noqa: S608 - our own words
+    return f"coalesce((SELECT {beyond('its_pet')} FROM pets its_pet WHERE its_pet.id = {pet_id}), false)"  # noqa: S608 - our own words
 
 
 _ANY_BEYOND: Final = text(f"SELECT EXISTS (SELECT FROM pets p WHERE p.id = ANY(:ids) AND {beyond('p')})")  # noqa: S608

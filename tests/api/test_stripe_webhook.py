@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import time
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from core.db import Database
+from core.db import Database, connect_directly
 from core.settings import Settings
 from domain.billing.events import HANDLED
 from temporal import ids, outbox
@@ -249,6 +250,48 @@ async def test_a_hundred_events_of_one_account_at_once_are_one_bell(
     written = "SELECT count(*) FROM stripe_events WHERE account_id = $1 AND state = 'received'"
     assert await db.reads.fetchval(written, person.user_id) == 100
     assert len(await bells(db, ids.billing(person.user_id))) == 1
+
+
+async def test_a_bell_that_waits_is_left_as_it_is_and_one_that_is_being_sent_is_rung_anew(
+    api: Api, db: Database, person: Person, paying: str
+) -> None:
+    await deliver(api, paid(paying))
+    (first,) = await bells(db, ids.billing(person.user_id))
+    await deliver(api, paid(paying))
+    assert await bells(db, ids.billing(person.user_id)) == [first]
+    await db.reads.execute("UPDATE outbox SET claimed_until = clock_timestamp() + interval '1 minute', attempts = 3")
+    await deliver(api, paid(paying))
+    (again,) = await bells(db, ids.billing(person.user_id))
+    assert (again["id"], again["attempts"]) == (first["id"], 0)
+    assert again["seq"] > first["seq"], "or the relay would mark done what it has not sent"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "woken"),
+    [
+        ("created_at = clock_timestamp() + interval '1 minute'", 0),
+        ("created_at = clock_timestamp() - interval '1 minute'", 1),
+        ("claimed_until = clock_timestamp() + interval '1 minute'", 1),
+        ("done_at = clock_timestamp()", 1),
+    ],
+    ids=["fresh", "old", "being sent", "sent"],
+)
+async def test_the_relay_is_woken_unless_the_newest_bell_has_just_woken_it(
+    api: Api, db: Database, settings: Settings, paying: str, waiting: str, woken: int
+) -> None:
+    await deliver(api, thin("v1.invoice.paid", f"in_{secrets.token_hex(8)}"))
+    await db.reads.execute(f"UPDATE outbox SET {waiting} WHERE done_at IS NULL")
+    woken_by: asyncio.Queue[str] = asyncio.Queue()
+    connection = await connect_directly(settings)
+    try:
+        await connection.add_listener(outbox.CHANNEL, lambda *said: woken_by.put_nowait(said[-1]))
+        await deliver(api, paid(paying))
+        await db.reads.execute("SELECT pg_notify($1, 'after it')", outbox.CHANNEL)
+        for _ in range(woken):
+            assert await woken_by.get() == ""
+        assert await woken_by.get() == "after it"
+    finally:
+        connection.terminate()
 
 
 async def test_without_a_key_there_is_nothing(settings: Settings) -> None:

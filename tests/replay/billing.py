@@ -58,7 +58,7 @@ async def refused_and_overtaken(world: BillingWorld) -> list[WorkflowHistory]:
 
     world.account.meanwhile = [nothing, overtaken]
     world.account.plans = [
-        AccountPlan(Standing.GOOD, surplus="sub_2"),
+        AccountPlan(Standing.GOOD, surplus_id="sub_2"),
         AccountPlan(Standing.GOOD, has_stale_checkouts=True),
     ]
     await world.tell("evt_1")

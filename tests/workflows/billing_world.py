@@ -24,6 +24,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker, WorkflowRunner
 
 from core.ids import new_id
+from domain.billing.refund import RefundState
 from temporal import ids
 from temporal.client import workflow_runner
 from temporal.contracts import billing, refund
@@ -126,7 +127,7 @@ class FakeRefund:
         """As it is now."""
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         is_over = state in ("succeeded", "failed", "canceled")
-        return RefundStanding(state, is_over=is_over, cancels=self.cancels and state == "reserved")
+        return RefundStanding(RefundState(state), is_over=is_over, cancels=self.cancels and state == "reserved")
 
     @activity.defn
     async def check_refund(self, request: LookAtRefund) -> RefundStanding:

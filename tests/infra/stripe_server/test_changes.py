@@ -322,3 +322,14 @@ async def test_less_than_one_seat_is_refused(shop: Shop, quantity: int) -> None:
     items = [{"id": subscription.items.data[0].id, "quantity": quantity}]
     with pytest.raises(stripe.InvalidRequestError, match="positive integer"):
         await shop.v1.subscriptions.update_async(subscription.id, {"items": items})
+
+
+async def test_an_upgrade_without_an_address_is_refused_where_tax_is_due_and_changes_nothing(shop: Shop) -> None:
+    subscription = await at_third(shop, automatic_tax={"enabled": True})
+    await shop.v1.customers.update_async(subscription.customer, {"address": ""})
+    change = to_price(shop, subscription, "family_month", proration_behavior="always_invoice", description="New")
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        await shop.v1.subscriptions.update_async(subscription.id, change)
+    after = await shop.subscription(subscription.id)
+    assert caught.value.code == "customer_tax_location_invalid"
+    assert (after.description, after.items.data[0].price.lookup_key) == (None, "plus_month")

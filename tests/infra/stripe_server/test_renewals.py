@@ -303,3 +303,12 @@ async def test_what_was_taken_away_silently_does_not_stop_the_clock(shop: Shop) 
     await shop.box.control(f"objects/{third.customer}", "DELETE")
     await shop.box.passes(40 * DAY)
     assert (await shop.latest_invoice(other.id)).billing_reason == "subscription_cycle"
+
+
+async def test_a_card_that_its_bank_replaces_pays_the_next_retry(shop: Shop) -> None:
+    subscription = await failing(shop)
+    method = shop.account.objects.find("payment_method")[0]["id"]
+    await shop.box.control(f"payment_methods/{method}/reissue")
+    assert shop.types()[-1] == "payment_method.automatically_updated"
+    await shop.box.passes(3 * DAY)
+    assert (await shop.subscription(subscription.id)).status == "active"

@@ -134,6 +134,14 @@ async def test_a_debit_on_its_way_is_neither_asked_for_twice_nor_voided(shop: Sh
     assert len(shop.account.objects.find("charge")) == 1
 
 
+async def test_a_debit_on_its_way_ends_even_when_its_customer_is_gone(shop: Shop) -> None:
+    subscription = await debited(shop)
+    await shop.v1.customers.delete_async(subscription.customer)
+    await shop.box.passes(5 * DAY)
+    assert (await shop.latest_invoice(subscription.id)).status == "paid"
+    assert shop.account.ledger.balance("eur") > 0
+
+
 @pytest.mark.parametrize(
     ("iban", "status", "event"),
     [

@@ -10,6 +10,7 @@ It is about the account whose key is the bearer token; `sk_test_local` without o
 | GET, POST `webhooks` | `webhooks.Wire`: `order`, `hold`, `format`, `api_version`, `rules` (`webhooks.Rule`) |
 | POST `webhooks/replay`, `webhooks/release` | an `event` again; what was held goes out |
 | POST `webhooks/rotate` | a new secret of an `endpoint`; the old one signs too |
+| POST `copies` | `copies` |
 | POST `payment_methods/{id}` | `decline_code` from now on, null: it pays; `card`: its bank has sent a new one |
 | GET, POST, DELETE `objects/{id}` | see it; change fields, or take it away, without an event |
 | GET, POST `settings` | `settings.Settings` |

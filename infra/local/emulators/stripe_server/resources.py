@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from infra.local.emulators.stripe_server import (
     authentication,
+    copies,
     coupons,
     customers,
     page,
@@ -69,7 +70,7 @@ ON_DEMAND: Final[Mapping[tuple[str, str], OnDemand]] = {
     ("customer", "tax"): customers.tax,
 }
 """By (`object`, field)."""
-DEEDS: Final[Mapping[str, Deed]] = {**deeds.DEEDS}
+DEEDS: Final[Mapping[str, Deed]] = {"copies": copies.copy, **deeds.DEEDS}
 """What `/_control/` does to objects beside the verbs of `control`, by path below it (`disputes/{id}`)."""
 PAGES: Final[tuple[Callable[[Accounts], Iterable[Route]], ...]] = (
     page.routes,

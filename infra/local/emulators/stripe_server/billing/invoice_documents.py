@@ -93,6 +93,7 @@ def _about(account: Account, draft: Draft) -> dict[str, Any]:
         "period_end": draft.period.end,
         "period_start": draft.period.start,
         "status": "draft",
+        "test_clock": subscription.get("test_clock"),
         "status_transitions": dict.fromkeys(("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")),
     }
 

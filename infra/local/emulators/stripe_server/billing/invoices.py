@@ -122,7 +122,9 @@ def mark_uncollectible(account: Account, invoice: Document) -> None:
 
 def _ask_payment(account: Account, invoice: Document) -> None:
     description = f"Payment for Invoice {invoice['number']}"
-    intent = payments.create(account, invoice["customer"], invoice["amount_due"], invoice["currency"], description)
+    amount, currency = invoice["amount_due"], invoice["currency"]
+    back = invoice["hosted_invoice_url"]
+    intent = payments.create(account, invoice["customer"], amount, currency, description, back)
     payment = made(
         account,
         "invoice_payment",
