@@ -15,6 +15,7 @@ from domain.billing import dunning
 from domain.billing.catalogue import TRIAL_NOTICE
 from domain.billing.standing import LIVE, Alert, Facts, Status, judge
 from models.queries import billing, billing_events, billing_operations, checkout_intents
+from temporal import ids, outbox
 from temporal.contracts.billing import AccountPlan, NewCard, Standing
 
 PAY_LINK: Final = "billing_snapshots.pay_link_ct"
@@ -47,6 +48,7 @@ class Applier:
         await billing_events.apply(session, account.noted)
         if account.recount:
             await billing.want_recount(session, account.id, recount=False)
+        outbox.say_workflow(session, (account.id,), ids.billing(account.id), "billing")
         billing_metrics.PULLS.labels("stored").inc()
         if verdict.alert is not None:
             billing_metrics.UNCLEAR.labels(verdict.alert).inc()
