@@ -51,7 +51,7 @@ class Stripe:
         async def there() -> bool:
             return bool((await self._clock())["status"] == "ready")
 
-        await until(there, within=60, what="Stripe's clock is there")
+        await until(there, within=300, what="Stripe's clock is there")
 
     async def objects(self) -> list[dict[str, Any]]:
         """Everything that it has."""

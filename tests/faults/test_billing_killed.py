@@ -77,16 +77,33 @@ async def test_whatever_dies_in_the_middle_of_it_the_books_agree_and_each_mail_c
         pause = asyncio.create_task(asyncio.sleep(APART))
         await asyncio.sleep(dice.uniform(0, 3))  # any moment is meant
         assert not people.done(), people
-        await stack.kill_and_wait(VICTIMS[point % len(VICTIMS)])
+        await strike(stack, VICTIMS[point % len(VICTIMS)])
         await pause
     over.set()
     await people
+    await until(lambda: everything_runs(stack), within=90, what="everything runs again")
     record_property("answers", [*payers[0].answers.items()])
     assert {status for status, *_ in payers[0].answers} <= ANSWERS, payers[0].answers
     await look_after(stack, stripe)
     theirs = await agree(stack, stripe, payers, inbox)
     record_property("happened", [*theirs.happened().items()])
     assert theirs.happened().keys() >= MIX
+
+
+async def strike(stack: Stack, victim: str) -> None:
+    """Kill it, once it runs; others may not yet have come back from before."""
+
+    async def runs() -> bool:
+        return bool((await stack.status())["services"][victim]["state"] == "running")
+
+    await until(runs, within=90, what=f"{victim} runs")
+    await stack.kill(victim)
+
+
+async def everything_runs(stack: Stack) -> bool:
+    """Every process of ours."""
+    services = (await stack.status())["services"]
+    return all(services[victim]["state"] == "running" for victim in VICTIMS)
 
 
 async def look_after(stack: Stack, stripe: Stripe) -> None:
