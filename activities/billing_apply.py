@@ -74,7 +74,7 @@ class Applier:
             "pay_link_ct": sealed,
             "default_pm_id": reading.default_then,
             "alert": alert,
-            "synced_at": reading.as_of,
+            "synced_at": reading.as_of - reading.ahead,
             "look_at": _look_at(reading),
         }
 
@@ -139,8 +139,8 @@ def _standing(reading: Reading, alert: Alert | None) -> Standing:
 
 
 def _look_at(reading: Reading) -> datetime | None:
-    """The next instant at which something is due that nobody may tell us of."""
-    return min((at for at in _instants(reading) if at > reading.as_of), default=None)
+    """The next instant, on our clock, at which something is due that nobody may tell us of."""
+    return min((at - reading.ahead for at in _instants(reading) if at > reading.as_of), default=None)
 
 
 def _instants(reading: Reading) -> Iterable[datetime]:

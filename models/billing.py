@@ -198,6 +198,10 @@ class BillingOperation(SQLModel, table=True):
     first_sent_at: datetime | None = timestamptz(default=None)
     created_at: datetime = timestamptz(sa_column_kwargs={"server_default": func.clock_timestamp()}, default=None)
 
+    __table_args__ = (
+        Index("ix_billing_operations_open", "created_at", postgresql_where=text("state IN ('new', 'sent')")),
+    )
+
 
 class CheckoutIntent(Versioned, table=True):
     """A wish to subscribe: one that is open per account, so that two clicks meet on the same page."""

@@ -21,10 +21,12 @@ router = make_router("/billing", "billing")
 _NO_CHANGE: Final[dict[int | str, dict[str, Any]]] = {
     409: {
         "description": "`not_subscribed`: subscribe first. `payment_due`: pay what is owed first. "
-        "`same_plan`: it is your plan already."
+        "`same_plan`: it is your plan already. `cancel_planned`: resume first. `subscription_changed`: look again."
     }
 }
-_NO_END: Final[dict[int | str, dict[str, Any]]] = {409: {"description": "`not_subscribed`: there is nothing to end."}}
+_NO_END: Final[dict[int | str, dict[str, Any]]] = {
+    409: {"description": "`not_subscribed`: there is nothing to end. `subscription_changed`: look again."}
+}
 _NO_REFUND: Final[dict[int | str, dict[str, Any]]] = {
     409: {
         "description": "`refund_window_over`, `refund_currency`, `charge_disputed`, `already_refunded`, "

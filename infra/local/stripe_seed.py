@@ -39,11 +39,7 @@ def seed(key: str, base: str, webhook_url: str) -> str | None:
     # Here because the SDK costs 0.3 s, which `petfolio status` and the others need not spend.
     import stripe  # noqa: PLC0415
 
-    http = stripe.HTTPXClient(timeout=10, allow_sync_methods=True)
-    bases: Any = dict.fromkeys(("api", "files", "connect", "meter_events"), base)
-    account = stripe.StripeClient(
-        key, stripe_version=PIN, base_addresses=bases, http_client=http, max_network_retries=2
-    )
+    account = client(key, base)
     try:
         for tier in PLANS:
             _plan(account, tier)
@@ -52,6 +48,16 @@ def seed(key: str, base: str, webhook_url: str) -> str | None:
         return _endpoint(account, webhook_url)
     except stripe.StripeError as error:
         raise StackError(f"Stripe did not take the plans: {error}") from error
+
+
+def client(key: str, base: str) -> stripe.StripeClient:
+    """The official client, for an account at this address."""
+    # The same 27 MB.
+    import stripe  # noqa: PLC0415
+
+    http = stripe.HTTPXClient(timeout=10, allow_sync_methods=True)
+    bases: Any = dict.fromkeys(("api", "files", "connect", "meter_events"), base)
+    return stripe.StripeClient(key, stripe_version=PIN, base_addresses=bases, http_client=http, max_network_retries=2)
 
 
 def _plan(account: stripe.StripeClient, tier: Tier) -> None:

@@ -269,3 +269,28 @@ async def test_the_portal_leads_back_to_the_app(world: World, person: Person) ->
     assert page.status_code == 200
     (session,) = world.objects("billing_portal.session")
     assert session["return_url"].endswith("/settings")
+
+
+@pytest.mark.parametrize("path", ["resume", "plan-change", "plan-change/preview"])
+async def test_a_plan_that_ended_at_stripe_a_moment_ago_is_a_conflict_and_read_anew(
+    world: World, person: Person, path: str
+) -> None:
+    await world.subscribe(person)
+    await world.box.control("webhooks", rules=[{"what": "drop", "times": 1000}])
+    (subscription,) = world.objects("subscription")
+    await world.box.v1.subscriptions.cancel_async(subscription["id"])
+    body = None if path == "resume" else {"plan": "family_month"}
+    answer = await person.request("POST", f"/billing/{path}", body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "subscription_changed")
+    await world.worker.work()
+    assert (await mine(person))["tier"] == "free"
+
+
+async def test_a_plan_that_is_to_end_gets_no_smaller(world: World, person: Person) -> None:
+    await world.subscribe(person, "family_month")
+    async with world.worker.working():
+        await person.request("POST", "/billing/cancel")
+        answer = await person.request("POST", "/billing/plan-change", {"plan": "plus_month"})
+        assert (answer.status_code, answer.json()["code"]) == (409, "cancel_planned")
+        await person.request("POST", "/billing/resume")
+        assert (await person.request("POST", "/billing/plan-change", {"plan": "plus_month"})).status_code == 200

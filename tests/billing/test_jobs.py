@@ -11,8 +11,10 @@ from activities.billing_prices import BillingPriceActivities
 from activities.billing_reconcile import BillingReconcileActivities
 from activities.billing_resolve import BillingResolveActivities
 from activities.billing_sweep import BillingSweepActivities
+from core.ids import new_id
 from domain.billing.catalogue import CURRENCIES, Tier
-from models.queries import billing_prices
+from models.queries import billing_operations, billing_prices
+from models.queries.billing_operations import Intended
 from temporal.contracts.billing_ledger import BalanceCompared, CompareBalance
 from temporal.contracts.billing_reconcile import CompareMoney, CompareOurs, CompareTheirs, ReadPrices
 from temporal.contracts.billing_resolve import ResolveEvent
@@ -87,6 +89,22 @@ async def test_an_account_whose_time_has_come_is_rung_although_its_workflow_was_
     assert not await is_rung(till)
     await till.execute("UPDATE billing_snapshots SET look_at = now() - interval '1 hour' WHERE account_id = :account")
     await run(job.nudge_waiting, NudgeWaiting(2))
+    assert await is_rung(till)
+
+
+async def test_an_operation_that_nobody_goes_on_with_is_given_up_and_its_account_read(till: Till) -> None:
+    """The process that made it died; what workers make is tried until it has ended."""
+    job = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
+    async with till.db.sessions.begin() as session:
+        for kind in ("subchange", "refund", "portal"):
+            await billing_operations.begin(
+                session, "test", Intended(account_id=till.account_id, kind=kind, key=f"{kind}:{new_id()}")
+            )
+    aged = "UPDATE billing_operations SET created_at = now() - interval '1 day' WHERE account_id = :account"
+    await till.execute(f"{aged} AND kind <> 'portal'")
+    await run(job.nudge_waiting, NudgeWaiting(1))
+    states = await till.rows("SELECT kind, state FROM billing_operations WHERE account_id = :account ORDER BY kind")
+    assert [tuple(row) for row in states] == [("portal", "sent"), ("refund", "sent"), ("subchange", "ambiguous")]
     assert await is_rung(till)
 
 

@@ -127,6 +127,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_billing_operations_idempotency_key")),
     )
     op.create_index(op.f("ix_billing_operations_account_id"), "billing_operations", ["account_id"], unique=False)
+    op.create_index(
+        "ix_billing_operations_open",
+        "billing_operations",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('new', 'sent')"),
+    )
     op.create_table(
         "checkout_intents",
         sa.Column("id", sa.Uuid(), nullable=False),

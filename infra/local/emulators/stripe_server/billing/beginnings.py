@@ -162,6 +162,7 @@ def _fields(account: Account, ready: Checked) -> dict[str, Any]:
         "currency": ready.currency,
         "customer": beginning.customer["id"],
         "status": "trialing" if trial else "incomplete",
+        "test_clock": beginning.customer["test_clock"],
         "trial_end": trial,
         "trial_start": now if trial else None,
         "_expires": now + renewals.FIRST_PAYMENT_WITHIN,
