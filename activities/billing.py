@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
-from uuid import UUID, uuid5
+from typing import TYPE_CHECKING
+from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities import billing_duplicates
 from activities.billing_apply import Applier, pay_key
 from activities.billing_movements import Account, MovementReader
 from activities.billing_operations import Operator
@@ -17,13 +17,11 @@ from core.crypto import FieldCipher
 from core.db import SessionFactory
 from core.logging import logger
 from domain.billing.dunning import Debt
-from domain.billing.refund import RefundRefused
 from domain.billing.standing import LIVE
 from integrations.payments.errors import Declined, NotThere, Refused
-from models.billing import BillingSnapshot, IntentState, RefundOrigin
-from models.queries import billing, billing_events, billing_money, checkout_intents, refunds
+from models.billing import BillingSnapshot, IntentState
+from models.queries import billing, billing_events, billing_money, checkout_intents
 from models.queries.billing_operations import Intended
-from models.queries.refunds import Wanted
 from temporal import outbox
 from temporal.contracts.billing import (
     ATTEMPTS,
@@ -42,9 +40,6 @@ if TYPE_CHECKING:
     from integrations.payments.client import Payments
 
 log = logger(__name__)
-
-DUPLICATES: Final = UUID("6d2f8a0e-1f0b-5c55-9b0a-6a0f5f1c7f10")
-"""Namespace of the operations that pay back what a second subscription took: the same for the same charge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,26 +136,35 @@ class BillingActivities:
     @activity.defn
     async def cancel_surplus(self, request: CancelSurplus) -> None:
         """End a subscription that the account has beside the one that counts, without a credit, and pay back what was
-        taken for it last. Raises `PaymentsError`."""
+        taken for its last invoice, or will be. Raises `PaymentsError`."""
         account_id, subscription_id = request.account_id, request.subscription_id
-        cancelled = await self.payments.cancel_now(subscription_id)
-        if cancelled.latest_invoice_id is not None:
-            await self._void(account_id, cancelled.latest_invoice_id, request.now)
+        await self._operator.run(
+            billing_duplicates.surplus(account_id, subscription_id),
+            lambda _, __: self.payments.cancel_now(subscription_id),
+            now=request.now,
+        )
+        invoice_id = (await self.payments.subscription(subscription_id)).latest_invoice_id
+        if invoice_id is not None:
+            await self._void(account_id, invoice_id, request.now)
         async with self.sessions.begin() as session:
-            charge_id = await billing_money.latest_charge(session, account_id, subscription_id)
+            charge_id = await billing_money.charge_for(session, account_id, invoice_id) if invoice_id else None
             if charge_id is not None:
-                await _pay_back(session, account_id, charge_id, request.now)
+                await billing_duplicates.pay_back(session, account_id, charge_id, request.now)
             await outbox.ring_billing(session, account_id)
 
     async def _void(self, account_id: UUID, invoice_id: str, now: datetime) -> None:
-        """Nobody owes what was not paid of it."""
+        """Nobody owes what was not paid of it. A debit that is on its way cannot be held up: it is paid back when it
+        has come."""
         if (await self.payments.invoice(invoice_id)).status != "open":
             return
-        await self._operator.run(
-            Intended(account_id=account_id, kind="void", key=f"void:{invoice_id}"),
-            lambda _, key: self.payments.void_invoice(invoice_id, key),
-            now=now,
-        )
+        try:
+            await self._operator.run(
+                Intended(account_id=account_id, kind="void", key=f"void:{invoice_id}"),
+                lambda _, key: self.payments.void_invoice(invoice_id, key),
+                now=now,
+            )
+        except Refused as refused:
+            log.info("billing_invoice_not_voided", account_id=str(account_id), code=refused.stripe_code)
 
     @activity.defn
     async def close_checkouts(self, request: CloseCheckouts) -> None:
@@ -196,20 +200,6 @@ class BillingActivities:
     @property
     def _operator(self) -> Operator:
         return Operator(self.sessions, self.environment)
-
-
-async def _pay_back(session: AsyncSession, account_id: UUID, charge_id: str, now: datetime) -> None:
-    """Reserve the refund of what a second subscription took, once."""
-    op_id = uuid5(DUPLICATES, charge_id)
-    if await refunds.by_operation(session, op_id) is not None:
-        return
-    wanted = Wanted(account_id=account_id, charge_id=charge_id, now=now, origin=RefundOrigin.DUPLICATE, op_id=op_id)
-    try:
-        refund = await refunds.reserve(session, wanted)
-    except RefundRefused as refused:
-        log.info("billing_duplicate_not_paid_back", account_id=str(account_id), code=refused.problem_code)
-        return
-    await outbox.ring_refund(session, account_id, refund.id)
 
 
 def _method(account_id: UUID, object_id: str, card: NewCard, params: Mapping[str, object]) -> Intended:

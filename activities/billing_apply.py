@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities import billing_entries, billing_metrics, billing_notices
+from activities import billing_duplicates, billing_entries, billing_metrics, billing_notices
 from activities.billing_movements import Account
 from activities.billing_read import Reading
 from core.crypto import FieldCipher, Subject
@@ -15,6 +15,7 @@ from domain.billing import dunning
 from domain.billing.catalogue import TRIAL_NOTICE
 from domain.billing.standing import LIVE, Alert, Facts, Status, judge
 from models.queries import billing, billing_events, billing_operations, checkout_intents
+from temporal import ids, outbox
 from temporal.contracts.billing import AccountPlan, NewCard, Standing
 
 PAY_LINK: Final = "billing_snapshots.pay_link_ct"
@@ -42,10 +43,12 @@ class Applier:
         if reading.subscription is not None:
             await billing.fix_currency(session, account.id, reading.subscription.currency)
         await billing_entries.record(session, account.id, reading.money)
+        await billing_duplicates.pay_back_late(session, self.environment, account.id, reading)
         await billing_notices.tell_what_is_due(session, self.cipher, account.id, before, reading)
         await billing_events.apply(session, account.noted)
         if account.recount:
             await billing.want_recount(session, account.id, recount=False)
+        outbox.say_workflow(session, (account.id,), ids.billing(account.id), "billing")
         billing_metrics.PULLS.labels("stored").inc()
         if verdict.alert is not None:
             billing_metrics.UNCLEAR.labels(verdict.alert).inc()
@@ -71,7 +74,8 @@ class Applier:
             "pay_link_ct": sealed,
             "default_pm_id": reading.default_then,
             "alert": alert,
-            "synced_at": reading.as_of,
+            "synced_at": reading.as_of - reading.ahead,
+            "look_at": _look_at(reading),
         }
 
     async def _plan(
@@ -88,7 +92,7 @@ class Applier:
             _standing(reading, alert),
             look_at=_look_at(reading),
             pay=card,
-            surplus=reading.surplus[0] if reading.surplus else None,
+            surplus_id=reading.surplus[0] if reading.surplus else None,
             has_stale_checkouts=(is_live or is_left) and await checkout_intents.has_open(session, account.id),
         )
 
@@ -135,8 +139,8 @@ def _standing(reading: Reading, alert: Alert | None) -> Standing:
 
 
 def _look_at(reading: Reading) -> datetime | None:
-    """The next instant at which something is due that nobody may tell us of."""
-    return min((at for at in _instants(reading) if at > reading.as_of), default=None)
+    """The next instant, on our clock, at which something is due that nobody may tell us of."""
+    return min((at - reading.ahead for at in _instants(reading) if at > reading.as_of), default=None)
 
 
 def _instants(reading: Reading) -> Iterable[datetime]:

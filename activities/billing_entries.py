@@ -15,7 +15,7 @@ from domain.money import Money
 from integrations.payments import records
 from models.billing import EntryKind, Refund, RefundOrigin, RefundState
 from models.queries import billing_money, refunds
-from temporal import outbox
+from temporal import ids, outbox
 
 _CLOSED: Final = frozenset({"won", "lost", "warning_closed"})
 _REFUND_STATES: Final[Mapping[str, RefundState]] = {
@@ -46,6 +46,7 @@ async def record_refund(session: AsyncSession, account_id: UUID, refund: records
     state = _REFUND_STATES.get(refund.status, RefundState.PENDING)
     if await refunds.settle(session, ours.id, state, stripe_id=refund.id, failure=refund.failure):
         await outbox.ring_refund(session, account_id, ours.id)
+        outbox.say_workflow(session, (account_id,), ids.refund(account_id, ours.id), "refund")
     if refund.is_booked:
         await _enter(session, EntryKind.REFUND, refund.id, account_id, ours.charge_id, -refund.amount, refund.created)
     if refund.is_booked_back:

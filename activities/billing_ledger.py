@@ -10,6 +10,7 @@ from temporalio import activity
 from activities import billing_metrics
 from activities.billing_owners import Owners
 from core.db import SessionFactory
+from domain.billing.catalogue import CURRENCIES
 from domain.money import Money
 from integrations.payments import records
 from models.billing import EntryKind
@@ -54,8 +55,8 @@ class BillingLedgerActivities:
             activity.heartbeat(movements)
             if after is None:
                 break
-        for currency, short in difference.items():
-            billing_metrics.LEDGER_DIFFERENCE.labels(currency).set(short)
+        for currency in {*CURRENCIES, *difference}:
+            billing_metrics.LEDGER_DIFFERENCE.labels(currency).set(difference[currency])
         return BalanceCompared(movements, missing, dict(difference))
 
     async def _wrong(

@@ -17,8 +17,7 @@ from models.billing import OperationState
 from models.queries import billing_operations as operations
 from models.queries.billing_operations import Intended, Operation
 
-KEY_LIFETIME: Final = timedelta(hours=23)
-"""Stripe keeps a key for a day at least."""
+KEY_LIFETIME: Final = timedelta(hours=operations.KEPT_HOURS)
 
 
 class Made(Protocol):

@@ -5,7 +5,7 @@ costs one more each.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from activities.billing_movements import Account, MovementReader, Movements
@@ -27,12 +27,14 @@ _PAYMENT_STATES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What Stripe says, as of one moment. `subscription` is the one that counts; `invoice` what it owes, `card` another
-    payment method than the one that was refused."""
+    """What Stripe says, as of one moment: `as_of` is the time there, `ahead` how far that is from ours: only a test
+    clock differs. `subscription` is the one that counts; `invoice` what it owes, `card` another payment method
+    than the one that was refused."""
 
     as_of: datetime
     money: Movements
     debt: Debt
+    ahead: timedelta = timedelta()
     subscription: records.Subscription | None = None
     tier: Tier | None = None
     invoice: records.Invoice | None = None
@@ -51,7 +53,7 @@ class Reader:
     movements: MovementReader
 
     async def read(self, account: Account, as_of: datetime) -> Reading:
-        """Everything, as of now."""
+        """Everything, as of now; of a customer who is on a test clock, as of what that shows."""
         subscriptions = await self._subscriptions(account.customer_id)
         tiers = {each.id: await self._tier(each.price) for each in subscriptions}
         candidates = [Candidate(each.id, each.status, tiers[each.id], each.created) for each in subscriptions]
@@ -61,10 +63,12 @@ class Reader:
         if found is None:
             return Reading(as_of=as_of, money=money, debt=Debt())
         invoice, owed, refused = await self._owed(found)
-        debt = dunning.owe(account.debt, found.status, invoice.id if invoice else None, owed, as_of)
+        now = found.now or as_of
+        debt = dunning.owe(account.debt, found.status, invoice.id if invoice else None, owed, now)
         wallet = await self._wallet(account, found, refused) if debt.first_failed_at is not None else None
         return Reading(
-            as_of=as_of,
+            as_of=now,
+            ahead=now - as_of,
             money=money,
             debt=debt,
             subscription=found,

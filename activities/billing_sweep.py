@@ -14,7 +14,7 @@ from core.db import SessionFactory
 from domain.billing.events import HANDLED
 from integrations.payments import records
 from models.billing import EventState
-from models.queries import billing, billing_events, billing_watermarks
+from models.queries import billing, billing_events, billing_operations, billing_watermarks
 from temporal import outbox
 from temporal.contracts.billing_sweep import FindMissed, MissedFound, NudgeWaiting, WaitingNudged
 
@@ -40,7 +40,9 @@ class BillingSweepActivities:
 
     @activity.defn
     async def nudge_waiting(self, request: NudgeWaiting) -> WaitingNudged:
-        """Page by page, each in a transaction of its own; heartbeats after each."""
+        """Those with something to handle, and those of operations that were given up. Page by page, each in a
+        transaction of its own; heartbeats after each."""
+        await self._give_up(request.page_size)
         accounts = await self._nudge(request.page_size)
         pruned = await self._prune(request.page_size)
         async with self.sessions() as session:
@@ -54,12 +56,23 @@ class BillingSweepActivities:
         while True:
             async with self.sessions.begin() as session:
                 page = await billing_events.waiting(session, after, page_size)
-                for account_id, _ in page:
+                for account_id in page:
                     await outbox.ring_billing(session, account_id)
             if not page:
                 return total
-            after, total = page[-1][0], total + len(page)
+            after, total = page[-1], total + len(page)
             activity.heartbeat(total)
+
+    async def _give_up(self, page_size: int) -> None:
+        """Of operations that nobody goes on with nobody knows what came: their accounts are read."""
+        count = page_size
+        while count == page_size:
+            async with self.sessions.begin() as session:
+                given_up = await billing_operations.abandon(session, page_size)
+                for account_id in set(given_up):
+                    await outbox.ring_billing(session, account_id)
+            count = len(given_up)
+            activity.heartbeat(count)
 
     async def _prune(self, page_size: int) -> int:
         total, count = 0, page_size

@@ -13,7 +13,7 @@ from core.crypto import FieldCipher
 from core.errors import Invalid
 from domain import appointment, recurrence, reminder_event, reminder_machine
 from domain.appointment import MOST_ALARMS
-from domain.calendar import Capabilities, Event, Status
+from domain.calendar import ALL_FIELDS, Capabilities, Event, Status
 from domain.calendar_form import canonical
 from domain.calendar_sync import Local
 from domain.recurrence import Fixed, Once
@@ -87,7 +87,9 @@ class Locals:
             found = await self._appointment(known.get(link["appointment_id"]))
         else:
             found = await self._reminder(session, link["reminder_id"], link["part"])
-        return found if link["visible"] else replace(found, event=None, revivable=False)
+        if not link["visible"]:
+            return replace(found, event=None, revivable=False)
+        return _kept(found) if link["read_only"] else found
 
     async def _version(self, session: AsyncSession, link: RowMapping, known: Mapping[UUID, int]) -> int:
         if link["appointment_id"] is not None:
@@ -162,6 +164,11 @@ def can_be_ours(event: Event) -> bool:
     except Invalid:
         return False
     return True
+
+
+def _kept(local: Local) -> Local:
+    """Of a pet beyond its household's plan: nothing of it is changed from a calendar, which is told what it says."""
+    return replace(local, side=replace(local.side, decides=ALL_FIELDS), revivable=False)
 
 
 def _in_force(series: Series) -> Any:

@@ -96,7 +96,7 @@ class RefundActivities:
         """Tell its person how it ended; an operator, where it did not end well."""
         refund = await self._load(request)
         if refund is None:
-            return RefundStanding("gone", is_over=True)
+            return RefundStanding(None, is_over=True)
         if refund.state != RefundState.SUCCEEDED:
             billing_metrics.REFUNDS_STUCK.labels(refund.state).inc()
         template = _template(refund)
@@ -113,7 +113,7 @@ class RefundActivities:
 
     async def _standing(self, request: LookAtRefund) -> RefundStanding:
         refund = await self._load(request)
-        return RefundStanding("gone", is_over=True) if refund is None else _of(refund)
+        return RefundStanding(None, is_over=True) if refund is None else _of(refund)
 
     async def _look_up(self, refund: Refund) -> records.Refund | None:
         """Ours among those of its payment: by its id, or by the operation that it names."""
@@ -137,7 +137,7 @@ def _is_ours(found: records.Refund, refund: Refund) -> bool:
 
 def _of(refund: Refund) -> RefundStanding:
     return RefundStanding(
-        refund.state,
+        RefundState(refund.state),
         is_over=refund.state not in refunds.OPEN,
         cancels=refund.cancel_subscription_id is not None and refund.state == RefundState.RESERVED,
     )

@@ -5,7 +5,8 @@ changes something at Stripe rings the account's workflow and waits a moment for 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,12 +19,16 @@ from api.services import Services
 from api.trail import note
 from core.db import Database
 from core.errors import Conflict, NotFound
+from core.logging import logger
 from domain.billing import dunning
 from domain.billing.catalogue import LIMITS, Tier, highest
 from domain.billing.dunning import OpenInvoice, PaymentState
 from domain.billing.standing import GOOD
+from integrations.payments.errors import Refused
 from models.queries import billing_views
 from temporal import ids, outbox
+
+log = logger(__name__)
 
 PAY_LINK: Final = "billing_snapshots.pay_link_ct"
 WAIT_SECONDS: Final = 5.0
@@ -36,6 +41,25 @@ class NotSubscribed(Conflict):
     """409: there is no subscription that this could be done with. `checkout`: where one begins."""
 
     code = "not_subscribed"
+
+
+class SubscriptionChanged(Conflict):
+    """409: Stripe has it otherwise than we read it last. It is read anew; then the person may decide anew."""
+
+    code = "subscription_changed"
+
+
+@asynccontextmanager
+async def as_it_was_read(services: Services, account_id: UUID) -> AsyncIterator[None]:
+    """What is asked of Stripe in here follows from our last read; where Stripe refuses it, that is no longer so: it has
+    ended, or was changed at the portal a moment ago. Raises `SubscriptionChanged`."""
+    try:
+        yield
+    except Refused as refused:
+        log.warning("billing_refused_as_asked", account_id=str(account_id), code=refused.stripe_code)
+        async with services.db.sessions.begin() as session:
+            await outbox.ring_billing(session, account_id)
+        raise SubscriptionChanged("Your subscription has changed meanwhile: look at it again.") from refused
 
 
 def present_plans(rows: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:

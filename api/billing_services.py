@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Depends, Request
 
+from api.auth import CurrentUser
 from core.errors import NotFound
 from core.settings import Settings
 from integrations.payments.factory import open_payments
@@ -60,4 +61,15 @@ async def billing_on(request: Request) -> Billing:
     return billing
 
 
+async def payments_for(
+    billing: Annotated[Billing, Depends(billing_on)], caller: CurrentUser, request: Request
+) -> Billing:
+    """What asks Stripe, or starts something that does, for this person. Raises `NotFound`, `TooManyRequests`."""
+    request.state.rate_limit = await request.app.state.services.identity.limiter.require(
+        "payments", str(caller.user_id)
+    )
+    return billing
+
+
 BillingOn = Annotated[Billing, Depends(billing_on)]
+AskingStripe = Annotated[Billing, Depends(payments_for)]

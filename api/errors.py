@@ -48,7 +48,9 @@ TITLES: Mapping[int, str] = {
 # long.
 _AWAY = ("08", "53", "57", "58", "40P01", "40001", "55P03", "25006", "25P03", "25P04")
 
-_DATABASE = (sa.DBAPIError, sa.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# What asyncpg calls internal: a connection that a dying server has said goodbye on, and that is not closed yet.
+_OF_CLIENT = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+_DATABASE = (sa.DBAPIError, sa.TimeoutError, asyncpg.PostgresError, *_OF_CLIENT, OSError, TimeoutError)
 _OUR_FILES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
@@ -198,5 +200,5 @@ def is_away(error: Exception) -> bool:
         return not isinstance(error, _OUR_FILES)
     cause = error.orig.__cause__ if error.orig is not None else None
     state = getattr(error.orig, "sqlstate", None) or getattr(cause, "sqlstate", None) or ""
-    gone = isinstance(cause, asyncpg.InterfaceError | OSError | TimeoutError)
+    gone = isinstance(cause, (*_OF_CLIENT, OSError, TimeoutError))
     return error.connection_invalidated or gone or str(state).startswith(_AWAY)

@@ -61,7 +61,8 @@ async def preview(services: Services, payments: Billing, caller: Caller, plan: s
     shown |= dict.fromkeys(("total", "amount_due", "tax"))
     if wish.kind != "upgrade":
         return shown | {"at": wish.row["period_end"] if wish.kind == "downgrade" else None}
-    found = await _previewed(services, payments, wish)
+    async with billing.as_it_was_read(services, caller.user_id):
+        found = await _previewed(services, payments, wish)
     sums = {name: money(getattr(found, name)) for name in ("total", "amount_due", "tax")}
     lines = [{"description": line.description, "amount": money(line.amount)} for line in found.lines]
     return shown | sums | {"lines": lines, "quote": _quote(services, caller, wish, found)}
@@ -80,12 +81,13 @@ async def change(
         return await billing.shown(services, caller.user_id, lambda _: True)
     wish = await _wish(services, caller.user_id, body.plan)
     as_of = None if body.quote is None else _as_of(services, caller, wish, body.quote)
-    if wish.kind == "upgrade":
-        seen = await _upgrade(services, payments, wish, as_of, op_id)
-    elif wish.kind == "downgrade":
-        seen = await _downgrade(services, payments, wish, op_id)
-    else:
-        seen = await _release(services, payments, wish.row, op_id)
+    async with billing.as_it_was_read(services, caller.user_id):
+        if wish.kind == "upgrade":
+            seen = await _upgrade(services, payments, wish, as_of, op_id)
+        elif wish.kind == "downgrade":
+            seen = await _downgrade(services, payments, wish, op_id)
+        else:
+            seen = await _release(services, payments, wish.row, op_id)
     return await billing.settled(services, client, caller, f"billing.{wish.kind}", seen, f"plan:{body.plan}")
 
 
@@ -93,8 +95,9 @@ async def cancel(services: Services, payments: Billing, client: Client, caller: 
     """End it when what is paid for ends; nothing is deleted then. Repeating it changes nothing. Raises as `preview`."""
     row = await _live(services, caller.user_id)
     if row["scheduled_cancel_at"] is None:
-        await _release(services, payments, row, op_id)
-        await _update(services, payments, row, "cancel", requests.cancel_at_period_end(op_id), op_id)
+        async with billing.as_it_was_read(services, caller.user_id):
+            await _release(services, payments, row, op_id)
+            await _update(services, payments, row, "cancel", requests.cancel_at_period_end(op_id), op_id)
     return await billing.settled(
         services, client, caller, "billing.cancel", lambda now: now["scheduled_cancel_at"] is not None
     )
@@ -103,7 +106,8 @@ async def cancel(services: Services, payments: Billing, client: Client, caller: 
 async def resume(services: Services, payments: Billing, client: Client, caller: Caller, op_id: UUID) -> dict[str, Any]:
     """Go on after all. Repeating it changes nothing. Raises as `preview`."""
     row = await _live(services, caller.user_id)
-    await _update(services, payments, row, "resume", requests.resume(op_id), op_id)
+    async with billing.as_it_was_read(services, caller.user_id):
+        await _update(services, payments, row, "resume", requests.resume(op_id), op_id)
     return await billing.settled(
         services, client, caller, "billing.resume", lambda now: now["scheduled_cancel_at"] is None
     )
@@ -205,6 +209,8 @@ async def _upgrade(services: Services, payments: Billing, wish: _Wish, as_of: in
 
 
 async def _downgrade(services: Services, payments: Billing, wish: _Wish, op_id: UUID) -> Seen:
+    if wish.row["scheduled_cancel_at"] is not None:
+        raise Conflict("Your subscription is to end: resume it first.", code="cancel_planned")
     schedule = await _schedule(services, payments, wish.row, op_id)
     current, wanted = schedule.phases[0], wish.price
     step = Step(

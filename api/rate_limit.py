@@ -25,6 +25,7 @@ Policy = Literal[
     "reset_mails",
     "reset_network",
     "credentials",
+    "payments",
     "feeds",
     "invitations",
     "sightings",

@@ -18,7 +18,14 @@ from api.services import Services
 from api.trail import note
 from domain.billing.catalogue import Tier
 from domain.billing.standing import Entitlement, Facts, judge
-from models.queries import billing_views, stripe_inbox
+from models.queries import (
+    billing_events,
+    billing_money,
+    billing_operations,
+    billing_views,
+    refunds,
+    stripe_inbox,
+)
 from temporal import ids, outbox
 
 MOST: Final = 100
@@ -32,21 +39,27 @@ _SNAPSHOT: Final = (
 
 async def show(services: Services, client: Client, caller: Caller, account_id: UUID) -> dict[str, Any]:
     """The document of `AccountBillingOut`. Raises `NotFound`."""
-    row = await billing.standing(services.db, account_id)
+    row, reads = await billing.standing(services.db, account_id), services.db.reads
     async with services.db.sessions.begin() as session:
         await _record(session, services, client, caller, account_id, "staff.billing")
-    found = await billing_views.history(services.db.reads, account_id, MOST)
-    refunds = await billing_views.refunds(services.db, account_id, None, MOST)
-    return {
+        kept = {
+            "events": await billing_events.of_account(session, account_id, MOST),
+            "operations": await billing_operations.of_account(session, account_id, MOST),
+            "ledger": await billing_money.ledger_of(session, account_id, MOST),
+            "charges": await billing_money.charges_of(session, account_id, MOST),
+            "refunds": await refunds.of_account(session, account_id, MOST),
+        }
+    return kept | {
         "account_id": account_id,
         "customer_id": row["stripe_customer_id"],
         "tier": row["tier"],
         "why": why(row),
         "entitlement": {"tier": row["entitled"], "grace_until": row["grace_until"], "fence": row["entitled_fence"]},
         "snapshot": {name: row[name] for name in _SNAPSHOT} if row["fence"] is not None else None,
-        "refunds": [dict(each) for each in refunds],
+        "sums": [dict(each) for each in await billing_views.sums(reads, account_id)],
+        "disputes": [dict(each) for each in await billing_views.disputes(reads, account_id, MOST)],
+        "visits": [dict(each) for each in await billing_views.visits(reads, account_id, MOST)],
         "workflow_id": ids.billing(account_id),
-        **found,
     }
 
 

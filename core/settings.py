@@ -29,10 +29,10 @@ class RateLimit(BaseModel, frozen=True):
 
 class RateLimits(BaseModel, frozen=True):
     """One policy per kind of traffic. `default` counts a signed-in user, `credentials` what they do to their password
-    and address, `invitations` what they have mailed to others (invitations to a household, offers of a pet, sitters);
-    `mails` and `reset_mails` an address that is written to, `login_account` an address from one network, `feeds` a
-    calendar feed or a vet's link, `tag_sightings` a tag. The others count a network (an IPv4 address or an IPv6 /64);
-    `pushes` what calendar providers tell of all people's calendars from few of them.
+    and address, `payments` what they ask of Stripe, `invitations` what they have mailed to others (invitations to a
+    household, offers of a pet, sitters); `mails` and `reset_mails` an address that is written to, `login_account` an
+    address from one network, `feeds` a calendar feed or a vet's link, `tag_sightings` a tag. The others count a network
+    (an IPv4 address or an IPv6 /64); `pushes` what calendar providers tell of all people's calendars from few of them.
 
     Set one with `PETFOLIO_RATE_LIMITS__REGISTRATION='{"quota": 100, "window": 60, "burst": 100}'`.
     """
@@ -47,6 +47,7 @@ class RateLimits(BaseModel, frozen=True):
     reset_mails: RateLimit = RateLimit(quota=3, window=3600, burst=3)
     reset_network: RateLimit = RateLimit(quota=10, window=3600, burst=10)
     credentials: RateLimit = RateLimit(quota=10, window=3600, burst=10)
+    payments: RateLimit = RateLimit(quota=120, window=3600, burst=40)
     feeds: RateLimit = RateLimit(quota=120, window=3600, burst=20)
     invitations: RateLimit = RateLimit(quota=20, window=86_400, burst=20)
     sightings: RateLimit = RateLimit(quota=10, window=3600, burst=5)

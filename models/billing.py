@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Index, func, text
 from sqlmodel import Field, SQLModel
 
 from core.ids import new_id
+from domain.billing.refund import RefundState as RefundState
 from models.base import Identified, Versioned, document, timestamptz, words
 
 
@@ -48,18 +49,6 @@ class IntentState(StrEnum):
     COMPLETED = "completed"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
-
-
-class RefundState(StrEnum):
-    """`reserved` before Stripe was asked; the others are Stripe's, but for `ambiguous`: somebody has to look."""
-
-    RESERVED = "reserved"
-    PENDING = "pending"
-    REQUIRES_ACTION = "requires_action"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
-    AMBIGUOUS = "ambiguous"
 
 
 class RefundOrigin(StrEnum):
@@ -169,10 +158,16 @@ class BillingSnapshot(SQLModel, table=True):
     alert: str | None = words(default=None)
     """What of it we did not understand (`domain.billing.standing.Alert`): the tier stayed as it was."""
     synced_at: datetime = timestamptz()
+    look_at: datetime | None = timestamptz(default=None)
+    """When something is due that nobody may tell us of. The workflow sleeps until then; where there is none (Temporal
+    lost its database), a sweep rings."""
     confirmed_at: datetime | None = timestamptz(default=None)
     """When the daily comparison last met this subscription at Stripe."""
 
-    __table_args__ = (Index("ix_billing_snapshots_subscription_id", "subscription_id"),)
+    __table_args__ = (
+        Index("ix_billing_snapshots_subscription_id", "subscription_id"),
+        Index("ix_billing_snapshots_look_at", "look_at", postgresql_where=text("look_at IS NOT NULL")),
+    )
 
 
 class Entitlement(SQLModel, table=True):
@@ -202,6 +197,10 @@ class BillingOperation(SQLModel, table=True):
     """The code of the refusal."""
     first_sent_at: datetime | None = timestamptz(default=None)
     created_at: datetime = timestamptz(sa_column_kwargs={"server_default": func.clock_timestamp()}, default=None)
+
+    __table_args__ = (
+        Index("ix_billing_operations_open", "created_at", postgresql_where=text("state IN ('new', 'sent')")),
+    )
 
 
 class CheckoutIntent(Versioned, table=True):
@@ -243,7 +242,10 @@ class BillingCharge(SQLModel, table=True):
     is_disputed: bool = Field(default=False)
     paid_at: datetime = timestamptz()
 
-    __table_args__ = (Index("ix_billing_charges_account", "account_id", text("paid_at DESC")),)
+    __table_args__ = (
+        Index("ix_billing_charges_account", "account_id", text("paid_at DESC")),
+        Index("ix_billing_charges_invoice_id", "invoice_id"),
+    )
 
 
 class Refund(Versioned, table=True):

@@ -27,9 +27,10 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
 """The queues that a worker process of each role polls. The relay runs beside the role `core`; of the calendars' queues
 a process polls those of `PETFOLIO_CALENDAR_PROVIDERS`."""
 
-PER_SECOND: Final[Mapping[str, float]] = {CALENDAR_GOOGLE: 40.0, CALENDAR_MICROSOFT: 15.0}
-"""Activities that all workers of a queue together begin per second. An activity makes three calls on average: Google
-takes 10,000 a minute from an application (calendar-sync.md §5.1), Graph as many in ten minutes from each mailbox."""
+PER_SECOND: Final[Mapping[str, float]] = {BILLING: 30.0, CALENDAR_GOOGLE: 40.0, CALENDAR_MICROSOFT: 15.0}
+"""Activities that all workers of a queue together begin per second. An activity makes three calls on average: Stripe
+takes a hundred a second from an account, Google 10,000 a minute from an application (calendar-sync.md §5.1), Graph as
+many in ten minutes from each mailbox."""
 
 CACHED: Final[Mapping[str, int]] = dict.fromkeys(CALENDARS.values(), 500)
 """Workflows that a worker keeps between two tasks of theirs, where that is fewer than elsewhere: a calendar sleeps for

@@ -140,7 +140,7 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         billing.WORKFLOW,
         lambda row: billing.first_state(row.args),
         signal=billing.NUDGE,
-        message=lambda _: Nudge(),
+        message=lambda row: Nudge(row.seq),
         queue=lambda _: queues.BILLING,
         summary="An account's subscription: read at Stripe whenever something may have changed, and told what is due",
     ),

@@ -45,11 +45,11 @@ class BillingWorkflow:
     @workflow.init
     def __init__(self, state: BillingState) -> None:
         self.state = state
+        self.reads = 0
 
     @workflow.run
     async def run(self, state: BillingState) -> None:
         """Until nothing is left to wait for, or a new run takes over."""
-        await self.count_on()
         while True:
             await self.wait()
             plan = await self.pull()
@@ -57,7 +57,7 @@ class BillingWorkflow:
                 await self.follow(plan)
             if self.is_over():
                 return
-            if workflow.info().is_continue_as_new_suggested():
+            if self.run_is_long():
                 workflow.continue_as_new(self.state)  # a nudge that came meanwhile travels along
 
     @workflow.signal(name=contract.NUDGE)
@@ -75,13 +75,9 @@ class BillingWorkflow:
         state = self.state
         return state.standing is Standing.FREE and state.deadline is None and not state.nudged
 
-    async def count_on(self) -> None:
-        """A run that was not handed over counts its reads from the stored fence on."""
-        if self.state.seq == 0:
-            fence = await workflow.execute_activity_method(
-                BillingActivities.load_fence, LoadFence(self.state.account_id), **BILLING_READ
-            )
-            self.state = replace(self.state, seq=fence.fence // contract.ATTEMPTS)
+    def run_is_long(self) -> bool:
+        """Whether the history should start over."""
+        return self.reads >= contract.READS_PER_RUN or workflow.info().is_continue_as_new_suggested()
 
     async def wait(self) -> None:
         """Until somebody nudges and those who nudge with them have, or until something is due."""
@@ -93,13 +89,24 @@ class BillingWorkflow:
 
     async def pull(self) -> AccountPlan | None:
         """Read and store. None: it did not work, and is tried again as another read."""
-        self.state = replace(self.state, nudged=False, seq=self.state.seq + 1)
-        request = PullAccount(self.state.account_id, self.state.seq, workflow.now())
+        self.state, self.reads = replace(self.state, nudged=False), self.reads + 1
         try:
+            seq = await self.count()
+            request = PullAccount(self.state.account_id, seq, workflow.now())
             return await workflow.execute_activity_method(BillingActivities.pull_and_apply, request, **BILLING_READ)
         except ActivityError as error:
             await self.rest(error)
             return None
+
+    async def count(self) -> int:
+        """The number of the next read. A run that was not handed over counts on from the stored fence."""
+        if self.state.seq == 0:
+            stored = await workflow.execute_activity_method(
+                BillingActivities.load_fence, LoadFence(self.state.account_id), **BILLING_READ
+            )
+            self.state = replace(self.state, seq=stored.fence // contract.ATTEMPTS)
+        self.state = replace(self.state, seq=self.state.seq + 1)
+        return self.state.seq
 
     async def follow(self, plan: AccountPlan) -> None:
         """Do what the read asks for. Whatever is written at Stripe is read afterwards."""
@@ -116,8 +123,8 @@ class BillingWorkflow:
     async def act(self, plan: AccountPlan) -> bool:
         """One thing at a time: what follows is decided on the next read. Whether anything was done."""
         account_id, now = self.state.account_id, workflow.now()
-        if plan.surplus is not None:
-            surplus = CancelSurplus(account_id, plan.surplus, now)
+        if plan.surplus_id is not None:
+            surplus = CancelSurplus(account_id, plan.surplus_id, now)
             await workflow.execute_activity_method(BillingActivities.cancel_surplus, surplus, **BILLING_WRITE)
         elif plan.pay is not None:
             payment = PayInvoice(account_id, plan.pay, now)

@@ -31,6 +31,7 @@ class RefundWorkflow:
     def __init__(self, request: Refunding) -> None:
         self.refund_id = request.refund_id
         self.announced = 0
+        self.shown: str | None = None
 
     @workflow.run
     async def run(self, request: Refunding) -> None:
@@ -76,6 +77,9 @@ class RefundWorkflow:
         return LookAtRefund(self.refund_id, workflow.now())
 
     def show(self, standing: RefundStanding) -> None:
-        """Tell operators how it stands."""
-        workflow.upsert_search_attributes([STATE.value_set(standing.state)])
-        workflow.set_current_details(f"{standing.state}; looked at {workflow.now()}")
+        """Tell operators how it stands; what they can search for is written when it changes."""
+        state = standing.state or "gone"
+        if state != self.shown:
+            workflow.upsert_search_attributes([STATE.value_set(state)])
+        self.shown = state
+        workflow.set_current_details(f"{state}; looked at {workflow.now()}")

@@ -6,7 +6,7 @@ from fastapi import Depends, Query, Response
 
 from api import billing, checkout, invoices
 from api.auth import CurrentUser, limited
-from api.billing_services import BillingOn
+from api.billing_services import AskingStripe, BillingOn
 from api.deps import PagingDep, ServicesDep
 from api.identity import ClientDep
 from api.json_response import computed, listing
@@ -47,7 +47,7 @@ async def get_subscription(caller: CurrentUser, _: BillingOn, services: Services
 
 @router.post("/checkout", operation_id="start_checkout", response_model=CheckoutOut, responses=_NOT_NOW)
 async def start_checkout(
-    body: CheckoutIn, caller: CurrentUser, client: ClientDep, payments: BillingOn, services: ServicesDep
+    body: CheckoutIn, caller: CurrentUser, client: ClientDep, payments: AskingStripe, services: ServicesDep
 ) -> Response:
     """The page on which you subscribe. There is one at a time: whoever asks again, or at once, is answered the same;
     for another plan the former page is closed."""
@@ -56,7 +56,7 @@ async def start_checkout(
 
 @router.get("/return", operation_id="return_from_checkout", response_model=SettledOut)
 async def return_from_checkout(
-    session_id: SessionId, caller: CurrentUser, _: BillingOn, services: ServicesDep
+    session_id: SessionId, caller: CurrentUser, _: AskingStripe, services: ServicesDep
 ) -> Response:
     """Back from the Checkout page: waits a moment for your plan. `processing` is no failure: a bank debit takes days.
     Nothing is granted because you came here. 404 for a page that is none of yours."""
@@ -65,14 +65,16 @@ async def return_from_checkout(
 
 @router.post("/portal", operation_id="open_billing_portal", response_model=PortalOut)
 async def open_billing_portal(
-    body: PortalIn, caller: CurrentUser, client: ClientDep, payments: BillingOn, services: ServicesDep
+    body: PortalIn, caller: CurrentUser, client: ClientDep, payments: AskingStripe, services: ServicesDep
 ) -> Response:
     """The page on which you manage your cards, your invoices and your subscription."""
     return computed({"url": await checkout.open_portal(services, payments, client, caller, body.next)})
 
 
 @router.get("/invoices", operation_id="list_invoices", response_model=InvoicePage)
-async def list_invoices(caller: CurrentUser, payments: BillingOn, services: ServicesDep, paging: PagingDep) -> Response:
+async def list_invoices(
+    caller: CurrentUser, payments: AskingStripe, services: ServicesDep, paging: PagingDep
+) -> Response:
     """Your invoices, newest first, as Stripe has them; with the payment of each, and what of it can be paid back."""
     page = paging.page(f"invoices:{caller.user_id}")
     part = page.part(await invoices.page(services, payments, caller, page), lambda shown: (shown["id"],))

@@ -6,7 +6,7 @@ from fastapi import Response
 
 from api import plan_changes, refunds
 from api.auth import CurrentUser
-from api.billing_services import BillingOn
+from api.billing_services import AskingStripe, BillingOn
 from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.idempotency import Idempotent
 from api.identity import ClientDep
@@ -21,10 +21,12 @@ router = make_router("/billing", "billing")
 _NO_CHANGE: Final[dict[int | str, dict[str, Any]]] = {
     409: {
         "description": "`not_subscribed`: subscribe first. `payment_due`: pay what is owed first. "
-        "`same_plan`: it is your plan already."
+        "`same_plan`: it is your plan already. `cancel_planned`: resume first. `subscription_changed`: look again."
     }
 }
-_NO_END: Final[dict[int | str, dict[str, Any]]] = {409: {"description": "`not_subscribed`: there is nothing to end."}}
+_NO_END: Final[dict[int | str, dict[str, Any]]] = {
+    409: {"description": "`not_subscribed`: there is nothing to end. `subscription_changed`: look again."}
+}
 _NO_REFUND: Final[dict[int | str, dict[str, Any]]] = {
     409: {
         "description": "`refund_window_over`, `refund_currency`, `charge_disputed`, `already_refunded`, "
@@ -37,7 +39,7 @@ _NO_REFUND: Final[dict[int | str, dict[str, Any]]] = {
     "/plan-change/preview", operation_id="preview_plan_change", response_model=PreviewOut, responses=_NO_CHANGE
 )
 async def preview_plan_change(
-    body: PreviewIn, caller: CurrentUser, payments: BillingOn, services: ServicesDep
+    body: PreviewIn, caller: CurrentUser, payments: AskingStripe, services: ServicesDep
 ) -> Response:
     """What another plan would cost now, or when it would begin. Changes nothing."""
     return computed(await plan_changes.preview(services, payments, caller, body.plan))
@@ -48,7 +50,7 @@ async def change_plan(
     body: ChangeIn,
     caller: CurrentUser,
     client: ClientDep,
-    payments: BillingOn,
+    payments: AskingStripe,
     services: ServicesDep,
     op_id: OperationId,
 ) -> Response:
@@ -59,7 +61,7 @@ async def change_plan(
 
 @router.post("/cancel", operation_id="cancel_subscription", response_model=SettledOut, responses=_NO_END)
 async def cancel_subscription(
-    caller: CurrentUser, client: ClientDep, payments: BillingOn, services: ServicesDep, op_id: OperationId
+    caller: CurrentUser, client: ClientDep, payments: AskingStripe, services: ServicesDep, op_id: OperationId
 ) -> Response:
     """End your subscription when what you paid for ends. Nothing of yours is deleted: what the free plan does not hold
     can be read. Repeating it changes nothing."""
@@ -68,7 +70,7 @@ async def cancel_subscription(
 
 @router.post("/resume", operation_id="resume_subscription", response_model=SettledOut, responses=_NO_END)
 async def resume_subscription(
-    caller: CurrentUser, client: ClientDep, payments: BillingOn, services: ServicesDep, op_id: OperationId
+    caller: CurrentUser, client: ClientDep, payments: AskingStripe, services: ServicesDep, op_id: OperationId
 ) -> Response:
     """Go on after all, while it has not ended yet. Repeating it changes nothing."""
     return computed(await plan_changes.resume(services, payments, client, caller, op_id))
@@ -79,7 +81,7 @@ async def request_refund(
     body: RefundIn,
     caller: CurrentUser,
     client: ClientDep,
-    _: BillingOn,
+    _: AskingStripe,
     session: UnitOfWork,
     services: ServicesDep,
     __: Idempotent,

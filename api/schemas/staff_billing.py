@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 from domain.billing.catalogue import Tier
 
@@ -50,8 +50,6 @@ class EventOut(BaseModel):
     format: str
     type: str
     created: datetime
-    api_version: str | None
-    livemode: bool
     object_id: str | None
     state: str
     attempts: int
@@ -60,12 +58,11 @@ class EventOut(BaseModel):
 
 
 class OperationOut(BaseModel):
-    """An intended POST, with what is sent under its key."""
+    """An intended POST. Its parameters are left out: a link may be among them."""
 
     op_id: UUID
     kind: str
     idempotency_key: str
-    params: dict[str, JsonValue]
     state: str
     stripe_id: str | None
     error: str | None
@@ -84,6 +81,19 @@ class EntryOut(BaseModel):
     at: datetime
 
 
+class StaffChargeOut(BaseModel):
+    """A payment that came through."""
+
+    charge_id: str
+    payment_intent_id: str
+    invoice_id: str | None
+    subscription_id: str | None
+    amount_minor: int
+    currency: str
+    is_disputed: bool
+    paid_at: datetime
+
+
 class SumOut(BaseModel):
     """The ledger's sum in one currency."""
 
@@ -95,16 +105,18 @@ class StaffRefundOut(BaseModel):
     """A refund, whoever asked for it."""
 
     id: UUID
+    op_id: UUID
     charge_id: str
+    payment_intent_id: str
     amount_minor: int
     currency: str
     state: str
+    stripe_refund_id: str | None
     failure: str | None
     origin: str
     cancel_subscription_id: str | None
     created_at: datetime
     updated_at: datetime
-    version: int
 
 
 class DisputeOut(BaseModel):
@@ -146,6 +158,7 @@ class AccountBillingOut(BaseModel):
                     "events": [],
                     "operations": [],
                     "ledger": [],
+                    "charges": [],
                     "sums": [{"currency": "EUR", "amount_minor": 0}],
                     "refunds": [],
                     "disputes": [],
@@ -165,6 +178,7 @@ class AccountBillingOut(BaseModel):
     events: list[EventOut]
     operations: list[OperationOut]
     ledger: list[EntryOut]
+    charges: list[StaffChargeOut]
     sums: list[SumOut]
     refunds: list[StaffRefundOut]
     disputes: list[DisputeOut]

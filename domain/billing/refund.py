@@ -2,10 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from core.errors import Conflict
 from domain.billing.catalogue import REFUND_WINDOW
 from domain.money import Money
+
+
+class RefundState(StrEnum):
+    """`reserved` before Stripe was asked; the others are Stripe's, but for `ambiguous`: somebody has to look."""
+
+    RESERVED = "reserved"
+    PENDING = "pending"
+    REQUIRES_ACTION = "requires_action"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    AMBIGUOUS = "ambiguous"
 
 
 class RefundRefused(Conflict):

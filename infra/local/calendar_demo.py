@@ -4,8 +4,7 @@ Nothing here asks Petfolio's database: what is shown is what Google, Outlook and
 """
 
 import re
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -19,7 +18,6 @@ from infra.local.errors import StackError
 CONNECTIONS: Final = "/integrations/calendar/connections"
 FINISH: Final = "/integrations/calendar/finish"
 TITLE: Final = "Petfolio"
-_PAUSE: Final = 0.1
 _DAV: Final = {"D": "DAV:"}
 _SUMMARY: Final = re.compile(r"^SUMMARY:([^\r\n]*)", re.MULTILINE)
 _COMMA: Final = "\\,"
@@ -140,15 +138,6 @@ def connect_server(visitor: Visitor, calendar: CalDavCalendar) -> None:
     """A CalDAV account is entered."""
     account = {"url": calendar.url, "username": calendar.user, "password": calendar.password}
     visitor.call("POST", CONNECTIONS, {"provider": "caldav", **account})
-
-
-def wait_until(holds: Callable[[], bool], seconds: float, what: str) -> None:
-    """Look again and again. Raises `StackError` when it does not come true in time."""
-    limit = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > limit:
-            raise StackError(f"Not within {seconds:.0f} s: {what}. `petfolio logs worker-calendar` may say why.")
-        time.sleep(_PAUSE)
 
 
 def workflows(visitor: Visitor) -> Mapping[str, str]:

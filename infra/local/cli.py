@@ -66,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true", help="do not ask")
 
     demo = commands.add_parser("demo", parents=[data], help="the main job, narrated, on the running stack")
-    jobs, about = ("reminder", "calendar"), "a reminder that arrives (default), or an appointment in three calendars"
+    jobs = ("reminder", "calendar", "billing")
+    about = "a reminder that arrives (default), an appointment in three calendars, or a plan and its payments"
     demo.add_argument("what", nargs="?", choices=jobs, default=jobs[0], help=about)
     dump = commands.add_parser("dump", parents=[data], help="a copy of the database, for elsewhere")
     dump.add_argument("--masked", action="store_true", required=True, help="everything personal is made up")

@@ -15,6 +15,7 @@ from infra.local.errors import StackError
 
 _TOKEN = re.compile(r"[?&]token=([A-Za-z0-9_.~-]+)")
 NAMESPACE = "petfolio"
+_PAUSE = 0.1
 
 
 @dataclass(slots=True)
@@ -36,15 +37,17 @@ class Visitor:
             raise StackError(f"{method} {path} answered {answer.status_code}: {answer.text[:500]}")
         return answer.json() if answer.content else None
 
-    def wait_for_mail(self, words: str, seconds: float, tick: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """The newest mail to this address that holds `words`; `tick` is called while waiting."""
+    def wait_for_mail(
+        self, words: str, seconds: float, tick: Callable[[], None] = lambda: None, *, number: int = 1
+    ) -> dict[str, Any]:
+        """The newest mail to this address that holds `words`, once there are `number`; `tick` is called meanwhile."""
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
-            for mail in self._mails():
-                if words in f"{mail['subject']} {mail['text']}":
-                    return mail
+            found = [mail for mail in self._mails() if words in f"{mail['subject']} {mail['text']}"]
+            if len(found) >= number:
+                return found[0]
             tick()
-            time.sleep(0.1)
+            time.sleep(_PAUSE)
         raise StackError(f"No mail with {words!r} came within {seconds:.0f} s; `petfolio logs` may say why.")
 
     def sign_up(self, name: str) -> None:
@@ -82,6 +85,15 @@ class Visitor:
         answer.raise_for_status()
         mails: list[dict[str, Any]] = answer.json()
         return mails
+
+
+def wait_until(holds: Callable[[], bool], seconds: float, what: str, service: str) -> None:
+    """Look again and again. Raises `StackError` when it does not come true in time."""
+    limit = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > limit:
+            raise StackError(f"Not within {seconds:.0f} s: {what}. `petfolio logs {service}` may say why.")
+        time.sleep(_PAUSE)
 
 
 def in_seconds(seconds: float) -> datetime:

@@ -1,4 +1,4 @@
-"""What has to be in a Stripe account before anybody can subscribe: the plans, a promotion code, our webhook endpoint.
+"""What has to be in a Stripe account before anybody can subscribe: plans, a promotion code, the portal, our endpoint.
 
 Made through the API with the official client, and only what is missing, so it may run again at any time.
 """
@@ -8,38 +8,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from domain.billing.catalogue import INTERVALS, Tier, lookup_key
+from domain.billing.events import HANDLED
 from infra.local.errors import StackError
 
 if TYPE_CHECKING:
     import stripe
 
 PIN: Final = "2026-10-28.endive"
-INTERVALS: Final = ("month", "year")
 CODE: Final = "WELCOME20"
-PLANS: Final[Mapping[str, Mapping[str, tuple[int, int]]]] = {
-    "plus": {"eur": (499, 4_990), "usd": (599, 5_990), "gbp": (449, 4_490), "chf": (550, 5_500), "jpy": (800, 8_000)},
-    "family": {
+PLANS: Final[Mapping[Tier, Mapping[str, tuple[int, int]]]] = {
+    Tier.PLUS: {
+        "eur": (499, 4_990),
+        "usd": (599, 5_990),
+        "gbp": (449, 4_490),
+        "chf": (550, 5_500),
+        "jpy": (800, 8_000),
+    },
+    Tier.FAMILY: {
         **{"eur": (899, 8_990), "usd": (999, 9_990), "gbp": (799, 7_990)},
         **{"chf": (950, 9_500), "jpy": (1_400, 14_000)},
     },
 }
 """What a month and a year cost, in minor units; the first currency is the price's own."""
-_KINDS: Final[Mapping[str, str]] = {
-    "customer": "updated deleted",
-    "customer.subscription": (
-        "created updated deleted paused resumed trial_will_end pending_update_applied pending_update_expired"
-    ),
-    "invoice": (
-        "created finalized finalization_failed paid payment_failed payment_action_required voided marked_uncollectible"
-    ),
-    "checkout.session": "completed expired async_payment_succeeded async_payment_failed",
-    "payment_method": "attached detached automatically_updated",
-    "refund": "created updated failed",
-    "charge": "refunded",
-    "charge.dispute": "created updated closed funds_withdrawn funds_reinstated",
-}
-EVENTS: Final = tuple(f"{kind}.{what}" for kind, words in _KINDS.items() for what in words.split())
-"""Those that billing listens to (billing.md §5.2)."""
 
 
 def seed(key: str, base: str, webhook_url: str) -> str | None:
@@ -48,21 +39,28 @@ def seed(key: str, base: str, webhook_url: str) -> str | None:
     # Here because the SDK costs 0.3 s, which `petfolio status` and the others need not spend.
     import stripe  # noqa: PLC0415
 
-    http = stripe.HTTPXClient(timeout=10, allow_sync_methods=True)
-    bases: Any = dict.fromkeys(("api", "files", "connect", "meter_events"), base)
-    account = stripe.StripeClient(
-        key, stripe_version=PIN, base_addresses=bases, http_client=http, max_network_retries=2
-    )
+    account = client(key, base)
     try:
         for tier in PLANS:
             _plan(account, tier)
         _promotion(account)
+        _portal(account)
         return _endpoint(account, webhook_url)
     except stripe.StripeError as error:
         raise StackError(f"Stripe did not take the plans: {error}") from error
 
 
-def _plan(account: stripe.StripeClient, tier: str) -> None:
+def client(key: str, base: str) -> stripe.StripeClient:
+    """The official client, for an account at this address."""
+    # The same 27 MB.
+    import stripe  # noqa: PLC0415
+
+    http = stripe.HTTPXClient(timeout=10, allow_sync_methods=True)
+    bases: Any = dict.fromkeys(("api", "files", "connect", "meter_events"), base)
+    return stripe.StripeClient(key, stripe_version=PIN, base_addresses=bases, http_client=http, max_network_retries=2)
+
+
+def _plan(account: stripe.StripeClient, tier: Tier) -> None:
     product_id = f"petfolio_{tier}"
     known = {each.id for each in account.v1.products.list({"ids": [product_id]}).data}
     if product_id not in known:
@@ -72,9 +70,9 @@ def _plan(account: stripe.StripeClient, tier: str) -> None:
         _price(account, product_id, tier, interval, place)
 
 
-def _price(account: stripe.StripeClient, product_id: str, tier: str, interval: str, place: int) -> None:
-    lookup_key = f"{tier}_{interval}"
-    if account.v1.prices.list({"lookup_keys": [lookup_key]}).data:
+def _price(account: stripe.StripeClient, product_id: str, tier: Tier, interval: str, place: int) -> None:
+    key = lookup_key(tier, interval)
+    if account.v1.prices.list({"lookup_keys": [key]}).data:
         return
     (currency, amounts), *others = PLANS[tier].items()
     about: Any = {
@@ -83,11 +81,11 @@ def _price(account: stripe.StripeClient, product_id: str, tier: str, interval: s
         "unit_amount": amounts[place],
         "currency_options": {other: {"unit_amount": each[place]} for other, each in others},
         "recurring": {"interval": interval},
-        "lookup_key": lookup_key,
+        "lookup_key": key,
         "metadata": {"tier": tier},
         "tax_behavior": "inclusive",
     }
-    account.v1.prices.create(about, _once("price", lookup_key))
+    account.v1.prices.create(about, _once("price", key))
 
 
 def _promotion(account: stripe.StripeClient) -> None:
@@ -100,10 +98,33 @@ def _promotion(account: stripe.StripeClient) -> None:
     account.v1.promotion_codes.create({"promotion": promotion, "code": CODE}, _once("promotion_code", CODE))
 
 
+def _portal(account: stripe.StripeClient) -> None:
+    """What customers may do by themselves: everything, and what costs more is paid at once."""
+    if account.v1.billing_portal.configurations.list({"is_default": True}).data:
+        return
+    found = account.v1.prices.list({"lookup_keys": [f"{tier}_{each}" for tier in PLANS for each in INTERVALS]}).data
+    plans = [
+        {"product": f"petfolio_{tier}", "prices": [each.id for each in found if each.product == f"petfolio_{tier}"]}
+        for tier in PLANS
+    ]
+    features: Any = {
+        "subscription_cancel": {"enabled": True, "mode": "at_period_end"},
+        "subscription_update": {
+            "enabled": True,
+            "default_allowed_updates": ["price"],
+            "products": plans,
+            "proration_behavior": "always_invoice",
+        },
+        "payment_method_update": {"enabled": True},
+        "invoice_history": {"enabled": True},
+    }
+    account.v1.billing_portal.configurations.create({"features": features}, _once("portal", "default"))
+
+
 def _endpoint(account: stripe.StripeClient, url: str) -> str | None:
     if any(each.url == url for each in account.v1.webhook_endpoints.list({"limit": 100}).data):
         return None
-    about: Any = {"url": url, "enabled_events": list(EVENTS), "api_version": PIN}
+    about: Any = {"url": url, "enabled_events": sorted(HANDLED), "api_version": PIN}
     made = account.v1.webhook_endpoints.create(about, _once("webhook_endpoint", url))
     return made.secret
 

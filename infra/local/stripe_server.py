@@ -18,7 +18,14 @@ def main() -> None:
     parser.add_argument("--link", required=True, help="where browsers find its pages")
     arguments = parser.parse_args()
     server = StripeServer(arguments.link, seed=os.environ.get("STRIPE_ENDPOINT_SEED", ""))
-    uvicorn.run(server, host="127.0.0.1", port=arguments.port, log_level="error", access_log=False)
+    uvicorn.run(
+        server,
+        host="127.0.0.1",
+        port=arguments.port,
+        log_level="error",
+        access_log=False,
+        timeout_graceful_shutdown=1,  # an answer that was asked to take a minute must not keep the process for as long
+    )
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ def subscription(document: Document) -> records.Subscription:
         default_payment_method_id=reference(document.get("default_payment_method")),
         latest_invoice=None if latest is None or isinstance(latest, str) else invoice(latest),
         latest_invoice_id=reference(latest),
+        now=_clock(document.get("test_clock")),
     )
 
 
@@ -233,6 +234,14 @@ def schedule(document: Document) -> records.Schedule:
         subscription_id=reference(document.get("subscription")),
         phases=tuple(map(_phase, document["phases"])),
     )
+
+
+def _clock(clock: str | Document | None) -> datetime | None:
+    """The time of a test clock; while it is moved, where it is moved to: that is when its person hears of anything."""
+    if clock is None or isinstance(clock, str):
+        return None
+    target = clock["status_details"].get("advancing")
+    return instant(target["target_frozen_time"] if target else clock["frozen_time"])
 
 
 def _cancel_at(document: Document, period_end: int | None) -> datetime | None:

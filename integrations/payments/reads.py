@@ -9,6 +9,7 @@ from integrations.payments.records import Page
 
 _WITH_INVOICE: Final = ["data.latest_invoice.payments"]
 """Four levels are as deep as Stripe expands."""
+_WHOLE: Final = [*_WITH_INVOICE, "data.test_clock"]
 _WITH_PAYMENTS: Final = ["data.payments"]
 
 
@@ -18,8 +19,8 @@ class PaymentReads:
     _api: Any
 
     async def subscriptions_of(self, customer_id: str) -> tuple[records.Subscription, ...]:
-        """All of a customer's, whatever their status, newest first, with their latest invoices."""
-        params = {"customer": customer_id, "status": "all", "limit": PAGE, "expand": _WITH_INVOICE}
+        """All of a customer's, whatever their status, newest first, with their latest invoices and clocks."""
+        params = {"customer": customer_id, "status": "all", "limit": PAGE, "expand": _WHOLE}
         return await all_of(self._api.subscriptions.list_async(params), mapping.subscription)
 
     async def subscriptions(self, after: str | None) -> Page[records.Subscription]:

@@ -53,7 +53,8 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """`period_end` is the earliest of its items'; `cancel_at` whichever way it was scheduled."""
+    """`period_end` is the earliest of its items'; `cancel_at` whichever way it was scheduled. `now`: what time it is
+    for a customer who is on a test clock, where that was asked for; None in live mode, where there are none."""
 
     id: str
     customer_id: str
@@ -71,6 +72,7 @@ class Subscription:
     default_payment_method_id: str | None
     latest_invoice: Invoice | None
     latest_invoice_id: str | None
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

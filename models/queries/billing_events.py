@@ -3,7 +3,6 @@ seen only then (I4)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,10 +27,14 @@ _ADD: Final = text(
 )
 _ROUTE: Final = text("UPDATE stripe_events SET account_id = :account, state = :state WHERE id = :id")
 _FIND: Final = text("SELECT id, type, object_id, customer_id, account_id, state FROM stripe_events WHERE id = :id")
+# Also those that something was due for, which their workflow would have read by now if there were one.
 _WAITING: Final = text(
-    """SELECT account_id, min(received_at) AS since FROM stripe_events
+    """SELECT account_id FROM stripe_events
         WHERE state = 'received' AND account_id > :after AND received_at < clock_timestamp() - interval '60 s'
-        GROUP BY account_id ORDER BY account_id LIMIT :limit"""
+       UNION
+       SELECT account_id FROM billing_snapshots
+        WHERE look_at < clock_timestamp() - interval '10 min' AND account_id > :after
+        ORDER BY account_id LIMIT :limit"""
 )
 _UNAPPLIED: Final = text(
     """SELECT count(*) AS number, coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0) AS age
@@ -42,14 +45,14 @@ _PRUNE: Final = text(
            SELECT id FROM stripe_events WHERE state <> 'received'
               AND received_at < clock_timestamp() - make_interval(days => :days) LIMIT :limit)"""
 )
-_OF_OBJECT: Final = text(
-    """SELECT account_id FROM billing_snapshots WHERE subscription_id = :id OR open_invoice_id = :id
-       UNION SELECT account_id FROM billing_charges WHERE charge_id = :id OR payment_intent_id = :id OR invoice_id = :id
-       UNION SELECT account_id FROM refunds WHERE stripe_refund_id = :id
-       UNION SELECT account_id FROM disputes WHERE stripe_dispute_id = :id
-       UNION SELECT account_id FROM checkout_intents WHERE checkout_session_id = :id
-       LIMIT 1"""
-)
+OF_OBJECT: Final = """SELECT account_id FROM billing_snapshots WHERE subscription_id = {id} OR open_invoice_id = {id}
+    UNION SELECT account_id FROM billing_charges WHERE charge_id = {id} OR payment_intent_id = {id} OR invoice_id = {id}
+    UNION SELECT account_id FROM refunds WHERE stripe_refund_id = {id}
+    UNION SELECT account_id FROM disputes WHERE stripe_dispute_id = {id}
+    UNION SELECT account_id FROM checkout_intents WHERE checkout_session_id = {id}
+    LIMIT 1"""
+"""SQL: whose the object with the id of this parameter is, of what we have read so far."""
+_OF_OBJECT: Final = text(OF_OBJECT.format(id=":id"))
 _OF_ACCOUNT: Final = text(
     """SELECT id, format, type, created, state, attempts, object_id, received_at, applied_at FROM stripe_events
         WHERE account_id = :account ORDER BY received_at DESC LIMIT :limit"""
@@ -97,10 +100,9 @@ async def account_of_object(session: AsyncSession, object_id: str) -> UUID | Non
     return (await session.execute(_OF_OBJECT, {"id": object_id})).scalar_one_or_none()
 
 
-async def waiting(session: AsyncSession, after: UUID, limit: int) -> Sequence[tuple[UUID, datetime]]:
-    """Accounts with events that nobody has handled for a minute, and since when."""
-    rows = await session.execute(_WAITING, {"after": after, "limit": limit})
-    return [(row.account_id, row.since) for row in rows]
+async def waiting(session: AsyncSession, after: UUID, limit: int) -> Sequence[UUID]:
+    """Accounts with events that nobody has handled for a minute, and those that should have been read long ago."""
+    return list((await session.execute(_WAITING, {"after": after, "limit": limit})).scalars())
 
 
 async def unapplied(session: AsyncSession) -> tuple[int, float]:

@@ -25,9 +25,8 @@ _OF_ACCOUNT: Final = text(
     """SELECT charge_id, payment_intent_id, invoice_id, subscription_id, amount_minor, currency, is_disputed, paid_at
          FROM billing_charges WHERE account_id = :account ORDER BY paid_at DESC, charge_id LIMIT :limit"""
 )
-_LATEST_OF: Final = text(
-    """SELECT charge_id FROM billing_charges WHERE account_id = :account AND subscription_id = :subscription
-        ORDER BY paid_at DESC, charge_id LIMIT 1"""
+_FOR_INVOICE: Final = text(
+    "SELECT charge_id FROM billing_charges WHERE account_id = :account AND invoice_id = :invoice LIMIT 1"
 )
 _OWNER: Final = text("SELECT account_id FROM billing_charges WHERE charge_id = :charge")
 _DISPUTE: Final = text(
@@ -72,9 +71,9 @@ async def charges_of(session: AsyncSession, account_id: UUID, limit: int = 100) 
     return [dict(row) for row in rows.mappings()]
 
 
-async def latest_charge(session: AsyncSession, account_id: UUID, subscription_id: str) -> str | None:
-    """What was paid last for a subscription."""
-    found = await session.execute(_LATEST_OF, {"account": account_id, "subscription": subscription_id})
+async def charge_for(session: AsyncSession, account_id: UUID, invoice_id: str) -> str | None:
+    """What an invoice was paid with; None: nothing has come through so far."""
+    found = await session.execute(_FOR_INVOICE, {"account": account_id, "invoice": invoice_id})
     return found.scalar_one_or_none()
 
 

@@ -1,7 +1,7 @@
 """Intended POSTs to Stripe, each committed before the call. The key follows from what is to be done, never from an
 attempt: a repeated call is the same call, with the same parameters byte for byte (billing.md §4.5)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -32,10 +32,24 @@ _END: Final = text(
 _HAS_ENDED: Final = text(
     "SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state NOT IN ('new', 'sent'))"
 )
+_EXISTS: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key)")
+_ABANDON: Final = text(
+    """UPDATE billing_operations SET state = 'ambiguous' WHERE op_id IN (
+           SELECT op_id FROM billing_operations
+            WHERE state IN ('new', 'sent') AND kind <> ALL(:repeated)
+              AND created_at < clock_timestamp() - make_interval(hours => :hours) LIMIT :limit)
+       RETURNING account_id"""
+)
 _OF_ACCOUNT: Final = text(
     """SELECT op_id, kind, idempotency_key, state, stripe_id, error, first_sent_at, created_at
          FROM billing_operations WHERE account_id = :account ORDER BY created_at DESC LIMIT :limit"""
 )
+
+
+KEPT_HOURS: Final = 23
+"""Stripe keeps a key for a day at least."""
+REPEATED: Final = ("expire", "method", "pay", "refund", "void")
+"""Kinds whose activity is tried again until it has ended, however long that takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +109,19 @@ async def has_ended(session: AsyncSession, environment: str, key: str) -> bool:
     """Whether this was done, or refused for good: it is not begun anew."""
     values = {"key": f"pf:{environment}:{key}"}
     return bool((await session.execute(_HAS_ENDED, values)).scalar_one())
+
+
+async def exists(session: AsyncSession, environment: str, key: str) -> bool:
+    """Whether it was ever begun."""
+    values = {"key": f"pf:{environment}:{key}"}
+    return bool((await session.execute(_EXISTS, values)).scalar_one())
+
+
+async def abandon(session: AsyncSession, limit: int) -> Sequence[UUID]:
+    """Those whose process died, and whose person did not ask again while the key would have told what came of it:
+    nobody knows. The accounts, once per operation."""
+    values = {"repeated": list(REPEATED), "hours": KEPT_HOURS, "limit": limit}
+    return list((await session.execute(_ABANDON, values)).scalars())
 
 
 async def of_account(session: AsyncSession, account_id: UUID, limit: int = 100) -> list[Mapping[str, Any]]:

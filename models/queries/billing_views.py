@@ -107,15 +107,6 @@ async def done(reads: ReadPool, account_id: UUID, key: str) -> Mapping[str, Any]
     return None if row is None else dict(row["params"])
 
 
-_EVENTS: Final = """
-SELECT id, format, type, created, api_version, livemode, object_id, state, attempts, received_at, applied_at
-  FROM stripe_events WHERE account_id = $1 ORDER BY received_at DESC, id LIMIT $2"""
-_OPERATIONS: Final = """
-SELECT op_id, kind, idempotency_key, params, state, stripe_id, error, first_sent_at, created_at
-  FROM billing_operations WHERE account_id = $1 ORDER BY created_at DESC, op_id LIMIT $2"""
-_LEDGER: Final = """
-SELECT kind, stripe_id, charge_id, amount_minor, currency, at FROM ledger_entries
- WHERE account_id = $1 ORDER BY at DESC, stripe_id LIMIT $2"""
 _SUMS: Final = """
 SELECT currency, sum(amount_minor)::bigint AS amount_minor FROM ledger_entries
  WHERE account_id = $1 GROUP BY currency ORDER BY currency"""
@@ -127,14 +118,16 @@ SELECT id, lookup_key, currency, checkout_session_id, state, created_at, expires
  WHERE account_id = $1 ORDER BY id DESC LIMIT $2"""
 
 
-async def history(reads: ReadPool, account_id: UUID, most: int) -> Mapping[str, list[dict[str, Any]]]:
-    """For operators: the newest events, operations, payments and visits of an account, and its sums of money."""
-    parts = {
-        "events": _EVENTS,
-        "operations": _OPERATIONS,
-        "ledger": _LEDGER,
-        "disputes": _DISPUTES,
-        "visits": _VISITS,
-    }
-    found = {name: [dict(row) for row in await reads.fetch(query, account_id, most)] for name, query in parts.items()}
-    return found | {"sums": [dict(row) for row in await reads.fetch(_SUMS, account_id)]}
+async def sums(reads: ReadPool, account_id: UUID) -> Sequence[asyncpg.Record]:
+    """The ledger of an account, added up by currency."""
+    return await reads.fetch(_SUMS, account_id)
+
+
+async def disputes(reads: ReadPool, account_id: UUID, most: int) -> Sequence[asyncpg.Record]:
+    """Payments of an account that their banks took back for now, the newest first."""
+    return await reads.fetch(_DISPUTES, account_id, most)
+
+
+async def visits(reads: ReadPool, account_id: UUID, most: int) -> Sequence[asyncpg.Record]:
+    """An account's wishes to subscribe, the newest first."""
+    return await reads.fetch(_VISITS, account_id, most)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.calendar_sync import CalendarConflict, EventLink
 from models.queries.access import reached
+from models.queries.limits import beyond_of
 
 _CALENDAR: Final = text(
     """SELECT l.*, c.provider, c.state AS connection_state, c.epoch, c.credential_ct, c.policy, c.household_id,
@@ -63,11 +64,14 @@ _PENDING: Final = text(
                    AND l.local_id NOT IN ({_APPOINTMENTS}) AND l.local_id NOT IN ({_REMINDERS})))
         ORDER BY l.intent_ct IS NULL, l.id LIMIT :limit"""  # noqa: S608 - our own words
 )
+_PET: Final = """coalesce((SELECT x.pet_id FROM appointments x WHERE x.id = l.appointment_id),
+                               (SELECT x.pet_id FROM reminders x WHERE x.id = l.reminder_id))"""
 # One that was deleted may come back with an edit, while its person would see it.
 _LOAD: Final = text(
     f"""SELECT l.*, i.payload_etag, coalesce(i.handled, true) AS handled, coalesce(i.removed, false) AS removed,
               EXISTS ({_REACHED} AND x.id = l.appointment_id) OR EXISTS ({_REMINDERS} AND x.id = l.reminder_id)
-              AS visible
+              AS visible,
+              {beyond_of(_PET)} AS read_only
          FROM event_links l
          LEFT JOIN calendar_inbox_items i ON i.calendar_link_id = l.calendar_link_id AND i.remote_id = l.remote_id
         WHERE l.id = ANY(:ids)"""  # noqa: S608 - our own words

@@ -15,13 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.billing import limits
 from domain.billing.catalogue import LIMITS, Tier, highest
 
-_MOST: Final = max(each.pets for each in LIMITS.values())
 _FEWEST: Final = LIMITS[Tier.FREE].pets
-_HOLDS: Final = " ".join(f"WHEN '{tier}' THEN {each.pets}" for tier, each in LIMITS.items())
-_PAID: Final = """FROM memberships m JOIN entitlements n ON n.account_id = m.user_id
-                    WHERE m.household_id = {household} AND m.role = 'owner' AND m.left_at IS NULL
-                      AND (n.grace_until IS NULL OR n.grace_until > statement_timestamp())"""
-"""What the owners of a household have, as long as it lasts."""
+_HOLDS: Final = f"'{{{','.join(LIMITS)}}}', '{{{','.join(str(each.pets) for each in LIMITS.values())}}}'"
+"""The plans, and what each holds: two arrays for `household_holds` (migration 0011)."""
 
 
 def living(pet: str) -> str:
@@ -30,26 +26,26 @@ def living(pet: str) -> str:
 
 
 def beyond(pet: str) -> str:
-    """SQL: whether the pet of this alias is more than its household's plan holds; it keeps the earliest. No more pets
-    are counted than the largest plan holds, and no plan is looked for where the smallest is enough."""
-    paid = _PAID.format(household=f"{pet}.household_id")
-    return f"""({living(pet)} AND (
-        SELECT CASE WHEN e.pets < {_FEWEST} THEN false
-                    ELSE e.pets >= (SELECT coalesce(max(CASE n.tier {_HOLDS} END), {_FEWEST}) {paid}) END
-          FROM (SELECT count(*) AS pets
-                  FROM (SELECT FROM pets f
-                         WHERE f.household_id = {pet}.household_id AND f.id < {pet}.id AND {living("f")}
-                         LIMIT {_MOST}) f) e))"""  # noqa: S608 - our own words
+    """SQL: whether the pet of this alias is more than its household's plan holds; it keeps the earliest. No plan is
+    looked for where the smallest is enough, and no more pets are counted than the plan holds."""
+    household = f"{pet}.household_id"
+    earlier = (
+        f"SELECT FROM pets older WHERE older.household_id = {household} AND older.id < {pet}.id AND {living('older')}"
+    )
+    return f"""({living(pet)} AND EXISTS ({earlier} OFFSET {_FEWEST - 1})
+                AND EXISTS ({earlier} OFFSET household_holds({household}, {_HOLDS}) - 1))"""
 
 
 def beyond_of(pet_id: str) -> str:
     """SQL: `beyond` for what belongs to the pet with this id; false where that is NULL: it belongs to none."""
-    return f"coalesce((SELECT {beyond('l')} FROM pets l WHERE l.id = {pet_id}), false)"  # noqa: S608 - our own words
+    return f"coalesce((SELECT {beyond('its_pet')} FROM pets its_pet WHERE its_pet.id = {pet_id}), false)"  # noqa: S608 - our own words
 
 
 _ANY_BEYOND: Final = text(f"SELECT EXISTS (SELECT FROM pets p WHERE p.id = ANY(:ids) AND {beyond('p')})")  # noqa: S608
 _ROOM: Final = text(
-    f"""SELECT ARRAY(SELECT n.tier {_PAID.format(household=":id")}) AS tiers,
+    f"""SELECT ARRAY(SELECT n.tier FROM memberships m JOIN entitlements n ON n.account_id = m.user_id
+                     WHERE m.household_id = :id AND m.role = 'owner' AND m.left_at IS NULL
+                       AND (n.grace_until IS NULL OR n.grace_until > statement_timestamp())) AS tiers,
               (SELECT count(*) FROM pets p WHERE p.household_id = :id AND {living("p")})
               + (SELECT count(*) FROM pet_transfers t
                   WHERE t.to_household_id = :id AND t.state = 'accepted' AND t.moved_at IS NULL) AS pets"""  # noqa: S608

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.ids import new_id
 from core.read_pool import ReadPool
 from models.billing import EventState
+from models.queries.billing_events import OF_OBJECT
 
 SOMEBODY: Final = UUID(int=0)
 """Stands in a bell's words for the account, which only the statement finds out."""
@@ -26,16 +27,11 @@ SOMEBODY: Final = UUID(int=0)
 # NOTIFY makes every commit wait for the one before, to the end of its flush: with it, a fifth as many events were kept
 # in a second. So it is left out behind another bell that is as good as new: whoever wrote that has woken the relay,
 # which looks again after each row it has sent.
-_KEEP: Final = """
+_KEEP: Final = f"""
 WITH account AS (
     SELECT CASE WHEN $9 = 'received' THEN coalesce(
         (SELECT account_id FROM billing_customers WHERE stripe_customer_id = $7),
-        (SELECT account_id FROM billing_snapshots WHERE subscription_id = $8),
-        (SELECT account_id FROM checkout_intents WHERE checkout_session_id = $8),
-        (SELECT account_id FROM billing_charges WHERE charge_id = $8),
-        (SELECT account_id FROM billing_charges WHERE invoice_id = $8 LIMIT 1),
-        (SELECT account_id FROM refunds WHERE stripe_refund_id = $8),
-        (SELECT account_id FROM disputes WHERE stripe_dispute_id = $8)) END AS id),
+        ({OF_OBJECT.format(id="$8")})) END AS id),
 kept AS (
     INSERT INTO stripe_events AS e
            (id, format, type, created, api_version, livemode, customer_id, object_id, account_id, state)
@@ -59,7 +55,7 @@ rung AS (
 SELECT state, (SELECT count(pg_notify($21, '')) FROM rung WHERE NOT EXISTS (
     SELECT FROM (SELECT * FROM outbox WHERE done_at IS NULL ORDER BY id DESC LIMIT 1) AS newest
      WHERE claimed_until IS NULL AND created_at > clock_timestamp() - interval '1 second')) AS rung
-  FROM kept"""
+  FROM kept"""  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

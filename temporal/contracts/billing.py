@@ -19,6 +19,9 @@ STATUS: Final = "status"
 ATTEMPTS: Final = 1000
 """More than an activity has attempts: the fence of a read is `seq * ATTEMPTS + attempt`."""
 
+READS_PER_RUN: Final = 200
+"""A run that has read so often hands over: its history stays short enough to be read by people."""
+
 
 class Standing(StrEnum):
     """How the account stands after a read; also the search attribute `PfState`."""
@@ -49,9 +52,9 @@ class BillingState:
 
 @dataclass(frozen=True, slots=True)
 class Nudge:
-    """Read the account. `reason` is for the reader of a history."""
+    """Read the account. `seq` is the outbox row's, for the reader of a history."""
 
-    reason: str = "rung"
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,14 @@ class NewCard:
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
-    """What follows from a read. `look_at`: when something is due without anybody saying so. `surplus`: a second live
+    """What follows from a read. `look_at`: when something is due without anybody saying so. `surplus_id`: a second live
     subscription, which is cancelled and paid back. `has_stale_checkouts`: pages are open, or were left, that cannot be
     used any more. `superseded`: a newer read was stored before this one."""
 
     standing: Standing
     look_at: datetime | None = None
     pay: NewCard | None = None
-    surplus: str | None = None
+    surplus_id: str | None = None
     has_stale_checkouts: bool = False
     superseded: bool = False
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from domain.billing.refund import RefundState
+
 WORKFLOW: Final = "RefundWorkflow"
 KIND: Final = "refund"
 """Outbox kind and aggregate prefix of the bell."""
@@ -39,10 +41,10 @@ class LookAtRefund:
 
 @dataclass(frozen=True, slots=True)
 class RefundStanding:
-    """`state` is that of the row; `is_over`: nothing will change any more without somebody's doing; `cancels`: its
-    subscription has to be cancelled first."""
+    """`state` is that of the row, None where there is none; `is_over`: nothing will change any more without somebody's
+    doing; `cancels`: its subscription has to be cancelled first."""
 
-    state: str
+    state: RefundState | None
     is_over: bool
     cancels: bool = False
 

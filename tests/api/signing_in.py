@@ -39,6 +39,7 @@ OPEN = RateLimits(
     reset_mails=PLENTY,
     reset_network=PLENTY,
     credentials=PLENTY,
+    payments=PLENTY,
     invitations=PLENTY,
     sightings=PLENTY,
     tag_sightings=PLENTY,

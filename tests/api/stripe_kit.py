@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx
+from pydantic import BaseModel
 from sqlalchemy import text
 
 from core.db import Database
@@ -73,6 +74,13 @@ async def customer(db: Database, account_id: UUID) -> str:
             {"account": account_id, "customer": customer_id},
         )
     return customer_id
+
+
+def documented(document: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The document, which is what the api's own description says of it, no more and no less."""
+    model.model_validate(document)
+    assert document.keys() == model.model_fields.keys()
+    return document
 
 
 async def kept(db: Database, event_id: str) -> tuple[str, UUID | None] | None:

@@ -58,6 +58,35 @@ async def test_who_has_paid_a_moment_ago_gets_no_page_for_another_plan(world: Wo
     assert await code_of(person, plan="family_month") == (409, "already_subscribed")
 
 
+async def test_what_one_person_asks_of_stripe_is_limited(
+    world: World, app: FastAPI, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = world.api.identity.limiter._arguments
+    monkeypatch.setitem(limits, "payments", ("1", "3600", "2"))
+    codes = [(await code_of(person))[0] for _ in range(3)]
+    assert codes == [200, 200, 429]
+    assert (await person.request("GET", "/billing/subscription")).status_code == 200
+
+
+async def test_nothing_that_leads_to_a_payment_is_in_a_log(
+    world: World,
+    person: Person,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world.fails("/v1/billing_portal/sessions")
+    url = await world.checkout(person)
+    paid = await world.pay(url)
+    await person.request("GET", f"/billing/return?session_id={session_of(paid)}")
+    await world.worker.pull(person.user_id)
+    await person.request("POST", "/billing/portal", {})
+    stored = await world.db.reads.fetch("SELECT params::text FROM billing_operations")
+    row = await world.db.reads.fetch("SELECT * FROM checkout_intents")
+    said = [caplog.text, *capsys.readouterr(), *(str(dict(each)) for each in (*stored, *row))]
+    for canary in (url, "client_secret", "whsec_", world.box.key, "4242", person.email):
+        assert not any(canary in text for text in said), canary
+
+
 async def test_what_is_not_sold_is_refused(world: World, person: Person) -> None:
     assert await code_of(person, plan="platinum_month") == (422, "validation_failed")
     assert await code_of(person, currency="SEK") == (422, "validation_failed")

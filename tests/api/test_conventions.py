@@ -19,13 +19,17 @@ from api.routing import router as make_router
 from core.db import Database
 from core.settings import Settings
 from domain.access import Role
+from domain.billing.catalogue import Tier
 from tests.api.household_kit import member
+from tests.api.plans_kit import entitle
 from tests.api.signing_in import Api, Person, version_in
 
 
 @pytest.fixture(scope="module")
 async def person(api: Api) -> Person:
-    return await api.person()
+    person = await api.person()
+    await entitle(api.identity.db, person.user_id, Tier.FAMILY)
+    return person
 
 
 @pytest.fixture

@@ -6,12 +6,16 @@ import pytest
 
 from api.schemas.health_records import RecordOut
 from core.db import Database
+from domain.billing.catalogue import Tier
+from tests.api.plans_kit import entitle
 from tests.api.signing_in import Api, Person, version_in
 
 
 @pytest.fixture(scope="module")
 async def person(api: Api) -> Person:
-    return await api.person(timezone="Europe/Berlin")
+    person = await api.person(timezone="Europe/Berlin")
+    await entitle(api.identity.db, person.user_id, Tier.FAMILY)
+    return person
 
 
 @pytest.fixture(scope="module")

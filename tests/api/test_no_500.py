@@ -9,6 +9,8 @@ from uuid import uuid4
 import pytest
 
 from core.settings import Settings
+from domain.billing.catalogue import Tier
+from tests.api.plans_kit import entitle
 from tests.api.signing_in import OPEN, Api, Person, bearer
 from tests.api.test_openapi import DOCUMENT, OPERATIONS, Operation
 
@@ -66,7 +68,9 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture(scope="module")
 async def person(api: Api) -> Person:
-    return await api.person()
+    person = await api.person()
+    await entitle(api.identity.db, person.user_id, Tier.FAMILY)
+    return person
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from sqlalchemy import text
 
 from core.db import API_POOL, Database
 from core.settings import Settings
+from domain.billing.catalogue import Tier
+from tests.api.plans_kit import entitle
 from tests.api.signing_in import Api, Person, api_process
 
 SOON = 8.0
@@ -24,7 +26,9 @@ async def api(settings: Settings, db: Database) -> AsyncIterator[Api]:
 
 @pytest.fixture(scope="module")
 async def person(api: Api) -> Person:
-    return await api.person()
+    person = await api.person()
+    await entitle(api.identity.db, person.user_id, Tier.FAMILY)
+    return person
 
 
 @pytest.fixture

@@ -6,12 +6,21 @@ from typing import Any
 import pytest
 
 from api.schemas.pets import PetOut
+from core.db import Database
+from domain.billing.catalogue import Tier
+from tests.api.plans_kit import entitle
 from tests.api.signing_in import Api, Person
 
 
 @pytest.fixture(scope="module")
 async def person(api: Api) -> Person:
     return await api.person()
+
+
+@pytest.fixture(autouse=True)
+async def room(person: Person, db: Database) -> None:
+    """Each test begins with an empty home: the free plan holds two pets."""
+    await db.reads.execute("UPDATE pets SET deleted_at = clock_timestamp() WHERE deleted_at IS NULL")
 
 
 async def add(person: Person, **fields: Any) -> dict[str, Any]:
@@ -177,6 +186,7 @@ async def test_a_refused_request_leaves_its_idempotency_key_free(person: Person)
 
 async def test_pages_neither_repeat_nor_skip_while_others_write(api: Api) -> None:
     person = await api.person()
+    await entitle(api.identity.db, person.user_id, Tier.FAMILY)
     stable = [(await add(person, name=f"Stable {n}"))["id"] for n in range(12)]
     seen: list[str] = []
     cursor: str | None = None

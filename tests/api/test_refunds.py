@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from api.schemas.billing import InvoicePage
+from api.schemas.billing_changes import RefundOut
 from core.db import Database
 from core.settings import Settings
 from tests.api.billing_kit import SWITCHED_ON, World, world_of
 from tests.api.signing_in import Api, Person
+from tests.api.stripe_kit import documented
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ async def world(app: FastAPI, api: Api, db: Database) -> AsyncIterator[World]:
 async def invoices(person: Person, query: str = "") -> dict[str, Any]:
     answer = await person.request("GET", f"/billing/invoices{query}")
     assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    return documented(answer.json(), InvoicePage)
 
 
 async def refund(person: Person, **body: Any) -> tuple[int, dict[str, Any]]:
@@ -69,6 +72,7 @@ async def test_a_part_is_paid_back_and_never_more_than_the_rest(world: World, pe
     await world.subscribe(person)
     paid = (await invoices(person))["items"][0]["payment"]
     status, asked = await refund(person, charge_id=paid["charge_id"], amount=euros(100))
+    documented(asked, RefundOut)
     assert (status, asked["state"], asked["amount"]) == (202, "reserved", euros(100))
     assert (await person.request("GET", asked["workflow"].removeprefix("/api/v1"))).json()["status"] == "reserved"
     await world.worker.work()

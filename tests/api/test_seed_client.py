@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from domain.billing.catalogue import Tier
+from tests.api.plans_kit import entitle
 from tests.api.signing_in import Api, Person
 
 # All columns but the password's hash, which nobody reads.
@@ -44,7 +46,9 @@ REMINDER = {
 
 @pytest.fixture(scope="module")
 async def person(api: Api) -> Person:
-    return await api.person(first_name="Anna", last_name="Brandt", phone="+4930123456", timezone="Europe/Berlin")
+    person = await api.person(first_name="Anna", last_name="Brandt", phone="+4930123456", timezone="Europe/Berlin")
+    await entitle(api.identity.db, person.user_id, Tier.FAMILY)
+    return person
 
 
 async def stored(person: Person, path: str, body: dict[str, Any]) -> str:

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from api.schemas.billing import PlansOut, SubscriptionOut
+from api.schemas.billing_changes import PreviewOut
 from core.db import Database
 from core.settings import Settings
 from domain.billing.catalogue import LIMITS, Tier
 from tests.api.billing_kit import SWITCHED_ON, World, session_of, world_of
 from tests.api.household_kit import pet_of
 from tests.api.signing_in import Api, Person
+from tests.api.stripe_kit import documented
 
 DAY = 86_400
 
@@ -33,11 +36,11 @@ async def world(app: FastAPI, api: Api, db: Database) -> AsyncIterator[World]:
 async def mine(person: Person) -> dict[str, Any]:
     answer = await person.request("GET", "/billing/subscription")
     assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    return documented(answer.json(), SubscriptionOut)
 
 
 async def test_the_plans_are_those_on_sale_in_every_currency(world: World) -> None:
-    plans = (await world.api.get("/billing/plans")).json()["items"]
+    plans = documented((await world.api.get("/billing/plans")).json(), PlansOut)["items"]
     assert [plan["tier"] for plan in plans] == ["free", "plus", "family"]
     assert [len(plan["prices"]) for plan in plans] == [0, 10, 10]
     assert plans[0]["limits"]["pets"] == LIMITS[Tier.FREE].pets
@@ -85,6 +88,23 @@ async def test_a_bank_debit_grants_nothing_until_it_has_come_through(world: Worl
     assert (await mine(person))["tier"] == "plus"
 
 
+async def test_a_bank_debit_that_fails_leaves_its_person_free(world: World, person: Person) -> None:
+    await world.pay(await world.checkout(person), "DE62370400440532013001")
+    await world.box.passes(6 * DAY)
+    await world.worker.pull(person.user_id)
+    assert (await mine(person))["tier"] == "free"
+
+
+async def test_who_answers_the_bank_s_question_has_their_plan(world: World, person: Person) -> None:
+    url = await world.checkout(person)
+    assert await world.pay(url, "4000002760003184") == url, "the bank asks first"
+    await world.worker.pull(person.user_id)
+    assert (await mine(person))["tier"] == "free"
+    assert session_of(await world.pay(url, action="authenticate"))
+    await world.worker.pull(person.user_id)
+    assert ((await mine(person))["tier"], (await mine(person))["status"]) == ("plus", "active")
+
+
 async def test_who_abandons_the_bank_s_question_is_free_and_can_subscribe_again(world: World, person: Person) -> None:
     url = await world.checkout(person)
     await world.pay(url, "4000002760003184")
@@ -124,7 +144,7 @@ async def test_an_upgrade_costs_what_the_preview_said_to_the_cent(world: World, 
     await world.subscribe(person)
     await world.box.passes(10 * DAY)
     preview = (await person.request("POST", "/billing/plan-change/preview", {"plan": "family_month"})).json()
-    assert preview["kind"] == "upgrade"
+    assert documented(preview, PreviewOut)["kind"] == "upgrade"
     lines = sum(line["amount"]["amount"] for line in preview["lines"])
     assert lines + preview["tax"]["amount"] == preview["total"]["amount"]
     await world.box.passes(20 * 60)
@@ -249,3 +269,28 @@ async def test_the_portal_leads_back_to_the_app(world: World, person: Person) ->
     assert page.status_code == 200
     (session,) = world.objects("billing_portal.session")
     assert session["return_url"].endswith("/settings")
+
+
+@pytest.mark.parametrize("path", ["resume", "plan-change", "plan-change/preview"])
+async def test_a_plan_that_ended_at_stripe_a_moment_ago_is_a_conflict_and_read_anew(
+    world: World, person: Person, path: str
+) -> None:
+    await world.subscribe(person)
+    await world.box.control("webhooks", rules=[{"what": "drop", "times": 1000}])
+    (subscription,) = world.objects("subscription")
+    await world.box.v1.subscriptions.cancel_async(subscription["id"])
+    body = None if path == "resume" else {"plan": "family_month"}
+    answer = await person.request("POST", f"/billing/{path}", body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "subscription_changed")
+    await world.worker.work()
+    assert (await mine(person))["tier"] == "free"
+
+
+async def test_a_plan_that_is_to_end_gets_no_smaller(world: World, person: Person) -> None:
+    await world.subscribe(person, "family_month")
+    async with world.worker.working():
+        await person.request("POST", "/billing/cancel")
+        answer = await person.request("POST", "/billing/plan-change", {"plan": "plus_month"})
+        assert (answer.status_code, answer.json()["code"]) == (409, "cancel_planned")
+        await person.request("POST", "/billing/resume")
+        assert (await person.request("POST", "/billing/plan-change", {"plan": "plus_month"})).status_code == 200

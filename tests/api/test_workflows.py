@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from core.db import Database
 from core.settings import Settings
+from domain.billing.catalogue import Tier
 from domain.reminder_series import ReminderState
 from integrations.keys.store import KeyStore
 from models.reminder import Reminder
@@ -15,6 +16,7 @@ from temporal import ids
 from temporal.client import connect, plugin
 from tests.api.grants_kit import ahead, made, offer, sitter
 from tests.api.household_kit import home_of, member, pet_of
+from tests.api.plans_kit import entitle
 from tests.api.signing_in import OPEN, Api, Person, api_process
 
 
@@ -151,6 +153,7 @@ async def test_all_that_goes_on_in_a_household_is_told_and_who_is_let_in_only_to
 async def test_a_grant_is_in_the_same_state_wherever_it_is_told(settings: Settings, db: Database) -> None:
     async with api_process(settings.model_copy(update={"rate_limits": OPEN})) as api:
         owner = await api.person()
+        await entitle(db, owner.user_id, Tier.FAMILY)
         pets = [(await pet_of(owner, name=f"Pet {n}"))["id"] for n in range(6)]
         path = f"/households/{await home_of(owner)}/grants"
         await offer(owner, "offered@example.test", pets[0])

@@ -16,6 +16,9 @@ from tests.infra.stripe_server.shops import DAY, HOUR
 INTENT = """INSERT INTO checkout_intents (id, account_id, lookup_key, currency, checkout_session_id, state)
     VALUES (:id, :account, :key, 'EUR', :session, 'open')"""
 
+REFUNDS = """SELECT r.origin, c.subscription_id FROM refunds r JOIN billing_charges c USING (charge_id)
+    WHERE r.account_id = :account"""
+
 
 async def visit(till: Till, key: str = "plus_month", currency: str = "EUR") -> str:
     """A Checkout page, made as we make it; its session."""
@@ -117,6 +120,30 @@ async def test_cancelling_the_other_one_twice_pays_back_once(till: Till) -> None
     await till.act(plan)
     await till.act(plan)
     assert await till.value("SELECT count(*) FROM refunds WHERE account_id = :account") == 1
+
+
+async def test_a_debit_for_the_other_one_that_comes_through_later_is_paid_back(till: Till) -> None:
+    """Its renewal was with the bank when a higher plan began: it cannot be held up."""
+    await till.join(None)
+    await complete(till, await visit(till, "plus_month"), "DE89370400440532013000")
+    await till.shop.box.passes(6 * DAY)
+    await till.tell()
+    await till.follow()
+    await till.shop.box.passes(26 * DAY)
+    await till.tell()
+    await till.follow()
+    assert await till.tier() is Tier.PLUS
+    await complete(till, await visit(till, "family_month"))
+    await till.follow()
+    assert await till.tier() is Tier.FAMILY
+    assert await till.rows(REFUNDS) == []
+    await till.shop.box.passes(6 * DAY)
+    await till.tell()
+    await till.follow()
+    ((origin, subscription_id),) = await till.rows(REFUNDS)
+    assert origin == "duplicate"
+    assert (await till.shop.subscription(subscription_id)).status == "canceled"
+    assert await till.tier() is Tier.FAMILY
 
 
 async def test_a_debit_gives_no_plan_before_the_bank_has_paid(till: Till) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from core import live
 from domain.billing.catalogue import GRACE, Tier
 from integrations.payments.client import Payments
 from temporal.contracts.billing import Standing
@@ -158,6 +159,15 @@ async def test_an_older_attempt_writes_nothing_over_a_newer_one(till: Till) -> N
     assert (await zombie).superseded
     assert await till.tier() is Tier.FREE
     assert await till.value(SNAPSHOT.format("fence")) == 1002
+
+
+async def test_screens_hear_of_what_was_stored_and_of_nothing_else(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[object] = []
+    monkeypatch.setattr("core.live.say", lambda _, people, name, **data: heard.append((*people, name, data["type"])))
+    await till.shop.subscribe(await till.join())
+    await till.pull()
+    await till.pull(seq=till.seq)
+    assert heard == [(till.account_id, live.Name.WORKFLOW_UPDATED, "billing")]
 
 
 async def test_an_event_that_comes_during_a_read_is_left_to_the_next(till: Till) -> None:

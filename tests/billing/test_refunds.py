@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from core.errors import NotFound
-from domain.billing.refund import RefundRefused
+from domain.billing.refund import RefundRefused, RefundState
 from domain.money import Money
 from integrations.payments.errors import PaymentsUnavailable
 from models.queries import refunds
@@ -47,7 +47,7 @@ def at_stripe(till: Till) -> list[int]:
 
 async def test_a_refund_is_paid_and_told_and_in_the_ledger(till: Till) -> None:
     refund_id = await reserved(till, await paid(till))
-    assert await sent(till, refund_id) == RefundStanding("succeeded", is_over=True)
+    assert await sent(till, refund_id) == RefundStanding(RefundState.SUCCEEDED, is_over=True)
     await till.look_at_refund("conclude_refund", refund_id)
     assert await till.ledger() == [("charge", 499, "EUR"), ("refund", -499, "EUR")]
     assert await till.told() == [("refund_paid", "due")]

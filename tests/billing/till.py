@@ -107,14 +107,14 @@ class Till:
     async def act(self, plan: AccountPlan) -> bool:
         """The one thing that follows; whether there was any."""
         environment = ActivityEnvironment()
-        if plan.surplus is not None:
-            surplus = CancelSurplus(self.account_id, plan.surplus, self.now)
+        if plan.surplus_id is not None:
+            surplus = CancelSurplus(self.account_id, plan.surplus_id, self.now)
             await environment.run(self.activities.cancel_surplus, surplus)
         elif plan.pay is not None:
             await environment.run(self.activities.pay_invoice, PayInvoice(self.account_id, plan.pay, self.now))
         elif plan.has_stale_checkouts:
             await environment.run(self.activities.close_checkouts, CloseCheckouts(self.account_id, self.now))
-        return plan.surplus is not None or plan.pay is not None or plan.has_stale_checkouts
+        return plan.surplus_id is not None or plan.pay is not None or plan.has_stale_checkouts
 
     async def look_at_refund(self, step: str, refund_id: UUID) -> Any:
         """One step of a refund."""

@@ -1,5 +1,8 @@
 """What its person does not see, or does not want to see there, leaves the calendar, and nothing comes back from it."""
 
+from uuid import UUID
+
+from domain.billing.catalogue import LIMITS, Tier
 from integrations.calendar.memory_server import MemoryServer
 from tests.calendar.home import CalendarHome, an_event
 
@@ -16,6 +19,17 @@ async def wish(home: CalendarHome, policy: str) -> None:
         policy=policy,
         id=home.connection_id,
     )
+
+
+async def crowd_out(home: CalendarHome) -> None:
+    """Earlier pets take all the room of the household's plan."""
+    for number in range(1, LIMITS[Tier.FREE].pets + 1):
+        await home.home.execute(
+            """INSERT INTO pets (id, household_id, name_ct, status)
+               SELECT CAST(:id AS uuid), household_id, '', 'active' FROM pets WHERE id = :pet""",
+            id=UUID(int=home.home.pet_id.int - number),
+            pet=home.home.pet_id,
+        )
 
 
 async def test_appointments_that_are_switched_off_leave_the_calendar_and_come_back_once(
@@ -59,3 +73,17 @@ async def test_what_was_deleted_in_a_household_is_not_brought_back_by_whoever_ha
     await leave(home)
     await home.sync()
     assert server.events(home.calendar_id) == {} == await home.here()
+
+
+async def test_what_is_planned_for_a_pet_beyond_the_plan_is_shown_and_not_changed_from_there(
+    home: CalendarHome, server: MemoryServer
+) -> None:
+    local_id = await home.create(an_event())
+    await home.sync()
+    await crowd_out(home)
+    (remote_id,) = server.events(home.calendar_id)
+    server.edit(home.calendar_id, remote_id, an_event("Edited there"))
+    await home.sync()
+    await home.sync()
+    assert await home.here() == {local_id: an_event()}
+    assert list(server.events(home.calendar_id).values()) == [an_event()], "the calendar is told what it says"

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+import activities.billing_metrics
 import activities.metrics
 import api.mail_feedback
 import api.oauth
@@ -24,6 +25,7 @@ RULES: list[dict[str, Any]] = [
     for rule in group["rules"]
 ]
 OWNERS = (
+    activities.billing_metrics,
     activities.metrics,
     api.mail_feedback,
     api.oauth,

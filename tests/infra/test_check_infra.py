@@ -8,7 +8,7 @@ import pytest
 
 from core.settings import read_settings
 from infra import check_infra
-from temporal.queues import CALENDARS, CORE
+from temporal.queues import BILLING, CALENDARS, CORE
 from workers.process import queues_of
 
 
@@ -71,7 +71,9 @@ def test_each_provider_of_calendars_has_one_process_of_its_own(
             for variable, value in service["environment"].items():
                 monkeypatch.setenv(variable, value)
             served[name] = queues_of(service["command"][-1], read_settings())
-    assert served == {"worker-core": (CORE,)} | {f"worker-{queue}": (queue,) for queue in CALENDARS.values()}
+    assert served == {"worker-core": (CORE,), "worker-billing": (BILLING,)} | {
+        f"worker-{queue}": (queue,) for queue in CALENDARS.values()
+    }
 
 
 def test_an_unknown_key_is_refused_by_compose(tmp_path: Any) -> None:

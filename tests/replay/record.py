@@ -27,7 +27,9 @@ from temporal.contracts.mail import SendMail
 from temporal.contracts.reconcile import Reconcile
 from temporal.contracts.sessions import SweepSessions
 from temporal.contracts.zone_data import RollOver
+from tests.replay.billing import ACCOUNTS, REFUNDS, BillingScenario
 from tests.replay.calendars import CALENDARS, CalendarScenario
+from tests.workflows.billing_world import billing_world
 from tests.workflows.calendar_world import calendar_world
 from tests.workflows.grant_world import GrantWorld, grant_world
 from tests.workflows.job_world import job_world
@@ -35,6 +37,8 @@ from tests.workflows.mail_world import mail_world
 from tests.workflows.offer_world import OfferWorld, offer_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
 from tests.workflows.search_world import SearchWorld, search_world
+from tests.workflows.test_billing_jobs import JOBS as BILLING_JOBS
+from tests.workflows.test_billing_jobs import BillingJobs
 from tests.workflows.test_jobs import Jobs
 from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
@@ -265,7 +269,7 @@ async def taken_over(world: SearchWorld) -> None:
 
 async def job(workflow: type, request: object) -> list[WorkflowHistory]:
     """One run of an operators' job."""
-    async with job_world(workflow, *Jobs().activities) as world:
+    async with job_world(workflow, *Jobs().activities, *BillingJobs().activities) as world:
         handle = await world.start(request)
         await handle.result()
         return [await handle.fetch_history()]
@@ -356,6 +360,13 @@ async def record_calendar(scenario: CalendarScenario) -> None:
             write("calendar_sync", scenario.__name__, await scenario(world))
 
 
+async def record_billing(feature: str, scenario: BillingScenario) -> None:
+    """Write the runs that the scenario names, unless they are there."""
+    if not is_recorded(feature, scenario.__name__):
+        async with billing_world() as world:
+            write(feature, scenario.__name__, await scenario(world))
+
+
 def is_recorded(feature: str, scenario: str) -> bool:
     """Whether a past of this name stands already."""
     return any((FOLDER / feature).glob(f"{scenario}-[0-9].json"))
@@ -389,7 +400,11 @@ async def main() -> None:
         await record_search(search)
     for calendar in CALENDARS:
         await record_calendar(calendar)
-    for (feature, scenario), (workflow, request) in JOBS.items():
+    for account in ACCOUNTS:
+        await record_billing("billing", account)
+    for refund in REFUNDS:
+        await record_billing("refund", refund)
+    for (feature, scenario), (workflow, request) in {**JOBS, **BILLING_JOBS}.items():
         if not is_recorded(feature, scenario):
             write(feature, scenario, await job(workflow, request))
 

@@ -6,6 +6,7 @@ make this pass.
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from temporal.client import workflow_runner
+from tests.replay.billing import ACCOUNTS, REFUNDS, BillingScenario
 from tests.replay.calendars import CALENDARS
 from workers.registry import WORKFLOWS
 
@@ -46,6 +48,14 @@ def test_the_kinds_of_life_a_reminder_has_are_on_record() -> None:
 def test_the_kinds_of_life_a_calendar_has_are_on_record() -> None:
     scenarios = {re.sub(r"-\d$", "", path.stem) for path in HISTORIES if path.parent.name == "calendar_sync"}
     assert scenarios >= {scenario.__name__ for scenario in CALENDARS}
+
+
+@pytest.mark.parametrize(("feature", "lives"), [("billing", ACCOUNTS), ("refund", REFUNDS)])
+def test_the_kinds_of_life_an_account_and_a_refund_have_are_on_record(
+    feature: str, lives: Sequence[BillingScenario]
+) -> None:
+    scenarios = {re.sub(r"-\d$", "", path.stem) for path in HISTORIES if path.parent.name == feature}
+    assert scenarios >= {scenario.__name__ for scenario in lives}
 
 
 @pytest.mark.parametrize("workflow", ALL, ids=lambda workflow: workflow.__name__)

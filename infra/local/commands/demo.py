@@ -1,4 +1,4 @@
-"""`petfolio demo`: the main job on the running stack, narrated; `petfolio demo calendar`: the calendars."""
+"""`petfolio demo`: the main job on the running stack, narrated; `petfolio demo calendar`, `petfolio demo billing`."""
 
 import argparse
 import importlib
@@ -24,9 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
     stack = current(arguments.data_dir)
     if not stack.ready:
         raise StackError("The stack is not ready: start it with `make up` (or `petfolio up --detach`).")
-    if arguments.what == "calendar":
-        # The client of CalDAV takes half a second to import, which the other demo does without.
-        importlib.import_module("infra.local.commands.demo_calendar").run(stack)
+    if arguments.what != "reminder":
+        # The client of CalDAV, and Stripe's, take half a second to import, which the main demo does without.
+        importlib.import_module(f"infra.local.commands.demo_{arguments.what}").run(stack)
         return 0
     console = Console(highlight=False, soft_wrap=True)
     with (

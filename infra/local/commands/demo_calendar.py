@@ -17,17 +17,17 @@ from infra.local.calendar_demo import (
     VendorCalendar,
     connect_server,
     connect_vendor,
-    wait_until,
     workflows,
 )
 from infra.local.commands.demo import sign_up, step
-from infra.local.demo import Visitor, workflow_link
+from infra.local.demo import Visitor, wait_until, workflow_link
 from infra.local.launchers import caldav
 from infra.local.site import load_secrets
 from infra.local.state import StackState
 
 _VENDORS: Final = {"google": "Google Calendar", "microsoft": "Outlook"}
 _FIRST: Final = "Milo: vaccination"
+_SERVICE: Final = "worker-calendar"
 _SECONDS: Final = 60.0
 """For what takes two seconds with push and a quarter of a minute without, on a machine with nothing else to do."""
 
@@ -90,6 +90,7 @@ def _edit_everywhere(console: Console, visitor: Visitor, appointment_id: str, ca
                 lambda title=title: visitor.call("GET", f"/appointments/{appointment_id}")["title"] == title,  # type: ignore[misc]
                 _SECONDS,
                 "the edit in Petfolio",
+                _SERVICE,
             )
         _appears(console, title, [each for each in calendars if each is not calendar])
 
@@ -102,6 +103,7 @@ def _appears(console: Console, title: str, calendars: Sequence[Shown]) -> None:
                 lambda calendar=calendar: calendar.titles() == [title],  # type: ignore[misc]
                 _SECONDS,
                 f"“{title}” in {calendar.name}",
+                _SERVICE,
             )
 
 

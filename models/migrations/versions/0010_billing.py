@@ -86,9 +86,17 @@ def upgrade() -> None:
         sa.Column("default_pm_id", sa.Text(), nullable=True),
         sa.Column("alert", sa.Text(), nullable=True),
         sa.Column("synced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("look_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["users.id"], name=op.f("fk_billing_snapshots_account_id_users")),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_billing_snapshots")),
+    )
+    op.create_index(
+        "ix_billing_snapshots_look_at",
+        "billing_snapshots",
+        ["look_at"],
+        unique=False,
+        postgresql_where=sa.text("look_at IS NOT NULL"),
     )
     op.create_index("ix_billing_snapshots_subscription_id", "billing_snapshots", ["subscription_id"], unique=False)
     op.create_table(
@@ -119,6 +127,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_billing_operations_idempotency_key")),
     )
     op.create_index(op.f("ix_billing_operations_account_id"), "billing_operations", ["account_id"], unique=False)
+    op.create_index(
+        "ix_billing_operations_open",
+        "billing_operations",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('new', 'sent')"),
+    )
     op.create_table(
         "checkout_intents",
         sa.Column("id", sa.Uuid(), nullable=False),

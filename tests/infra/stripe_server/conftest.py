@@ -1,6 +1,7 @@
 """Every test of Stripe's billing has a shop of its own, which is checked when it closes."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,10 +14,13 @@ from tests.stripe_servers import Sandbox
 
 @pytest.fixture
 async def shop(stripe_sandbox: Sandbox) -> AsyncIterator[Shop]:
-    """Two plans at an account whose clock stands still.
+    """Two plans at an account whose clock stands still, on the fourth of a January: what a part of a month costs is the
+    same on whatever day the tests run.
 
     Whatever a test did, all that is there afterwards is what the SDK promises, every event too, and the money adds up.
     """
+    january = datetime(datetime.now(UTC).year + 1, 1, 4, 10, tzinfo=UTC)
+    await stripe_sandbox.control("clock", set=int(january.timestamp()))
     opened = await shops.opened(stripe_sandbox)
     yield opened
     assert [each for document in opened.account.objects for each in problems(public(document))] == []

@@ -16,6 +16,16 @@ async def _price(box: Sandbox, **given: Any) -> Any:
     return await box.v1.prices.create_async(about | given)
 
 
+async def test_a_product_keeps_a_name_and_its_lists_may_be_emptied(stripe_sandbox: Sandbox) -> None:
+    v1 = stripe_sandbox.v1
+    product = await v1.products.create_async({"name": "Plus", "images": ["http://us.test/plus.png"]})
+    for wrong in (v1.products.create_async({"name": ""}), v1.products.update_async(product.id, {"name": ""})):
+        with pytest.raises(stripe.InvalidRequestError, match="cannot be unset"):
+            await wrong
+    emptied = await v1.products.update_async(product.id, {"images": "", "marketing_features": ""})
+    assert (emptied.name, emptied.images, emptied.marketing_features) == ("Plus", [], [])
+
+
 async def test_a_lookup_key_belongs_to_one_price_and_can_be_taken_over(stripe_sandbox: Sandbox) -> None:
     box, key = stripe_sandbox, "plus_month"
     old = await _price(box, lookup_key=key)
@@ -66,14 +76,11 @@ async def test_a_price_is_found_by_what_it_is(stripe_sandbox: Sandbox) -> None:
     ("given", "whole", "exact"),
     [
         ({"unit_amount": 499}, 499, "499"),
-        ({"unit_amount_decimal": "499.5"}, None, "499.5"),
         ({"unit_amount_decimal": "1000"}, 1000, "1000"),
         ({"unit_amount": 0}, 0, "0"),
     ],
 )
-async def test_an_amount_has_both_forms(
-    stripe_sandbox: Sandbox, given: dict[str, Any], whole: int | None, exact: str
-) -> None:
+async def test_an_amount_has_both_forms(stripe_sandbox: Sandbox, given: dict[str, Any], whole: int, exact: str) -> None:
     price = await _price(stripe_sandbox, **({"unit_amount": None} | given))
     assert (price.unit_amount, f"{price.unit_amount_decimal:f}") == (whole, exact)
 
@@ -83,6 +90,7 @@ async def test_an_amount_has_both_forms(
     [
         {"unit_amount": -1},
         {"unit_amount": None},
+        {"unit_amount": None, "unit_amount_decimal": "499.5"},
         {"lookup_key": "x" * 201},
         {"recurring": {"interval": "year", "interval_count": 4}},
         {"recurring": {"interval": "month", "interval_count": 0}},

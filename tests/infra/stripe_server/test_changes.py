@@ -301,3 +301,35 @@ async def test_what_has_a_schedule_ends_through_that_alone(shop: Shop) -> None:
         await shop.v1.subscriptions.update_async(subscription.id, {"cancel_at": "min_period_end"})
     await shop.v1.subscriptions.cancel_async(subscription.id)
     assert "subscription_schedule.canceled" in shop.types()
+
+
+async def test_too_little_to_be_charged_is_kept_for_the_next_invoice(shop: Shop) -> None:
+    subscription = await shop.subscribe(await shop.customer())
+    await shop.box.passes(subscription.items.data[0].current_period_end - shop.account.now() - DAY)
+    change = to_price(shop, subscription, "family_month", proration_behavior="always_invoice")
+    shown = await preview(shop, subscription, **change)
+    await shop.v1.subscriptions.update_async(subscription.id, change)
+    settled = await shop.latest_invoice(subscription.id)
+    assert (settled.total, settled.amount_due, settled.status) == (16, 0, "paid")
+    assert (shown.total, shown.amount_due) == (16, 0)
+    await shop.box.passes(2 * DAY)
+    assert (await shop.latest_invoice(subscription.id)).amount_paid == 999 + 16
+
+
+@pytest.mark.parametrize("quantity", [0, -1])
+async def test_less_than_one_seat_is_refused(shop: Shop, quantity: int) -> None:
+    subscription = await shop.subscribe(await shop.customer())
+    items = [{"id": subscription.items.data[0].id, "quantity": quantity}]
+    with pytest.raises(stripe.InvalidRequestError, match="positive integer"):
+        await shop.v1.subscriptions.update_async(subscription.id, {"items": items})
+
+
+async def test_an_upgrade_without_an_address_is_refused_where_tax_is_due_and_changes_nothing(shop: Shop) -> None:
+    subscription = await at_third(shop, automatic_tax={"enabled": True})
+    await shop.v1.customers.update_async(subscription.customer, {"address": ""})
+    change = to_price(shop, subscription, "family_month", proration_behavior="always_invoice", description="New")
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        await shop.v1.subscriptions.update_async(subscription.id, change)
+    after = await shop.subscription(subscription.id)
+    assert caught.value.code == "customer_tax_location_invalid"
+    assert (after.description, after.items.data[0].price.lookup_key) == (None, "plus_month")

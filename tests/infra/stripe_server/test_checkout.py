@@ -68,6 +68,15 @@ async def test_the_bank_asks_on_the_page_and_a_yes_completes_the_session(shop: S
     assert (await now(shop, opened)).subscription.status == "active"
 
 
+async def test_the_banks_own_page_leads_back_and_on_to_the_shop(shop: Shop) -> None:
+    opened = await session(shop)
+    await send(shop, opened.url, number="4000002760003184")
+    question = shop.account.objects.find("payment_intent")[0]["next_action"]["redirect_to_url"]
+    back = await send(shop, question["url"], decision="authenticate")
+    assert back.headers["location"] == opened.url
+    assert (await shop.box.http.get(opened.url)).headers["location"].endswith(f"session_id={opened.id}")
+
+
 async def test_a_no_to_the_bank_leaves_the_session_open(shop: Shop) -> None:
     opened = await session(shop)
     await send(shop, opened.url, number="4000002760003184")
@@ -161,6 +170,16 @@ async def test_the_page_asks_for_the_country_that_the_tax_needs(shop: Shop) -> N
     assert (after.amount_total, after.total_details.amount_tax) == (599, 100)
     assert (await shop.latest_invoice(after.subscription.id)).total_taxes[0].amount == 100
     assert (await shop.v1.customers.retrieve_async(customer)).address.country == "FR"
+
+
+async def test_a_page_that_computes_tax_takes_the_shops_country_unless_another_is_given(shop: Shop) -> None:
+    customer = await shop.customer(None, address="")
+    update = {"customer_update": {"address": "auto"}, "automatic_tax": {"enabled": True}}
+    opened = await session(shop, customer, **update)
+    await shop.box.control(f"checkout/{opened.id}/complete", payment_method="pm_card_visa")
+    after = await now(shop, opened)
+    assert (after.payment_status, after.total_details.amount_tax) == ("paid", 95)
+    assert (await shop.v1.customers.retrieve_async(customer)).address.country == "DE"
 
 
 async def test_a_trial_without_a_method_needs_nothing_now(shop: Shop) -> None:
@@ -284,3 +303,12 @@ async def test_a_portal_needs_a_configuration(shop: Shop) -> None:
 async def test_pages_of_nothing_are_not_found(shop: Shop) -> None:
     for path in ("/c/pay/cs_test_1", "/p/session/bps_1", "/i/in_1"):
         assert (await shop.box.http.get(path)).status_code == 404
+
+
+async def test_the_page_of_the_account_leads_to_the_pages_of_its_sessions_and_invoices(shop: Shop) -> None:
+    opened = await session(shop)
+    paid = await shop.subscribe(await shop.customer())
+    url = (await shop.latest_invoice(paid.id)).hosted_invoice_url
+    page = (await shop.box.http.get("/", params={"account": shop.box.key})).text
+    assert f'href="{opened.url}"' in page
+    assert f'href="{url}"' in page

@@ -8,9 +8,8 @@ import pytest
 import stripe
 
 from infra.local.emulators.stripe_server.clock import Clock
+from tests.infra.stripe_server.shops import DAY, opened
 from tests.stripe_servers import Receiver, Sandbox
-
-DAY = 86_400
 
 
 def test_what_is_due_happens_in_order_and_at_its_instant() -> None:
@@ -104,3 +103,19 @@ async def test_the_control_plane_moves_stops_and_frees_the_clock(stripe_sandbox:
     assert (await box.control("clock", set=before + 3 * DAY))["now"] == before + 3 * DAY
     assert (await box.control("clock", freeze=True))["frozen"] is True
     assert (await box.control("clock", thaw=True))["frozen"] is False
+
+
+async def test_who_comes_while_there_is_a_test_clock_is_on_it_until_it_is_deleted(stripe_sandbox: Sandbox) -> None:
+    shop = await opened(stripe_sandbox)
+    clocks, before = shop.v1.test_helpers.test_clocks, shop.account.now()
+    early = await shop.customer()
+    clock = await clocks.create_async({"frozen_time": before + DAY})
+    late = await shop.customer()
+    assert [(await shop.subscribe(each)).test_clock for each in (early, late)] == [None, clock.id]
+    (whole,) = (await shop.v1.subscriptions.list_async({"customer": late, "expand": ["data.test_clock"]})).data
+    assert (whole.test_clock.frozen_time, whole.test_clock.status) == (before + DAY, "ready")
+    with pytest.raises(stripe.InvalidRequestError, match="clock_none"):
+        await shop.customer(test_clock="clock_none")
+    await clocks.delete_async(clock.id)
+    assert (await shop.v1.customers.retrieve_async(late)).test_clock is None
+    assert not shop.account.clock.is_frozen

@@ -33,6 +33,21 @@ async def test_a_reset_forgets_this_account_alone(stripe_sandbox: Sandbox) -> No
     assert len(list(other.objects)) == 1
 
 
+async def test_an_account_that_was_forgotten_sends_nothing_any_more(
+    stripe_sandbox: Sandbox, stripe_receiver: Receiver
+) -> None:
+    box = stripe_sandbox
+    about = {"url": "http://us.test/hook", "enabled_events": ["customer.created"]}
+    await box.v1.webhook_endpoints.create_async(about)
+    await box.control("webhooks", hold=True)
+    await box.v1.customers.create_async()
+    forgotten = box.account
+    await box.control("reset")
+    forgotten.webhooks.release()
+    await forgotten.webhooks.settle()
+    assert stripe_receiver.received == []
+
+
 async def test_settings_are_changed_by_name(stripe_sandbox: Sandbox) -> None:
     changed = await stripe_sandbox.control("settings", after_retries="unpaid", retry_days=[1, 2])
     assert (changed["after_retries"], changed["retry_days"]) == ("unpaid", [1, 2])

@@ -5,11 +5,13 @@ import json
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
 import stripe
 
+from domain.billing.catalogue import CURRENCIES, INTERVALS, Tier, lookup_key
 from infra.local import stripe_seed
 from infra.local.environment import with_settings
 from infra.local.launchers import stripe as launcher
@@ -40,18 +42,28 @@ async def client(site: Site) -> AsyncIterator[stripe.StripeClient]:
 
 async def test_the_plans_are_there_in_every_currency(client: stripe.StripeClient) -> None:
     expand: list[str] = ["data.currency_options", "data.product"]
-    keys = [f"{tier}_{interval}" for tier in stripe_seed.PLANS for interval in stripe_seed.INTERVALS]
+    keys = [lookup_key(tier, interval) for tier in stripe_seed.PLANS for interval in INTERVALS]
     found = await client.v1.prices.list_async({"lookup_keys": keys, "expand": expand})
     prices = {price.lookup_key: price for price in found.data}
     assert set(prices) == {"plus_month", "plus_year", "family_month", "family_year"}
     options = prices["family_year"].currency_options
     assert options is not None
-    assert {name: options[name].unit_amount for name in ("eur", "usd", "gbp", "chf", "jpy")} == {
-        name: amounts[1] for name, amounts in stripe_seed.PLANS["family"].items()
+    assert {name: options[name].unit_amount for name in map(str.lower, CURRENCIES)} == {
+        name: amounts[1] for name, amounts in stripe_seed.PLANS[Tier.FAMILY].items()
     }
     product = prices["family_year"].product
     assert not isinstance(product, str)
     assert product.metadata["tier"] == "family"
+
+
+async def test_the_portal_offers_every_plan_from_the_start(client: stripe.StripeClient) -> None:
+    customer = await client.v1.customers.create_async({})
+    opened = await client.v1.billing_portal.sessions.create_async(
+        {"customer": customer.id, "expand": ["configuration"]}
+    )
+    features: Any = opened.configuration.to_dict()["features"]  # type: ignore[union-attr]
+    offered = [price for product in features["subscription_update"]["products"] for price in product["prices"]]
+    assert len(offered) == len(stripe_seed.PLANS) * len(stripe_seed.INTERVALS)
 
 
 async def test_seeding_again_makes_nothing_more(site: Site, client: stripe.StripeClient) -> None:
@@ -61,12 +73,13 @@ async def test_seeding_again_makes_nothing_more(site: Site, client: stripe.Strip
             v1.products.list_async(), v1.prices.list_async(), v1.promotion_codes.list_async(), v1.coupons.list_async()
         )
         endpoints = await v1.webhook_endpoints.list_async()
-        return {each.id for page in (*lists, endpoints) for each in page.data}
+        portals = await v1.billing_portal.configurations.list_async()
+        return {each.id for page in (*lists, endpoints, portals) for each in page.data}
 
     before = await ids()
     await asyncio.to_thread(launcher.SERVICE.provision, site)
     assert await ids() == before
-    assert len(before) == 2 + 4 + 1 + 1 + 1
+    assert len(before) == 2 + 4 + 1 + 1 + 1 + 1
 
 
 async def test_the_secret_that_the_stack_was_told_signs_the_messages(site: Site) -> None:

@@ -1,5 +1,6 @@
 """Renewals and their invoices: a year of them, drafts that wait, retries, and what the account decides in the end."""
 
+from calendar import monthrange
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,13 +34,14 @@ async def failing(shop: Shop, code: str = DECLINE) -> Any:
 
 
 async def test_a_year_of_renewals_bills_each_month_on_the_anchors_day(shop: Shop) -> None:
-    await start_at(shop, "2027-01-31T09:00")
+    year = datetime.fromtimestamp(shop.account.now(), UTC).year
+    await start_at(shop, f"{year}-01-31T09:00")
     subscription = await shop.subscribe(await shop.customer())
-    await start_at(shop, "2028-01-31T12:00")
+    await start_at(shop, f"{year + 1}-01-31T12:00")
     invoices = [each async for each in (await shop.v1.invoices.list_async({"limit": 5})).auto_paging_iter()]
     periods = [(line.period.start, line.period.end) for each in reversed(invoices) for line in each.lines.data]
     assert [day[8:] for day in days(*(start for start, _ in periods))] == [
-        *("31", "28", "31", "30", "31", "30", "31", "31", "30", "31", "30", "31", "31")
+        *("31", f"{monthrange(year, 2)[1]}", "31", "30", "31", "30", "31", "31", "30", "31", "30", "31", "31")
     ]
     assert [end for _, end in periods[:-1]] == [start for start, _ in periods[1:]]
     assert [(each.status, each.total) for each in invoices] == [("paid", 499)] * 13
@@ -296,7 +298,17 @@ async def test_an_invoice_whose_customer_has_moved_to_nowhere_is_not_finalized(s
 
 async def test_what_was_taken_away_silently_does_not_stop_the_clock(shop: Shop) -> None:
     gone = await failing(shop)
-    other = await shop.subscribe(await shop.customer())
+    other, third = await shop.subscribe(await shop.customer()), await shop.subscribe(await shop.customer())
     await shop.box.control(f"objects/{gone.id}", "DELETE")
+    await shop.box.control(f"objects/{third.customer}", "DELETE")
     await shop.box.passes(40 * DAY)
     assert (await shop.latest_invoice(other.id)).billing_reason == "subscription_cycle"
+
+
+async def test_a_card_that_its_bank_replaces_pays_the_next_retry(shop: Shop) -> None:
+    subscription = await failing(shop)
+    method = shop.account.objects.find("payment_method")[0]["id"]
+    await shop.box.control(f"payment_methods/{method}/reissue")
+    assert shop.types()[-1] == "payment_method.automatically_updated"
+    await shop.box.passes(3 * DAY)
+    assert (await shop.subscription(subscription.id)).status == "active"

@@ -108,6 +108,40 @@ async def test_the_banks_page_asks_and_its_answer_pays(shop: Shop) -> None:
     assert (await shop.subscription(subscription.id)).status == "active"
 
 
+async def debited(shop: Shop, iban: str = "DE89370400440532013000") -> Any:
+    """A subscription that is paid with a bank debit, on its way."""
+    customer = await shop.customer(None)
+    given = {"type": "sepa_debit", "sepa_debit": {"iban": iban}, "billing_details": {"email": "a@b.c", "name": "A"}}
+    method = await shop.v1.payment_methods.create_async(given)
+    await shop.v1.payment_methods.attach_async(method.id, {"customer": customer})
+    return await shop.subscribe(customer, default_payment_method=method.id)
+
+
+async def test_a_debit_on_its_way_is_neither_asked_for_twice_nor_voided(shop: Shop) -> None:
+    subscription = await debited(shop)
+    for refused in (
+        shop.v1.invoices.pay_async(subscription.latest_invoice),
+        shop.v1.invoices.void_invoice_async(subscription.latest_invoice),
+    ):
+        with pytest.raises(stripe.InvalidRequestError, match="processing"):
+            await refused
+    url = (await shop.latest_invoice(subscription.id)).hosted_invoice_url
+    assert (await shop.box.http.post(url, data={"number": "4242424242424242"})).status_code == 400
+    await shop.v1.subscriptions.cancel_async(subscription.id)
+    await shop.box.passes(5 * DAY)
+    assert (await shop.latest_invoice(subscription.id)).status == "paid"
+    assert (await shop.subscription(subscription.id)).status == "incomplete_expired"
+    assert len(shop.account.objects.find("charge")) == 1
+
+
+async def test_a_debit_on_its_way_ends_even_when_its_customer_is_gone(shop: Shop) -> None:
+    subscription = await debited(shop)
+    await shop.v1.customers.delete_async(subscription.customer)
+    await shop.box.passes(5 * DAY)
+    assert (await shop.latest_invoice(subscription.id)).status == "paid"
+    assert shop.account.ledger.balance("eur") > 0
+
+
 @pytest.mark.parametrize(
     ("iban", "status", "event"),
     [
@@ -116,11 +150,7 @@ async def test_the_banks_page_asks_and_its_answer_pays(shop: Shop) -> None:
     ],
 )
 async def test_a_bank_debit_is_known_days_later(shop: Shop, iban: str, status: str, event: str) -> None:
-    customer = await shop.customer(None)
-    given = {"type": "sepa_debit", "sepa_debit": {"iban": iban}, "billing_details": {"email": "a@b.c", "name": "A"}}
-    method = await shop.v1.payment_methods.create_async(given)
-    await shop.v1.payment_methods.attach_async(method.id, {"customer": customer})
-    subscription = await shop.subscribe(customer, default_payment_method=method.id)
+    subscription = await debited(shop, iban)
     assert (subscription.status, event in shop.types()) == ("incomplete", False)
     await shop.box.passes(4 * DAY)
     assert (await shop.subscription(subscription.id)).status == "incomplete"
@@ -269,7 +299,10 @@ async def test_a_change_that_is_refused_has_changed_nothing(shop: Shop, wrong: d
 
 async def test_a_beginning_that_is_refused_has_begun_nothing(shop: Shop) -> None:
     customer = await shop.customer()
-    for wrong in ({"cancel_at": 1}, {"trial_end": 1}, {"discounts": [{"coupon": "NOPE"}]}, {"currency": "sek"}):
+    await shop.v1.coupons.create_async({"percent_off": 5, "id": "LATE", "redeem_by": shop.account.now() + 1})
+    await shop.box.passes(1)
+    coupons = ({"discounts": [{"coupon": "NOPE"}]}, {"discounts": [{"coupon": "LATE"}]})
+    for wrong in ({"cancel_at": 1}, {"trial_end": 1}, {"currency": "sek"}, *coupons):
         with pytest.raises(stripe.InvalidRequestError):
             await shop.subscribe(customer, **wrong)
     assert shop.account.objects.find("subscription") == shop.account.objects.find("invoice") == []

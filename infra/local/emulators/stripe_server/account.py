@@ -67,6 +67,12 @@ class Account:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def close(self) -> None:
+        """Nothing happens in it any more."""
+        self.webhooks.close()
+        for task in self._tasks:
+            task.cancel()
+
     def tick(self) -> None:
         """Run what is due by now."""
         if not self._moving.locked():
@@ -139,7 +145,8 @@ class Accounts:
 
     def forget(self, key: str) -> None:
         """As if the key had never been used."""
-        self._accounts.pop(key, None)
+        if account := self._accounts.pop(key, None):
+            account.close()
 
     def __iter__(self) -> Iterator[Account]:
         return iter(list(self._accounts.values()))

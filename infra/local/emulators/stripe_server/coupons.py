@@ -135,16 +135,23 @@ def index_codes(call: Call) -> Document:
 def redeem(account: Account, coupon_id: str, code_id: str | None = None, param: str = "discounts") -> Document:
     """Count a use of a coupon, and of the code that it was typed as; answers the coupon. Raises `StripeError` when it
     cannot be redeemed any more."""
+    coupon, code = redeemable(account, coupon_id, code_id, param)
+    for each in (coupon, *([code] if code else [])):
+        each["times_redeemed"] += 1
+    return _current(account, coupon)
+
+
+def redeemable(
+    account: Account, coupon_id: str, code_id: str | None = None, param: str = "discounts"
+) -> tuple[Document, Document | None]:
+    """A coupon and its code. Raises `StripeError` when they cannot be redeemed any more."""
     coupon = _current(account, account.objects.get("coupon", coupon_id, param))
     code = account.objects.get("promotion_code", code_id, param) if code_id else None
     if not coupon["valid"]:
         raise invalid(f"Coupon {coupon_id} is expired and cannot be used.", param, "coupon_expired")
     if code and not _is_open(account, code):
         raise invalid("This promotion code is inactive or has expired.", param, "promotion_code_expired")
-    for each in (coupon, *([code] if code else [])):
-        each["times_redeemed"] += 1
-    _current(account, coupon)
-    return coupon
+    return coupon, code
 
 
 def _is_open(account: Account, code: Document) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from infra.local.emulators.stripe_server import payment_methods
+from infra.local.emulators.stripe_server import payment_methods, test_clocks
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing import ends
 from infra.local.emulators.stripe_server.documents import update
@@ -25,6 +25,8 @@ def create(call: Call) -> Document:
     if method:
         payment_methods.require_attachable(method)
     _require_own(account, given, lambda each: each is method)
+    if "test_clock" in given:
+        account.objects.get("test_helpers.test_clock", given["test_clock"], "test_clock")
     customer = account.make(
         "customer",
         "cus",
@@ -44,7 +46,7 @@ def create(call: Call) -> Document:
         next_invoice_sequence=1,
         preferred_locales=[],
         tax_exempt="none",
-        test_clock=given.get("test_clock"),
+        test_clock=test_clocks.of_newcomer(account, given.get("test_clock")),
         _tax={},
     )
     _set(customer, given)

@@ -1,6 +1,7 @@
 """Lists: filters on `created`, and pages by cursor."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 from infra.local.emulators.stripe_server.errors import invalid
@@ -12,19 +13,22 @@ _HIGHEST_LIMIT: Final = 100
 
 
 def page(call: Call, found: Sequence[Document]) -> Document:
-    """The page of the documents (newest first) that a call asks for. Raises `StripeError`."""
-    found = [each for each in found if _is_within(each, call.params.get("created"))]
-    limit = call.params.get("limit", _LIMIT)
+    """The page of the documents (newest first) that a call asks for. Raises `StripeError`.
+
+    Only what lies beyond the cursor is looked at, so following the pages of many documents stays cheap.
+    """
+    limit, created = call.params.get("limit", _LIMIT), call.params.get("created")
     if not 1 <= limit <= _HIGHEST_LIMIT:
         raise invalid(f"Invalid limit: {limit} is not between 1 and {_HIGHEST_LIMIT}", "limit")
     if before := call.params.get("ending_before"):
-        rest = found[: _place(found, before, "ending_before")]
-        shown = rest[-limit:]
+        rest = reversed(found[: _place(found, before, "ending_before")])
     else:
         after = call.params.get("starting_after")
-        rest = found[_place(found, after, "starting_after") + 1 :] if after else found
-        shown = rest[:limit]
-    return listed(call.path, shown, has_more=len(rest) > len(shown))
+        rest = iter(found[_place(found, after, "starting_after") + 1 :] if after else found)
+    shown = list(islice((each for each in rest if _is_within(each, created)), limit + 1))
+    has_more = len(shown) > limit
+    shown = shown[:limit][::-1] if before else shown[:limit]
+    return listed(call.path, shown, has_more=has_more)
 
 
 def listed(url: str, documents: Sequence[Document], *, has_more: bool = False) -> Document:

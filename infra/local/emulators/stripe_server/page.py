@@ -91,7 +91,7 @@ def _about(account: Account, accounts: Accounts) -> dict[str, Any]:
         "accounts": sorted(each.key for each in accounts),
         "now": _instant(account.now()),
         "kinds": sorted(kinds.items()),
-        "objects": [_line(each) for each in shown],
+        "objects": [_line(each) | {"page": _page(account, each)} for each in shown],
         "due": [{"at": _instant(timer.instant), "name": timer.name} for timer in account.clock.waiting()[:10]],
         "deliveries": [each.about() for each in list(account.webhooks.log)[-_SHOWN:][::-1]],
         "wrong": [each["path"] for each in account.faults.listed()]
@@ -108,6 +108,12 @@ def _line(document: Document) -> Document:
     told = [str(document[name]) for name in names if isinstance(document.get(name), str)]
     created = _instant(document["created"])
     return {"id": document["id"], "object": document["object"], "created": created, "told": " · ".join(told)}
+
+
+def _page(account: Account, document: Document) -> str | None:
+    """The page that people open for an object, if it has one here."""
+    found = (document.get(name) for name in ("url", "hosted_invoice_url"))
+    return next((each for each in found if isinstance(each, str) and each.startswith(account.origin)), None)
 
 
 def _instant(seconds: int) -> str:

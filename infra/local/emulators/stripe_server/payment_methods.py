@@ -90,7 +90,7 @@ def retrieve_of_customer(call: Call) -> Document:
 
 def resolve(account: Account, method_id: str, param: str = "payment_method") -> Document:
     """The stored method with an id; `pm_card_…` makes a new one at each use. Raises `resource_missing`."""
-    test = cards.by_name(method_id) if account.objects.maybe(method_id) is None else None
+    test = cards.by_name(method_id)
     return make(account, test) if test else account.objects.get("payment_method", method_id, param)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.documents import update
-from infra.local.emulators.stripe_server.errors import invalid, missing_parameter
+from infra.local.emulators.stripe_server.errors import invalid, missing_parameter, not_done
 from infra.local.emulators.stripe_server.lists import page
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.operations import Call, operation
@@ -101,7 +101,7 @@ def index(call: Call) -> Document:
 def unit_amount(price: Document, currency: str, param: str = "currency") -> int:
     """What one unit costs in a currency. Raises `StripeError` for one that the price does not have."""
     option = price["_currency_options"].get(currency)
-    if option is None or option["unit_amount"] is None:
+    if option is None:
         known = ", ".join(price["_currency_options"])
         raise invalid(f"The price specified only supports `{known}`. This doesn't match `{currency}`.", param)
     amount: int = option["unit_amount"]
@@ -129,15 +129,16 @@ def _take_lookup_key(account: Account, given: Mapping[str, Any], own: Document |
 
 
 def _amounts(given: Mapping[str, Any], param: str) -> dict[str, Any]:
-    """Both forms of an amount. Raises `StripeError` without one, or for a negative one."""
+    """Both forms of an amount. Raises `StripeError` without one, for a negative one, and for parts of a minor unit."""
     whole, exact = given.get("unit_amount"), given.get("unit_amount_decimal")
     if whole is None and exact is None:
         raise missing_parameter(param)
     amount = Decimal(whole or 0) if exact is None else exact
     if amount < 0:
         raise invalid("Invalid non-negative integer", param, "parameter_invalid_integer")
-    is_whole = amount == amount.to_integral_value()
-    return {"unit_amount": int(amount) if is_whole else None, "unit_amount_decimal": f"{amount.normalize():f}"}
+    if amount != amount.to_integral_value():
+        raise not_done(f"{param}_decimal")
+    return {"unit_amount": int(amount), "unit_amount_decimal": str(int(amount))}
 
 
 def _options(given: Mapping[str, Any], behaviour: str) -> Document:
@@ -156,7 +157,7 @@ def _recurring(given: Mapping[str, Any] | None) -> Document | None:
     if given is None:
         return None
     if given.get("usage_type", "licensed") != "licensed" or "meter" in given:
-        raise invalid("Stripe knows metered prices; this server does not do them yet.", "recurring[usage_type]")
+        raise not_done("recurring[usage_type]")
     count = given.get("interval_count", 1)
     if not 1 <= count <= _MOST_INTERVALS[given["interval"]]:
         raise invalid("The interval is limited to three years.", "recurring[interval_count]")

@@ -1,4 +1,8 @@
-"""Test clocks. An account has one clock, so a test clock is a handle on that: it stops it, moves it and lets it go."""
+"""Test clocks. An account has one clock, so a test clock is a handle on that: it stops it, moves it and lets it go.
+
+So whoever comes while there is one is on it, named (`customers.create`) or not, with all that they subscribe to; when
+it is deleted they go on without it, where Stripe would delete them.
+"""
 
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.documents import update
@@ -57,9 +61,12 @@ def advance(call: Call) -> Document:
 @operation("DELETE", "/v1/test_helpers/test_clocks/{test_clock}")
 def delete(call: Call) -> Document:
     """The account's clock goes on from where it stands."""
-    clock = call.account.objects.delete(_KIND, call.id)
-    call.account.clock.thaw()
-    call.account.emit("test_helpers.test_clock.deleted", clock)
+    account, clock = call.account, call.account.objects.delete(_KIND, call.id)
+    for each in account.objects:
+        if each.get("test_clock") == call.id:
+            each["test_clock"] = None
+    account.clock.thaw()
+    account.emit("test_helpers.test_clock.deleted", clock)
     return {"id": call.id, "object": _KIND, "deleted": True}
 
 
@@ -67,6 +74,13 @@ def delete(call: Call) -> Document:
 def index(call: Call) -> Document:
     """Newest first."""
     return page(call, call.account.objects.find(_KIND))
+
+
+def of_newcomer(account: Account, given: str | None) -> str | None:
+    """The test clock that a new customer is on; None: the account's time is everybody's. Raises `resource_missing`."""
+    if given is not None:
+        return str(account.objects.get(_KIND, given, "test_clock")["id"])
+    return next((str(clock["id"]) for clock in account.objects.find(_KIND)), None)
 
 
 async def _advance(account: Account, clock: Document, instant: int) -> None:

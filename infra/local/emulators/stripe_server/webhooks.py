@@ -74,6 +74,7 @@ class Webhooks:
         self._open: dict[str, list[Delivery]] = defaultdict(list)
         self._delivered: dict[str, Callable[[], object]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
         self._random = random.Random(0)  # noqa: S311 - the same disorder in every run
         self.wire = Wire()
         self.log: deque[Delivery] = deque(maxlen=_KEPT)
@@ -121,12 +122,19 @@ class Webhooks:
         """Whether every endpoint that listened has taken an event."""
         return all(each.state == "delivered" for each in self._open.get(event_id, ()))
 
+    def close(self) -> None:
+        """Nothing is sent any more."""
+        self._is_closed = True
+        if self._task:
+            self._task.cancel()
+
     async def settle(self) -> None:
         """Until everything that is due has been attempted once. Raises what a caller of `enqueue` raised when it was
         told of a delivery."""
         while self._task and not self._task.done():
             await asyncio.wait([self._task])
-            self._task.result()
+            if not self._task.cancelled():
+                self._task.result()
 
     def _delivery(self, event: Document, endpoint: Document, form: Format) -> Delivery:
         version = self.wire.api_version or endpoint["api_version"] or API_VERSION
@@ -154,7 +162,8 @@ class Webhooks:
 
     def _wake(self) -> None:
         """Without a loop, in a test of what is synchronous, messages wait."""
-        if self.wire.hold or not self._waiting or (self._task and not self._task.done()):
+        is_running = self._task is not None and not self._task.done()
+        if self.wire.hold or not self._waiting or is_running or self._is_closed:
             return
         with suppress(RuntimeError):
             self._task = asyncio.get_running_loop().create_task(self._run())

@@ -21,8 +21,9 @@ from infra.local.emulators.stripe_server.billing.subscription_documents import (
     period_of,
     set_items,
 )
-from infra.local.emulators.stripe_server.errors import invalid
+from infra.local.emulators.stripe_server.errors import invalid, missing_parameter
 from infra.local.emulators.stripe_server.objects import Document
+from infra.local.emulators.stripe_server.prices import unit_amount
 
 _MOST_ITEMS = 20
 
@@ -62,9 +63,14 @@ def checked(account: Account, beginning: Beginning) -> Checked:
     """Everything but the storing. Raises `StripeError` for what cannot begin."""
     if not 1 <= len(beginning.items) <= _MOST_ITEMS:
         raise invalid(f"A subscription must have 1 to {_MOST_ITEMS} items.", "items")
+    for place, each in enumerate(beginning.items):
+        if "price" not in each:
+            raise missing_parameter(f"items[{place}][price]")
     prices = [price_of(account, each["price"]) for each in beginning.items]
     currency = (beginning.currency or beginning.customer["currency"] or prices[0]["currency"]).lower()
     _check_currency(beginning.customer, currency)
+    for price in prices:
+        unit_amount(price, currency)  # what is free at first has its currency already
     _check_times(account, beginning)
     pairs = zip(beginning.items, prices, strict=True)
     items = [_item(account, beginning, given, price) for given, price in pairs]
@@ -103,6 +109,12 @@ def check_address(customer: Document) -> None:
     if not (customer["address"] or {}).get("country"):
         message = "The customer's location isn't recognized. Set a valid customer address to calculate tax."
         raise invalid(message, "automatic_tax[enabled]", "customer_tax_location_invalid")
+
+
+def require_address(account: Account, subscription: Document) -> None:
+    """Before something is billed at once: tax, where it is computed, has to know. Raises `StripeError`."""
+    if subscription["automatic_tax"]["enabled"]:
+        check_address(account.objects.get("customer", subscription["customer"]))
 
 
 def _check_currency(customer: Document, currency: str) -> None:
@@ -150,6 +162,7 @@ def _fields(account: Account, ready: Checked) -> dict[str, Any]:
         "currency": ready.currency,
         "customer": beginning.customer["id"],
         "status": "trialing" if trial else "incomplete",
+        "test_clock": beginning.customer["test_clock"],
         "trial_end": trial,
         "trial_start": now if trial else None,
         "_expires": now + renewals.FIRST_PAYMENT_WITHIN,

@@ -93,12 +93,11 @@ def _items(account: Account, subscription: Document, given: Sequence[Document]) 
 
 def _revise(account: Account, subscription: Document, item: Document, given: Document) -> None:
     """A new price comes with a quantity of 1 unless one is given."""
-    if "price" in given and given["price"] != item["price"]["id"]:
-        price = price_of(account, given["price"])
-        fresh = new_item(account, price, given.get("quantity", 1), period_of(item), subscription["id"])
-        item |= {name: fresh[name] for name in ("price", "plan", "quantity")}
-    elif "quantity" in given:
-        item["quantity"] = given["quantity"]
+    same = given.get("price", item["price"]["id"]) == item["price"]["id"]
+    price = item["price"] if same else price_of(account, given["price"])
+    unless_given: int = item["quantity"] if same else 1
+    fresh = new_item(account, price, given.get("quantity", unless_given), period_of(item), subscription["id"])
+    item |= {name: fresh[name] for name in ("price", "plan", "quantity")}
     if "metadata" in given:
         item["metadata"] = dict(given["metadata"] or {})
     line_of(account, item, subscription["currency"], period_of(item))  # refuses a price in another currency

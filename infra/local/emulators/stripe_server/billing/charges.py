@@ -78,7 +78,6 @@ def _make(account: Account, intent: Document, method: Document, status: str) -> 
         payment_intent=intent["id"],
         payment_method=method["id"],
         payment_method_details=_details(account, method, intent),
-        receipt_url=f"{account.origin}/receipts/{intent['id']}",
         refunded=False,
         status=status,
     )

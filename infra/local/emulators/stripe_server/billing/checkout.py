@@ -28,8 +28,8 @@ def submit(account: Account, session: Document, entered: Submission) -> None:
     """Pay. Raises `StripeError`: for a session that is over, a method that it does not take, and 402 for a decline."""
     _require_open(session)
     customer = account.objects.get("customer", session["customer"])
-    if entered.country:
-        _note_address(account, session, customer, entered.country)
+    if country := entered.country or _asked_country(account, session, customer):
+        _note_address(account, session, customer, country)
     if entered.code:
         redeem(account, session, entered.code)
     method = _saved(account, session, customer, entered.method)
@@ -85,6 +85,13 @@ def _require_open(session: Document) -> None:
         raise invalid(f"This Checkout Session is {session['status']}.", code="checkout_session_not_open")
 
 
+def _asked_country(account: Account, session: Document, customer: Document) -> str | None:
+    """Where tax is computed the page does not go on without a country; it suggests the shop's own."""
+    if not session["automatic_tax"]["enabled"] or (customer["address"] or {}).get("country"):
+        return None
+    return account.settings.country
+
+
 def _note_address(account: Account, session: Document, customer: Document, country: str) -> None:
     """The page asks for the country; the customer keeps it where the session says so, or has none."""
     if not session["_saves_address"] and customer["address"]:
@@ -113,6 +120,9 @@ def _begun(account: Account, session: Document, method: Document | None) -> Docu
     if subscription is None or subscription["status"] != "incomplete":
         subscription = beginnings.begin(account, checkout_sessions.ready(account, session))
         session["_subscription"] = subscription["id"]
+    invoice = account.objects.get("invoice", subscription["latest_invoice"])
+    if invoice["status"] == "open":
+        invoices.intent_of(account, invoice)["_return_url"] = f"{account.origin}/c/pay/{session['id']}"
     if method:
         with account.changing(subscription, "customer.subscription.updated"):
             subscription["default_payment_method"] = method["id"]
@@ -122,7 +132,7 @@ def _begun(account: Account, session: Document, method: Document | None) -> Docu
 def _conclude(account: Account, session: Document, invoice: Document) -> None:
     """The session is complete when the invoice is paid, or its payment on the way."""
     is_paid = invoice["status"] == "paid"
-    if not is_paid and not collection.is_processing(account, invoice):
+    if not is_paid and not invoices.is_processing(account, invoice):
         return
     account.clock.cancel(f"session:{session['id']}")
     status = "no_payment_required" if invoice["total"] == 0 else "paid" if is_paid else "unpaid"

@@ -25,6 +25,9 @@ def routes(accounts: Accounts) -> Iterable[Route]:
 
 
 async def _show(account: Account, session: Document, _: Request) -> Response:
+    """Who comes back from the bank, or once more, goes on to the shop."""
+    if session["status"] == "complete":
+        return RedirectResponse(checkout.destination(session), 303)
     return _page(account, session)
 
 
@@ -65,7 +68,7 @@ def _page(account: Account, session: Document, error: StripeError | None = None)
         error.status if error else 200,
         session=session,
         lines=lines,
-        country=(customer["address"] or {}).get("country") or "",
+        country=(customer["address"] or {}).get("country") or account.settings.country,
         intent=checkout.waiting_intent(account, session),
         error=error and error.message,
     )

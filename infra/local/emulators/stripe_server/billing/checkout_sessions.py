@@ -158,7 +158,7 @@ def _check(given: dict[str, Any]) -> None:
     if given.get("ui_mode", "hosted_page") != "hosted_page":
         raise not_done("ui_mode")
     if "customer" not in given:
-        raise missing_parameter("customer")
+        raise invalid("Stripe makes a customer where none is given; this server does not do it yet.", "customer")
     data = given.get("subscription_data", {})
     require_done(data, _DATA, "subscription_data")
     if data.get("billing_mode", {}).get("type", "flexible") != "flexible":

@@ -87,11 +87,6 @@ def refusal(account: Account, invoice: Document) -> StripeError:
     return payments.refusal(invoices.intent_of(account, invoice))
 
 
-def is_processing(account: Account, invoice: Document | None) -> bool:
-    """Whether a bank has yet to answer."""
-    return bool(invoice and invoice.get("_payment") and invoices.intent_of(account, invoice)["status"] == "processing")
-
-
 def _react(account: Account, invoice: Document, intent: Document) -> None:
     if intent["status"] == "succeeded":
         _after_success(account, invoice, intent)
@@ -106,7 +101,8 @@ def _react(account: Account, invoice: Document, intent: Document) -> None:
 
 
 def _settle(account: Account, invoice: Document, intent: Document) -> None:
-    if not _is_there(account, invoice):
+    """A bank answers even when the customer is gone."""
+    if account.objects.maybe(invoice["parent"]["subscription_details"]["subscription"]) is None:
         return
     payments.settle(account, intent)
     _react(account, invoice, intent)
@@ -142,8 +138,8 @@ def _is_held(account: Account, invoice: Document) -> bool:
 
 def _is_there(account: Account, invoice: Document) -> bool:
     """Whether the invoice and its subscription still exist: `/_control/` takes objects away behind our back."""
-    of = invoice["parent"]["subscription_details"]["subscription"]
-    return account.objects.maybe(invoice["id"]) is invoice and account.objects.maybe(of) is not None
+    of = account.objects.maybe(invoice["parent"]["subscription_details"]["subscription"])
+    return account.objects.maybe(invoice["id"]) is invoice and of is not None and statuses.is_there(account, of)
 
 
 def _give_up(account: Account, invoice: Document) -> None:
@@ -160,7 +156,7 @@ def _retry_at(account: Account, invoice: Document, instant: int) -> None:
 
 def _retry(account: Account, invoice: Document) -> None:
     """After a hard decline the bank is not asked again until there is another method; the plan goes on nevertheless."""
-    if invoice["status"] != "open" or not _is_there(account, invoice):
+    if invoice["status"] != "open" or not _is_there(account, invoice) or invoices.is_processing(account, invoice):
         return
     method = statuses.method_of(account, statuses.subscription_of(account, invoice))
     error = invoices.intent_of(account, invoice)["last_payment_error"] or {}

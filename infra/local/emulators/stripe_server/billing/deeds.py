@@ -2,6 +2,7 @@
 
 | path | |
 |---|---|
+| POST `payment_methods/{id}/reissue` | the bank has sent a new card: it pays, and everybody who keeps it is told |
 | POST `disputes` | a dispute of `charge`, with a `reason` |
 | POST `disputes/{id}` | `status` under_review, won or lost |
 | POST `refunds/{id}` | `status` succeeded, failed, requires_action or canceled |
@@ -62,6 +63,15 @@ def method_of(account: Account, named: str | None) -> Document | None:
     return payment_methods.make(account, test) if test else payment_methods.resolve(account, named)
 
 
+def reissue(account: Account, method_id: str, _: Document) -> object:
+    """A card is replaced by its bank, which tells Stripe."""
+    method = account.objects.get("payment_method", method_id)
+    with account.changing(method, "payment_method.automatically_updated"):
+        method["card"]["exp_year"] += 5
+    method["_decline_code"] = None
+    return public(method)
+
+
 def settle_refund(account: Account, refund_id: str, asked: Document) -> object:
     """How it ends."""
     refund = account.objects.get("refund", refund_id)
@@ -74,5 +84,6 @@ DEEDS: Final[Mapping[str, Deed]] = {
     "checkout/{id}/complete": complete_checkout,
     "disputes": open_dispute,
     "disputes/{id}": decide_dispute,
+    "payment_methods/{id}/reissue": reissue,
     "refunds/{id}": settle_refund,
 }

@@ -22,10 +22,10 @@ def redeemed(account: Account, given: Sequence[Document], customer: str, currenc
 
 
 def check(account: Account, given: Document, currency: str) -> Document:
-    """The coupon that is meant. Raises `StripeError` for one that is not there, or is in another currency."""
+    """The coupon that is meant. Raises `StripeError` for one that cannot be redeemed, or is in another currency."""
     if "discount" in given:
         return _coupon(account.objects.get("discount", given["discount"], _PARAM))
-    coupon = account.objects.get("coupon", _coupon_id(account, given), _PARAM)
+    coupon, _ = coupons.redeemable(account, _coupon_id(account, given), given.get("promotion_code"), _PARAM)
     if coupon["amount_off"] is not None and coupon["currency"] != currency:
         raise invalid(f"The coupon is in {coupon['currency']}, and cannot be applied in {currency}.", _PARAM)
     return coupon

@@ -6,7 +6,7 @@ A preview and an invoice are made by the same function, `composed`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing import taxes
@@ -16,7 +16,9 @@ from infra.local.emulators.stripe_server.billing.periods import Period
 from infra.local.emulators.stripe_server.lists import listed
 from infra.local.emulators.stripe_server.objects import Document
 
-_SELF = {"type": "self"}
+_SELF: Final = {"type": "self"}
+_LEAST: Final = {"eur": 50, "usd": 50, "gbp": 30, "chf": 50, "jpy": 50}
+"""Less than this is not charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def _about(account: Account, draft: Draft) -> dict[str, Any]:
         "period_end": draft.period.end,
         "period_start": draft.period.start,
         "status": "draft",
+        "test_clock": subscription.get("test_clock"),
         "status_transitions": dict.fromkeys(("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")),
     }
 
@@ -103,9 +106,18 @@ def _automatic_tax(draft: Draft) -> Document:
     return {"disabled_reason": None, "enabled": True, "liability": dict(_SELF), "provider": "stripe", "status": status}
 
 
+def due_and_balance(total: int, balance: int, currency: str) -> tuple[int, int]:
+    """What is to be paid, and the customer's balance afterwards (negative: credit).
+
+    Credit is kept for the next invoice, and so is what is too little to be charged.
+    """
+    due = total + balance
+    return (due, 0) if due >= _LEAST.get(currency, 1) else (0, due)
+
+
 def _numbers(draft: Draft, totals: Totals) -> dict[str, Any]:
     balance, total = draft.customer["balance"], totals.total
-    due = max(0, total + balance)
+    due, _ = due_and_balance(total, balance, draft.currency)
     excluding_tax = total - totals.tax
     return {
         "amount_due": due,

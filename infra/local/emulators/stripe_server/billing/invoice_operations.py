@@ -77,7 +77,7 @@ def pay(call: Call) -> Document:
         message = "There is no `default_payment_method` set on this Customer or Invoice."
         raise invalid(f"{message} Please set one to attempt payment.", "payment_method", "resource_missing")
     collection.proceed(account, invoice, method, is_retry=False)
-    if invoice["status"] != "paid" and not collection.is_processing(account, invoice):
+    if invoice["status"] != "paid" and not invoices.is_processing(account, invoice):
         raise collection.refusal(account, invoice)
     return invoice
 
@@ -155,5 +155,5 @@ def _require_payable(account: Account, invoice: Document) -> None:
         raise invalid("Invoice is already paid")
     if invoice["status"] == "void":
         raise invalid("You can only pay an invoice that is not void.", code="invoice_not_editable")
-    if collection.is_processing(account, invoice):
+    if invoices.is_processing(account, invoice):
         raise invalid("A payment of this invoice is still processing.", code="payment_intent_unexpected_state")

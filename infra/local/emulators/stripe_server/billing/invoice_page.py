@@ -14,7 +14,7 @@ from infra.local.emulators.stripe_server.objects import Document
 
 
 def routes(accounts: Accounts) -> Iterable[Route]:
-    """The page, and what its form sends (`number` or `kind`)."""
+    """The page, also for who wants to print it, and what its form sends (`number` or `kind`)."""
     yield Route("/i/{id}", pages.serving(accounts, "invoice", _show), methods=["GET"])
     yield Route("/i/{id}", pages.serving(accounts, "invoice", _pay), methods=["POST"])
     yield Route("/i/{id}/pdf", pages.serving(accounts, "invoice", _show), methods=["GET"])

@@ -6,7 +6,7 @@ from typing import Final
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing import payments
 from infra.local.emulators.stripe_server.billing.blank import made
-from infra.local.emulators.stripe_server.billing.invoice_documents import Draft, composed
+from infra.local.emulators.stripe_server.billing.invoice_documents import Draft, composed, due_and_balance
 from infra.local.emulators.stripe_server.errors import invalid
 from infra.local.emulators.stripe_server.objects import Document
 
@@ -77,6 +77,11 @@ def payment_of(account: Account, invoice: Document) -> Document:
     return account.objects.get("invoice_payment", invoice.get("_payment") or "")
 
 
+def is_processing(account: Account, invoice: Document | None) -> bool:
+    """Whether a bank has yet to answer about it."""
+    return bool(invoice and invoice.get("_payment") and intent_of(account, invoice)["status"] == "processing")
+
+
 def mark_paid(account: Account, invoice: Document, *, amount: int) -> None:
     """Paid with so much money; the rest was balance or happened elsewhere."""
     with account.changing(invoice, "invoice.updated"):
@@ -93,6 +98,8 @@ def mark_paid(account: Account, invoice: Document, *, amount: int) -> None:
 
 def void(account: Account, invoice: Document) -> None:
     """It was never meant. Raises `StripeError` for one that is neither open nor uncollectible."""
+    if is_processing(account, invoice):
+        raise invalid("This invoice cannot be voided while a payment of it is processing.", code="invoice_not_editable")
     if invoice["status"] not in ("open", "uncollectible"):
         message = f"You can only pass in open invoices. This invoice isn't open (status: {invoice['status']})."
         raise invalid(message, code="invoice_not_editable")
@@ -115,7 +122,9 @@ def mark_uncollectible(account: Account, invoice: Document) -> None:
 
 def _ask_payment(account: Account, invoice: Document) -> None:
     description = f"Payment for Invoice {invoice['number']}"
-    intent = payments.create(account, invoice["customer"], invoice["amount_due"], invoice["currency"], description)
+    amount, currency = invoice["amount_due"], invoice["currency"]
+    back = invoice["hosted_invoice_url"]
+    intent = payments.create(account, invoice["customer"], amount, currency, description, back)
     payment = made(
         account,
         "invoice_payment",
@@ -139,12 +148,9 @@ def _stop_payment(account: Account, invoice: Document, reason: str) -> None:
 
 
 def _use_balance(account: Account, customer: Document, invoice: Document) -> None:
-    """The customer's balance pays first; what an invoice gives back is kept there."""
+    """The customer's balance pays first, and keeps what an invoice gives back or is too little of."""
     balance = customer["balance"]
-    due = max(0, invoice["total"] + balance)
-    invoice |= {"starting_balance": balance, "amount_due": due, "amount_remaining": due}
-    used = min(0, invoice["total"] + balance)
-    invoice["ending_balance"] = used
-    if used != balance:
-        with account.changing(customer, "customer.updated"):
-            customer["balance"] = used
+    due, left = due_and_balance(invoice["total"], balance, invoice["currency"])
+    invoice |= {"starting_balance": balance, "amount_due": due, "amount_remaining": due, "ending_balance": left}
+    with account.changing(customer, "customer.updated"):
+        customer["balance"] = left

@@ -17,8 +17,10 @@ SETTLES_AFTER: Final = 5 * 86_400
 """A bank debit is known to have worked, or not, so many seconds later."""
 
 
-def create(account: Account, customer: str, amount: int, currency: str, description: str) -> Document:
-    """An intent that waits for a payment method."""
+def create(
+    account: Account, customer: str, amount: int, currency: str, description: str, return_url: str | None
+) -> Document:
+    """An intent that waits for a payment method. `return_url`: where the bank's page leads back to."""
     intent = made(
         account,
         "payment_intent",
@@ -36,6 +38,7 @@ def create(account: Account, customer: str, amount: int, currency: str, descript
         payment_method_types=["card"] if currency != "eur" else ["card", "sepa_debit"],
         setup_future_usage="off_session",
         status="requires_payment_method",
+        _return_url=return_url,
     )
     intent["client_secret"] = f"{intent['id']}_secret_{account.new_id('s')[2:]}"
     account.emit("payment_intent.created", intent)
@@ -118,7 +121,7 @@ def _confirmed(account: Account, intent: Document, method: Document, outcome: Ou
 
 
 def _require_action(account: Account, intent: Document) -> None:
-    where = {"return_url": None, "url": f"{account.origin}/authenticate/{intent['id']}"}
+    where = {"return_url": intent["_return_url"], "url": f"{account.origin}/authenticate/{intent['id']}"}
     intent |= {"status": "requires_action", "next_action": {"type": "redirect_to_url", "redirect_to_url": where}}
     account.emit("payment_intent.requires_action", intent)
 

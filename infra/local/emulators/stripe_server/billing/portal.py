@@ -5,7 +5,7 @@ Each is refused (`StripeError`) unless the session's configuration allows it.
 
 from infra.local.emulators.stripe_server import payment_methods
 from infra.local.emulators.stripe_server.account import Account
-from infra.local.emulators.stripe_server.billing import collection, ends, renewals, updates
+from infra.local.emulators.stripe_server.billing import collection, ends, invoices, renewals, updates
 from infra.local.emulators.stripe_server.billing.portal_sessions import features_of
 from infra.local.emulators.stripe_server.billing.subscription_documents import items_of
 from infra.local.emulators.stripe_server.errors import StripeError, invalid
@@ -85,9 +85,11 @@ def pay(account: Account, invoice: Document, method: Document) -> None:
     """An open invoice, with a method that is kept. Raises `StripeError` 402 for a decline."""
     if invoice["status"] not in ("open", "uncollectible"):
         raise invalid(f"This invoice is {invoice['status']}.")
+    if invoices.is_processing(account, invoice):
+        raise invalid("A payment of this invoice is on its way.")
     payment_methods.attach(account, method, invoice["customer"])
     collection.collect(account, invoice, method, is_retry=False)
-    if invoice["status"] != "paid" and not collection.is_processing(account, invoice):
+    if invoice["status"] != "paid" and not invoices.is_processing(account, invoice):
         raise collection.refusal(account, invoice)
 
 

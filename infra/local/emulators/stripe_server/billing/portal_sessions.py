@@ -125,7 +125,8 @@ def _set(configuration: Document, given: dict[str, Any]) -> None:
     for name, each in given.get("features", {}).items():
         _merge(configuration["features"][name], each)
     for product in configuration["features"]["subscription_update"]["products"] or ():
-        product.setdefault("adjustable_quantity", {"enabled": False, "maximum": None, "minimum": 1})
+        quantity = {"enabled": False, "maximum": None, "minimum": 1}
+        product["adjustable_quantity"] = quantity | product.get("adjustable_quantity", {})
 
 
 def _merge(target: Document, given: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def plan(account: Account, subscription: Document) -> None:
 
 def wake(account: Account, subscription: Document) -> None:
     """Do what is due; nothing for one that was taken away meanwhile."""
-    if account.objects.maybe(subscription["id"]) is not subscription:
+    if not statuses.is_there(account, subscription):
         return
     for due, act in _STEPS:
         instant = due(subscription)
@@ -131,7 +131,7 @@ def pause(account: Account, subscription: Document) -> None:
 
 def _expire(account: Account, subscription: Document) -> None:
     """A bank that has not answered yet is waited for."""
-    if collection.is_processing(account, account.objects.maybe(subscription["latest_invoice"])):
+    if invoices.is_processing(account, account.objects.maybe(subscription["latest_invoice"])):
         subscription["_expires"] = account.now() + _LOOKS_AGAIN
     else:
         statuses.expire(account, subscription)

@@ -23,6 +23,12 @@ def method_of(account: Account, subscription: Document) -> Document | None:
     return next((each for each in found if each and each["customer"] == customer["id"]), None)
 
 
+def is_there(account: Account, subscription: Document) -> bool:
+    """Whether it and its customer still exist: `/_control/` takes objects away behind our back."""
+    found = account.objects.maybe(subscription["id"])
+    return found is subscription and account.objects.maybe(subscription["customer"]) is not None
+
+
 def paid(account: Account, invoice: Document) -> None:
     """An invoice has been paid."""
     subscription = subscription_of(account, invoice)
@@ -134,7 +140,7 @@ def _stop_invoices(account: Account, subscription: Document, *, must_void: bool)
     for invoice in _invoices(account, subscription, "draft", "open"):
         account.clock.cancel(f"finalize:{invoice['id']}")
         account.clock.cancel(f"retry:{invoice['id']}")
-        if must_void and invoice["status"] == "open":
+        if must_void and invoice["status"] == "open" and not invoices.is_processing(account, invoice):
             invoices.void(account, invoice)
         else:
             with account.changing(invoice, "invoice.updated"):

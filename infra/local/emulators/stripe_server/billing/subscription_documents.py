@@ -8,6 +8,7 @@ from infra.local.emulators.stripe_server.billing.blank import made, shaped
 from infra.local.emulators.stripe_server.billing.lines import Line
 from infra.local.emulators.stripe_server.billing.periods import Period
 from infra.local.emulators.stripe_server.billing.prices import interval_of, is_inclusive, plan_of
+from infra.local.emulators.stripe_server.errors import invalid
 from infra.local.emulators.stripe_server.lists import listed
 from infra.local.emulators.stripe_server.objects import Document
 from infra.local.emulators.stripe_server.prices import unit_amount
@@ -50,7 +51,9 @@ def set_items(account: Account, subscription: Document, items: Sequence[Document
 
 
 def new_item(account: Account, price: Document, quantity: int, period: Period, subscription: str = "") -> Document:
-    """An item with its first period."""
+    """An item with its first period. Raises `StripeError` for less than one of something."""
+    if quantity < 1:
+        raise invalid("Invalid positive integer", "items[0][quantity]", "parameter_invalid_integer")
     return shaped(
         account,
         "subscription_item",

@@ -81,6 +81,8 @@ def cancel(call: Call) -> Document:
     subscription = account.objects.get(_KIND, call.id)
     if subscription["status"] in _OVER:
         raise resource_missing(_KIND, call.id)
+    if given.get("invoice_now"):
+        beginnings.require_address(account, subscription)
     update(subscription["cancellation_details"], given.get("cancellation_details", {}), "comment", "feedback")
     if given.get("prorate"):
         _credit_rest(account, subscription)
@@ -102,6 +104,7 @@ def resume(call: Call) -> Document:
         raise invalid("This subscription cannot be resumed because it is not paused.")
     if given.get("billing_cycle_anchor", {}).get("type", "now") != "now":
         raise not_done("billing_cycle_anchor[type]")
+    beginnings.require_address(account, subscription)
     invoice = _bill_resumption(account, subscription)
     if given.get("payment_behavior") == "resume_on_payment_success":
         invoice["_resumes"] = True

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from infra.local.emulators.stripe_server.account import Account
 from infra.local.emulators.stripe_server.billing import collection, discounts, ends, payments, renewals, statuses
-from infra.local.emulators.stripe_server.billing.beginnings import check_address
+from infra.local.emulators.stripe_server.billing.beginnings import check_address, require_address
 from infra.local.emulators.stripe_server.billing.changes import Change, Wanted, check_instant, worked_out
 from infra.local.emulators.stripe_server.billing.invoice_documents import Draft
 from infra.local.emulators.stripe_server.billing.outcomes import outcome_of
@@ -43,6 +43,8 @@ def apply(account: Account, subscription: Document, given: dict[str, Any]) -> No
     wanted = wanted_of(account, subscription, given)
     worked = worked_out(account, subscription, wanted) if wanted else None
     is_billed = worked is not None and _is_billed(worked, given)
+    if is_billed:
+        require_address(account, subscription)
     if worked and is_billed and given.get("payment_behavior") == "pending_if_incomplete":
         _pay_first(account, subscription, worked, given)
         return
