@@ -32,6 +32,7 @@ _END: Final = text(
 _HAS_ENDED: Final = text(
     "SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state NOT IN ('new', 'sent'))"
 )
+_EXISTS: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key)")
 _ABANDON: Final = text(
     """UPDATE billing_operations SET state = 'ambiguous' WHERE op_id IN (
            SELECT op_id FROM billing_operations
@@ -39,7 +40,6 @@ _ABANDON: Final = text(
               AND created_at < clock_timestamp() - make_interval(hours => :hours) LIMIT :limit)
        RETURNING account_id"""
 )
-_EXISTS: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key)")
 _OF_ACCOUNT: Final = text(
     """SELECT op_id, kind, idempotency_key, state, stripe_id, error, first_sent_at, created_at
          FROM billing_operations WHERE account_id = :account ORDER BY created_at DESC LIMIT :limit"""
@@ -111,17 +111,17 @@ async def has_ended(session: AsyncSession, environment: str, key: str) -> bool:
     return bool((await session.execute(_HAS_ENDED, values)).scalar_one())
 
 
+async def exists(session: AsyncSession, environment: str, key: str) -> bool:
+    """Whether it was ever begun."""
+    values = {"key": f"pf:{environment}:{key}"}
+    return bool((await session.execute(_EXISTS, values)).scalar_one())
+
+
 async def abandon(session: AsyncSession, limit: int) -> Sequence[UUID]:
     """Those whose process died, and whose person did not ask again while the key would have told what came of it:
     nobody knows. The accounts, once per operation."""
     values = {"repeated": list(REPEATED), "hours": KEPT_HOURS, "limit": limit}
     return list((await session.execute(_ABANDON, values)).scalars())
-
-
-async def exists(session: AsyncSession, environment: str, key: str) -> bool:
-    """Whether it was ever begun."""
-    values = {"key": f"pf:{environment}:{key}"}
-    return bool((await session.execute(_EXISTS, values)).scalar_one())
 
 
 async def of_account(session: AsyncSession, account_id: UUID, limit: int = 100) -> list[Mapping[str, Any]]:

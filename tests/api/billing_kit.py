@@ -134,8 +134,8 @@ class Worker:
         )
         if plan.has_stale_checkouts:
             await run(self.billing.close_checkouts, billing.CloseCheckouts(account_id, now))
-        if plan.surplus is not None:
-            await run(self.billing.cancel_surplus, billing.CancelSurplus(account_id, plan.surplus, now))
+        if plan.surplus_id is not None:
+            await run(self.billing.cancel_surplus, billing.CancelSurplus(account_id, plan.surplus_id, now))
 
     @property
     def now(self) -> datetime:
