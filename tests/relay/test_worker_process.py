@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from core.settings import Settings
 from infra.local import ports
@@ -107,6 +108,51 @@ async def test_setup_prepares_an_empty_installation_and_may_run_again(
         line["event"] for line in shown if line["module"] == "workers.process" or line["module"] == "workers.lifecycle"
     ]
     assert own == ["polling", "draining", "stopped"]
+
+
+STRIPE = {"PETFOLIO_STRIPE_API_KEY": "sk_test_1", "PETFOLIO_STRIPE_WEBHOOK_SECRETS": "whsec_1"}
+BILLING_JOBS = ("billing-sweep", "billing-events", "billing-reconcile", "billing-ledger")
+
+
+async def test_the_jobs_of_billing_begin_with_a_key_and_end_without(fresh: Settings, temporal: TemporalServer) -> None:
+    """A job that nobody runs would be started once, and wait for ever."""
+    await temporal.start()
+    jobs = []
+    for env in ({}, STRIPE, STRIPE, {}):
+        setup = await run(fresh, "setup", **env)
+        logs = await lines(setup)
+        assert setup.returncode == 0, logs
+        client = await Client.connect(fresh.temporal_address, namespace="petfolio")
+        jobs.append([await has_schedule(client, name) for name in BILLING_JOBS])
+    assert jobs == [[False] * 4, [True] * 4, [True] * 4, [False] * 4]
+
+
+async def test_a_worker_of_billing_without_a_key_is_ready_and_serves_nothing(
+    fresh: Settings, temporal: TemporalServer
+) -> None:
+    await temporal.start()
+    await lines(await run(fresh, "setup"))
+    health = free_port()
+    worker = await run(fresh, "billing", PETFOLIO_WORKER__HEALTH_PORT=str(health))
+    try:
+        await until(lambda: is_status(health, "/readyz", 200))
+        worker.send_signal(signal.SIGTERM)
+        (polling,) = [line for line in await lines(worker) if line["event"] == "polling"]
+    finally:
+        if worker.returncode is None:
+            worker.kill()
+            await worker.wait()
+    assert (worker.returncode, polling["queues"]) == (0, [])
+
+
+async def has_schedule(client: Client, job: str) -> bool:
+    try:
+        await client.get_schedule_handle(ids.job(job)).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 async def test_a_worker_without_setup_says_what_to_do(fresh: Settings) -> None:
