@@ -52,7 +52,7 @@ async def ask(
     await outbox.ring_refund(session, caller.user_id, refund.id)
     await billing.record(session, services, client, caller, "billing.refund", f"refund:{refund.id}")
     await session.refresh(refund)
-    return present(refund.model_dump(), caller.user_id)
+    return present(dict(refund), caller.user_id)
 
 
 async def _payment(services: Services, caller: Caller, body: RefundIn) -> tuple[str, str | None]:

@@ -46,8 +46,9 @@ CALENDAR_POOL = PoolSize(writes=10, reads=2)
 ACQUIRE_SECONDS = 2.0
 _DIRECT_SECONDS = 10.0
 
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What asyncpg raises while Postgres is away, restarting or failing over."""
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises while Postgres is away, restarting or failing over. What it calls internal: the server has said
+goodbye on this connection, and has not closed it yet."""
 
 
 class DatabaseUnavailable(Unavailable):

@@ -3,11 +3,15 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from core import read_pool
+from core.db import AWAY
 from core.read_pool import ReadPool
 from core.settings import Settings
 from tests.stack import until
@@ -160,3 +164,57 @@ async def test_a_server_that_is_not_there_frees_the_place(settings: Settings) ->
     pool = ReadPool(connect, size=1, wait_seconds=1)
     answers = await asyncio.gather(*(pool.fetchval("SELECT 1") for _ in range(5)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [ConnectionRefusedError] * 5
+
+
+async def test_a_server_that_has_said_goodbye_and_not_hung_up_yet_is_away_and_the_next_call_has_another_connection(
+    settings: Settings,
+) -> None:
+    """As when Postgres is killed: the message is there before the end of the connection."""
+    async with _half_open(settings) as way:
+        url = urlsplit(settings.database_url.get_secret_value())
+        through = url._replace(netloc=f"{url.username}:{url.password}@127.0.0.1:{way.port}").geturl()
+        pool = ReadPool(lambda: asyncpg.connect(through, ssl=False), size=1, wait_seconds=5)
+        first = await pool.fetchval(PID)
+        watcher = await asyncpg.connect(url.geturl(), ssl=False)
+        way.said.clear()
+        await watcher.execute("SELECT pg_terminate_backend($1)", first)
+        await asyncio.wait_for(way.said.wait(), 10)
+        await asyncio.sleep(0)  # asyncpg reads what was forwarded
+        with pytest.raises(AWAY):
+            await pool.fetchval(PID)
+        assert await pool.fetchval(PID) != first
+        way.hangs_up.set()
+        await pool.close()
+        await watcher.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """To Postgres. `said`: it has said something; `hangs_up`: from then on its hanging up is passed on, too."""
+
+    port: int
+    said: asyncio.Event
+    hangs_up: asyncio.Event
+
+
+@asynccontextmanager
+async def _half_open(settings: Settings) -> AsyncIterator[_Way]:
+    url, said, hangs_up = urlsplit(settings.database_url.get_secret_value()), asyncio.Event(), asyncio.Event()
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            target.write(data)
+            said.set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(url.hostname, url.port)
+        there = asyncio.create_task(pump(reader, server_writer))
+        await pump(server_reader, writer)
+        await hangs_up.wait()
+        there.cancel()
+        for each in (server_writer, writer):
+            each.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield _Way(server.sockets[0].getsockname()[1], said, hangs_up)
