@@ -30,7 +30,7 @@ from integrations.payments.records import CheckoutSession
 from integrations.payments.requests import Visit
 from models.billing import CheckoutIntent, IntentState
 from models.queries import billing as accounts
-from models.queries import billing_views, checkouts
+from models.queries import billing_operations, billing_views, checkouts
 from models.queries.billing_operations import Intended
 from models.queries.clock import database_now
 from temporal import outbox
@@ -251,6 +251,7 @@ async def customer_of(services: Services, payments: Billing, row: asyncpg.Record
             return str(known)
         generation += 1
     account_id = row["account_id"]
+    generation = await _answering(services, payments, account_id, generation)
     intended = Intended(
         account_id=account_id,
         kind="customer",
@@ -261,6 +262,17 @@ async def customer_of(services: Services, payments: Billing, row: asyncpg.Record
     async with services.db.sessions.begin() as session:
         await accounts.add_customer(session, account_id, made.id, generation=generation, livemode=payments.livemode)
     return made.id
+
+
+async def _answering(services: Services, payments: Billing, account_id: UUID, generation: int) -> int:
+    """The first generation from this one on whose key was not left without an answer. A customer who was made and never
+    heard of has nothing, and costs nothing."""
+    async with services.db.sessions() as session:
+        while await billing_operations.is_unanswered(
+            session, payments.environment, f"customer:{account_id}:{generation}", ABANDONED
+        ):
+            generation += 1
+    return generation
 
 
 async def _is_gone(payments: Billing, customer_id: str) -> bool:

@@ -3,7 +3,7 @@ attempt: a repeated call is the same call, with the same parameters byte for byt
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,6 +33,12 @@ _HAS_ENDED: Final = text(
     "SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state NOT IN ('new', 'sent'))"
 )
 _EXISTS: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key)")
+_IS_UNANSWERED: Final = text(
+    """SELECT EXISTS (
+           SELECT FROM billing_operations
+            WHERE idempotency_key = :key AND state = 'sent'
+              AND first_sent_at < clock_timestamp() - CAST(:since AS interval))"""
+)
 _ABANDON: Final = text(
     """UPDATE billing_operations SET state = 'ambiguous' WHERE op_id IN (
            SELECT op_id FROM billing_operations
@@ -115,6 +121,13 @@ async def exists(session: AsyncSession, environment: str, key: str) -> bool:
     """Whether it was ever begun."""
     values = {"key": f"pf:{environment}:{key}"}
     return bool((await session.execute(_EXISTS, values)).scalar_one())
+
+
+async def is_unanswered(session: AsyncSession, environment: str, key: str, since: timedelta) -> bool:
+    """Whether it was sent longer ago than this, and nobody knows what came of it: under its key Stripe may answer a
+    failure of its own for a day."""
+    values = {"key": f"pf:{environment}:{key}", "since": since}
+    return bool((await session.execute(_IS_UNANSWERED, values)).scalar_one())
 
 
 async def abandon(session: AsyncSession, limit: int) -> Sequence[UUID]:

@@ -104,6 +104,18 @@ async def test_a_page_that_stripe_could_not_make_is_made_anew_when_it_is_asked_f
     assert len(world.objects("customer")) == 1
 
 
+async def test_a_customer_whom_stripe_could_not_make_is_made_anew_under_another_key(
+    world: World, person: Person
+) -> None:
+    world.fails("/v1/customers", when="after")
+    assert await code_of(person) == (503, "payments_unavailable")
+    for table, instant in (("checkout_intents", "updated_at"), ("billing_operations", "first_sent_at")):
+        await world.db.reads.execute(f"UPDATE {table} SET {instant} = {instant} - interval '1 minute'")
+    assert await world.checkout(person)
+    keys = [each["headers"]["idempotency-key"] for each in await world.requests("/v1/customers")]
+    assert [key.rpartition(":")[2] for key in keys if "customer:" in key] == ["1", "2"]
+
+
 async def test_while_somebody_makes_the_page_the_others_wait_and_give_up_in_time(
     world: World, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
