@@ -70,14 +70,19 @@ class MovementReader:
         return Movements(tuple(paid), tuple(refunds), tuple(disputes))
 
     async def _other_invoices(self, account: Account, known: set[str]) -> list[records.Invoice]:
-        """Older ones: those that events are about, or all."""
-        if not account.recount:
-            named = {event.object_id for event in account.noted if _PAID_EVENT in event.type}
-            return [await self.payments.invoice(each) for each in sorted(filter(None, named)) if each not in known]
+        """Older ones: those that events are about, or all. A list of all is one call, and so are several of them."""
+        named = {event.object_id for event in account.noted if _PAID_EVENT in event.type and event.object_id} - known
+        listed = await self._all_invoices(account.customer_id) if account.recount or len(named) > 1 else ()
+        missing = named - {invoice.id for invoice in listed}  # of a customer whom this one succeeded
+        read = [await self.payments.invoice(each) for each in sorted(missing)]
+        return [invoice for invoice in listed if invoice.id not in known] + read
+
+    async def _all_invoices(self, customer_id: str) -> tuple[records.Invoice, ...]:
+        """None of a customer who was deleted."""
         try:
-            return [each for each in await self.payments.invoices_of(account.customer_id) if each.id not in known]
+            return await self.payments.invoices_of(customer_id)
         except NotThere:
-            return []
+            return ()
 
     async def _paid(self, intents: dict[str, records.Invoice | None], *, anew: bool) -> list[Paid]:
         """The charges that are not stored yet: what has been paid stays paid. `anew`: all of them."""

@@ -9,8 +9,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from api.auth import current_user, leaving
+from api.billing_services import billing_on
 from api.etag import precondition
 from api.idempotency import Once
+from api.operations import OperationKey
 from domain.access import OPERATIONS, Reach, Right
 
 Need = Callable[..., Any] | None
@@ -145,7 +147,7 @@ def _describe(operation: dict[str, Any], route: APIRoute, method: str) -> None:
 
 
 def _is_once(needs: set[Need]) -> bool:
-    return any(isinstance(need, Once) for need in needs)
+    return any(isinstance(need, Once | OperationKey) for need in needs)
 
 
 def _refusals(operation: dict[str, Any], route: APIRoute, method: str, needs: set[Need]) -> None:
@@ -154,6 +156,8 @@ def _refusals(operation: dict[str, Any], route: APIRoute, method: str, needs: se
     own.pop("422", None)
     if OPERATIONS[str(route.operation_id)].fresh:
         own.setdefault("403", "`step_up_required`: prove first that it is you, now.")
+    if billing_on in needs:
+        own.setdefault("404", "It does not exist, or it is not yours; or this installation sells nothing.")
     for status in sorted(own.keys() | _statuses(operation, route, method, needs)):
         refusal: dict[str, Any] = {
             "description": own.get(status, REASONS[status]),
@@ -177,7 +181,7 @@ def _statuses(operation: dict[str, Any], route: APIRoute, method: str, needs: se
         **dict.fromkeys(("400", "405", "414", "429", "431", "503"), True),
         "401": _knows_caller(needs),
         "403": rule.fresh or guarded or rule.reach == Reach.STAFF,
-        "404": "{" in path or (has_body and rule.reach in (Reach.HOUSEHOLD, Reach.STAFF)),
+        "404": "{" in path or billing_on in needs or (has_body and rule.reach in (Reach.HOUSEHOLD, Reach.STAFF)),
         "409": _is_once(needs) or acts,
         "412": precondition in needs,
         "413": has_body,

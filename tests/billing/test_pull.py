@@ -58,6 +58,20 @@ async def test_a_read_with_nothing_new_is_one_call(till: Till) -> None:
     assert len(till.shop.account.log.entries) - before == 1
 
 
+async def test_several_invoices_that_events_are_about_are_read_in_one_call(till: Till) -> None:
+    made = await till.shop.subscribe(await till.join())
+    item, prices = made["items"].data[0].id, till.shop.prices
+    for dearer in ("family_month", "family_year"):
+        change = {"items": [{"id": item, "price": prices[dearer]}], "proration_behavior": "always_invoice"}
+        await till.shop.v1.subscriptions.update_async(made.id, change)
+    await till.tell()
+    before = len(till.shop.account.log.entries)
+    await till.pull()
+    asked = [entry.path for entry in list(till.shop.account.log.entries)[before:]]
+    assert [path for path in asked if path.startswith("/v1/invoices")] == ["/v1/invoices"]
+    assert len(await till.ledger()) == 3
+
+
 @pytest.mark.parametrize(
     "change",
     [
