@@ -77,8 +77,8 @@ def _truth(seen: Truth) -> str:
 | requests to Stripe for them | {seen.requests:,} |
 
 - reads of Stripe per real change: **{seen.pulls / seen.changes:.2f}** (goal ≤ 1.5); in requests
-  **{seen.requests / seen.changes:.2f}**: the subscriptions with their latest invoices, each payment that is new, each
-  invoice that an event names beside the latest
+  **{seen.requests / seen.changes:.2f}**: the subscriptions with their latest invoices, each payment that is new, and
+  older invoices where events are about them
 - subscription, plan and entitlement of every account are afterwards what Stripe says"""
 
 
