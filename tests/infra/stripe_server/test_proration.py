@@ -88,17 +88,19 @@ def test_what_is_left_of_a_period_is_exact_to_the_second(start: int, seconds: in
 
 @given(st.integers(0, 10**6), st.lists(AMOUNTS, min_size=1, max_size=20))
 def test_a_discount_is_spread_over_the_lines_without_losing_a_unit(total: int, shares: list[int]) -> None:
-    parts = apportioned(total, shares)
     paying = [share for share in shares if share > 0]
-    assert sum(parts) == (total if paying else 0)
-    assert all(part == 0 for part, share in zip(parts, shares, strict=True) if share <= 0)
+    total = min(total, sum(paying))
+    parts = apportioned(total, shares)
+    assert sum(parts) == total
+    assert all(0 <= part <= max(share, 0) for part, share in zip(parts, shares, strict=True))
     exact = [Fraction(total * share, sum(paying)) if share > 0 else 0 for share in shares]
     assert all(-len(shares) <= part - given < len(shares) for part, given in zip(parts, exact, strict=True))
 
 
 def test_the_last_line_has_the_remainder_of_a_discount() -> None:
-    assert apportioned(100, [1, 1, 1]) == [33, 33, 34]
+    assert apportioned(100, [50, 50, 50]) == [33, 33, 34]
     assert apportioned(100, [300, -50, 300, 0]) == [50, 0, 50, 0]
+    assert apportioned(3, [0, 1, 1, 0, 2]) == [0, 0, 1, 0, 2]
 
 
 @given(AMOUNTS, st.sampled_from(["19", "8.1", "25.5", "10"]))

@@ -6,7 +6,7 @@ not documented.
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil
 from typing import Final
 
 from infra.local.emulators.stripe_server.billing.periods import Period
@@ -38,14 +38,19 @@ def debit(amount: int, used: Fraction) -> int:
 
 
 def apportioned(total: int, shares: Sequence[int]) -> list[int]:
-    """A discount over lines, in proportion: each is rounded down, and the last one that takes part has the remainder.
+    """A discount of at most what the lines come to, in proportion: each is rounded down, and the last ones have the
+    remainder, none more than it costs.
 
     Shares that are not positive take no part. Without any that does, nothing is given.
     """
-    whole = sum(share for share in shares if share > 0)
+    costs = [max(share, 0) for share in shares]
+    whole = sum(costs)
     if whole == 0:
         return [0] * len(shares)
-    parts = [floor(Fraction(total * share, whole)) if share > 0 else 0 for share in shares]
-    last = max(index for index, share in enumerate(shares) if share > 0)
-    parts[last] += total - sum(parts)
+    parts = [total * cost // whole for cost in costs]
+    left = total - sum(parts)
+    for index in reversed(range(len(costs))):
+        more = min(left, costs[index] - parts[index])
+        parts[index] += more
+        left -= more
     return parts
