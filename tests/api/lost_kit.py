@@ -109,7 +109,9 @@ async def family(api: Api, db: Database) -> Family:
 
 
 async def with_pet(home: Family) -> Family:
-    """The same people with another cat, which the sitter looks after."""
+    """The same people with another cat, which the sitter looks after; those of before have been given away."""
+    if home.household:
+        await home.execute("UPDATE pets SET status = 'archived' WHERE household_id = :id", id=UUID(home.household))
     made = await home.owner.request("POST", "/pets", {"name": "Milo", "species": "cat", "breed": "Birman"})
     pet, now = made.json(), datetime.now(UTC)
     async with home.db.sessions.begin() as session:

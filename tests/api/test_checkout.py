@@ -33,7 +33,16 @@ async def code_of(person: Person, **body: Any) -> tuple[int, str]:
 
 
 async def test_twenty_clicks_at_once_are_one_customer_and_one_page(world: World, person: Person) -> None:
-    urls = await asyncio.gather(*(world.checkout(person) for _ in range(20)))
+    async def click() -> str:
+        """As the app does: what is too much at once is asked for again."""
+        for _ in range(20):
+            answer = await person.request("POST", "/billing/checkout", {"plan": "plus_month", "currency": "EUR"})
+            if answer.status_code != 503:
+                break
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["url"])
+
+    urls = await asyncio.gather(*(click() for _ in range(20)))
     assert len(set(urls)) == 1
     assert len(world.objects("customer")) == 1
     assert len(world.objects("checkout.session")) == 1
