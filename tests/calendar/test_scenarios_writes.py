@@ -112,11 +112,38 @@ async def test_two_titles_are_one_conflict_and_one_write_at_most(account: Accoun
     assert len(await account.conflicts()) == 1
 
 
+@pytest.mark.parametrize("crash_at", [2, 3])
+async def test_what_a_write_without_an_answer_has_replaced_is_in_the_log_although_somebody_wrote_over_it(
+    account: Account, crash_at: int
+) -> None:
+    """S4 and S2: the process dies after the intent or after the write, and the same field is edited there again."""
+    local_id = await account.create(an_event())
+    await account.sync()
+    await account.remote_edit(await account.only(), title="Theirs")
+    await account.home.edit(local_id, title="Ours")
+    await account.home.home.execute(
+        "UPDATE appointments SET updated_at = clock_timestamp() + make_interval(hours => 1) WHERE id = :id", id=local_id
+    )
+    await account.sync(crash_at=crash_at)
+    assert (await account.event_there()).title == ("Theirs" if crash_at == 2 else "Ours")
+    await account.remote_edit(await account.only(), title="Theirs again")
+    await account.comes_to_rest()
+    lost = [(values["local"], values["remote"]) for values in await _values_of_conflicts(account)]
+    assert ("Ours", "Theirs") in lost
+    assert (await account.event_here()).title == "Ours"
+    assert ("Ours", "Theirs again") in lost
+
+
 async def _values_of_the_conflict(account: Account) -> Any:
-    query = "SELECT id, values_ct FROM calendar_conflicts WHERE calendar_link_id = :link"
-    (row,) = await account.home.home.rows(query, link=account.home.link_id)
+    (values,) = await _values_of_conflicts(account)
+    return values
+
+
+async def _values_of_conflicts(account: Account) -> list[Any]:
+    query = "SELECT id, values_ct FROM calendar_conflicts WHERE calendar_link_id = :link ORDER BY id"
+    rows = await account.home.home.rows(query, link=account.home.link_id)
     store = await account.home.store()
-    return await store.sealer.open("calendar_conflicts.values_ct", row.id, row.values_ct)
+    return [await store.sealer.open("calendar_conflicts.values_ct", row.id, row.values_ct) for row in rows]
 
 
 async def test_start_and_end_are_never_mixed_from_two_sides(account: Account) -> None:
