@@ -5,7 +5,6 @@ may have answered the bell of the first time. One that nobody could be found for
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from core.read_pool import ReadPool
+from domain.billing.events import BillingEvent
 from models.billing import EventState
 from models.queries.billing_events import OF_OBJECT
 
@@ -59,20 +59,6 @@ SELECT state, (SELECT count(pg_notify($21, '')) FROM rung WHERE NOT EXISTS (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """An event as it came. `format`: `snapshot` or `thin`; `object_id` is what it is about."""
-
-    id: str
-    format: str
-    type: str
-    created: datetime
-    api_version: str | None
-    livemode: bool
-    object_id: str | None
-    customer_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Bell:
     """The words of an outbox row; `args` is JSON."""
 
@@ -92,7 +78,7 @@ class Ring:
 
 
 async def keep(
-    reads: ReadPool, event: Arrived, *, known: EventState, unknown: EventState, ring: Ring
+    reads: ReadPool, event: BillingEvent, *, known: EventState, unknown: EventState, ring: Ring
 ) -> EventState | None:
     """Write the event down, in the one state if we know whose it is and in the other if not, and ring if that is
     `received`. The state; None: it was handled before."""
