@@ -23,7 +23,9 @@ class Status(StrEnum):
 
 
 GOOD: Final = frozenset({Status.TRIALING, Status.ACTIVE})
-LIVE: Final = GOOD | {Status.PAST_DUE, Status.UNPAID, Status.PAUSED}
+DORMANT: Final = frozenset({Status.UNPAID, Status.PAUSED})
+"""Gives nothing any more, and may charge again."""
+LIVE: Final = GOOD | DORMANT | {Status.PAST_DUE}
 """What would charge, or may again: nobody subscribes anew beside one of these. `incomplete` is not among them, it ends
 by itself."""
 
