@@ -196,18 +196,18 @@ def fold(intent: Intent, remote: Event, side: Capabilities) -> Agreement:
     return _fold_overrides(Agreement(event, seen), intent, sent, remote)
 
 
-def decided(intent: Intent, remote: Event, side: Capabilities) -> tuple[Conflict, ...]:
+def decided(intent: Intent, remote: Event | None, side: Capabilities) -> tuple[Conflict, ...]:
     """The conflicts that were decided by the unacknowledged write, if it happened, and by those before it. One that the
-    calendar won, or whose write did not happen, is still there to be found. Where the calendar has neither value,
-    somebody has written since, and only they know over which: what lost is told rather than lost."""
+    calendar won, or whose write did not happen, is still there to be found. Where the calendar has neither value, or
+    nothing any more, somebody was there since, and only they know what they saw: what lost is told rather than lost."""
     sent = project(intent.event, side)
-    remote = _named_as_sent(remote, intent, sent)
-    there = lift(remote, intent.agreed.event, side, intent.agreed.seen) if intent.agreed else remote
+    remote = remote and _named_as_sent(remote, intent, sent)
+    there = lift(remote, intent.agreed.event, side, intent.agreed.seen) if remote and intent.agreed else remote
 
     def happened(each: Conflict) -> bool:
-        if _value(sent, each) == _value(remote, each):
+        if remote and _value(sent, each) == _value(remote, each):
             return each.winner is not Side.REMOTE
-        return each.winner is Side.LOCAL and _value(there, each) != each.remote
+        return each.winner is Side.LOCAL and (there is None or _value(there, each) != each.remote)
 
     return (*intent.owed, *filter(happened, intent.conflicts))
 
