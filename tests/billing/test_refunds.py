@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from core.errors import NotFound
 from domain.billing.refund import RefundRefused, RefundState
@@ -12,11 +13,19 @@ from domain.money import Money
 from integrations.payments.errors import PaymentsUnavailable
 from models.queries import refunds
 from models.queries.refunds import Wanted
-from temporal.contracts.refund import RefundStanding
+from temporal.contracts.refund import LookAtRefund, RefundStanding
 from tests.billing.till import Till
 from tests.infra.stripe_server.shops import HOUR
 
 STATE = "SELECT state FROM refunds WHERE id = :id"
+
+
+class Dying(Exception):
+    """A process is gone."""
+
+    @staticmethod
+    async def here(*_: object, **__: object) -> bool:
+        raise Dying
 
 
 async def paid(till: Till, method: str = "pm_card_visa") -> str:
@@ -50,7 +59,7 @@ async def test_a_refund_is_paid_and_told_and_in_the_ledger(till: Till) -> None:
     assert await sent(till, refund_id) == RefundStanding(RefundState.SUCCEEDED, is_over=True)
     await till.look_at_refund("conclude_refund", refund_id)
     assert await till.ledger() == [("charge", 499, "EUR"), ("refund", -499, "EUR")]
-    assert await till.told() == [("refund_paid", "due")]
+    assert await till.told() == [("refund_paid", "succeeded")]
 
 
 async def test_a_part_leaves_the_rest_and_no_more(till: Till) -> None:
@@ -166,13 +175,41 @@ async def test_a_dispute_that_came_first_at_stripe_releases_the_reservation(till
     assert (standing.state, standing.is_over) == ("failed", True)
     assert await till.value("SELECT failure FROM refunds WHERE id = :id", id=refund_id) == "charge_disputed"
     await till.look_at_refund("conclude_refund", refund_id)
-    assert await till.told() == [("refund_failed", "due")]
+    assert await till.told() == [("refund_failed", "failed")]
+
+
+async def test_a_refusal_is_not_forgotten_by_whoever_dies_before_the_row_says_it(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charge = await paid(till)
+    refund_id = await reserved(till, charge)
+    await till.shop.box.control("disputes", charge=charge)
+    with monkeypatch.context() as dying:
+        dying.setattr(refunds, "settle", Dying.here)
+        with pytest.raises(Dying):
+            await sent(till, refund_id)
+    assert await till.value(STATE, id=refund_id) == "reserved"
+    assert await sent(till, refund_id) == RefundStanding(RefundState.FAILED, is_over=True)
+    assert await till.value("SELECT failure FROM refunds WHERE id = :id", id=refund_id) == "charge_disputed"
+
+
+async def test_a_refusal_of_what_had_been_made_is_none(till: Till) -> None:
+    """The answer was lost, and who asks again takes the key for younger than it is: nothing is left of the payment."""
+    refund_id, began = await reserved(till, await paid(till)), till.now
+    fault = {"method": "POST", "path": "/v1/refunds", "when": "after", "effect": "drop"}
+    await till.shop.box.control("faults", **fault)
+    with pytest.raises(PaymentsUnavailable):
+        await sent(till, refund_id)
+    await till.shop.box.passes(25 * HOUR)
+    standing = await ActivityEnvironment().run(till.refunds.send_refund, LookAtRefund(refund_id, began))
+    assert (standing.state, at_stripe(till)) == ("succeeded", [499])
 
 
 async def test_a_refund_that_fails_later_gives_the_reservation_back(till: Till) -> None:
     charge = await paid(till)
     refund_id = await reserved(till, charge)
     await sent(till, refund_id)
+    await till.look_at_refund("conclude_refund", refund_id)
     (made,) = till.shop.account.objects.find("refund")
     await till.shop.box.control(f"refunds/{made['id']}", status="failed")
     await till.tell()
@@ -180,6 +217,9 @@ async def test_a_refund_that_fails_later_gives_the_reservation_back(till: Till) 
     assert await till.value(STATE, id=refund_id) == "failed"
     assert [kind for kind, _, _ in await till.ledger()] == ["charge", "refund", "refund_failure"]
     assert sum(amount for _, amount, _ in await till.ledger()) == 499
+    for _ in range(2):
+        await till.look_at_refund("conclude_refund", refund_id)
+    assert await till.told() == [("refund_paid", "succeeded"), ("refund_failed", "failed")]
     await reserved(till, charge)
 
 
