@@ -14,7 +14,8 @@ from activities.billing_notices import tell
 from activities.billing_operations import Operator
 from core.crypto import FieldCipher
 from core.db import SessionFactory
-from domain.money import Money
+from domain.billing.refund import DISPUTES_SURVIVED, Charge, RefundRefused, owed
+from domain.money import Money, total
 from integrations.payments import records, requests
 from integrations.payments.errors import Declined, KeyReused, NotThere, Refused
 from models.billing import Refund, RefundOrigin, RefundState
@@ -44,10 +45,15 @@ class RefundActivities:
 
     @activity.defn
     async def cancel_before_refund(self, request: LookAtRefund) -> None:
-        """End the subscription first, so that no renewal slips in between. Raises `PaymentsError`."""
+        """End the subscription first, so that no renewal slips in between; but not for a refund that will be refused:
+        what came of the payment is read once more before. Raises `PaymentsError`."""
         refund = await self._load(request)
-        if refund is None or refund.cancel_subscription_id is None:
+        if refund is None or refund.state != RefundState.RESERVED or refund.cancel_subscription_id is None:
             return
+        try:
+            owed(await self._charge(refund), Money(refund.amount_minor, refund.currency))
+        except RefundRefused as refused:
+            return await self._end(refund, RefundState.FAILED, refused.problem_code)
         try:
             await self.payments.cancel_now(refund.cancel_subscription_id)
         except NotThere:
@@ -107,6 +113,19 @@ class RefundActivities:
             await outbox.ring_billing(session, refund.account_id)
         return _of(refund)
 
+    async def _charge(self, refund: Refund) -> Charge:
+        """Its payment as Stripe has it now, without this refund."""
+        charge = await self.payments.charge(refund.charge_id)
+        made = await self.payments.refunds_of(refund.payment_intent_id)
+        others = (each.amount for each in made if each.status not in _LOST and not _is_ours(each, refund))
+        disputes = await self.payments.disputes_of(refund.payment_intent_id)
+        return Charge(
+            charge.captured,
+            total(others, charge.captured.currency),
+            charge.created,
+            is_disputed=any(each.status not in DISPUTES_SURVIVED for each in disputes),
+        )
+
     async def _load(self, request: LookAtRefund) -> Refund | None:
         async with self.sessions() as session:
             return await refunds.find(session, request.refund_id)
@@ -131,11 +150,15 @@ class RefundActivities:
     async def _end_refused(self, refund: Refund) -> None:
         """Stripe will not, now or when somebody asked who died then: the money may be asked for anew. Behind a key that
         was used for something else nobody knows what was done, so it may not."""
-        async with self.sessions.begin() as session:
+        async with self.sessions() as session:
             code = await operations.refusal(session, refund.op_id)
-            if code is not None:
-                state = RefundState.AMBIGUOUS if code == KeyReused.code else RefundState.FAILED
-                await refunds.settle(session, refund.id, state, failure=code)
+        if code is not None:
+            state = RefundState.AMBIGUOUS if code == KeyReused.code else RefundState.FAILED
+            await self._end(refund, state, code)
+
+    async def _end(self, refund: Refund, state: RefundState, failure: str) -> None:
+        async with self.sessions.begin() as session:
+            await refunds.settle(session, refund.id, state, failure=failure)
 
 
 def _is_ours(found: records.Refund, refund: Refund) -> bool:

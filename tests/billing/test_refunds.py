@@ -7,15 +7,18 @@ from uuid import UUID
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.billing_entries import record_refund
 from core.errors import NotFound
+from domain.billing.catalogue import Tier
 from domain.billing.refund import RefundRefused, RefundState
 from domain.money import Money
 from integrations.payments.errors import PaymentsUnavailable
 from models.queries import refunds
 from models.queries.refunds import Wanted
 from temporal.contracts.refund import LookAtRefund, RefundStanding
+from tests.billing.test_checkouts import complete, visit
 from tests.billing.till import Till
-from tests.infra.stripe_server.shops import HOUR
+from tests.infra.stripe_server.shops import DAY, HOUR
 
 STATE = "SELECT state FROM refunds WHERE id = :id"
 
@@ -36,7 +39,7 @@ async def paid(till: Till, method: str = "pm_card_visa") -> str:
     return str(await till.value("SELECT charge_id FROM billing_charges WHERE account_id = :account"))
 
 
-async def reserved(till: Till, charge_id: str, amount: int | None = None, cancel: str | None = None) -> UUID:
+async def reserved(till: Till, charge_id: str, amount: int | None = None, *, cancel: bool = False) -> UUID:
     """A wish, granted."""
     async with till.db.sessions.begin() as session:
         money = None if amount is None else Money(amount, "EUR")
@@ -237,12 +240,97 @@ async def test_other_parameters_under_the_same_key_are_an_alert_and_not_a_retry(
 async def test_whoever_cancels_with_it_is_not_renewed_in_between(till: Till) -> None:
     charge = await paid(till)
     subscription = await till.value("SELECT subscription_id FROM billing_snapshots WHERE account_id = :account")
-    refund_id = await reserved(till, charge, cancel=subscription)
+    refund_id = await reserved(till, charge, 100, cancel=True)
     assert (await till.look_at_refund("check_refund", refund_id)).cancels
     await till.look_at_refund("cancel_before_refund", refund_id)
     await till.look_at_refund("cancel_before_refund", refund_id)
     assert (await till.shop.subscription(subscription)).status == "canceled"
     assert (await sent(till, refund_id)).state == "succeeded"
+
+
+async def test_whoever_gets_all_of_a_payment_back_keeps_nothing_that_it_was_for(till: Till) -> None:
+    charge = await paid(till)
+    part, rest = await reserved(till, charge, 200), await reserved(till, charge, 299)
+    assert not (await till.look_at_refund("check_refund", part)).cancels
+    assert (await till.look_at_refund("check_refund", rest)).cancels
+    for step in ("cancel_before_refund", "send_refund"):
+        await till.look_at_refund(step, rest)
+    await till.pull()
+    assert (at_stripe(till), await till.tier()) == ([299], Tier.FREE)
+
+
+@pytest.mark.parametrize("amount", [None, 200])
+async def test_nothing_is_cancelled_for_a_refund_that_will_be_refused(till: Till, amount: int | None) -> None:
+    """Something has happened to the payment that was not read yet."""
+    charge = await paid(till)
+    refund_id = await reserved(till, charge, amount, cancel=True)
+    if amount is None:
+        await till.shop.box.control("disputes", charge=charge)
+    else:
+        await till.shop.v1.refunds.create_async({"charge": charge, "amount": 300})
+    await till.look_at_refund("cancel_before_refund", refund_id)
+    (subscription,) = till.shop.account.objects.find("subscription")
+    assert subscription["status"] == "active"
+    assert await sent(till, refund_id) == RefundStanding(RefundState.FAILED, is_over=True)
+    failure = await till.value("SELECT failure FROM refunds WHERE id = :id", id=refund_id)
+    assert failure == ("charge_disputed" if amount is None else "refund_too_high")
+
+
+async def test_a_subscription_that_was_never_paid_for_cannot_be_ended_with_a_refund(till: Till) -> None:
+    charge = await paid(till)
+    await till.execute("UPDATE billing_charges SET subscription_id = NULL WHERE account_id = :account")
+    with pytest.raises(RefundRefused) as refused:
+        await reserved(till, charge, cancel=True)
+    assert refused.value.problem_code == "refund_no_subscription"
+    await reserved(till, charge)
+
+
+async def test_a_read_that_comes_late_changes_nothing_of_what_came_of_a_refund(till: Till) -> None:
+    refund_id = await reserved(till, await paid(till))
+    await sent(till, refund_id)
+    (made,) = till.shop.account.objects.find("refund")
+    earlier = await till.payments.refund(made["id"])
+    await till.shop.box.control(f"refunds/{made['id']}", status="failed")
+    await till.tell()
+    await till.pull()
+    async with till.db.sessions.begin() as session:
+        await record_refund(session, till.account_id, earlier)
+    assert await till.value(STATE, id=refund_id) == "failed"
+
+
+@pytest.mark.parametrize(("end", "left"), [("won", 499), ("lost", 0)])
+async def test_what_a_bank_took_back_for_good_is_not_paid_back_too(till: Till, end: str, left: int) -> None:
+    charge = await paid(till)
+    dispute = await till.shop.box.control("disputes", charge=charge)
+    await till.tell()
+    await till.pull()
+    assert await till.ledger() == [("charge", 499, "EUR"), ("dispute", -499, "EUR")]
+    await till.shop.box.control(f"disputes/{dispute['id']}", status=end)
+    await till.tell()
+    await till.pull()
+    assert sum(amount for _, amount, _ in await till.ledger()) == left
+    if left:
+        assert (await sent(till, await reserved(till, charge))).state == "succeeded"
+        return
+    with pytest.raises(RefundRefused) as refused:
+        await reserved(till, charge)
+    assert refused.value.problem_code == "charge_disputed"
+
+
+async def test_the_window_of_a_debit_begins_when_it_has_come_through(till: Till) -> None:
+    await till.join(None)
+    await complete(till, await visit(till), "DE89370400440532013000")
+    await till.tell()
+    await till.pull()
+    await till.shop.box.passes(6 * DAY)
+    await till.tell()
+    await till.pull()
+    charge = str(await till.value("SELECT charge_id FROM billing_charges WHERE account_id = :account"))
+    await till.shop.box.passes(10 * DAY)
+    await reserved(till, charge, 100)
+    await till.shop.box.passes(4 * DAY)
+    with pytest.raises(RefundRefused):
+        await reserved(till, charge, 100)
 
 
 async def test_the_window_is_that_of_the_payment(till: Till) -> None:
