@@ -13,8 +13,8 @@ from activities import billing_metrics
 from core.db import SessionFactory
 from domain.billing.events import HANDLED
 from integrations.payments import records
-from models.billing import EventState
-from models.queries import billing, billing_events, billing_operations, billing_watermarks
+from models.billing import EventState, RefundState
+from models.queries import billing, billing_events, billing_operations, billing_watermarks, refunds
 from temporal import outbox
 from temporal.contracts.billing_sweep import FindMissed, MissedFound, NudgeWaiting, WaitingNudged
 
@@ -40,9 +40,10 @@ class BillingSweepActivities:
 
     @activity.defn
     async def nudge_waiting(self, request: NudgeWaiting) -> WaitingNudged:
-        """Those with something to handle, and those of operations that were given up. Page by page, each in a
-        transaction of its own; heartbeats after each."""
+        """Those with something to handle, those of operations that were given up, and refunds that nobody asked for.
+        Page by page, each in a transaction of its own; heartbeats after each."""
         await self._give_up(request.page_size)
+        await self._ring_refunds(request.page_size)
         accounts = await self._nudge(request.page_size)
         pruned = await self._prune(request.page_size)
         async with self.sessions() as session:
@@ -72,6 +73,18 @@ class BillingSweepActivities:
                 for account_id in set(given_up):
                     await outbox.ring_billing(session, account_id)
             count = len(given_up)
+            activity.heartbeat(count)
+
+    async def _ring_refunds(self, page_size: int) -> None:
+        """Their workflows were lost, or Stripe has refused them for a day: they begin anew, and an operator hears."""
+        count = page_size
+        while count == page_size:
+            async with self.sessions.begin() as session:
+                overdue = await refunds.overdue(session, page_size)
+                for account_id, refund_id in overdue:
+                    await outbox.ring_refund(session, account_id, refund_id)
+            count = len(overdue)
+            billing_metrics.REFUNDS_STUCK.labels(RefundState.RESERVED).inc(count)
             activity.heartbeat(count)
 
     async def _prune(self, page_size: int) -> int:

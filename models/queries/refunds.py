@@ -1,6 +1,6 @@
 """Money on its way back: reserved under the lock of its charge, so that no two refunds together exceed it (I7)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,6 +20,9 @@ from models.billing import BillingCharge, Refund, RefundOrigin, RefundState
 OPEN: Final = (RefundState.RESERVED, RefundState.PENDING, RefundState.REQUIRES_ACTION, RefundState.AMBIGUOUS)
 """Nobody knows yet how these end. Their money is not there to be paid back once more."""
 
+OVERDUE_DAYS: Final = 1
+"""By then a refund has been asked for, or somebody should know that it has not."""
+
 _GIVEN_BACK: Final = text(
     """SELECT coalesce(sum(amount_minor), 0) FROM refunds
         WHERE charge_id = :charge AND state NOT IN ('failed', 'canceled')"""
@@ -31,6 +34,12 @@ _SETTLE: Final = text(
           AND (state, coalesce(stripe_refund_id, '')) IS DISTINCT FROM
               (:state, coalesce(:stripe_id, stripe_refund_id, ''))
        RETURNING id"""
+)
+_OVERDUE: Final = text(
+    """UPDATE refunds SET updated_at = clock_timestamp() WHERE id IN (
+           SELECT id FROM refunds
+            WHERE state = 'reserved' AND updated_at < clock_timestamp() - make_interval(days => :days) LIMIT :limit)
+       RETURNING account_id, id"""
 )
 _OF_ACCOUNT: Final = text("SELECT * FROM refunds WHERE account_id = :account ORDER BY id DESC LIMIT :limit")
 
@@ -123,6 +132,12 @@ async def settle(
         "before": [each.value for each in before(state)],
     }
     return (await session.execute(_SETTLE, values)).scalar_one_or_none() is not None
+
+
+async def overdue(session: AsyncSession, limit: int) -> Sequence[tuple[UUID, UUID]]:
+    """(account, refund) of those that nobody could ask for within a day; each comes up once a day."""
+    rows = await session.execute(_OVERDUE, {"days": OVERDUE_DAYS, "limit": limit})
+    return [(row.account_id, row.id) for row in rows]
 
 
 async def of_account(session: AsyncSession, account_id: UUID, limit: int = 100) -> list[Mapping[str, Any]]:

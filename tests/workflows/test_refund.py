@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
-from integrations.payments.errors import PaymentsUnavailable
+from integrations.payments.errors import PaymentsUnavailable, Refused
 from tests.workflows.billing_world import DAY, HOUR, MINUTE, BillingWorld, billing_world
 
 
@@ -44,6 +45,32 @@ async def test_an_outage_is_outlasted(world: BillingWorld) -> None:
     world.refund.faults = [PaymentsUnavailable("away") for _ in range(20)]
     handle = await world.ring_refund()
     await handle.result()
+    assert world.refund.done == ["send", "conclude succeeded"]
+
+
+async def test_an_outage_of_a_day_is_outlasted_and_no_attempt_takes_the_key_for_younger_than_it_is(
+    world: BillingWorld,
+) -> None:
+    """Each round of attempts has a clock of its own, so that an old key is not taken for one that Stripe still has."""
+    world.refund.states = ["reserved"]
+    world.refund.away_until = (began := await world.now()) + 25 * HOUR
+    handle = await world.ring_refund()
+    await world.env.sleep(25 * HOUR)
+    world.refund.states = ["reserved", "succeeded"]
+    await handle.result()
+    assert 25 * HOUR <= await lasted(handle) < 27 * HOUR
+    assert world.refund.done == ["send", "conclude succeeded"]
+    clocks = sorted({at - began for at in world.refund.sent_at})
+    assert all(later - earlier < 2 * HOUR for earlier, later in pairwise(clocks))
+
+
+async def test_a_look_that_is_refused_is_taken_again_and_a_bell_does_not_wait_for_it(world: BillingWorld) -> None:
+    world.refund.states, world.refund.refusals = ["reserved", "succeeded"], [Refused("no"), Refused("no")]
+    await world.ring_refund()
+    await world.env.sleep(MINUTE)
+    handle = await world.ring_refund()
+    await handle.result()
+    assert HOUR <= await lasted(handle) < 2 * HOUR
     assert world.refund.done == ["send", "conclude succeeded"]
 
 
