@@ -1,6 +1,7 @@
 """Money on its way back: asked for once whatever happens, never more than was taken, and the same here as at Stripe."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -128,6 +129,21 @@ async def test_after_a_day_in_which_nothing_was_done_it_is_made(till: Till) -> N
     await till.shop.box.passes(25 * HOUR)
     assert (await sent(till, refund_id)).state == "succeeded"
     assert at_stripe(till) == [499]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_failure_that_its_key_repeats_for_a_day_is_outlasted(till: Till, when: str) -> None:
+    """Whether it was done or not; half of the payment, so that Stripe would give the other half too."""
+    refund_id = await reserved(till, await paid(till), 200)
+    await till.shop.box.control("faults", method="POST", path="/v1/refunds", status=500, when=when, saved=True)
+    states = []
+    for _ in range(8):
+        with suppress(PaymentsUnavailable):
+            await sent(till, refund_id)
+        states.append((await till.look_at_refund("check_refund", refund_id)).state)
+        await till.shop.box.passes(4 * HOUR)
+    assert states == (["reserved"] * 6 + ["succeeded"] * 2 if when == "before" else ["succeeded"] * 8)
+    assert at_stripe(till) == [200]
 
 
 async def test_an_event_that_beats_our_own_commit_makes_no_second_row(till: Till) -> None:

@@ -100,6 +100,13 @@ async def test_after_a_month_it_is_an_operators(world: BillingWorld) -> None:
     assert world.refund.done == ["send", "conclude pending"]
 
 
+async def test_one_that_fails_after_it_was_paid_is_told_once_more(world: BillingWorld) -> None:
+    for state in ("succeeded", "failed"):
+        world.refund.states = [state]
+        await (await world.ring_refund()).result()
+    assert world.refund.done == ["conclude succeeded", "conclude failed"]
+
+
 async def test_a_bell_to_one_that_has_ended_asks_stripe_for_nothing(world: BillingWorld) -> None:
     world.refund.states = ["succeeded"]
     for _ in range(2):
