@@ -3,7 +3,6 @@ here, Stripe is asked for it once."""
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from temporalio import activity
@@ -29,8 +28,6 @@ from temporal.contracts.refund import LookAtRefund, RefundStanding
 if TYPE_CHECKING:
     from integrations.payments.client import Payments
 
-GIVE_UP: Final = timedelta(days=30)
-"""Nobody has settled it for so long: somebody has to look."""
 _LOST: Final = frozenset({RefundState.FAILED, RefundState.CANCELED})
 
 
