@@ -1,4 +1,5 @@
-"""Looking after Stripe's messages. May run twice: ringing once too often is harmless, an event is stored once."""
+"""Looking after Stripe's messages, and after refunds that nobody asked for. May run twice: ringing once too often is
+harmless, an event is stored once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,16 +41,16 @@ class BillingSweepActivities:
 
     @activity.defn
     async def nudge_waiting(self, request: NudgeWaiting) -> WaitingNudged:
-        """Those with something to handle, those of operations that were given up, and refunds that nobody asked for.
-        Page by page, each in a transaction of its own; heartbeats after each."""
+        """Those with something to handle, and those of operations that were given up. Page by page, each in a
+        transaction of its own; heartbeats after each."""
         await self._give_up(request.page_size)
-        await self._ring_refunds(request.page_size)
         accounts = await self._nudge(request.page_size)
         pruned = await self._prune(request.page_size)
         async with self.sessions() as session:
             number, age = await billing_events.unapplied(session)
         billing_metrics.EVENTS_UNAPPLIED.set(number)
         billing_metrics.EVENTS_AGE.set(age)
+        await self._ring_refunds(request.page_size)
         return WaitingNudged(accounts, pruned)
 
     async def _nudge(self, page_size: int) -> int:
@@ -64,6 +65,19 @@ class BillingSweepActivities:
             after, total = page[-1], total + len(page)
             activity.heartbeat(total)
 
+    async def _ring_refunds(self, page_size: int) -> None:
+        """Those that nobody could ask for within a day begin anew, and an operator hears: their workflows were lost, or
+        Stripe refuses."""
+        count = page_size
+        while count == page_size:
+            async with self.sessions.begin() as session:
+                overdue = await refunds.overdue(session, page_size)
+                for account_id, refund_id in overdue:
+                    await outbox.ring_refund(session, account_id, refund_id)
+            count = len(overdue)
+            billing_metrics.REFUNDS_STUCK.labels(RefundState.RESERVED).inc(count)
+            activity.heartbeat(count)
+
     async def _give_up(self, page_size: int) -> None:
         """Of operations that nobody goes on with nobody knows what came: their accounts are read."""
         count = page_size
@@ -73,18 +87,6 @@ class BillingSweepActivities:
                 for account_id in set(given_up):
                     await outbox.ring_billing(session, account_id)
             count = len(given_up)
-            activity.heartbeat(count)
-
-    async def _ring_refunds(self, page_size: int) -> None:
-        """Their workflows were lost, or Stripe has refused them for a day: they begin anew, and an operator hears."""
-        count = page_size
-        while count == page_size:
-            async with self.sessions.begin() as session:
-                overdue = await refunds.overdue(session, page_size)
-                for account_id, refund_id in overdue:
-                    await outbox.ring_refund(session, account_id, refund_id)
-            count = len(overdue)
-            billing_metrics.REFUNDS_STUCK.labels(RefundState.RESERVED).inc(count)
             activity.heartbeat(count)
 
     async def _prune(self, page_size: int) -> int:

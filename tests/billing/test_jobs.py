@@ -7,16 +7,14 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.billing_ledger import BillingLedgerActivities
-from activities.billing_metrics import REFUNDS_STUCK
 from activities.billing_prices import BillingPriceActivities
 from activities.billing_reconcile import BillingReconcileActivities
 from activities.billing_resolve import BillingResolveActivities
 from activities.billing_sweep import BillingSweepActivities
 from core.ids import new_id
 from domain.billing.catalogue import CURRENCIES, Tier
-from models.queries import billing_operations, billing_prices, refunds
+from models.queries import billing_operations, billing_prices
 from models.queries.billing_operations import Intended
-from models.queries.refunds import Wanted
 from temporal.contracts.billing_ledger import BalanceCompared, CompareBalance
 from temporal.contracts.billing_reconcile import CompareMoney, CompareOurs, CompareTheirs, ReadPrices
 from temporal.contracts.billing_resolve import ResolveEvent
@@ -108,27 +106,6 @@ async def test_an_operation_that_nobody_goes_on_with_is_given_up_and_its_account
     states = await till.rows("SELECT kind, state FROM billing_operations WHERE account_id = :account ORDER BY kind")
     assert [tuple(row) for row in states] == [("portal", "sent"), ("refund", "sent"), ("subchange", "ambiguous")]
     assert await is_rung(till)
-
-
-async def test_a_refund_that_nobody_asked_for_within_a_day_is_rung_once_a_day(till: Till) -> None:
-    job = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
-    made = await till.shop.subscribe(await till.join())
-    await settled(till)
-    charge = await till.shop.charge_of(made.latest_invoice)
-    async with till.db.sessions.begin() as session:
-        wanted = Wanted(account_id=till.account_id, charge_id=charge.id, now=till.now)
-        refund = await refunds.reserve(session, wanted)
-    rung = "SELECT args ->> 'refund_id' FROM outbox WHERE user_id = :account AND kind = 'refund' AND done_at IS NULL"
-    counted = REFUNDS_STUCK.labels("reserved")._value.get
-    before = counted()
-    await run(job.nudge_waiting, NudgeWaiting(1))
-    assert await till.rows(rung) == []
-    await till.execute("UPDATE refunds SET updated_at = now() - interval '25 hours' WHERE account_id = :account")
-    await run(job.nudge_waiting, NudgeWaiting(1))
-    assert (await till.value(rung), counted() - before) == (str(refund.id), 1)
-    await till.execute("DELETE FROM outbox WHERE user_id = :account")
-    await run(job.nudge_waiting, NudgeWaiting(1))
-    assert await till.rows(rung) == []
 
 
 async def test_what_was_handled_a_month_ago_is_forgotten(till: Till) -> None:

@@ -6,9 +6,11 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 from temporalio.testing import ActivityEnvironment
 
 from activities.billing_entries import record_refund
+from activities.billing_sweep import BillingSweepActivities
 from core.errors import NotFound
 from domain.billing.catalogue import Tier
 from domain.billing.refund import RefundRefused, RefundState
@@ -16,6 +18,7 @@ from domain.money import Money
 from integrations.payments.errors import PaymentsUnavailable
 from models.queries import refunds
 from models.queries.refunds import Wanted
+from temporal.contracts.billing_sweep import NudgeWaiting
 from temporal.contracts.refund import LookAtRefund, RefundStanding
 from tests.billing.test_checkouts import complete, visit
 from tests.billing.till import Till
@@ -51,6 +54,16 @@ async def reserved(till: Till, charge_id: str, amount: int | None = None, *, can
 async def sent(till: Till, refund_id: UUID) -> RefundStanding:
     standing: RefundStanding = await till.look_at_refund("send_refund", refund_id)
     return standing
+
+
+async def sweep(till: Till) -> None:
+    job = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
+    await ActivityEnvironment().run(job.nudge_waiting, NudgeWaiting(1))
+
+
+def stuck() -> float:
+    """How often an operator has heard of one that was not asked for."""
+    return REGISTRY.get_sample_value("petfolio_billing_refunds_stuck_total", {"state": "reserved"}) or 0
 
 
 def at_stripe(till: Till) -> list[int]:
@@ -144,6 +157,20 @@ async def test_a_failure_that_its_key_repeats_for_a_day_is_outlasted(till: Till,
         await till.shop.box.passes(4 * HOUR)
     assert states == (["reserved"] * 6 + ["succeeded"] * 2 if when == "before" else ["succeeded"] * 8)
     assert at_stripe(till) == [200]
+
+
+async def test_one_that_nobody_asked_for_within_a_day_is_rung_and_counted_once_a_day(till: Till) -> None:
+    refund_id = await reserved(till, await paid(till))
+    rung = "SELECT args ->> 'refund_id' FROM outbox WHERE user_id = :account AND kind = 'refund' AND done_at IS NULL"
+    before = stuck()
+    await sweep(till)
+    assert await till.rows(rung) == []
+    await till.execute("UPDATE refunds SET updated_at = now() - interval '25 hours' WHERE account_id = :account")
+    await sweep(till)
+    assert (await till.value(rung), stuck() - before) == (str(refund_id), 1)
+    await till.execute("DELETE FROM outbox WHERE user_id = :account")
+    await sweep(till)
+    assert await till.rows(rung) == []
 
 
 async def test_an_event_that_beats_our_own_commit_makes_no_second_row(till: Till) -> None:
