@@ -65,19 +65,6 @@ class BillingSweepActivities:
             after, total = page[-1], total + len(page)
             activity.heartbeat(total)
 
-    async def _ring_refunds(self, page_size: int) -> None:
-        """Those that nobody could ask for within a day begin anew, and an operator hears: their workflows were lost, or
-        Stripe refuses."""
-        count = page_size
-        while count == page_size:
-            async with self.sessions.begin() as session:
-                overdue = await refunds.overdue(session, page_size)
-                for account_id, refund_id in overdue:
-                    await outbox.ring_refund(session, account_id, refund_id)
-            count = len(overdue)
-            billing_metrics.REFUNDS_STUCK.labels(RefundState.RESERVED).inc(count)
-            activity.heartbeat(count)
-
     async def _give_up(self, page_size: int) -> None:
         """Of operations that nobody goes on with nobody knows what came: their accounts are read."""
         count = page_size
@@ -97,6 +84,19 @@ class BillingSweepActivities:
             total += count
             activity.heartbeat(total)
         return total
+
+    async def _ring_refunds(self, page_size: int) -> None:
+        """Those that nobody could ask for within a day begin anew, and an operator hears: their workflows were lost, or
+        Stripe refuses."""
+        count = page_size
+        while count == page_size:
+            async with self.sessions.begin() as session:
+                overdue = await refunds.overdue(session, page_size)
+                for account_id, refund_id in overdue:
+                    await outbox.ring_refund(session, account_id, refund_id)
+            count = len(overdue)
+            billing_metrics.REFUNDS_STUCK.labels(RefundState.RESERVED).inc(count)
+            activity.heartbeat(count)
 
     @activity.defn
     async def find_missed(self, request: FindMissed) -> MissedFound:
