@@ -17,7 +17,6 @@ from models.billing import EntryKind, Refund, RefundOrigin, RefundState
 from models.queries import billing_money, refunds
 from temporal import ids, outbox
 
-_CLOSED: Final = frozenset({"won", "lost", "warning_closed"})
 _REFUND_STATES: Final[Mapping[str, RefundState]] = {
     "pending": RefundState.PENDING,
     "requires_action": RefundState.REQUIRES_ACTION,
@@ -91,7 +90,7 @@ async def _charge(session: AsyncSession, account_id: UUID, paid: Paid) -> None:
         "amount": charge.captured.amount,
         "currency": charge.captured.currency,
         "disputed": charge.is_disputed,
-        "paid_at": charge.created,
+        "paid_at": paid.at,
     }
     await billing_money.add_charge(session, account_id, row)
     await _enter(session, EntryKind.CHARGE, charge.id, account_id, charge.id, charge.captured, charge.created)
@@ -109,7 +108,7 @@ async def _dispute(session: AsyncSession, account_id: UUID, dispute: records.Dis
         "currency": dispute.amount.currency,
         "opened_at": dispute.created,
     }
-    await billing_money.add_dispute(session, account_id, row, is_open=dispute.status not in _CLOSED)
+    await billing_money.add_dispute(session, account_id, row)
     for kind, amount in ((EntryKind.DISPUTE, dispute.withdrawn), (EntryKind.DISPUTE_REVERSAL, dispute.reinstated)):
         if amount.amount:
             await _enter(session, kind, dispute.id, account_id, dispute.charge_id, amount, dispute.created)

@@ -3,6 +3,7 @@ again; what they say of them is read."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -35,11 +36,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A payment that came through, and what for."""
+    """A payment that came through, what for and when: a bank debit is made days before."""
 
     charge: records.Charge
     invoice_id: str | None
     subscription_id: str | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,7 @@ class MovementReader:
         for intent, invoice in intents.items():
             charge = None if intent in known else (await self.payments.payment(intent)).charge
             if charge is not None and charge.is_paid and charge.captured.amount > 0:
-                found.append(
-                    Paid(charge, invoice.id if invoice else None, invoice.subscription_id if invoice else None)
-                )
+                found.append(_came_through(charge, invoice))
         return found
 
     async def _touched(self, noted: Sequence[Noted]) -> set[str]:
@@ -113,6 +113,12 @@ class MovementReader:
                 return (await self.payments.charge(dispute.charge_id)).payment_intent_id
             case _:
                 return None
+
+
+def _came_through(charge: records.Charge, invoice: records.Invoice | None) -> Paid:
+    if invoice is None:
+        return Paid(charge, None, None, charge.created)
+    return Paid(charge, invoice.id, invoice.subscription_id, max(charge.created, invoice.paid_at or charge.created))
 
 
 def _paid_intents(invoice: records.Invoice) -> Iterable[str]:

@@ -1,4 +1,5 @@
-"""Looking after Stripe's messages. May run twice: ringing once too often is harmless, an event is stored once."""
+"""Looking after Stripe's messages, and after refunds that nobody asked for. May run twice: ringing once too often is
+harmless, an event is stored once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from activities import billing_metrics
 from core.db import SessionFactory
 from domain.billing.events import HANDLED
 from integrations.payments import records
-from models.billing import EventState
-from models.queries import billing, billing_events, billing_operations, billing_watermarks
+from models.billing import EventState, RefundState
+from models.queries import billing, billing_events, billing_operations, billing_watermarks, refunds
 from temporal import outbox
 from temporal.contracts.billing_sweep import FindMissed, MissedFound, NudgeWaiting, WaitingNudged
 
@@ -49,6 +50,7 @@ class BillingSweepActivities:
             number, age = await billing_events.unapplied(session)
         billing_metrics.EVENTS_UNAPPLIED.set(number)
         billing_metrics.EVENTS_AGE.set(age)
+        await self._ring_refunds(request.page_size)
         return WaitingNudged(accounts, pruned)
 
     async def _nudge(self, page_size: int) -> int:
@@ -82,6 +84,19 @@ class BillingSweepActivities:
             total += count
             activity.heartbeat(total)
         return total
+
+    async def _ring_refunds(self, page_size: int) -> None:
+        """Those that nobody could ask for within a day begin anew, and an operator hears: their workflows were lost, or
+        Stripe refuses."""
+        count = page_size
+        while count == page_size:
+            async with self.sessions.begin() as session:
+                overdue = await refunds.overdue(session, page_size)
+                for account_id, refund_id in overdue:
+                    await outbox.ring_refund(session, account_id, refund_id)
+            count = len(overdue)
+            billing_metrics.REFUNDS_STUCK.labels(RefundState.RESERVED).inc(count)
+            activity.heartbeat(count)
 
     @activity.defn
     async def find_missed(self, request: FindMissed) -> MissedFound:

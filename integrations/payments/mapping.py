@@ -89,6 +89,7 @@ def invoice(document: Document) -> records.Invoice:
         attempt_count=document["attempt_count"],
         is_retried=document.get("next_payment_attempt") is not None,
         hosted_url=document.get("hosted_invoice_url"),
+        paid_at=optional_instant(document["status_transitions"]["paid_at"]),
         created=instant(document["created"]),
         payments=None if payments is None else tuple(map(_invoice_payment, payments["data"])),
     )

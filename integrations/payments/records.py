@@ -47,6 +47,7 @@ class Invoice:
     attempt_count: int
     is_retried: bool
     hosted_url: str | None = field(repr=False)
+    paid_at: datetime | None
     created: datetime
     payments: tuple[InvoicePayment, ...] | None
 

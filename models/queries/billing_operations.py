@@ -29,6 +29,7 @@ _END: Final = text(
     """UPDATE billing_operations SET state = :state, stripe_id = coalesce(:stripe_id, stripe_id), error = :error
         WHERE op_id = :op_id"""
 )
+_REFUSAL: Final = text("SELECT error FROM billing_operations WHERE op_id = :op_id AND state = 'failed'")
 _HAS_ENDED: Final = text(
     "SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state NOT IN ('new', 'sent'))"
 )
@@ -109,6 +110,11 @@ async def end(
 ) -> None:
     """What came of it."""
     await session.execute(_END, {"op_id": op_id, "state": state.value, "stripe_id": stripe_id, "error": error})
+
+
+async def refusal(session: AsyncSession, op_id: UUID) -> str | None:
+    """The code with which it was refused for good; None: it was not."""
+    return (await session.execute(_REFUSAL, {"op_id": op_id})).scalar_one_or_none()
 
 
 async def has_ended(session: AsyncSession, environment: str, key: str) -> bool:

@@ -43,9 +43,9 @@ _PLANS: Final = f"{_ON_SALE} ORDER BY lookup_key, currency"
 _PRICE: Final = f"{_ON_SALE} AND lookup_key = $1 AND currency = $2"
 _CHARGE: Final = """
 SELECT c.charge_id, c.invoice_id, c.subscription_id, c.amount_minor, c.currency, c.is_disputed, c.paid_at,
-       c.amount_minor - coalesce((
+       CASE WHEN c.is_disputed THEN 0 ELSE c.amount_minor - coalesce((
            SELECT sum(r.amount_minor) FROM refunds r
-            WHERE r.charge_id = c.charge_id AND r.state NOT IN ('failed', 'canceled')), 0)::bigint AS rest
+            WHERE r.charge_id = c.charge_id AND r.state NOT IN ('failed', 'canceled')), 0) END::bigint AS rest
   FROM billing_charges c WHERE c.account_id = $1"""
 _CHARGES_OF: Final = f"{_CHARGE} AND c.invoice_id = ANY($2::text[])"
 _ONE_CHARGE: Final = f"""{_CHARGE} AND ($2::text IS NULL OR c.charge_id = $2)

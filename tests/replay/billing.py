@@ -95,10 +95,22 @@ async def never_settled(world: BillingWorld) -> list[WorkflowHistory]:
     return [await handle.fetch_history()]
 
 
+async def outlasted(world: BillingWorld) -> list[WorkflowHistory]:
+    """A look that is refused, rounds of attempts that come to nothing, a bell between them; then paid."""
+    world.refund.refusals, world.refund.states = [Refused("no")], ["reserved"]
+    world.refund.away_until = await world.now() + 4 * HOUR
+    await world.ring_refund()
+    await world.env.sleep(2 * HOUR + 45 * MINUTE)
+    world.refund.states = ["reserved", "succeeded"]
+    handle = await world.ring_refund()
+    await handle.result()
+    return [await handle.fetch_history()]
+
+
 ACCOUNTS: Final[tuple[BillingScenario, ...]] = (
     subscribed_and_cancelled,
     dunned_and_paid,
     refused_and_overtaken,
     handed_over,
 )
-REFUNDS: Final[tuple[BillingScenario, ...]] = (paid_back, never_settled)
+REFUNDS: Final[tuple[BillingScenario, ...]] = (paid_back, never_settled, outlasted)

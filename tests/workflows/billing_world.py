@@ -25,6 +25,7 @@ from temporalio.worker import Worker, WorkflowRunner
 
 from core.ids import new_id
 from domain.billing.refund import RefundState
+from integrations.payments.errors import PaymentsUnavailable
 from temporal import ids
 from temporal.client import workflow_runner
 from temporal.contracts import billing, refund
@@ -122,6 +123,12 @@ class FakeRefund:
     done: list[str] = field(default_factory=list)
     faults: list[Exception] = field(default_factory=list)
     """Raised by the next attempts to send it, one each."""
+    refusals: list[Exception] = field(default_factory=list)
+    """Likewise, to look at it."""
+    away_until: datetime | None = None
+    """Nothing can be sent before."""
+    sent_at: list[datetime] = field(default_factory=list)
+    """By the clocks of the attempts that were made."""
 
     def standing(self) -> RefundStanding:
         """As it is now."""
@@ -132,6 +139,8 @@ class FakeRefund:
     @activity.defn
     async def check_refund(self, request: LookAtRefund) -> RefundStanding:
         """See `RefundActivities`."""
+        if self.refusals:
+            raise self.refusals.pop(0)
         return self.standing()
 
     @activity.defn
@@ -142,8 +151,11 @@ class FakeRefund:
     @activity.defn
     async def send_refund(self, request: LookAtRefund) -> RefundStanding:
         """See `RefundActivities`."""
+        self.sent_at.append(request.now)
         if self.faults:
             raise self.faults.pop(0)
+        if self.away_until is not None and request.now < self.away_until:
+            raise PaymentsUnavailable("away")
         self.done.append("send")
         return self.standing()
 
