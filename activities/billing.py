@@ -135,15 +135,14 @@ class BillingActivities:
 
     @activity.defn
     async def cancel_surplus(self, request: CancelSurplus) -> None:
-        """End a subscription that the account has beside the one that counts, without a credit, and pay back what was
-        taken for its last invoice, or will be. Raises `PaymentsError`."""
+        """End a subscription that the account has beside the one that counts, without a credit; once it has ended, pay
+        back what was taken for its last invoice, or will be. Raises `PaymentsError`: then it may go on, and keeps its
+        money."""
         account_id, subscription_id = request.account_id, request.subscription_id
-        await self._operator.run(
-            billing_duplicates.surplus(account_id, subscription_id),
-            lambda _, __: self.payments.cancel_now(subscription_id),
-            now=request.now,
+        ended = await self._operator.repeat(
+            billing_duplicates.surplus(account_id, subscription_id), lambda: self.payments.cancel_now(subscription_id)
         )
-        invoice_id = (await self.payments.subscription(subscription_id)).latest_invoice_id
+        invoice_id = ended.latest_invoice_id
         if invoice_id is not None:
             await self._void(account_id, invoice_id, request.now)
         async with self.sessions.begin() as session:
