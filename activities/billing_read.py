@@ -132,12 +132,15 @@ class Reader:
         )
 
     async def _next_price(self, subscription: records.Subscription) -> str | None:
-        """What a schedule makes of it at the end of the period."""
-        if subscription.schedule_id is None or subscription.price is None:
+        """What a schedule makes of it at the end of the period. One whose change was made goes on to the end of it."""
+        price, ends = subscription.price, subscription.period_end
+        if subscription.schedule_id is None or price is None or ends is None:
             return None
         schedule = await self.payments.schedule(subscription.schedule_id)
-        others = [phase.price_id for phase in schedule.phases if phase.price_id != subscription.price.id]
-        return others[-1] if others and schedule.status in ("active", "not_started") else None
+        if schedule.status not in ("active", "not_started"):
+            return None
+        following = (phase.price_id for phase in schedule.phases if phase.start >= ends.timestamp())
+        return next((price_id for price_id in following if price_id != price.id), None)
 
 
 def _state(status: str, attempts: int) -> PaymentState:

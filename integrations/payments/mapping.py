@@ -228,11 +228,13 @@ def preview(document: Document) -> records.Preview:
 
 def schedule(document: Document) -> records.Schedule:
     """A subscription schedule."""
+    current = document["current_phase"]
     return records.Schedule(
         id=document["id"],
         status=document["status"],
         subscription_id=reference(document.get("subscription")),
         phases=tuple(map(_phase, document["phases"])),
+        current_start=current["start_date"] if current else None,
     )
 
 

@@ -230,9 +230,16 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A change that Stripe makes at the end of a period."""
+    """A change that Stripe makes at the end of a period. `phases`: also those that are over; `current_start`: when the
+    one began that is not."""
 
     id: str
     status: str
     subscription_id: str | None
     phases: tuple[Phase, ...]
+    current_start: int | None
+
+    @property
+    def current(self) -> Phase | None:
+        """The phase that the subscription is in; None: the schedule has not begun, or is over."""
+        return next((phase for phase in self.phases if phase.start == self.current_start), None)
