@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from temporalio import activity
 
 from activities import billing_duplicates
-from activities.billing_apply import Applier, pay_key
+from activities.billing_apply import Applier, pay_key, void_key
 from activities.billing_movements import Account, MovementReader
 from activities.billing_operations import Operator
 from activities.billing_read import Reader
@@ -34,6 +33,7 @@ from temporal.contracts.billing import (
     PayInvoice,
     PullAccount,
     Standing,
+    VoidInvoice,
 )
 
 if TYPE_CHECKING:
@@ -144,23 +144,30 @@ class BillingActivities:
         )
         invoice_id = ended.latest_invoice_id
         if invoice_id is not None:
-            await self._void(account_id, invoice_id, request.now)
+            await self._void(VoidInvoice(account_id, invoice_id, request.now))
         async with self.sessions.begin() as session:
             charge_id = await billing_money.charge_for(session, account_id, invoice_id) if invoice_id else None
             if charge_id is not None:
                 await billing_duplicates.pay_back(session, account_id, charge_id, request.now)
             await outbox.ring_billing(session, account_id)
 
-    async def _void(self, account_id: UUID, invoice_id: str, now: datetime) -> None:
+    @activity.defn
+    async def void_invoice(self, request: VoidInvoice) -> None:
+        """Let nobody pay for what has ended: the link in an old mail does not ask whether it has. A refusal is stored
+        and ends it. Raises `PaymentsError`."""
+        await self._void(request)
+
+    async def _void(self, request: VoidInvoice) -> None:
         """Nobody owes what was not paid of it. A debit that is on its way cannot be held up: it is paid back when it
         has come."""
+        invoice_id, account_id = request.invoice_id, request.account_id
         if (await self.payments.invoice(invoice_id)).status != "open":
             return
         try:
             await self._operator.run(
-                Intended(account_id=account_id, kind="void", key=f"void:{invoice_id}"),
+                Intended(account_id=account_id, kind="void", key=void_key(invoice_id)),
                 lambda _, key: self.payments.void_invoice(invoice_id, key),
-                now=now,
+                now=request.now,
             )
         except Refused as refused:
             log.info("billing_invoice_not_voided", account_id=str(account_id), code=refused.stripe_code)

@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         PayInvoice,
         PullAccount,
         Standing,
+        VoidInvoice,
     )
     from temporal.policies import BILLING_ACT, BILLING_READ
     from temporal.search_attributes import STATE
@@ -129,6 +130,9 @@ class BillingWorkflow:
         elif plan.pay is not None:
             payment = PayInvoice(account_id, plan.pay, now)
             await workflow.execute_activity_method(BillingActivities.pay_invoice, payment, **BILLING_ACT)
+        elif plan.void_invoice_id is not None:
+            void = VoidInvoice(account_id, plan.void_invoice_id, now)
+            await workflow.execute_activity_method(BillingActivities.void_invoice, void, **BILLING_ACT)
         elif plan.has_stale_checkouts:
             pages = CloseCheckouts(account_id, now)
             await workflow.execute_activity_method(BillingActivities.close_checkouts, pages, **BILLING_ACT)

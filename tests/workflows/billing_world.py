@@ -38,6 +38,7 @@ from temporal.contracts.billing import (
     PayInvoice,
     PullAccount,
     Standing,
+    VoidInvoice,
 )
 from temporal.contracts.refund import LookAtRefund, RefundChanged, Refunding, RefundStanding
 from temporal.interceptors import ActivityInterceptor
@@ -113,6 +114,11 @@ class FakeAccount:
     async def cancel_surplus(self, request: CancelSurplus) -> None:
         """See `BillingActivities`."""
         self.write(f"cancel {request.subscription_id}")
+
+    @activity.defn
+    async def void_invoice(self, request: VoidInvoice) -> None:
+        """See `BillingActivities`."""
+        self.write(f"void {request.invoice_id}")
 
     @activity.defn
     async def close_checkouts(self, request: CloseCheckouts) -> None:
@@ -234,6 +240,7 @@ class BillingWorld:
                 account.pull_and_apply,
                 account.pay_invoice,
                 account.cancel_surplus,
+                account.void_invoice,
                 account.close_checkouts,
                 refund.check_refund,
                 refund.cancel_before_refund,

@@ -159,6 +159,7 @@ async def test_whoever_was_overtaken_reads_again(world: BillingWorld) -> None:
     [
         (AccountPlan(Standing.GOOD, surplus_id="sub_2"), ["cancel sub_2"], 2),
         (AccountPlan(Standing.DUNNING, pay=NewCard("in_1", "pm_2")), ["pay in_1 with pm_2"], 2),
+        (AccountPlan(Standing.FREE, void_invoice_id="in_1"), ["void in_1"], 2),
         (AccountPlan(Standing.GOOD, has_stale_checkouts=True), ["close"], 1),
         (GOOD, [], 1),
     ],
@@ -178,9 +179,10 @@ async def test_what_a_read_asks_for_is_done_and_read_afterwards(
     [
         AccountPlan(Standing.GOOD, surplus_id="sub_2"),
         AccountPlan(Standing.DUNNING, pay=NewCard("in_1", "pm_2")),
+        AccountPlan(Standing.FREE, void_invoice_id="in_1"),
         AccountPlan(Standing.GOOD, has_stale_checkouts=True),
     ],
-    ids=["surplus", "pay", "checkouts"],
+    ids=["surplus", "pay", "void", "checkouts"],
 )
 async def test_what_cannot_be_written_for_a_day_keeps_nobody_from_being_read(
     world: BillingWorld, plan: AccountPlan
