@@ -19,7 +19,7 @@ from domain.billing.dunning import Debt
 from domain.billing.standing import LIVE
 from integrations.payments.errors import Declined, NotThere, Refused
 from models.billing import BillingSnapshot, IntentState
-from models.queries import billing, billing_events, billing_money, checkout_intents
+from models.queries import billing, billing_events, billing_money, checkouts
 from models.queries.billing_operations import Intended
 from temporal import outbox
 from temporal.contracts.billing import (
@@ -177,14 +177,14 @@ class BillingActivities:
         """Note what came of the account's Checkout pages; while it has a subscription, close those that are open: two
         pages would be paid twice. Raises `PaymentsError`."""
         async with self.sessions() as session:
-            pages = await checkout_intents.open_pages(session, request.account_id)
+            pages = await checkouts.open_pages(session, request.account_id)
             snapshot = await billing.snapshot(session, request.account_id)
         is_live = snapshot is not None and snapshot.status in LIVE
         for intent_id, session_id in pages:
             state = await self._close(request, session_id, is_live=is_live)
             if state is not None:
                 async with self.sessions.begin() as session:
-                    await checkout_intents.close(session, intent_id, state)
+                    await checkouts.end(session, intent_id, state)
 
     async def _close(self, request: CloseCheckouts, session_id: str, *, is_live: bool) -> IntentState | None:
         """What came of a page; None: it stays open."""

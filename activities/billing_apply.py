@@ -14,7 +14,7 @@ from core.crypto import FieldCipher, Subject
 from domain.billing import dunning
 from domain.billing.catalogue import TRIAL_NOTICE
 from domain.billing.standing import ENDED, LIVE, Alert, Facts, Status, judge
-from models.queries import billing, billing_events, billing_operations, checkout_intents
+from models.queries import billing, billing_events, billing_operations, checkouts
 from temporal import ids, outbox
 from temporal.contracts.billing import AccountPlan, NewCard, Standing
 
@@ -100,7 +100,7 @@ class Applier:
             pay=card,
             surplus_id=reading.surplus[0] if reading.surplus else None,
             void_invoice_id=voidable[0] if voidable else None,
-            has_stale_checkouts=(is_live or is_left) and await checkout_intents.has_open(session, account.id),
+            has_stale_checkouts=(is_live or is_left) and await checkouts.has_open(session, account.id),
         )
 
 

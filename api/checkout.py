@@ -199,7 +199,7 @@ async def _close_replaced(
 ) -> None:
     """Nobody can pay there any more. Raises `Conflict` where somebody just has, and `PaymentsError`."""
     state = IntentState.SUPERSEDED
-    expire = Intended(account_id=account_id, kind="expire_checkout", key=f"expire:{session_id}")
+    expire = Intended(account_id=account_id, kind="expire", key=f"expire:{session_id}")
     try:
         await operations.perform(
             services.db, payments, expire, lambda _, key: payments.client.expire_checkout(session_id, key)

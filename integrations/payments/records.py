@@ -17,7 +17,6 @@ class Price:
     id: str
     lookup_key: str | None
     metadata: Mapping[str, str]
-    product_id: str
     interval: str
     amount: Money | None
     is_active: bool = True
@@ -66,7 +65,6 @@ class Subscription:
     period_end: datetime | None
     trial_end: datetime | None
     cancel_at: datetime | None
-    is_collection_paused: bool
     pending_expires_at: datetime | None
     schedule_id: str | None
     default_payment_method_id: str | None
@@ -187,7 +185,6 @@ class CheckoutSession:
 
     id: str
     status: str | None
-    payment_status: str
     customer_id: str | None
     subscription_id: str | None
     url: str | None = field(repr=False)

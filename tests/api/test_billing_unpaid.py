@@ -1,6 +1,7 @@
 """Renewals that are not paid, over HTTP: what is said about them, another card, an end, and who was deleted at Stripe
 (S15–S17)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from core.db import Database
 from core.settings import Settings
 from tests.api.billing_kit import SWITCHED_ON, World, world_of
 from tests.api.signing_in import Api, Person
-from tests.api.stripe_kit import documented
+from tests.api.stripe_kit import deliver, documented
 
 DAY, HOUR = 86_400, 3_600
 OUTCOMES = ["canceled", "unpaid", "past_due"]
@@ -43,14 +44,19 @@ async def day(world: World, person: Person, number: int) -> dict[str, Any]:
     return await mine(person)
 
 
-async def declined(world: World, person: Person, outcome: str = "unpaid") -> dict[str, Any]:
-    """Subscribed, and the renewal was refused; what is shown. `outcome`: what Stripe does in the end."""
+async def refused(world: World, person: Person, outcome: str = "unpaid") -> None:
+    """Subscribed, and the renewal was refused. `outcome`: what Stripe does in the end."""
     await world.box.control("settings", after_retries=outcome)
     await world.subscribe(person)
     await replace_card(world, "pm_card_chargeCustomerFail")
     (subscription,) = world.objects("subscription")
     await world.box.control(f"objects/{subscription['id']}", default_payment_method=None)
     await world.box.passes(31 * DAY + 2 * HOUR)
+
+
+async def declined(world: World, person: Person, outcome: str = "unpaid") -> dict[str, Any]:
+    """`refused`, and read; what is shown."""
+    await refused(world, person, outcome)
     return await day(world, person, 0)
 
 
@@ -81,6 +87,23 @@ async def test_what_becomes_of_a_renewal_that_nobody_pays_is_shown(world: World,
         assert shown["problem"] is None
     else:  # no attempt is planned any more, so none is promised
         assert (shown["problem"]["todo"], shown["problem"]["pay_url"]) == ("replace_card", link)
+
+
+async def test_the_same_event_ten_times_at_once_is_one_row_and_one_mail(world: World, person: Person) -> None:
+    await world.box.control("webhooks", rules=[{"what": "drop", "times": 1000}])
+    await refused(world, person)
+    print("DBG", [e["type"] for e in world.objects("event")])
+    event = next(each for each in world.objects("event") if each["type"] == "invoice.payment_failed")
+    (secret,) = world.billing.webhook_secrets
+    async with world.worker.working():
+        answers = await asyncio.gather(*(deliver(world.api, event, secret) for _ in range(10)))
+        async with asyncio.timeout(10):
+            while (
+                await world.db.reads.fetchval("SELECT state FROM stripe_events WHERE id = $1", event["id"]) != "applied"
+            ):
+                await asyncio.sleep(0.05)
+    assert {answer.status_code for answer in answers} == {200}
+    assert await dunned(world, person) == ["day_0"]
 
 
 @pytest.mark.parametrize(("outcome", "later"), [("unpaid", 5), ("unpaid", 16), ("past_due", 16)])
