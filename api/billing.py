@@ -171,7 +171,9 @@ async def _problem(services: Services, row: asyncpg.Record) -> dict[str, Any] | 
     payment = row["payment"]
     if row["open_invoice_id"] is None or row["first_failed_at"] is None or payment is None:
         return None
-    invoice = OpenInvoice(payment=PaymentState(payment), is_retried=True, decline_code=row["decline_code"])
+    invoice = OpenInvoice(
+        payment=PaymentState(payment), is_retried=bool(row["is_retried"]), decline_code=row["decline_code"]
+    )
     if not dunning.has_failed(invoice):
         return None
     link = await services.cipher.open_optional(PAY_LINK, row["account_id"], row["pay_link_ct"])

@@ -218,7 +218,9 @@ async def _downgrade(services: Services, payments: Billing, wish: _Wish, op_id: 
     if wish.row["scheduled_cancel_at"] is not None:
         raise Conflict("Your subscription is to end: resume it first.", code="cancel_planned")
     schedule = await _schedule(services, payments, wish.row, op_id)
-    current, wanted = schedule.phases[0], wish.price
+    current, wanted = schedule.current, wish.price
+    if current is None:
+        raise billing.SubscriptionChanged("Another change of your subscription is planned: look at it again.")
     step = Step(
         start=current.start,
         end=int(wish.row["period_end"].timestamp()) if current.end is None else current.end,

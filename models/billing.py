@@ -148,6 +148,8 @@ class BillingSnapshot(SQLModel, table=True):
     payment: str | None = words(default=None)
     """How its payment stands (`domain.billing.dunning.PaymentState`)."""
     decline_code: str | None = words(default=None)
+    is_retried: bool | None = Field(default=None)
+    """Whether Stripe has planned another attempt."""
     first_failed_at: datetime | None = timestamptz(default=None)
     """The first read that saw this invoice with a failed attempt. It is never moved."""
     past_due_since: datetime | None = timestamptz(default=None)

@@ -94,6 +94,16 @@ BILLING_WRITE: Final[BoundedPolicy] = {
     ),
 }
 
+# What an account's workflow writes holds up its reads, and Stripe may repeat a failure of its own under a key for a
+# day: a few tries, then the account is read anew. What is still to be done then is done under the same key.
+BILLING_ACT: Final[BoundedPolicy] = {
+    "start_to_close_timeout": timedelta(minutes=2),
+    "schedule_to_close_timeout": timedelta(minutes=3),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+}
+
 # A few calls to a provider that nobody needs: bells wait meanwhile, and the workflow tries again an hour later.
 PUSH_RENEWAL: Final[BoundedPolicy] = {
     "start_to_close_timeout": timedelta(seconds=30),

@@ -263,6 +263,7 @@ def _billing_activities(parts: Parts) -> Bound:
             accounts.pull_and_apply,
             accounts.pay_invoice,
             accounts.cancel_surplus,
+            accounts.void_invoice,
             accounts.close_checkouts,
             refunds.cancel_before_refund,
             refunds.send_refund,

@@ -39,7 +39,6 @@ def price(document: Document) -> records.Price:
         id=document["id"],
         lookup_key=document.get("lookup_key"),
         metadata=document.get("metadata") or {},
-        product_id=str(reference(product)),
         interval=recurring.get("interval", ""),
         amount=_optional_money(document.get("unit_amount"), currency),
         is_active=document.get("active", True),
@@ -65,7 +64,6 @@ def subscription(document: Document) -> records.Subscription:
         period_end=optional_instant(min(ends, default=None)),
         trial_end=optional_instant(document.get("trial_end")),
         cancel_at=_cancel_at(document, min(ends, default=None)),
-        is_collection_paused=document.get("pause_collection") is not None,
         pending_expires_at=optional_instant(pending["expires_at"]) if pending else None,
         schedule_id=reference(document.get("schedule")),
         default_payment_method_id=reference(document.get("default_payment_method")),
@@ -208,7 +206,6 @@ def checkout_session(document: Document) -> records.CheckoutSession:
     return records.CheckoutSession(
         id=document["id"],
         status=document["status"],
-        payment_status=document["payment_status"],
         customer_id=reference(document.get("customer")),
         subscription_id=reference(document.get("subscription")),
         url=document.get("url"),
@@ -229,11 +226,13 @@ def preview(document: Document) -> records.Preview:
 
 def schedule(document: Document) -> records.Schedule:
     """A subscription schedule."""
+    current = document["current_phase"]
     return records.Schedule(
         id=document["id"],
         status=document["status"],
         subscription_id=reference(document.get("subscription")),
         phases=tuple(map(_phase, document["phases"])),
+        current_start=current["start_date"] if current else None,
     )
 
 

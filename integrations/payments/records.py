@@ -17,7 +17,6 @@ class Price:
     id: str
     lookup_key: str | None
     metadata: Mapping[str, str]
-    product_id: str
     interval: str
     amount: Money | None
     is_active: bool = True
@@ -67,7 +66,6 @@ class Subscription:
     period_end: datetime | None
     trial_end: datetime | None
     cancel_at: datetime | None
-    is_collection_paused: bool
     pending_expires_at: datetime | None
     schedule_id: str | None
     default_payment_method_id: str | None
@@ -188,7 +186,6 @@ class CheckoutSession:
 
     id: str
     status: str | None
-    payment_status: str
     customer_id: str | None
     subscription_id: str | None
     url: str | None = field(repr=False)
@@ -231,9 +228,16 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A change that Stripe makes at the end of a period."""
+    """A change that Stripe makes at the end of a period. `phases`: also those that are over; `current_start`: when the
+    one began that is not."""
 
     id: str
     status: str
     subscription_id: str | None
     phases: tuple[Phase, ...]
+    current_start: int | None
+
+    @property
+    def current(self) -> Phase | None:
+        """The phase that the subscription is in; None: the schedule has not begun, or is over."""
+        return next((phase for phase in self.phases if phase.start == self.current_start), None)

@@ -33,7 +33,7 @@ _REFUSAL: Final = text("SELECT error FROM billing_operations WHERE op_id = :op_i
 _HAS_ENDED: Final = text(
     "SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state NOT IN ('new', 'sent'))"
 )
-_EXISTS: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key)")
+_IS_DONE: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state = 'done')")
 _IS_UNANSWERED: Final = text(
     """SELECT EXISTS (
            SELECT FROM billing_operations
@@ -55,7 +55,7 @@ _OF_ACCOUNT: Final = text(
 
 KEPT_HOURS: Final = 23
 """Stripe keeps a key for a day at least."""
-REPEATED: Final = ("expire", "method", "pay", "refund", "void")
+REPEATED: Final = ("expire", "method", "pay", "refund", "surplus", "void")
 """Kinds whose activity is tried again until it has ended, however long that takes."""
 
 
@@ -123,10 +123,10 @@ async def has_ended(session: AsyncSession, environment: str, key: str) -> bool:
     return bool((await session.execute(_HAS_ENDED, values)).scalar_one())
 
 
-async def exists(session: AsyncSession, environment: str, key: str) -> bool:
-    """Whether it was ever begun."""
+async def is_done(session: AsyncSession, environment: str, key: str) -> bool:
+    """Whether this was done."""
     values = {"key": f"pf:{environment}:{key}"}
-    return bool((await session.execute(_EXISTS, values)).scalar_one())
+    return bool((await session.execute(_IS_DONE, values)).scalar_one())
 
 
 async def is_unanswered(session: AsyncSession, environment: str, key: str, since: timedelta) -> bool:

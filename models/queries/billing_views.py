@@ -15,8 +15,8 @@ _STANDING: Final = f"""
 SELECT u.id AS account_id, statement_timestamp() AS now, {TIER_NOW} AS tier, e.grace_until,
        s.fence, s.status, s.subscription_id, s.price_id, s.interval, s.currency, s.period_end, s.trial_end,
        s.scheduled_cancel_at, s.schedule_id, s.next_price_id, s.pending_update_expires_at, s.open_invoice_id, s.payment,
-       s.decline_code, s.first_failed_at, s.past_due_since, s.pay_link_ct, s.alert, s.synced_at, s.tier AS price_tier,
-       e.tier AS entitled, e.fence AS entitled_fence,
+       s.decline_code, s.is_retried, s.first_failed_at, s.past_due_since, s.pay_link_ct, s.alert, s.synced_at,
+       s.tier AS price_tier, e.tier AS entitled, e.fence AS entitled_fence,
        c.stripe_customer_id, c.currency AS fixed_currency, c.generation, u.locale,
        p.lookup_key, p.amount_minor, n.lookup_key AS next_lookup_key, n.tier AS next_tier, n.interval AS next_interval,
        coalesce((SELECT segments FROM sms_usage m WHERE m.user_id = u.id

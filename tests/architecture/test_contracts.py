@@ -13,7 +13,7 @@ import pytest
 
 from tests.architecture.contracts import LISTING, Shape, boundary, crossing, shapes
 
-STRIPES = {"surplus_id", "subscription_id", "invoice_id", "payment_method_id", "event_id"}
+STRIPES = {"surplus_id", "void_invoice_id", "subscription_id", "invoice_id", "payment_method_id", "event_id"}
 """Ids that Stripe gives: words, and nothing personal."""
 KEYS = {"occurrence", "step", "tzid", "version", "difference", *STRIPES}
 """Strings that are keys of ours: the nominal of an occurrence, the step of its escalation; of the world: zones, and the

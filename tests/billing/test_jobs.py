@@ -13,7 +13,7 @@ from activities.billing_resolve import BillingResolveActivities
 from activities.billing_sweep import BillingSweepActivities
 from core.ids import new_id
 from domain.billing.catalogue import CURRENCIES, Tier
-from models.queries import billing_operations, billing_prices
+from models.queries import billing_operations, billing_views
 from models.queries.billing_operations import Intended
 from temporal.contracts.billing_ledger import BalanceCompared, CompareBalance
 from temporal.contracts.billing_reconcile import CompareMoney, CompareOurs, CompareTheirs, ReadPrices
@@ -300,8 +300,7 @@ async def test_what_is_missing_in_the_ledger_is_found_and_counted_anew(till: Til
 async def test_prices_are_read_in_every_currency_and_end_with_what_is_sold(till: Till) -> None:
     job = BillingPriceActivities(till.db.sessions, till.payments)
     await run(job.read_prices, ReadPrices(till.now))
-    async with till.db.sessions() as session:
-        sold = await billing_prices.on_sale(session)
+    sold = await billing_views.plans(till.db.reads)
     assert {(row["lookup_key"], row["currency"]) for row in sold} == {
         (key, currency) for key in till.shop.prices for currency in CURRENCIES
     }
@@ -309,5 +308,4 @@ async def test_prices_are_read_in_every_currency_and_end_with_what_is_sold(till:
     await till.shop.v1.prices.update_async(till.shop.prices["plus_year"], {"active": False})
     await till.shop.box.passes(60)
     await run(job.read_prices, ReadPrices(till.now))
-    async with till.db.sessions() as session:
-        assert "plus_year" not in {row["lookup_key"] for row in await billing_prices.on_sale(session)}
+    assert "plus_year" not in {row["lookup_key"] for row in await billing_views.plans(till.db.reads)}

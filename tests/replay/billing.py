@@ -66,6 +66,18 @@ async def refused_and_overtaken(world: BillingWorld) -> list[WorkflowHistory]:
     return [await world.handle.fetch_history()]
 
 
+async def given_up_and_voided(world: BillingWorld) -> list[WorkflowHistory]:
+    """What is owed cannot be charged for a while, and is given up; its invoice is voided at the second try."""
+    owed = AccountPlan(Standing.DUNNING, pay=NewCard("in_1", "pm_2"))
+    world.account.plans = [owed, owed, AccountPlan(Standing.FREE, void_invoice_id="in_1")]
+    world.account.plan = AccountPlan(Standing.FREE)
+    away = [PaymentsUnavailable("500") for _ in range(9)]
+    world.account.refusals = [*away[1:], Refused("no"), away[0]]
+    await world.tell("evt_1")
+    await world.passes(HOUR)
+    return [await world.handle.fetch_history()]
+
+
 async def handed_over(world: BillingWorld) -> list[WorkflowHistory]:
     """So many reads that a new run takes over: recorded is that one."""
     for number in range(203):
@@ -111,6 +123,7 @@ ACCOUNTS: Final[tuple[BillingScenario, ...]] = (
     subscribed_and_cancelled,
     dunned_and_paid,
     refused_and_overtaken,
+    given_up_and_voided,
     handed_over,
 )
 REFUNDS: Final[tuple[BillingScenario, ...]] = (paid_back, never_settled, outlasted)

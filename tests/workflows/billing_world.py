@@ -39,6 +39,7 @@ from temporal.contracts.billing import (
     PayInvoice,
     PullAccount,
     Standing,
+    VoidInvoice,
 )
 from temporal.contracts.refund import LookAtRefund, RefundChanged, Refunding, RefundStanding
 from temporal.interceptors import ActivityInterceptor
@@ -73,6 +74,14 @@ class FakeAccount:
     """Those that were stored."""
     done: list[str] = field(default_factory=list)
     """What was written at Stripe."""
+    refusals: list[Exception] = field(default_factory=list)
+    """Raised by the next attempts to write, one each."""
+
+    def write(self, what: str) -> None:
+        """One attempt."""
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.done.append(what)
 
     @activity.defn
     async def load_fence(self, request: LoadFence) -> Fence:
@@ -100,17 +109,22 @@ class FakeAccount:
     @activity.defn
     async def pay_invoice(self, request: PayInvoice) -> None:
         """See `BillingActivities`."""
-        self.done.append(f"pay {request.card.invoice_id} with {request.card.payment_method_id}")
+        self.write(f"pay {request.card.invoice_id} with {request.card.payment_method_id}")
 
     @activity.defn
     async def cancel_surplus(self, request: CancelSurplus) -> None:
         """See `BillingActivities`."""
-        self.done.append(f"cancel {request.subscription_id}")
+        self.write(f"cancel {request.subscription_id}")
+
+    @activity.defn
+    async def void_invoice(self, request: VoidInvoice) -> None:
+        """See `BillingActivities`."""
+        self.write(f"void {request.invoice_id}")
 
     @activity.defn
     async def close_checkouts(self, request: CloseCheckouts) -> None:
         """See `BillingActivities`."""
-        self.done.append("close")
+        self.write("close")
 
 
 @dataclass
@@ -238,6 +252,7 @@ class BillingWorld:
                 account.pull_and_apply,
                 account.pay_invoice,
                 account.cancel_surplus,
+                account.void_invoice,
                 account.close_checkouts,
                 refund.check_refund,
                 refund.cancel_before_refund,

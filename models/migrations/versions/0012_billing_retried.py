@@ -1,0 +1,16 @@
+"""Whether Stripe tries a payment again that failed: nobody is promised what it has not planned.
+
+Revision ID: 0012
+Revises: 0011
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+
+
+def upgrade() -> None:
+    """As `models/billing.py` says; the next read of an account fills it."""
+    op.add_column("billing_snapshots", sa.Column("is_retried", sa.Boolean(), nullable=True))
