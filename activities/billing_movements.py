@@ -1,9 +1,9 @@
 """What has been paid, went back, or is disputed, of one account. Events only say which payments have to be looked at
 again; what they say of them is read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
 from core.db import SessionFactory
@@ -16,6 +16,7 @@ from models.queries.billing_events import Noted
 if TYPE_CHECKING:
     from integrations.payments.client import Payments
 
+T = TypeVar("T")
 _PAID_EVENT: Final = "invoice.paid"
 """Part of the types of both formats: `invoice.paid`, `v1.invoice.paid`."""
 
@@ -74,15 +75,12 @@ class MovementReader:
         named = {event.object_id for event in account.noted if _PAID_EVENT in event.type and event.object_id} - known
         listed = await self._all_invoices(account.customer_id) if account.recount or len(named) > 1 else ()
         missing = named - {invoice.id for invoice in listed}  # of a customer whom this one succeeded
-        read = [await self.payments.invoice(each) for each in sorted(missing)]
-        return [invoice for invoice in listed if invoice.id not in known] + read
+        read = [await _or_nothing(self.payments.invoice(each)) for each in sorted(missing)]
+        return [invoice for invoice in (*listed, *read) if invoice is not None and invoice.id not in known]
 
     async def _all_invoices(self, customer_id: str) -> tuple[records.Invoice, ...]:
         """None of a customer who was deleted."""
-        try:
-            return await self.payments.invoices_of(customer_id)
-        except NotThere:
-            return ()
+        return await _or_nothing(self.payments.invoices_of(customer_id)) or ()
 
     async def _paid(self, intents: dict[str, records.Invoice | None], *, anew: bool) -> list[Paid]:
         """The charges that are not stored yet: what has been paid stays paid. `anew`: all of them."""
@@ -98,8 +96,9 @@ class MovementReader:
         return found
 
     async def _touched(self, noted: Sequence[Noted]) -> set[str]:
-        """The PaymentIntents that events about refunds and disputes lead to."""
-        found = {await self._intent_of(event.object_id) for event in noted if event.object_id}
+        """The PaymentIntents that events about refunds and disputes lead to, each object asked once."""
+        about = {event.object_id for event in noted if event.object_id}
+        found = [await _or_nothing(self._intent_of(object_id)) for object_id in sorted(about)]
         return {intent for intent in found if intent is not None}
 
     async def _intent_of(self, object_id: str) -> str | None:
@@ -113,6 +112,15 @@ class MovementReader:
                 return (await self.payments.charge(dispute.charge_id)).payment_intent_id
             case _:
                 return None
+
+
+async def _or_nothing(read: Awaitable[T]) -> T | None:
+    """What an event is about may be gone, and then there is nothing to look at: without this it would be asked for with
+    every read of the account, and keep all of them from ending."""
+    try:
+        return await read
+    except NotThere:
+        return None
 
 
 def _paid_intents(invoice: records.Invoice) -> Iterable[str]:
