@@ -40,9 +40,10 @@ class BillingSweepActivities:
 
     @activity.defn
     async def nudge_waiting(self, request: NudgeWaiting) -> WaitingNudged:
-        """Those with something to handle, and those of operations that were given up. Page by page, each in a
-        transaction of its own; heartbeats after each."""
+        """Those with something to handle, and those of operations that were given up; whose the rest is, is asked
+        again. Page by page, each in a transaction of its own; heartbeats after each."""
         await self._give_up(request.page_size)
+        await self._search(request.page_size)
         accounts = await self._nudge(request.page_size)
         pruned = await self._prune(request.page_size)
         async with self.sessions() as session:
@@ -62,6 +63,17 @@ class BillingSweepActivities:
                 return total
             after, total = page[-1], total + len(page)
             activity.heartbeat(total)
+
+    async def _search(self, page_size: int) -> None:
+        """Stripe may have refused to say whose an event is, and the search has ended: it begins anew."""
+        after, page = "", [""]
+        while page:
+            async with self.sessions.begin() as session:
+                page = list(await billing_events.unrouted(session, after, page_size))
+                for event_id in page:
+                    await outbox.start_resolve(session, event_id)
+            after = page[-1] if page else after
+            activity.heartbeat(after)
 
     async def _give_up(self, page_size: int) -> None:
         """Of operations that nobody goes on with nobody knows what came: their accounts are read."""

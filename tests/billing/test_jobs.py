@@ -13,6 +13,7 @@ from activities.billing_resolve import BillingResolveActivities
 from activities.billing_sweep import BillingSweepActivities
 from core.ids import new_id
 from domain.billing.catalogue import CURRENCIES, Tier
+from integrations.payments.errors import Refused
 from models.queries import billing_operations, billing_prices
 from models.queries.billing_operations import Intended
 from temporal.contracts.billing_ledger import BalanceCompared, CompareBalance
@@ -23,6 +24,7 @@ from tests.billing.till import Till
 from tests.infra.stripe_server.shops import DAY, HOUR
 
 RUNG = "SELECT count(*) FROM outbox WHERE user_id = :account AND kind = 'billing' AND done_at IS NULL"
+SEARCHED = "SELECT id FROM outbox WHERE kind = 'billing_resolve' AND args ->> 'event_id' = :id AND done_at IS NULL"
 DRIFT = "SELECT what, ours, theirs FROM billing_drift WHERE account_id = :account ORDER BY what"
 
 
@@ -78,6 +80,25 @@ async def test_an_event_that_nobody_handled_rings_its_account(till: Till) -> Non
         "UPDATE stripe_events SET received_at = received_at - interval '2 min' WHERE account_id = :account"
     )
     await run(job.nudge_waiting, NudgeWaiting(2))
+    assert await is_rung(till)
+
+
+async def test_whose_an_event_is_is_asked_again_after_stripe_refused_to_say(till: Till) -> None:
+    sweep = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
+    resolve = BillingResolveActivities(till.db.sessions, till.payments)
+    made = await till.shop.subscribe(await till.join())
+    await till.receive("evt_unsaid", "v1.invoice.paid", made.latest_invoice)
+    await till.execute("UPDATE stripe_events SET account_id = NULL WHERE id = 'evt_unsaid'")
+    await till.shop.box.control("faults", method="GET", path="/v1/invoices", status=403)
+    with pytest.raises(Refused):
+        await run(resolve.resolve_event, ResolveEvent("evt_unsaid"))
+    await run(sweep.nudge_waiting, NudgeWaiting(1))
+    assert not await till.rows(SEARCHED, id="evt_unsaid")
+    await till.execute("UPDATE stripe_events SET received_at = now() - interval '2 min' WHERE id = 'evt_unsaid'")
+    for _ in range(2):
+        await run(sweep.nudge_waiting, NudgeWaiting(1))
+    assert len(await till.rows(SEARCHED, id="evt_unsaid")) == 1
+    await run(resolve.resolve_event, ResolveEvent("evt_unsaid"))
     assert await is_rung(till)
 
 
