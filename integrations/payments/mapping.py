@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from domain.billing.currency import of_stripe
+from domain.billing.currency import agrees, of_stripe
 from domain.money import Money, total
 from integrations.payments import records
 
@@ -32,7 +32,8 @@ def reference(value: str | Document | None) -> str | None:
 
 
 def price(document: Document) -> records.Price:
-    """A recurring price, with its product's metadata and its other currencies where they were expanded."""
+    """A recurring price, with its product's metadata and its other currencies where they were expanded. It has no
+    amount in a currency that we take no money in."""
     product, currency = document["product"], document["currency"]
     recurring = document.get("recurring") or {}
     return records.Price(
@@ -275,7 +276,7 @@ def _options(options: Mapping[str, Document]) -> Iterable[Money]:
 
 
 def _optional_money(amount: int | None, currency: str) -> Money | None:
-    return None if amount is None else of_stripe(amount, currency)
+    return of_stripe(amount, currency) if amount is not None and agrees(currency.upper()) else None
 
 
 def _preview_line(document: Document) -> records.PreviewLine:

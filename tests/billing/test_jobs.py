@@ -14,6 +14,7 @@ from activities.billing_sweep import BillingSweepActivities
 from core.ids import new_id
 from domain.billing.catalogue import CURRENCIES, Tier
 from integrations.payments.errors import Refused
+from integrations.payments.metrics import FOREIGN
 from models.queries import billing_operations, billing_prices
 from models.queries.billing_operations import Intended
 from temporal.contracts.billing_ledger import BalanceCompared, CompareBalance
@@ -277,6 +278,24 @@ async def test_a_refund_that_nobody_told_of_is_listed_and_counted(till: Till) ->
     assert await reconcile(till) == 0
 
 
+async def test_what_is_in_a_currency_that_is_none_of_ours_is_left_out_of_a_comparison_and_counted(till: Till) -> None:
+    made = await till.shop.subscribe(await till.join())
+    other = await till.shop.subscribe(await till.shop.customer())
+    charge = await till.shop.charge_of(other.latest_invoice)
+    refund = await till.shop.v1.refunds.create_async({"charge": charge.id, "amount": 200})
+    await settled(till)
+    line = next(each for each in till.shop.account.objects.find("balance_transaction") if each["source"] == refund.id)
+    for foreign in (refund.id, other.latest_invoice, line["id"]):
+        await till.shop.box.control(f"objects/{foreign}", currency="isk")
+    await till.execute("UPDATE billing_snapshots SET status = 'unpaid' WHERE account_id = :account")
+    kinds = ("refund", "subscription", "balance_transaction")
+    before = [FOREIGN.labels(kind)._value.get() for kind in kinds]
+    assert await reconcile(till) == 1
+    await compare_balance(till)
+    assert [FOREIGN.labels(kind)._value.get() - was for kind, was in zip(kinds, before, strict=True)] == [1, 1, 1]
+    assert made.id == await till.value("SELECT object_id FROM billing_drift WHERE account_id = :account")
+
+
 async def compare_balance(till: Till) -> BalanceCompared:
     job = BillingLedgerActivities(till.db.sessions, till.payments)
     until = till.now + timedelta(seconds=1)
@@ -316,6 +335,21 @@ async def test_what_is_missing_in_the_ledger_is_found_and_counted_anew(till: Til
     assert await is_rung(till)
     await till.follow()
     assert (await compare_balance(till)).missing == 0
+
+
+async def test_a_price_in_a_currency_that_is_none_of_ours_keeps_no_other_from_being_read(till: Till) -> None:
+    job, v1 = BillingPriceActivities(till.db.sessions, till.payments), till.shop.v1
+    product = await v1.products.create_async({"name": "Horse", "metadata": {"tier": "family"}})
+    for currency in ("isk", "eur"):
+        recurring = {"unit_amount": 70_000, "recurring": {"interval": "year"}}
+        await v1.prices.create_async({"product": product.id, "currency": currency, **recurring})
+    options = {"currency_options": {"isk": {"unit_amount": 70_000}}}
+    await v1.prices.update_async(till.shop.prices["plus_month"], options)
+    await run(job.read_prices, ReadPrices(till.now))
+    async with till.db.sessions() as session:
+        sold = await billing_prices.on_sale(session)
+    assert len([row for row in sold if row["lookup_key"] == "plus_month"]) == len(CURRENCIES)
+    assert await till.value("SELECT currency FROM billing_prices WHERE amount_minor = 70000") == "EUR"
 
 
 async def test_prices_are_read_in_every_currency_and_end_with_what_is_sold(till: Till) -> None:

@@ -213,6 +213,19 @@ async def test_an_event_about_something_that_is_gone_is_handled_all_the_same(
     assert await till.states() == {"applied": 1}
 
 
+async def test_a_refund_in_a_currency_that_is_none_of_ours_does_not_keep_its_account_from_being_read(
+    till: Till,
+) -> None:
+    made = await till.shop.subscribe(await till.join())
+    charge = await till.shop.charge_of(made.latest_invoice)
+    refund = await till.shop.v1.refunds.create_async({"charge": charge.id, "amount": 200})
+    await till.shop.box.control(f"objects/{refund.id}", currency="isk")
+    await till.tell()
+    await till.pull()
+    assert set(await till.states()) == {"applied"}
+    assert await till.ledger() == [("charge", 499, "EUR")]
+
+
 async def test_what_several_events_are_about_is_asked_for_once(till: Till) -> None:
     made = await till.shop.subscribe(await till.join())
     await till.pull()
