@@ -40,21 +40,20 @@ class BillingLedgerActivities:
 
     @activity.defn
     async def compare_balance(self, request: CompareBalance) -> BalanceCompared:
-        """Every payment, refund and dispute in that time. Payouts and fees are no business of accounts. Raises
-        `PaymentsError`."""
-        movements, missing, after = 0, 0, None
-        difference: Counter[str] = Counter()
-        while True:
+        """Every payment, refund and dispute in that time, from where an attempt that died had come to. Payouts and fees
+        are no business of accounts. Raises `PaymentsError`."""
+        after, movements, missing, difference = _resumed()
+        is_over = False
+        while not is_over:
             page = await self.payments.movements(request.since, request.until, after)
             ours = [(kind, each) for each in page.items if (kind := _kind(each)) is not None]
             wrong = await self._wrong(ours)
             for each, amount in wrong:
                 difference[amount.currency] += amount.amount
                 await self._repair(each, amount)
-            movements, missing, after = movements + len(ours), missing + len(wrong), page.after
-            activity.heartbeat(movements)
-            if after is None:
-                break
+            after, movements, missing = page.after or after, movements + len(ours), missing + len(wrong)
+            is_over = page.after is None
+            activity.heartbeat(after, movements, missing, dict(difference))
         for currency in {*CURRENCIES, *difference}:
             billing_metrics.LEDGER_DIFFERENCE.labels(currency).set(difference[currency])
         return BalanceCompared(movements, missing, dict(difference))
@@ -85,6 +84,14 @@ class BillingLedgerActivities:
             if account_id is not None:
                 await billing.want_recount(session, account_id)
                 await outbox.ring_billing(session, account_id)
+
+
+def _resumed() -> tuple[str | None, int, int, Counter[str]]:
+    details = activity.info().heartbeat_details
+    if len(details) != 4:
+        return None, 0, 0, Counter()
+    after, movements, missing, difference = details
+    return after, int(movements), int(missing), Counter(difference)
 
 
 def _short(theirs: Money, ours: Money | None) -> Money:

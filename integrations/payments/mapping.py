@@ -113,8 +113,10 @@ def charge(document: Document) -> records.Charge:
     return records.Charge(
         id=document["id"],
         payment_intent_id=reference(document.get("payment_intent")),
+        amount=of_stripe(document["amount"], document["currency"]),
         captured=of_stripe(document["amount_captured"], document["currency"]),
         is_paid=document["paid"],
+        is_booked=document.get("balance_transaction") is not None,
         is_disputed=document["disputed"],
         is_taken_back=document.get("failure_balance_transaction") is not None,
         created=instant(document["created"]),
@@ -139,16 +141,15 @@ def refund(document: Document) -> records.Refund:
 
 def dispute(document: Document) -> records.Dispute:
     """A dispute, and what it has done to the balance."""
-    currency = document["currency"]
-    moved = [of_stripe(line["amount"], line["currency"]) for line in document["balance_transactions"]]
-    code = moved[0].currency if moved else currency.upper()
+    amount = of_stripe(document["amount"], document["currency"])
+    moved = [_disputed(line, amount) for line in document["balance_transactions"]]
     return records.Dispute(
         id=document["id"],
         charge_id=str(reference(document["charge"])),
         status=document["status"],
-        amount=of_stripe(document["amount"], currency),
-        withdrawn=total((amount for amount in moved if amount.amount < 0), code),
-        reinstated=total((amount for amount in moved if amount.amount > 0), code),
+        amount=amount,
+        withdrawn=total((each for each in moved if each.amount < 0), amount.currency),
+        reinstated=total((each for each in moved if each.amount > 0), amount.currency),
         created=instant(document["created"]),
     )
 
@@ -235,6 +236,13 @@ def schedule(document: Document) -> records.Schedule:
         subscription_id=reference(document.get("subscription")),
         phases=tuple(map(_phase, document["phases"])),
     )
+
+
+def _disputed(line: Document, amount: Money) -> Money:
+    """What a line of the balance is in the currency that was paid in: the balance may be kept in another."""
+    if line["currency"].upper() == amount.currency:
+        return of_stripe(line["amount"], line["currency"])
+    return amount if line["amount"] > 0 else -amount
 
 
 def _clock(clock: str | Document | None) -> datetime | None:

@@ -67,6 +67,11 @@ class PaymentReads:
         """One payment."""
         return await asked(self._api.charges.retrieve_async(charge_id), mapping.charge)
 
+    async def charges_of(self, customer_id: str) -> tuple[records.Charge, ...]:
+        """All of a customer's, also those that failed."""
+        params = {"customer": customer_id, "limit": PAGE}
+        return await all_of(self._api.charges.list_async(params), mapping.charge)
+
     async def refund(self, refund_id: str) -> records.Refund:
         """One."""
         return await asked(self._api.refunds.retrieve_async(refund_id), mapping.refund)

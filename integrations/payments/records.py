@@ -85,12 +85,15 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A payment. `is_taken_back`: a bank debit that was, after it had come through."""
+    """A payment, or an attempt to get one. `is_booked`, `is_taken_back`: Stripe's balance has moved. It has that of a
+    bank debit from when that is sent to the bank, and gives it back where the bank refuses: such a one is not paid."""
 
     id: str
     payment_intent_id: str | None
+    amount: Money
     captured: Money
     is_paid: bool
+    is_booked: bool
     is_disputed: bool
     is_taken_back: bool
     created: datetime
