@@ -58,6 +58,7 @@ def subscription(document: Document) -> records.Subscription:
     return records.Subscription(
         id=document["id"],
         customer_id=str(reference(document["customer"])),
+        account_id=(document.get("metadata") or {}).get("account_id"),
         status=document["status"],
         created=instant(document["created"]),
         currency=document["currency"].upper(),
@@ -81,6 +82,7 @@ def invoice(document: Document) -> records.Invoice:
     currency, payments = document["currency"], document.get("payments")
     return records.Invoice(
         id=document["id"],
+        customer_id=reference(document.get("customer")),
         number=document.get("number"),
         status=document["status"],
         subscription_id=_subscription_of(document),

@@ -58,6 +58,10 @@ class PaymentReads:
         """A page of them, for their person."""
         return await page_of(self._api.invoices.list_async({"customer": customer_id, **_from(after)}), mapping.invoice)
 
+    async def open_invoices(self, after: str | None) -> Page[records.Invoice]:
+        """Everybody's that are owed, a page at a time."""
+        return await page_of(self._api.invoices.list_async({"status": "open", **_from(after)}), mapping.invoice)
+
     async def payment(self, payment_intent_id: str) -> records.Payment:
         """With its charge."""
         call = self._api.payment_intents.retrieve_async(payment_intent_id, {"expand": ["latest_charge"]})

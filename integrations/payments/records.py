@@ -38,6 +38,7 @@ class Invoice:
     """`payments` None: they were not asked for."""
 
     id: str
+    customer_id: str | None
     number: str | None
     status: str | None
     subscription_id: str | None
@@ -54,10 +55,12 @@ class Invoice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """`period_end` is the earliest of its items'; `cancel_at` whichever way it was scheduled. `now`: what time it is
-    for a customer who is on a test clock, where that was asked for; None in live mode, where there are none."""
+    for a customer who is on a test clock, where that was asked for; None in live mode, where there are none.
+    `account_id` is what its metadata say: whom it was made for, and no proof of it."""
 
     id: str
     customer_id: str
+    account_id: str | None
     status: str
     created: datetime
     currency: str
