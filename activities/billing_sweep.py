@@ -1,6 +1,6 @@
 """Looking after Stripe's messages. May run twice: ringing once too often is harmless, an event is stored once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -45,7 +45,8 @@ class BillingSweepActivities:
         await self._give_up(request.page_size)
         await self._search(request.page_size)
         accounts = await self._nudge(request.page_size)
-        pruned = await self._prune(request.page_size)
+        pruned = await self._prune(billing_events.prune, request.page_size)
+        pruned += await self._prune(billing_operations.prune, request.page_size)
         async with self.sessions() as session:
             number, age = await billing_events.unapplied(session)
         billing_metrics.EVENTS_UNAPPLIED.set(number)
@@ -86,11 +87,11 @@ class BillingSweepActivities:
             count = len(given_up)
             activity.heartbeat(count)
 
-    async def _prune(self, page_size: int) -> int:
+    async def _prune(self, prune: Callable[[AsyncSession, int], Awaitable[int]], page_size: int) -> int:
         total, count = 0, page_size
         while count == page_size:
             async with self.sessions.begin() as session:
-                count = await billing_events.prune(session, page_size)
+                count = await prune(session, page_size)
             total += count
             activity.heartbeat(total)
         return total

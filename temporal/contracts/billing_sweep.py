@@ -26,7 +26,7 @@ class NudgeWaiting:
 
 @dataclass(frozen=True, slots=True)
 class WaitingNudged:
-    """`accounts` were rung; `pruned` old events forgotten."""
+    """`accounts` were rung; `pruned` old events and passing operations forgotten."""
 
     accounts: int
     pruned: int

@@ -142,6 +142,23 @@ async def test_what_was_handled_a_month_ago_is_forgotten(till: Till) -> None:
     ]
 
 
+async def test_what_left_nothing_behind_is_forgotten_after_a_month_and_the_rest_kept(till: Till) -> None:
+    job = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
+    for age in (29, 31):
+        for kind in ("portal", "preview", "refund"):
+            intended = Intended(account_id=till.account_id, kind=kind, key=f"{kind}:{new_id()}")
+            async with till.db.sessions.begin() as session:
+                operation = await billing_operations.begin(session, "test", intended)
+            await till.execute(
+                "UPDATE billing_operations SET created_at = now() - make_interval(days => :age) WHERE op_id = :id",
+                age=age,
+                id=operation.op_id,
+            )
+    await run(job.nudge_waiting, NudgeWaiting(1))
+    kept = await till.rows("SELECT kind FROM billing_operations WHERE account_id = :account ORDER BY kind")
+    assert [row.kind for row in kept] == ["portal", "preview", "refund", "refund"]
+
+
 async def test_events_that_never_came_are_found_and_ring_their_account(till: Till) -> None:
     await till.shop.subscribe(await till.join())
     assert await missed(till) > 3
