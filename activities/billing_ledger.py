@@ -43,16 +43,16 @@ class BillingLedgerActivities:
         """Every payment, refund and dispute in that time, from where an attempt that died had come to. Payouts and fees
         are no business of accounts. Raises `PaymentsError`."""
         after, movements, missing, difference = _resumed()
-        is_over = False
-        while not is_over:
+        while True:
             page = await self.payments.movements(request.since, request.until, after)
             ours = [(kind, each) for each in page.items if (kind := _kind(each)) is not None]
             wrong = await self._wrong(ours)
             for each, amount in wrong:
                 difference[amount.currency] += amount.amount
                 await self._repair(each, amount)
-            after, movements, missing = page.after or after, movements + len(ours), missing + len(wrong)
-            is_over = page.after is None
+            after, movements, missing = page.after, movements + len(ours), missing + len(wrong)
+            if after is None:
+                break
             activity.heartbeat(after, movements, missing, dict(difference))
         for currency in {*CURRENCIES, *difference}:
             billing_metrics.LEDGER_DIFFERENCE.labels(currency).set(difference[currency])

@@ -66,9 +66,11 @@ class MovementReader:
         invoices = [each.latest_invoice for each in subscriptions if each.latest_invoice]
         invoices += await self._other_invoices(account, {invoice.id for invoice in invoices})
         for_what = {intent: invoice for invoice in invoices for intent in _intents(invoice)}
-        touched = await self._touched(account.noted) | (set(for_what) if account.recount else set())
+        touched = await self._touched(account.noted)
         intents = {**dict.fromkeys(touched), **for_what}
         charges = await self._charges(account, intents)
+        if account.recount:
+            touched |= {charge.payment_intent_id for charge in charges if charge.payment_intent_id}
         refunds = [refund for intent in sorted(touched) for refund in await self.payments.refunds_of(intent)]
         disputes = [dispute for intent in sorted(touched) for dispute in await self.payments.disputes_of(intent)]
         return Movements(
