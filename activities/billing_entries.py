@@ -30,6 +30,8 @@ async def record(session: AsyncSession, account_id: UUID, movements: Movements) 
     """Write all of it. Charges come first: the others are about them."""
     for paid in movements.paid:
         await _charge(session, account_id, paid)
+    for debit in movements.debits:
+        await _book(session, account_id, debit)
     for refund in movements.refunds:
         await record_refund(session, account_id, refund)
     for dispute in movements.disputes:
@@ -93,10 +95,16 @@ async def _charge(session: AsyncSession, account_id: UUID, paid: Paid) -> None:
         "paid_at": paid.at,
     }
     await billing_money.add_charge(session, account_id, row)
-    await _enter(session, EntryKind.CHARGE, charge.id, account_id, charge.id, charge.captured, charge.created)
+    await _book(session, account_id, charge)
+
+
+async def _book(session: AsyncSession, account_id: UUID, charge: records.Charge) -> None:
+    """As the balance has it, which is all of a debit before any of it is captured."""
+    amount = charge.captured if charge.is_paid else charge.amount
+    await _enter(session, EntryKind.CHARGE, charge.id, account_id, charge.id, amount, charge.created)
     if charge.is_taken_back:
         kind = EntryKind.PAYMENT_FAILURE
-        await _enter(session, kind, charge.id, account_id, charge.id, -charge.captured, charge.created)
+        await _enter(session, kind, charge.id, account_id, charge.id, -amount, charge.created)
 
 
 async def _dispute(session: AsyncSession, account_id: UUID, dispute: records.Dispute) -> None:

@@ -68,7 +68,7 @@ class EntryKind(StrEnum):
     DISPUTE = "dispute"
     DISPUTE_REVERSAL = "dispute_reversal"
     PAYMENT_FAILURE = "payment_failure"
-    """A bank debit that came through, and was taken back later."""
+    """A bank debit that its bank refused, after the balance had had it."""
 
 
 class BillingCustomer(SQLModel, table=True):

@@ -135,8 +135,8 @@ async def ring_refund(session: AsyncSession, account_id: UUID, refund_id: UUID) 
 
 
 async def start_resolve(session: AsyncSession, event_id: str) -> None:
-    """An event names nobody we know: ask Stripe whose it is, once per event."""
-    await enqueue(
+    """An event names nobody we know: ask Stripe whose it is. Once at a time, and again where it was not found out."""
+    await ring(
         session,
         aggregate=billing_resolve.aggregate(event_id),
         kind=billing_resolve.KIND,

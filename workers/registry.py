@@ -156,6 +156,7 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         billing_resolve.WORKFLOW,
         lambda row: ResolveEvent(str(row.args["event_id"])),
         queue=lambda _: queues.BILLING,
+        is_repeatable=True,
         summary="An event of Stripe's that names nobody we know: whose it is",
     ),
     lost_case.KIND: OutboxKind(

@@ -37,6 +37,7 @@ class Invoice:
     """`payments` None: they were not asked for."""
 
     id: str
+    customer_id: str | None
     number: str | None
     status: str | None
     subscription_id: str | None
@@ -54,10 +55,12 @@ class Invoice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """`period_end` is the earliest of its items'; `cancel_at` whichever way it was scheduled. `now`: what time it is
-    for a customer who is on a test clock, where that was asked for; None in live mode, where there are none."""
+    for a customer who is on a test clock, where that was asked for; None in live mode, where there are none.
+    `account_id` is what its metadata say: whom it was made for, and no proof of it."""
 
     id: str
     customer_id: str
+    account_id: str | None
     status: str
     created: datetime
     currency: str
@@ -84,12 +87,15 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A payment. `is_taken_back`: a bank debit that was, after it had come through."""
+    """A payment, or an attempt to get one. `is_booked`, `is_taken_back`: Stripe's balance has moved. It has that of a
+    bank debit from when that is sent to the bank, and gives it back where the bank refuses: such a one is not paid."""
 
     id: str
     payment_intent_id: str | None
+    amount: Money
     captured: Money
     is_paid: bool
+    is_booked: bool
     is_disputed: bool
     is_taken_back: bool
     created: datetime

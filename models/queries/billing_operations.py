@@ -47,6 +47,12 @@ _ABANDON: Final = text(
               AND created_at < clock_timestamp() - make_interval(hours => :hours) LIMIT :limit)
        RETURNING account_id"""
 )
+_PRUNE: Final = text(
+    """DELETE FROM billing_operations WHERE op_id IN (
+           SELECT op_id FROM billing_operations
+            WHERE kind = ANY(:passing) AND created_at < clock_timestamp() - make_interval(days => :days)
+            LIMIT :limit)"""
+)
 _OF_ACCOUNT: Final = text(
     """SELECT op_id, kind, idempotency_key, state, stripe_id, error, first_sent_at, created_at
          FROM billing_operations WHERE account_id = :account ORDER BY created_at DESC LIMIT :limit"""
@@ -57,6 +63,11 @@ KEPT_HOURS: Final = 23
 """Stripe keeps a key for a day at least."""
 REPEATED: Final = ("expire", "method", "pay", "refund", "surplus", "void")
 """Kinds whose activity is tried again until it has ended, however long that takes."""
+
+PASSING: Final = ("portal", "preview")
+"""Kinds that leave nothing behind at Stripe, and are asked for as often as somebody looks."""
+KEPT_DAYS: Final = 30
+"""Of those. Whatever else was done is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +152,12 @@ async def abandon(session: AsyncSession, limit: int) -> Sequence[UUID]:
     nobody knows. The accounts, once per operation."""
     values = {"repeated": list(REPEATED), "hours": KEPT_HOURS, "limit": limit}
     return list((await session.execute(_ABANDON, values)).scalars())
+
+
+async def prune(session: AsyncSession, limit: int) -> int:
+    """Forget some of those that left nothing behind, a month later; how many."""
+    pruned = await session.execute(_PRUNE, {"passing": list(PASSING), "days": KEPT_DAYS, "limit": limit})
+    return int(getattr(pruned, "rowcount", 0))
 
 
 async def of_account(session: AsyncSession, account_id: UUID, limit: int = 100) -> list[Mapping[str, Any]]:

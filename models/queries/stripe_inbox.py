@@ -44,7 +44,7 @@ bell (is_known, aggregate, kind, workflow_id, args) AS (
 rung AS (
     INSERT INTO outbox AS o (id, aggregate, kind, workflow_id, args, user_id, coalescing, attempts)
     SELECT $11::uuid, replace(aggregate, $20, account), kind, replace(workflow_id, $20, account),
-           replace(args, $20, account)::jsonb, account_id, is_known, 0
+           replace(args, $20, account)::jsonb, account_id, true, 0
       FROM kept, coalesce(account_id::text, '') AS account, bell
      WHERE state = 'received' AND is_known = (account_id IS NOT NULL)
         ON CONFLICT (workflow_id, kind) WHERE coalescing AND done_at IS NULL
