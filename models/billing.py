@@ -202,6 +202,7 @@ class BillingOperation(SQLModel, table=True):
 
     __table_args__ = (
         Index("ix_billing_operations_open", "created_at", postgresql_where=text("state IN ('new', 'sent')")),
+        Index("ix_billing_operations_passing", "created_at", postgresql_where=text("kind IN ('portal', 'preview')")),
     )
 
 
@@ -269,7 +270,10 @@ class Refund(Versioned, table=True):
     failure: str | None = words(default=None)
     """Why it was not paid back: a code."""
 
-    __table_args__ = (Index("ix_refunds_account", "account_id", text("id DESC")),)
+    __table_args__ = (
+        Index("ix_refunds_account", "account_id", text("id DESC")),
+        Index("ix_refunds_reserved", "updated_at", postgresql_where=text("state = 'reserved'")),
+    )
 
 
 class Dispute(SQLModel, table=True):
