@@ -65,9 +65,8 @@ KEPT_HOURS: Final = 23
 """Stripe keeps a key for a day at least."""
 REPEATED: Final = ("expire", "method", "pay", "refund", "surplus", "void")
 """Kinds whose activity is tried again until it has ended, however long that takes."""
-
 KEPT_DAYS: Final = 30
-"""Of those. Whatever else was done is kept."""
+"""Of what is `PASSING`. Whatever else was done is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
