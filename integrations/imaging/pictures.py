@@ -100,14 +100,14 @@ def decode(path: Path, content_type: str, edge: int, *, moving: bool = False) ->
 def _heic_pixels(path: Path) -> pyvips.Image:
     """Decoded by libheif, which turns it upright; its colours are still its own."""
     heif = pi_heif.open_heif(path)
-    bands = len(heif.mode)
-    image = pyvips.Image.new_from_memory(heif.data, heif.stride // bands, heif.size[1], bands, "uchar")
-    image = image.crop(0, 0, *heif.size).copy(interpretation="srgb" if bands > 2 else "b-w")
-    profile = heif.info.get("icc_profile")
-    if not profile and heif.info.get("nclx_profile", {}).get("color_primaries") == _DISPLAY_P3:
-        return image.icc_transform("srgb", input_profile="p3")
-    if profile:
+    bands, view = len(heif.mode), heif.data
+    image = pyvips.Image.new_from_memory(view, heif.stride // bands, heif.size[1], bands, "uchar")
+    # Copied, because the view does not keep alive what it shows.
+    image = image.crop(0, 0, *heif.size).copy(interpretation="srgb" if bands > 2 else "b-w").copy_memory()
+    if profile := heif.info.get("icc_profile"):
         image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+    elif heif.info.get("nclx_profile", {}).get("color_primaries") == _DISPLAY_P3:
+        return image.icc_transform("srgb", input_profile="p3")
     return image
 
 
