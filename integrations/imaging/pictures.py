@@ -75,7 +75,8 @@ def _vips_header(path: Path, content_type: str) -> Header:
     width, height = image.width, image.get_page_height()
     if _field(image, "orientation", 1) in _SIDEWAYS:
         width, height = height, width
-    frames = image.get_n_pages() if content_type in _MAY_MOVE else 1
+    # The field itself: `get_n_pages` takes 10,000 and more for nonsense and answers 1.
+    frames = _field(image, "n-pages", 1) if content_type in _MAY_MOVE else 1
     return Header(width, height, frames, bytes(_field(image, "exif-data", b"")))
 
 
