@@ -39,7 +39,7 @@ _SAVERS: Final[Mapping[str, Callable[[pyvips.Image, str], None]]] = {
 
 
 class SaveFailed(Exception):
-    """What was decoded could not be written: no room on the disk."""
+    """What was decoded could not be written: as a rule there is no room on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
