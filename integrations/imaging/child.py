@@ -7,6 +7,7 @@ It answers in JSON, which is checked: what a stranger's file has taken over must
 import ctypes
 import resource
 import signal
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ def _confine(limits: Limits) -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_ARENA_MAX, 2)
+    warnings.simplefilter("ignore")  # what libraries have to say about a stranger's file is the answer
     pyvips.cache_set_max(0)
     pyvips.concurrency_set(cores())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
