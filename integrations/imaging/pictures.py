@@ -81,9 +81,16 @@ def _vips_header(path: Path, content_type: str) -> Header:
 
 
 def _heic_header(path: Path) -> Header:
-    heif = pi_heif.open_heif(path)
+    heif = _heic(path)
     width, height = heif.size
     return Header(width, height, 1, heif.info.get("exif") or b"")
+
+
+def _heic(path: Path) -> pi_heif.HeifFile:
+    heif = pi_heif.open_heif(path)
+    if not len(heif):
+        raise Unreadable(Reason.DAMAGED)
+    return heif
 
 
 def decode(path: Path, content_type: str, edge: int, *, moving: bool = False) -> pyvips.Image:
@@ -100,7 +107,7 @@ def decode(path: Path, content_type: str, edge: int, *, moving: bool = False) ->
 
 def _heic_pixels(path: Path) -> pyvips.Image:
     """Decoded by libheif, which turns it upright; its colours are still its own."""
-    heif = pi_heif.open_heif(path)
+    heif = _heic(path)
     bands, view = len(heif.mode), heif.data
     image = pyvips.Image.new_from_memory(view, heif.stride // bands, heif.size[1], bands, "uchar")
     # Copied, because the view does not keep alive what it shows.
