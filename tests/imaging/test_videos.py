@@ -132,6 +132,17 @@ def test_what_a_camera_s_sensors_measured_is_not_published(publish: Publish, tmp
     assert struct.pack(">I", 0xE0000000) not in published, "the dates of the tracks are gone too"
 
 
+def test_what_a_maker_adds_beside_the_movie_is_not_published(publish: Publish, tmp_path: Path) -> None:
+    """In boxes of its own, long ones too; the copy is as sound as the original."""
+    long = struct.pack(">I4sQ", 1, b"udta", 16 + 6) + b"CANARY"
+    path = tmp_path / "phone.mp4"
+    path.write_bytes(movie(PICTURES, long, box(b"xmak", b"CANARY")) + box(b"sefd", b"CANARY"))
+    (made,) = publish(path).files
+    assert b"CANARY" not in made.path.read_bytes()
+    assert made.path.read_bytes().count(b"free") == 3
+    assert iso_media.read(made.path).width == 640
+
+
 def test_samples_outside_of_the_file_are_damage(tmp_path: Path) -> None:
     tables = (
         full(b"stsz", struct.pack(">2I", 2**31, 1000)),
@@ -150,11 +161,12 @@ def element(kind: str, *content: bytes, unknown: bool = False) -> bytes:
     return bytes.fromhex(kind) + (b"\x01" + b"\xff" * 7 if unknown else (1 << 56 | len(body)).to_bytes(8, "big")) + body
 
 
-def recording(*, clusters: int = 3) -> bytes:
+def recording(*, clusters: int = 3, extra: bytes = b"") -> bytes:
     """As a browser records it: nobody knew how long it would be."""
     picture = element("e0", element("b0", b"\x02\x80"), element("ba", b"\x01\x68"))
     cluster = element("1f43b675", element("e7", b"\0"), element("a3", b"\x81\0\0\0data"), unknown=True)
-    inside = element("1654ae6b", element("ae", picture)) + cluster * clusters
+    # An unknown element ends no cluster, so it stands before them.
+    inside = extra + element("1654ae6b", element("ae", picture)) + cluster * clusters
     return element("1a45dfa3", b"\x42\x82\x84webm") + element("18538067", inside, unknown=True)
 
 
@@ -163,8 +175,11 @@ def test_a_recording_of_a_browser_is_read_to_its_end(imaging: ConfinedImaging, t
     path.write_bytes(recording())
     found = imaging.inspect(path)
     assert (found.content_type, found.width, found.height) == ("video/webm", 640, 360)
-    path.write_bytes(recording() + element("1254c367", b"CANARY"))
-    assert b"CANARY" not in _published(path, tmp_path)
+    for kind in ("1254c367", "1941a469", "1f43b676"):  # tags, attachments, and what nobody knows
+        path.write_bytes(recording(extra=element(kind, b"CANARY")))
+        published = _published(path, tmp_path)
+        assert b"CANARY" not in published
+        assert b"data" in published
     path.write_bytes(recording()[:-3])
     with pytest.raises(Broken):
         webm.read(path)
