@@ -50,7 +50,8 @@ def ask(task: child.Task, limits: Limits, on_progress: Progress) -> child.Answer
             return _heard(process, ours, limits, on_progress)
         finally:
             process.kill()
-            _exit_code(process)
+            if _exit_code(process) is not None:
+                process.close()
 
 
 def _heard(process: ForkServerProcess, ours: Connection, limits: Limits, on_progress: Progress) -> child.Answer:

@@ -3,6 +3,8 @@
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from integrations.imaging.confined import ConfinedImaging
 from integrations.imaging.limits import Limits
 from integrations.imaging.process import ask
 from integrations.imaging.protocol import ImagingUnavailable, Reason, Unreadable
+from tests.architecture.source import ROOT
 from tests.imaging import tasks
 from tests.imaging.photos import corners, encoded
 
@@ -172,6 +175,42 @@ def test_after_the_death_of_the_server_another_one_forks() -> None:
     while server.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     assert ask(tasks.answers, Limits(), lambda _: None).inspected
+
+
+_WORKER = """
+import sys
+from functools import partial
+from pathlib import Path
+from integrations.imaging.limits import Limits
+from integrations.imaging.process import ask
+from tests.imaging import tasks
+ask(partial(tasks.waits_for_ever, Path(sys.argv[1])), Limits(), lambda percent: None)
+"""
+
+
+def test_a_worker_that_is_killed_takes_its_children_along(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    worker = subprocess.Popen([sys.executable, "-c", _WORKER, note], cwd=ROOT)
+    try:
+        while not (note.exists() and note.read_text()):
+            assert worker.poll() is None
+            time.sleep(0.05)
+        family = psutil.Process(worker.pid).children(recursive=True)
+        assert int(note.read_text()) in {each.pid for each in family}
+    finally:
+        worker.kill()
+        worker.wait()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+
+
+def test_nothing_stays_open_after_a_child() -> None:
+    ask(tasks.answers, Limits(), lambda _: None)
+    open_files = psutil.Process().num_fds()
+    for _ in range(20):
+        ask(tasks.answers, Limits(), lambda _: None)
+        ending(partial(tasks.falls, signal.SIGSEGV))
+    assert psutil.Process().num_fds() <= open_files
 
 
 def test_a_decoder_gets_no_more_memory_than_the_limit(tmp_path: Path) -> None:
