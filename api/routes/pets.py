@@ -2,7 +2,7 @@
 
 from fastapi import Request, Response
 
-from api import actions, appointments, lost, pets, transfers
+from api import actions, appointments, lost, media, pets, transfers
 from api.auth import CurrentUser
 from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
@@ -67,3 +67,4 @@ async def delete_pet(pet: WritablePet, if_match: IfMatch, session: UnitOfWork) -
     await appointments.pet_gone(session, pet.id)
     await lost.pet_gone(session, pet)
     await transfers.pet_gone(session, pet)
+    await media.pet_gone(session, pet.id)

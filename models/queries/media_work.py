@@ -144,7 +144,7 @@ async def make_current(session: AsyncSession, link: MediaLink) -> None:
         former = await _photo_of(session, link.pet_id)
         if former is not None:
             link.thread_id = former.thread_id
-        await session.execute(_PET_CHANGED, {"id": link.pet_id})
+        await touch_pet(session, link.pet_id)
     await session.execute(
         update(MediaLink)
         .where(col(MediaLink.thread_id) == link.thread_id, col(MediaLink.id) != link.id, col(MediaLink.is_current))
@@ -153,6 +153,11 @@ async def make_current(session: AsyncSession, link: MediaLink) -> None:
     link.is_current, link.updated_at = True, now
     link.version += 1
     await session.flush()
+
+
+async def touch_pet(session: AsyncSession, pet_id: UUID) -> None:
+    """Its photo is another one: that is a new version of the pet."""
+    await session.execute(_PET_CHANGED, {"id": pet_id})
 
 
 async def renditions(session: AsyncSession, asset_id: UUID) -> Sequence[MediaVariant]:
