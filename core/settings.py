@@ -14,6 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from core.billing_settings import StripeSettings
 from core.calendar_settings import CalendarSettings
 from core.sign_in_settings import AppleSettings, FacebookSettings, GoogleSettings, OAuthSettings
+from core.storage_settings import ScanningSettings, StorageSettings
 
 WEB_PUSH_SERVICES = ("fcm.googleapis.com", "push.services.mozilla.com", "notify.windows.com", "push.apple.com")
 """Of Chrome, Firefox, Edge and Safari."""
@@ -233,6 +234,8 @@ class Settings(StripeSettings):
     google: GoogleSettings = GoogleSettings()
     apple: AppleSettings = AppleSettings()
     facebook: FacebookSettings = FacebookSettings()
+    storage: StorageSettings = StorageSettings()
+    scanning: ScanningSettings = ScanningSettings()
     calendars: CalendarSettings = CalendarSettings()
     calendar_providers: tuple[str, ...] = ("google", "microsoft", "caldav")
     """Whose calendars a worker of the role `calendar` looks after; in production one process each."""

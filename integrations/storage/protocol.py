@@ -4,9 +4,10 @@ Every method blocks, so a caller with an event loop uses a thread; signing (`upl
 `download_url`) asks nobody and may be called anywhere. Nothing is retried here: Temporal retries, and each method may
 be repeated. Checksums are SHA-256 in lower-case hex.
 
-    StorageUnavailable   no answer, a failure of theirs, too many requests: what was asked may have been done
+    StorageUnavailable   no answer, a failure of theirs, too many requests, or rights that we lack until somebody
+                         puts them right: what was asked may have been done
     ObjectMissing        no such object, version, or multipart upload (it was completed or aborted)
-    Refused              not as it was asked, or not by us; asking again changes nothing
+    Refused              not as it was asked; asking again changes nothing
     └── ObjectChanged    another content than it was before, or than was promised
 """
 
@@ -41,7 +42,7 @@ class ObjectMissing(PetfolioError):
 
 
 class Refused(PetfolioError):
-    """The store looked and said no: a key, a part or a size it does not take, or rights that we do not have."""
+    """The store looked and said no: a key, a part or a size that it does not take."""
 
     code = "storage_refused"
     http_status = 502
@@ -87,7 +88,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An entry of a listing."""
+    """A key with whatever versions it has: their bytes together, and when the last of them came or went."""
 
     key: str
     size: int
@@ -137,7 +138,8 @@ class ObjectStorage(Protocol):
         ...
 
     def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
-        """Join these parts. Raises `ObjectMissing` (so it does when it was finished before) and `Refused`."""
+        """Join these parts. Raises `ObjectMissing` for an upload that was aborted, and maybe for one that was finished
+        before (a store may also answer as it did then), and `Refused` for parts that it does not have."""
         ...
 
     def abort_multipart(self, key: str, upload_id: str) -> None:
@@ -170,15 +172,16 @@ class ObjectStorage(Protocol):
         ...
 
     def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
-        """Nothing of these keys is left: every version, delete marker and open multipart upload."""
+        """Nothing of these keys is left: every version, delete marker and open multipart upload. Keys that nobody has
+        are gone already."""
         ...
 
     def listed(self, bucket: Bucket, prefix: str, *, after: str | None = None) -> Page:
-        """A page of what is there, deleted objects with versions included: these must go too."""
+        """A page of what is there, objects that are hidden behind a delete marker included: these must go too."""
         ...
 
     def open_multiparts(self, bucket: Bucket) -> Sequence[OpenMultipart]:
-        """The oldest unfinished uploads, at most a thousand."""
+        """At most a thousand unfinished uploads, the oldest of them first."""
         ...
 
     def download_url(self, key: str, *, content_type: str, disposition: str, expires_in: timedelta) -> str:
