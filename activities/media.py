@@ -241,9 +241,7 @@ class MediaActivities:
         path = await self._local(asset, meter)
         inspected = await meter.run(partial(self.imaging.inspect, path))
         await self._advance(asset.id, Stage.RENDERING)
-        plan = variants.plan(
-            inspected.content_type, inspected.width, inspected.height, animated=inspected.animated
-        )
+        plan = variants.plan(inspected.content_type, inspected.width, inspected.height, animated=inspected.animated)
         meter.done = 0.0
 
         def heard(percent: int) -> None:

@@ -87,9 +87,7 @@ async def present(services: Services, found: Uploading) -> dict[str, Any]:
     }
 
 
-async def find(
-    session: AsyncSession, caller: Caller, upload_id: UUID, *, lock: bool = False
-) -> Uploading:
+async def find(session: AsyncSession, caller: Caller, upload_id: UUID, *, lock: bool = False) -> Uploading:
     """An upload of the caller's. Raises `NotFound` for that of others, and for what they do not reach any more."""
     found = await media_uploads.find(session, caller.user_id, upload_id, lock=lock)
     if found is None:

@@ -39,9 +39,7 @@ async def begin_upload(
 
 
 @router.get("/uploads/{upload_id}", operation_id="get_upload", response_model=UploadOut)
-async def get_upload(
-    upload_id: UUID, caller: CurrentUser, session: UnitOfWork, services: ServicesDep
-) -> Response:
+async def get_upload(upload_id: UUID, caller: CurrentUser, session: UnitOfWork, services: ServicesDep) -> Response:
     """How far it is. The same is told live, as `media.progress`."""
     return computed(await media_uploads.present(services, await media_uploads.find(session, caller, upload_id)))
 
@@ -62,12 +60,8 @@ async def list_upload_parts(
     return computed(await media_uploads.parts(services, await media_uploads.find(session, caller, upload_id)))
 
 
-@router.post(
-    "/uploads/{upload_id}/complete", operation_id="complete_upload", status_code=202, response_model=UploadOut
-)
-async def complete_upload(
-    upload_id: UUID, caller: CurrentUser, session: UnitOfWork, services: ServicesDep
-) -> Response:
+@router.post("/uploads/{upload_id}/complete", operation_id="complete_upload", status_code=202, response_model=UploadOut)
+async def complete_upload(upload_id: UUID, caller: CurrentUser, session: UnitOfWork, services: ServicesDep) -> Response:
     """All is sent: check it and publish it. 409 `parts_missing` names what is not there yet."""
     found = await media_uploads.complete(session, services, caller, upload_id)
     answer = computed(await media_uploads.present(services, found), status=202)
@@ -122,9 +116,7 @@ async def restore_media(
 
 
 @of_pets.get("/{pet_id}/media", operation_id="list_pet_media", response_model=MediaPage)
-async def list_pet_media(
-    pet: ReadablePet, caller: CurrentUser, services: ServicesDep, paging: PagingDep
-) -> Response:
+async def list_pet_media(pet: ReadablePet, caller: CurrentUser, services: ServicesDep, paging: PagingDep) -> Response:
     """The photos, papers and videos of a pet, the newest first. What is still being checked is not among them."""
     page = paging.page(f"media:{pet['id']}:{caller.user_id}")
     rows = await queries.of_pet(services.db, caller.user_id, pet["id"], page.after_id, page.rows)
