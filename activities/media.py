@@ -149,7 +149,7 @@ class MediaActivities:
             if asset.state in (AssetState.SCANNING, AssetState.READY):
                 state = AssetState.QUARANTINED if reason is Reason.THREAT else AssetState.REJECTED
                 await media_work.settle(session, asset, state, reason)
-                await media_work.tell(session, asset, live.Name.MEDIA_REJECTED)
+                await media_work.tell(session, asset, live.Name.MEDIA_REJECTED, state=state, reason=reason)
                 for link in await media_work.links(session, asset.id):
                     await audit.record(
                         session,

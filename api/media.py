@@ -19,7 +19,7 @@ from domain.media.limits import Purpose
 from domain.media.reasons import SENTENCES, Reason
 from domain.media.state import AssetState
 from models.media import MediaLink
-from models.queries import access, media, media_work
+from models.queries import media, media_work
 from models.queries.media_work import Doomed
 from temporal import outbox
 
@@ -81,12 +81,12 @@ async def restore(session: AsyncSession, link: MediaLink) -> None:
         raise Conflict("This version cannot be looked at.", code="not_ready")
     if not link.is_current:
         await media_work.make_current(session, link)
-        await tell(session, link, live.Name.MEDIA_READY)
+        await media_work.tell_of(session, link, live.Name.MEDIA_READY)
 
 
 async def delete(session: AsyncSession, link: MediaLink) -> None:
     """Take it away: what is shown with all its versions, a former version alone."""
-    await tell(session, link, live.Name.MEDIA_REMOVED)
+    await media_work.tell_of(session, link, live.Name.MEDIA_REMOVED)
     if link.is_current:
         await let_go(session, await media_work.delete_links(session, "thread_id", link.thread_id))
     else:
@@ -109,12 +109,6 @@ async def let_go(session: AsyncSession, doomed: Iterable[Doomed]) -> None:
     """The workflows of contents that nobody uses any more remove them."""
     for each in list(doomed)[:AT_ONCE]:
         await outbox.ring_media(session, each.household_id, each.asset_id)
-
-
-async def tell(session: AsyncSession, link: MediaLink, name: live.Name) -> None:
-    """Screens of all who see the pet hear of it."""
-    people = await access.watching(session, link.household_id, link.pet_id)
-    live.say(session, people, name, media_id=link.id, pet_id=link.pet_id)
 
 
 def needed_for(purpose: Purpose, *, replaces: bool) -> Right:

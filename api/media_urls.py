@@ -37,6 +37,12 @@ class MediaUrls:
             self._made.popitem(last=False)
         return url
 
+    def photo(self, row: Any) -> str | None:
+        """Where the photo of a pet is read whose row has one."""
+        if row["photo_id"] is None:
+            return None
+        return self.of(row["stored_under"], row["asset_id"], row["file"], row["file_type"], "photo")
+
     def variants(self, row: Any, name: str) -> list[dict[str, Any]]:
         """`variants` of a media whose row has them, smallest first."""
         return [

@@ -75,27 +75,24 @@ async def multipart_of(session: AsyncSession, asset_id: UUID) -> str | None:
     return (await session.execute(query.limit(1))).scalar_one_or_none()
 
 
-async def tell(session: AsyncSession, asset: MediaAsset, name: live.Name) -> None:
-    """Screens hear how far it is, at each of its places."""
+async def tell(session: AsyncSession, asset: MediaAsset, name: live.Name, **data: object) -> None:
+    """Screens hear of it, at each of its places."""
     for link in await links(session, asset.id):
-        live.say(
-            session,
-            await watching(session, link.household_id, link.pet_id),
-            name,
-            media_id=link.id,
-            pet_id=link.pet_id,
-            state=asset.state,
-            stage=asset.stage,
-            percent=asset.percent,
-            reason=asset.reason,
-        )
+        await tell_of(session, link, name, **data)
+
+
+async def tell_of(session: AsyncSession, link: MediaLink, name: live.Name, **data: object) -> None:
+    """Screens of all who see the pet hear of a file in its place."""
+    people = await watching(session, link.household_id, link.pet_id)
+    live.say(session, people, name, media_id=link.id, pet_id=link.pet_id, **data)
 
 
 async def advance(session: AsyncSession, asset: MediaAsset, stage: Stage, done: float = 0.0) -> None:
     """It has come so far. Progress is no change that an ETag tells of."""
     asset.stage, asset.percent = stage.value, percent(stage, done)
     await session.flush()
-    await tell(session, asset, live.Name.MEDIA_PROGRESS)
+    said = {"state": asset.state, "stage": asset.stage, "percent": asset.percent}
+    await tell(session, asset, live.Name.MEDIA_PROGRESS, **said)
 
 
 async def settle(session: AsyncSession, asset: MediaAsset, state: AssetState, reason: Reason | None = None) -> None:
