@@ -34,8 +34,9 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
         "s3",
         region_name=settings.aws_region,
         endpoint_url=endpoint,
-        aws_access_key_id=access.get_secret_value() if access else None,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        # Blank is what a compose file passes on where the process has a role of its own.
+        aws_access_key_id=(access.get_secret_value() or None) if access else None,
+        aws_secret_access_key=(secret.get_secret_value() or None) if secret else None,
         # AWS has a host name for each bucket; other stores have one host.
         config=client_config(settings.storage.connections, path_style=endpoint is not None),
     )

@@ -21,6 +21,7 @@ from integrations.storage.protocol import (
     OpenMultipart,
     Page,
     Part,
+    Refused,
     StorageUnavailable,
     StoredObject,
     UploadForm,
@@ -121,6 +122,8 @@ class S3Storage:
 
     def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
         """See `ObjectStorage`."""
+        if not parts:  # SeaweedFS would say that the upload is missing
+            raise Refused("an upload has at least one part")
         where = self._at(Bucket.QUARANTINE, key)
         joined: Any = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
         asked(lambda: self._client.complete_multipart_upload(**where, UploadId=upload_id, MultipartUpload=joined))
