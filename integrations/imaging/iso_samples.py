@@ -1,0 +1,52 @@
+"""Where the samples of a track lie in an MP4 (ISO/IEC 14496-12 §8.7): the tables of sizes and of chunks together."""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice, pairwise, repeat
+from typing import BinaryIO, Final
+
+from integrations.imaging.video import Broken, read_exactly
+
+_LONGEST_TABLE: Final = 16 * 2**20
+
+
+def ranges(file: BinaryIO, tables: Mapping[bytes, tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """(start, end) of each chunk; `tables` are where the boxes' contents begin and end. Nothing where a track has no
+    samples of its own, as in fragmented files. Raises `Broken`."""
+    if b"stsz" not in tables or b"stsc" not in tables:
+        return
+    sizes = _sizes(file, tables[b"stsz"])
+    offsets = _offsets(file, tables)
+    for offset, count in zip(offsets, _per_chunk(file, tables[b"stsc"], len(offsets)), strict=False):
+        yield offset, offset + sum(islice(sizes, count))
+
+
+def _sizes(file: BinaryIO, table: tuple[int, int]) -> Iterator[int]:
+    """The size of each sample; one number where all are alike."""
+    same, count = struct.unpack(">II", read_exactly(file, table[0] + 4, 8))
+    return repeat(same, count) if same else iter(_numbers(file, table, 12, count, "I"))
+
+
+def _offsets(file: BinaryIO, tables: Mapping[bytes, tuple[int, int]]) -> Sequence[int]:
+    kind, code = (b"co64", "Q") if b"co64" in tables else (b"stco", "I")
+    if kind not in tables:
+        return ()
+    (count,) = struct.unpack(">I", read_exactly(file, tables[kind][0] + 4, 4))
+    return _numbers(file, tables[kind], 8, count, code)
+
+
+def _per_chunk(file: BinaryIO, table: tuple[int, int], chunks: int) -> Iterator[int]:
+    """How many samples each chunk has: runs, of which the last one goes on to the end."""
+    (count,) = struct.unpack(">I", read_exactly(file, table[0] + 4, 4))
+    entries = _numbers(file, table, 8, count * 3, "I")
+    firsts = [*entries[::3], chunks + 1]
+    runs = zip(pairwise(firsts), entries[1::3], strict=True)
+    return chain.from_iterable(repeat(samples, max(0, after - first)) for (first, after), samples in runs)
+
+
+def _numbers(file: BinaryIO, table: tuple[int, int], skip: int, count: int, code: str) -> Sequence[int]:
+    start, end = table
+    length = count * struct.calcsize(f">{code}")
+    if length > min(end - start - skip, _LONGEST_TABLE):
+        raise Broken("a table is longer than its box")
+    return struct.unpack(f">{count}{code}", read_exactly(file, start + skip, length))

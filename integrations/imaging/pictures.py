@@ -1,0 +1,154 @@
+"""Pictures through libvips, one decoder at a time; HEIC through libheif. Runs in the child.
+
+What is decoded here is sRGB, eight bits and upright, and what is saved says nothing of its origin.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pi_heif
+import pyvips
+
+from domain.media.sniff import AVIF, GIF, HEIC, JPEG, PNG, WEBP
+from domain.media.thumbhash import thumbhash
+from integrations.imaging.limits import Limits
+from integrations.imaging.protocol import Reason, Unreadable
+
+_DECODERS: Final[Mapping[str, str]] = {
+    JPEG: "VipsForeignLoadJpeg",
+    PNG: "VipsForeignLoadPng",
+    WEBP: "VipsForeignLoadWebp",
+    GIF: "VipsForeignLoadNsgif",
+    AVIF: "VipsForeignLoadHeif",
+}
+_MAY_MOVE: Final = frozenset({GIF, WEBP})
+_SIDEWAYS: Final = range(5, 9)
+"""EXIF orientations that swap width and height."""
+_DISPLAY_P3: Final = 12
+"""The colour primaries of H.273 that phones use beside those of sRGB."""
+_PLACEHOLDER_EDGE: Final = 32
+_SAVERS: Final[Mapping[str, Callable[[pyvips.Image, str], None]]] = {
+    # Effort 4 costs seven times a WebP, and its files are hardly smaller.
+    AVIF: lambda image, path: image.heifsave(path, compression="av1", Q=60, effort=2, keep="none"),
+    WEBP: lambda image, path: image.webpsave(path, Q=80, keep="none"),
+    JPEG: lambda image, path: _on_white(image).jpegsave(path, Q=80, interlace=True, keep="none"),
+}
+
+
+class SaveFailed(Exception):
+    """What was decoded could not be written: no room on the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture says before it is decoded. Width and height are upright."""
+
+    width: int
+    height: int
+    frames: int
+    exif: bytes
+
+
+def allow_only(content_type: str) -> None:
+    """From here on this process decodes this type and no other, whatever else a file may be as well."""
+    pyvips.block_untrusted_set(True)
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    if decoder := _DECODERS.get(content_type):
+        pyvips.operation_block_set(decoder, False)
+
+
+def read_header(path: Path, content_type: str, limits: Limits) -> Header:
+    """Size and frames, within the limits. Raises `Unreadable` and the decoders' errors."""
+    found = _heic_header(path) if content_type == HEIC else _vips_header(path, content_type)
+    if found.frames > limits.frames:
+        raise Unreadable(Reason.TOO_MANY_FRAMES)
+    if found.width * found.height * found.frames > limits.pixels:
+        raise Unreadable(Reason.TOO_MANY_PIXELS)
+    return found
+
+
+def _vips_header(path: Path, content_type: str) -> Header:
+    image = pyvips.Image.new_from_source(_source(path), "", access="sequential")
+    width, height = image.width, image.get_page_height()
+    if _field(image, "orientation", 1) in _SIDEWAYS:
+        width, height = height, width
+    frames = image.get_n_pages() if content_type in _MAY_MOVE else 1
+    return Header(width, height, frames, bytes(_field(image, "exif-data", b"")))
+
+
+def _heic_header(path: Path) -> Header:
+    heif = pi_heif.open_heif(path)
+    width, height = heif.size
+    return Header(width, height, 1, heif.info.get("exif") or b"")
+
+
+def decode(path: Path, content_type: str, edge: int, *, moving: bool = False) -> pyvips.Image:
+    """The picture in memory, at most `edge` long: all frames one below the other, or the first one. What is broken
+    anywhere in the file shows here. Raises the decoders' errors."""
+    if content_type == HEIC:
+        return shrink(_heic_pixels(path), edge)
+    return pyvips.Image.thumbnail_source(
+        _source(path),
+        edge,
+        height=edge,
+        size="down",
+        output_profile="srgb",
+        fail_on="error",
+        option_string="n=-1" if moving else "",
+    ).copy_memory()
+
+
+def _heic_pixels(path: Path) -> pyvips.Image:
+    """Decoded by libheif, which turns it upright; its colours are still its own."""
+    heif = pi_heif.open_heif(path)
+    bands = len(heif.mode)
+    image = pyvips.Image.new_from_memory(heif.data, heif.stride // bands, heif.size[1], bands, "uchar")
+    image = image.crop(0, 0, *heif.size).copy(interpretation="srgb" if bands > 2 else "b-w")
+    profile = heif.info.get("icc_profile")
+    if not profile and heif.info.get("nclx_profile", {}).get("color_primaries") == _DISPLAY_P3:
+        return image.icc_transform("srgb", input_profile="p3")
+    if profile:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    return image
+
+
+def shrink(image: pyvips.Image, edge: int) -> pyvips.Image:
+    """In memory, at most `edge` long, frame by frame where there are several."""
+    if max(image.width, image.get_page_height()) <= edge and image.interpretation == "srgb":
+        return image
+    return image.thumbnail_image(edge, height=edge, size="down", output_profile="srgb").copy_memory()
+
+
+def still(image: pyvips.Image) -> pyvips.Image:
+    """The first frame."""
+    return image.crop(0, 0, image.width, image.get_page_height())
+
+
+def save(image: pyvips.Image, path: Path, content_type: str) -> None:
+    """Encode without any of the metadata. Raises `SaveFailed`."""
+    try:
+        _SAVERS[content_type](image, str(path))
+    except pyvips.Error as error:
+        raise SaveFailed(str(error)) from None
+
+
+def placeholder(image: pyvips.Image) -> bytes:
+    """The ThumbHash of the first frame."""
+    small = shrink(still(image), _PLACEHOLDER_EDGE).colourspace("srgb")
+    small = small if small.hasalpha() else small.bandjoin(255)
+    return thumbhash(small.width, small.height, bytes(small.write_to_memory()))
+
+
+def _on_white(image: pyvips.Image) -> pyvips.Image:
+    return image.flatten(background=255) if image.hasalpha() else image
+
+
+def _source(path: Path) -> pyvips.Source:
+    """By descriptor: a name would be searched for options."""
+    return pyvips.Source.new_from_file(str(path))
+
+
+def _field(image: pyvips.Image, name: str, missing: Any) -> Any:
+    return image.get(name) if image.get_typeof(name) else missing
