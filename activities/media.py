@@ -200,9 +200,7 @@ class MediaActivities:
         await self._advance(asset_id, stage, done)
 
     async def _verify(self, asset: MediaAsset, meter: Meter) -> Reason | None:
-        async with self.sessions() as session:
-            multipart = await media_work.multipart_of(session, asset.id)
-        stored = await meter.run(partial(self.store.arrived, asset, multipart))
+        stored = await meter.run(partial(self.store.arrived, asset))
         if stored is None:
             return Reason.MISSING
         if stored.size != asset.declared_bytes:

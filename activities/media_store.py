@@ -2,7 +2,6 @@
 `StorageUnavailable` besides what each method names."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ from domain.media import keys
 from domain.media.variants import EXTENSIONS
 from integrations.imaging.protocol import RenderedFile
 from integrations.storage.disposition import content_disposition
-from integrations.storage.protocol import Bucket, ObjectChanged, ObjectMissing, ObjectStorage, StoredObject
+from integrations.storage.protocol import Bucket, ObjectChanged, ObjectStorage, StoredObject
 from models.media import MediaAsset, MediaVariant
 from models.queries.media_work import File
 
@@ -35,16 +34,9 @@ class MediaStore:
 
     storage: ObjectStorage
 
-    def arrived(self, asset: MediaAsset, multipart_id: str | None) -> StoredObject | None:
-        """The newest version of what was uploaded; parts are joined first. None: nothing has come, or not all of it."""
-        key = keys.upload(asset.stored_under, asset.id)
-        if multipart_id is not None:
-            with suppress(ObjectMissing):  # it was joined before
-                arrived = self.storage.parts(key, multipart_id)
-                if sum(part.size for part in arrived) != asset.declared_bytes:
-                    return None
-                self.storage.finish_multipart(key, multipart_id, arrived)
-        return self.storage.head(Bucket.QUARANTINE, key)
+    def arrived(self, asset: MediaAsset) -> StoredObject | None:
+        """The newest version of what was uploaded; None: nothing has come."""
+        return self.storage.head(Bucket.QUARANTINE, keys.upload(asset.stored_under, asset.id))
 
     def fetch(self, asset: MediaAsset, stored: StoredObject, folder: Path, meter: Meter) -> Path | None:
         """The bytes as a file; None where their hash is not the promised one. An attempt that was given up may still

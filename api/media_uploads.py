@@ -2,7 +2,8 @@
 whether they are what was promised, the workflow finds out."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -120,11 +121,10 @@ async def sign_parts(
 async def parts(services: Services, found: Uploading) -> dict[str, Any]:
     """The document of `PartsOut`. Raises `StorageUnavailable`."""
     sizes = part_sizes(found.asset.declared_bytes)
-    arrived = {each.number: each.size for each in await _arrived(services, found)}
-    complete = {number for number, size in sizes.items() if arrived.get(number) == size}
+    missing = _missing(found, await _arrived(services, found) or ())
     return {
-        "items": [{"number": number, "size": sizes[number]} for number in sorted(complete)],
-        "missing": sorted(set(sizes) - complete),
+        "items": [{"number": number, "size": size} for number, size in sizes.items() if number not in missing],
+        "missing": missing,
     }
 
 
@@ -135,7 +135,7 @@ async def complete(session: AsyncSession, services: Services, caller: Caller, up
     if before.upload.state == UploadState.COMPLETED:
         return before
     if is_in_parts(before.asset.declared_bytes):
-        await _require_all_parts(services, before)
+        await _join_parts(services, before)
     found = await _open(session, caller, upload_id, completed=True)
     if found.upload.state == UploadState.OPEN:
         found.upload.state, found.asset.state = UploadState.COMPLETED, AssetState.SCANNING
@@ -208,20 +208,33 @@ async def _open(session: AsyncSession, caller: Caller, upload_id: UUID, *, compl
     return found
 
 
-async def _require_all_parts(services: Services, found: Uploading) -> None:
-    missing = (await parts(services, found))["missing"]
-    if missing:
+async def _join_parts(services: Services, found: Uploading) -> None:
+    """Make one object of the parts, if that was not done before. Raises `Conflict` where some have not arrived."""
+    arrived, multipart_id = await _arrived(services, found), found.upload.multipart_id
+    if arrived is None:
+        return
+    missing = _missing(found, arrived)
+    if missing or multipart_id is None:
         raise Conflict("Not all parts have arrived.", code="parts_missing", extra={"missing": missing})
+    key = keys.upload(found.asset.stored_under, found.asset.id)
+    with suppress(ObjectMissing):  # somebody else was quicker
+        await asyncio.to_thread(services.storage.finish_multipart, key, multipart_id, arrived)
 
 
-async def _arrived(services: Services, found: Uploading) -> list[Part]:
+async def _arrived(services: Services, found: Uploading) -> list[Part] | None:
+    """None: storage knows of no such parts any more, because they were joined; else the workflow finds nothing."""
     if found.upload.multipart_id is None:
         return []
     key = keys.upload(found.asset.stored_under, found.asset.id)
     try:
         return list(await asyncio.to_thread(services.storage.parts, key, found.upload.multipart_id))
     except ObjectMissing:
-        return []
+        return None
+
+
+def _missing(found: Uploading, arrived: Iterable[Part]) -> list[int]:
+    sizes, present = part_sizes(found.asset.declared_bytes), {each.number: each.size for each in arrived}
+    return [number for number, size in sizes.items() if present.get(number) != size]
 
 
 def _form(services: Services, found: Uploading) -> dict[str, Any]:

@@ -67,14 +67,6 @@ async def links(session: AsyncSession, asset_id: UUID) -> Sequence[MediaLink]:
     return (await session.scalars(query.order_by(col(MediaLink.id)))).all()
 
 
-async def multipart_of(session: AsyncSession, asset_id: UUID) -> str | None:
-    """Storage's id of the parts that its bytes came in."""
-    query = select(col(MediaUpload.multipart_id)).where(
-        col(MediaUpload.asset_id) == asset_id, col(MediaUpload.multipart_id).is_not(None)
-    )
-    return (await session.execute(query.limit(1))).scalar_one_or_none()
-
-
 async def tell(session: AsyncSession, asset: MediaAsset, name: live.Name, **data: object) -> None:
     """Screens hear of it, at each of its places."""
     for link in await links(session, asset.id):
