@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -234,8 +234,10 @@ async def _photo_of(session: AsyncSession, pet_id: UUID) -> MediaLink | None:
 
 async def _was_overtaken(session: AsyncSession, link: MediaLink) -> bool:
     """Whether a version that was uploaded later is shown already."""
-    newest = select(func.max(col(MediaLink.id))).where(
-        col(MediaLink.thread_id) == link.thread_id, col(MediaLink.is_current), col(MediaLink.deleted_at).is_(None)
+    later = select(col(MediaLink.id)).where(
+        col(MediaLink.thread_id) == link.thread_id,
+        col(MediaLink.is_current),
+        col(MediaLink.deleted_at).is_(None),
+        col(MediaLink.id) > link.id,
     )
-    shown = (await session.execute(newest)).scalar_one_or_none()
-    return shown is not None and shown > link.id
+    return (await session.execute(later.limit(1))).first() is not None
