@@ -56,7 +56,7 @@ class MediaActivities:
             asset = await media_work.find(session, request.asset_id)
         if asset is None:
             return MediaStanding(MediaTask.NOTHING)
-        return MediaStanding(_task(asset), asset.state)
+        return MediaStanding(await self._task(asset), asset.state)
 
     @activity.defn
     async def verify_media(self, request: WorkOnMedia) -> Finding:
@@ -86,7 +86,7 @@ class MediaActivities:
                     metrics.WAITING.labels("scanner").inc()
                     raise
                 except NotStored:
-                    return Finding(Reason.MISSING)
+                    return await self._missing(asset)
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.scan_engine, row.signatures = scanned.engine, scanned.signatures
@@ -108,7 +108,7 @@ class MediaActivities:
         except Unreadable as refused:
             return Finding(reason_of(refused.reason))
         except NotStored:
-            return Finding(Reason.MISSING)
+            return await self._missing(asset)
         await self._save(asset.id, inspected, rendered, files)
         return Finding()
 
@@ -136,6 +136,7 @@ class MediaActivities:
             await media_work.settle(session, shown, AssetState.READY)
             await media_work.show(session, shown)
             await media_work.tell(session, shown, live.Name.MEDIA_READY)
+        await asyncio.to_thread(self.store.prune, asset, files)
         self.scratch.drop(request.asset_id)
 
     @activity.defn
@@ -178,6 +179,29 @@ class MediaActivities:
             await media_work.forget(session, asset.id)
         metrics.REMOVED.inc()
         self.scratch.drop(asset.id)
+
+    async def _task(self, asset: MediaAsset) -> MediaTask:
+        if asset.doomed_at is not None:
+            return MediaTask.REMOVE
+        if asset.state == AssetState.SCANNING:
+            return MediaTask.PUBLISH
+        if asset.state != AssetState.READY:
+            return MediaTask.NOTHING
+        if asset.plan_version < PLAN_VERSION:
+            return MediaTask.RENDER
+        is_scanned = asset.signatures == await asyncio.to_thread(self.scanner.signatures)
+        return MediaTask.NOTHING if is_scanned else MediaTask.RESCAN
+
+    async def _missing(self, asset: MediaAsset) -> Finding:
+        """Its bytes are not there any more. What is published already stays so, as it is."""
+        if asset.state != AssetState.READY:
+            return Finding(Reason.MISSING)
+        metrics.ORPHANS.labels("original").inc()
+        signatures = await asyncio.to_thread(self.scanner.signatures)
+        async with self.sessions.begin() as session:
+            if (row := await media_work.lock(session, asset.id)) is not None:
+                row.plan_version, row.signatures = PLAN_VERSION, signatures
+        return Finding(is_known=True)
 
     async def _begin(self, asset_id: UUID, stage: Stage) -> MediaAsset | None:
         """The asset, shown as being at this stage; None where nobody wants it any more. One that is published stays
@@ -276,14 +300,6 @@ _VERDICTS: Final = {
     Verdict.INFECTED: Reason.THREAT,
     Verdict.REFUSED: Reason.FORBIDDEN_CONTENT,
 }
-
-
-def _task(asset: MediaAsset) -> MediaTask:
-    if asset.doomed_at is not None:
-        return MediaTask.REMOVE
-    if asset.state == AssetState.SCANNING:
-        return MediaTask.PUBLISH
-    return MediaTask.NOTHING
 
 
 def _head(path: Path) -> bytes:

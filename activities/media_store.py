@@ -96,6 +96,13 @@ class MediaStore:
         """Whether there are renditions, and every one of them lies there whole."""
         return bool(files) and all(self._lies_there(asset, each) for each in files)
 
+    def prune(self, asset: MediaAsset, files: Sequence[MediaVariant]) -> None:
+        """Renditions that a former release made, and this one does not."""
+        prefix, wanted = keys.published_prefix(asset.stored_under, asset.id), {each.name for each in files}
+        there = [each.key for each in self.storage.listed(Bucket.MEDIA, prefix).entries]
+        if former := [key for key in there if key.removeprefix(prefix) not in wanted]:
+            self.storage.delete(Bucket.MEDIA, former)
+
     def remove(self, asset: MediaAsset) -> None:
         """Every version, rendition and open part of it."""
         prefix, after = keys.published_prefix(asset.stored_under, asset.id), None

@@ -1,6 +1,5 @@
 """Uploads: who may put which bytes where, until when."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,7 +12,7 @@ from sqlmodel import col
 from core.ids import new_id
 from domain.access import Access
 from domain.media.limits import Purpose
-from models.media import MediaAsset, MediaLink, MediaUpload, UploadState
+from models.media import MediaAsset, MediaLink, MediaUpload
 from models.pet import Pet
 from models.queries.access import pet_access, reaches
 
@@ -107,11 +106,3 @@ async def find(
         statement = statement.with_for_update(of=[MediaAsset, MediaLink, MediaUpload])
     found = (await session.execute(statement.execution_options(populate_existing=True))).first()
     return None if found is None else (Uploading(*found[:3]), Access.of(found[3], found[4], read_only=False))
-
-
-async def overdue(session: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:
-    """Assets whose upload nobody completed in time."""
-    query = select(col(MediaUpload.asset_id)).where(
-        col(MediaUpload.state) == UploadState.OPEN, col(MediaUpload.expires_at) <= now
-    )
-    return (await session.execute(query.order_by(col(MediaUpload.expires_at)).limit(limit))).scalars().all()

@@ -18,7 +18,7 @@ from core.ids import new_id
 from domain.media.limits import Purpose
 from domain.media.reasons import Reason
 from domain.media.state import AssetState, Stage, percent
-from models.media import Held, MediaAsset, MediaLink, MediaUpload, MediaVariant, UploadState
+from models.media import Held, MediaAsset, MediaLink, MediaUpload, MediaVariant
 from models.queries import storage_usage
 from models.queries.access import watching
 from models.queries.clock import database_now
@@ -193,27 +193,11 @@ async def delete_links(session: AsyncSession, which: str, value: UUID) -> Sequen
     return doomed
 
 
-async def close_upload(session: AsyncSession, asset_id: UUID, state: UploadState) -> None:
-    """It will not be completed any more."""
-    await session.execute(
-        update(MediaUpload)
-        .where(col(MediaUpload.asset_id) == asset_id, col(MediaUpload.state) == UploadState.OPEN)
-        .values(state=state)
-    )
-
-
 async def forget(session: AsyncSession, asset_id: UUID) -> None:
     """The rows of an asset whose objects are gone."""
     await session.execute(delete(MediaUpload).where(col(MediaUpload.asset_id) == asset_id))
     await session.execute(delete(MediaLink).where(col(MediaLink.asset_id) == asset_id))
     await session.execute(delete(MediaAsset).where(col(MediaAsset.id) == asset_id))
-
-
-async def waiting_for(session: AsyncSession, limit: int) -> Sequence[Doomed]:
-    """Assets that are doomed and still there, the longest first."""
-    query = select(col(MediaAsset.id), col(MediaAsset.household_id)).where(col(MediaAsset.doomed_at).is_not(None))
-    found = await session.execute(query.order_by(col(MediaAsset.doomed_at)).limit(limit))
-    return [Doomed(row.id, row.household_id) for row in found]
 
 
 async def _release(session: AsyncSession, asset_id: UUID) -> None:

@@ -43,7 +43,8 @@ LEFT JOIN LATERAL (
       JOIN media_assets m ON m.id = l.asset_id
       JOIN media_variants v ON v.asset_id = m.id AND v.content_type = 'image/webp'
                            AND greatest(v.width, v.height) <= 480
-     WHERE l.pet_id = p.id AND l.purpose = 'profile_photo' AND l.is_current AND l.deleted_at IS NULL AND m.state = 'ready'
+     WHERE l.pet_id = p.id AND l.purpose = 'profile_photo' AND l.is_current AND l.deleted_at IS NULL
+       AND m.state = 'ready'
      ORDER BY v.width DESC LIMIT 1) ph ON true
 WHERE p.deleted_at IS NULL AND """  # noqa: S608 - our own words
 _ONE = _PET + "p.id = $2"
