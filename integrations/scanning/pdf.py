@@ -1,0 +1,144 @@
+"""Lays a PDF open for the rules, which see bytes only: names without escapes, objects out of object streams.
+
+No page is rendered and nothing executed. Only object streams are inflated (ISO 32000-2 §7.5.7: no other can hold an
+action), within limits of memory and time; what hides them in a way that no common writer uses is refused, not guessed.
+Not seen: what an encrypted document holds, which the rules refuse whole.
+"""
+
+import re
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from mmap import mmap
+from typing import Final
+
+REVISION: Final = 1
+"""Counts up when this module sees more: then files deserve another look, as with other rules."""
+_LIMIT: Final = 32 * 2**20
+"""Of inflated objects; they are dictionaries, and real documents of 50 MB have a few of these megabytes."""
+_HEADER: Final = 65_536
+_PIECE: Final = 65_536
+_ACTION: Final = 1900
+
+_ESCAPE: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
+_STREAM: Final = re.compile(rb"(?<!end)stream(?:\r\n|\n|\r)")
+_FILTER: Final = re.compile(rb"/Filter\s*(?:\[\s*)?/(?:FlateDecode|Fl)\s*(?:\]|/|>)")
+_FIRST: Final = re.compile(rb"/First\s+(\d{1,9})\s*(?:/|>)")
+_PREDICTOR: Final = re.compile(rb"/Predictor\s+(?!1\s*[/>])")
+_OPENING: Final = re.compile(rb"/OpenAction(?![A-Za-z0-9])\s*")
+_REFERENCE: Final = re.compile(rb"(\d{1,10})\s+\d{1,5}\s+R")
+
+
+class TooComplex(Exception):
+    """Nobody can vouch for it: objects hidden by unusual means, or more of them than a document needs."""
+
+
+def is_pdf(head: bytes) -> bool:
+    """Readers look for the mark in the first 1,024 bytes."""
+    return b"%PDF-" in head[:1029]
+
+
+def unescaped(data: bytes | mmap) -> bytes:
+    """With names as readers understand them. Binary contents change a little, too, which does not matter here."""
+    return _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Objects:
+    """What an object stream holds: pairs of number and offset, then from `first` on the objects."""
+
+    first: int
+    content: bytes
+
+    def numbered(self, number: int) -> Iterator[bytes]:
+        """The beginning of each object of this number."""
+        words = self.content[: self.first].split()
+        for given, offset in zip(words[::2], words[1::2], strict=False):
+            if given.isdigit() and offset.isdigit() and len(offset) < 10 and int(given[:10]) == number:
+                yield _body(self.content, self.first + int(offset))
+
+
+def outline(data: bytes | mmap, seconds: float) -> bytes:
+    """What is outside of streams, the objects of object streams, and a line per action on opening. Raises `TooComplex`,
+    also after `seconds`."""
+    until = time.monotonic() + seconds
+    pieces: list[bytes] = []
+    objects: list[_Objects] = []
+    end, room = 0, _LIMIT
+    for found in _STREAM.finditer(data):
+        _hurry(until)
+        header = _header(data, found.start())
+        if b"/First" in header or b"/ObjStm" in header:
+            objects.append(_objects(header, data, found.end(), room))
+            room -= len(objects[-1].content)
+        if found.start() >= end:
+            pieces.append(unescaped(data[end : found.start()]))
+            end = _end(data, found.end())
+    text = b"\n".join((*pieces, unescaped(data[end:]), *(each.content for each in objects)))
+    return b"\n".join((text, *_actions(text, objects, until), b""))
+
+
+def _hurry(until: float) -> None:
+    if time.monotonic() > until:
+        raise TooComplex("too much to look at")
+
+
+def _header(data: bytes | mmap, position: int) -> bytes:
+    begin = data.rfind(b"obj", max(position - _HEADER, 0), position)
+    if begin < 0:
+        raise TooComplex("a stream without an object")
+    return unescaped(data[begin:position])
+
+
+def _end(data: bytes | mmap, position: int) -> int:
+    end = data.find(b"endstream", position)
+    return len(data) if end < 0 else end
+
+
+def _objects(header: bytes, data: bytes | mmap, position: int, room: int) -> _Objects:
+    first = _FIRST.search(header)
+    if first is None or header.count(b"/Filter") > 1 or _PREDICTOR.search(header):
+        raise TooComplex("an object stream of an unusual kind")
+    if b"/Filter" not in header:
+        content = data[position : _end(data, position)]
+    elif _FILTER.search(header):
+        content = _inflated(data, position, room)
+    else:
+        raise TooComplex("an object stream in an unusual encoding")
+    if len(content) > room:
+        raise TooComplex("too many objects")
+    return _Objects(int(first[1]), unescaped(content))
+
+
+def _inflated(data: bytes | mmap, position: int, room: int) -> bytes:
+    """What zlib makes of it, at most one byte more than there is room. Damaged: what comes before the damage."""
+    inflate, parts, size = zlib.decompressobj(), [], 0
+    while size <= room and not inflate.eof and position < len(data):
+        piece = inflate.unconsumed_tail or data[position : position + _PIECE]
+        position += 0 if inflate.unconsumed_tail else len(piece)
+        try:
+            parts.append(inflate.decompress(piece, room + 1 - size))
+        except zlib.error:
+            break
+        size += len(parts[-1])
+    return b"".join(parts)
+
+
+def _actions(text: bytes, objects: Sequence[_Objects], until: float) -> Iterator[bytes]:
+    for found in _OPENING.finditer(text):
+        _hurry(until)
+        reference = _REFERENCE.match(text, found.end())
+        targets = _targets(text, objects, int(reference[1])) if reference else [_body(text, found.end())]
+        for target in targets or [b"nowhere"]:
+            yield b"\n%petfolio-action " + target.translate(None, b"\r\n")
+
+
+def _targets(text: bytes, objects: Sequence[_Objects], number: int) -> list[bytes]:
+    """Every object of that number: of several versions nobody knows which one a reader takes."""
+    plain = (_body(text, found.end()) for found in re.finditer(rb"(?<!\d)0*%d\s+\d+\s+obj" % number, text))
+    return [*plain, *(found for stream in objects for found in stream.numbered(number))]
+
+
+def _body(text: bytes, position: int) -> bytes:
+    return text[position : position + _ACTION].partition(b"endobj")[0]
