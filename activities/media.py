@@ -56,7 +56,7 @@ class MediaActivities:
             asset = await media_work.find(session, request.asset_id)
         if asset is None:
             return MediaStanding(MediaTask.NOTHING)
-        return MediaStanding(await self._task(asset), asset.state)
+        return MediaStanding(await self._task(asset), AssetState(asset.state))
 
     @activity.defn
     async def verify_media(self, request: WorkOnMedia) -> Finding:
@@ -142,7 +142,7 @@ class MediaActivities:
     @activity.defn
     async def refuse_media(self, request: RefuseMedia) -> None:
         """Say why it is not taken, write it down, and delete it, in this order. Raises `StorageUnavailable`."""
-        reason = reason_of(request.reason)
+        reason = request.reason
         async with self.sessions.begin() as session:
             asset = await media_work.lock(session, request.asset_id)
             if asset is None:

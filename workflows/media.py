@@ -14,6 +14,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.media import MediaActivities
+    from domain.media.reasons import Reason
     from temporal.contracts import media as contract
     from temporal.contracts.media import (
         Finding,
@@ -113,7 +114,7 @@ class MediaWorkflow:
         """Show it to its people."""
         await workflow.execute_activity_method(MediaActivities.publish_media, self.asset, **MEDIA_JOB)
 
-    async def refuse(self, reason: str) -> None:
+    async def refuse(self, reason: Reason) -> None:
         """Tell its people why it is not shown, and delete it."""
         refusal = RefuseMedia(self.asset.asset_id, reason)
         await workflow.execute_activity_method(MediaActivities.refuse_media, refusal, **MEDIA_JOB)

@@ -7,6 +7,9 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from domain.media.reasons import Reason
+from domain.media.state import AssetState
+
 WORKFLOW: Final = "MediaWorkflow"
 KIND: Final = "media"
 """Outbox kind and aggregate prefix of the bell."""
@@ -51,10 +54,10 @@ class WorkOnMedia:
 
 @dataclass(frozen=True, slots=True)
 class RefuseMedia:
-    """Why it is not taken: a word of `domain.media.reasons.Reason`."""
+    """Why it is not taken."""
 
     asset_id: UUID
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class MediaStanding:
     """What comes next; `state` is that of the row, None where there is none."""
 
     task: MediaTask
-    state: str | None = None
+    state: AssetState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Finding:
     """What a step found. `reason`: it is refused for this; `is_known`: the household has this content already, and
     uses that one."""
 
-    reason: str | None = None
+    reason: Reason | None = None
     is_known: bool = False
 
 

@@ -19,6 +19,7 @@ from core.crypto import Subject
 from core.ids import new_id
 from domain.media import keys
 from domain.media.limits import PART_BYTES, Purpose, part_sizes
+from domain.media.reasons import Reason
 from domain.media.state import AssetState
 from integrations.imaging.confined import ConfinedImaging
 from integrations.scanning.protocol import Scanned, Verdict
@@ -141,7 +142,7 @@ class MediaHome:
         await self.run("publish_media", asset_id)
         return asset_id
 
-    async def refuse(self, asset_id: UUID, reason: str) -> None:
+    async def refuse(self, asset_id: UUID, reason: Reason) -> None:
         """The step after a finding."""
         await ActivityEnvironment().run(self.activities.refuse_media, RefuseMedia(asset_id, reason))
 

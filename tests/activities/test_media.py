@@ -9,6 +9,7 @@ from PIL import Image
 from core.crypto import FieldCipher
 from core.db import Database
 from domain.media.limits import Purpose
+from domain.media.reasons import Reason
 from domain.media.state import AssetState
 from integrations.keys.store import KeyStore
 from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
@@ -68,19 +69,19 @@ async def test_what_is_not_what_was_promised_is_refused(
     milo: MediaHome, content: bytes, declared: bytes | None, content_type: str, reason: str
 ) -> None:
     asset_id = await milo.upload(content, declared=declared, content_type=content_type)
-    assert await milo.examine(asset_id) == Finding(reason)
+    assert await milo.examine(asset_id) == Finding(Reason(reason))
     assert milo.scanner.looked_at == []
 
 
 async def test_what_did_not_arrive_is_refused(milo: MediaHome) -> None:
     asset_id = await milo.upload(PHOTO)
     milo.storage.delete(Bucket.QUARANTINE, milo.stored(Bucket.QUARANTINE))
-    assert await milo.examine(asset_id) == Finding("missing")
+    assert await milo.examine(asset_id) == Finding(Reason.MISSING)
 
 
 async def test_a_damaged_file_is_refused_by_the_decoder(milo: MediaHome) -> None:
     asset_id = await milo.upload(photo(200, 200)[:300])
-    assert await milo.examine(asset_id) == Finding("damaged")
+    assert await milo.examine(asset_id) == Finding(Reason.DAMAGED)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +96,9 @@ async def test_what_the_scanner_refuses_is_deleted_told_and_on_record(
 ) -> None:
     milo.scanner.answers = [Scanned(verdict, "Eicar-Test", "scripted", "1")]
     asset_id = await milo.upload(PHOTO)
-    assert await milo.examine(asset_id) == Finding(reason)
+    assert await milo.examine(asset_id) == Finding(Reason(reason))
     for _ in range(2):
-        await milo.refuse(asset_id, reason)
+        await milo.refuse(asset_id, Reason(reason))
     asset = await milo.asset(asset_id)
     assert asset is not None
     assert (asset.state, asset.reason) == (state, reason)

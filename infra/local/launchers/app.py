@@ -111,3 +111,4 @@ API = Service(
 WORKER_CORE = _worker("core")
 WORKER_BILLING = _worker("billing")
 WORKER_CALENDAR = _worker("calendar")
+WORKER_MEDIA = _worker("media")
