@@ -24,7 +24,7 @@ from core.db import SessionFactory
 from domain.media import variants
 from domain.media.reasons import Reason, reason_of
 from domain.media.sniff import DOCUMENTS, HEAD_BYTES, sniff
-from domain.media.state import AssetState, Stage
+from domain.media.state import AssetState, Stage, percent
 from integrations.imaging.protocol import Imaging, Inspected, Rendered, Unreadable
 from integrations.scanning.protocol import Scanner, ScannerUnavailable, Verdict
 from models.media import MediaAsset
@@ -66,7 +66,7 @@ class MediaActivities:
         if asset is None:
             return GONE
         with metrics.timed(Stage.VERIFYING):
-            async with metered(partial(self._tell, asset.id, Stage.VERIFYING)) as meter:
+            async with metered(partial(self._advance, asset.id, Stage.VERIFYING)) as meter:
                 reason = await self._verify(asset, meter)
         if reason is not None:
             return Finding(reason)
@@ -101,9 +101,9 @@ class MediaActivities:
             return GONE
         try:
             with metrics.timed(Stage.RENDERING), self.scratch.output(asset.id) as made:
-                async with metered(partial(self._tell, asset.id, Stage.RENDERING)) as meter:
-                    inspected, rendered = await self._render(asset, made, meter)
-                    await self._advance(asset.id, Stage.PUBLISHING)
+                inspected, rendered = await self._render(asset, made)
+                await self._advance(asset.id, Stage.PUBLISHING)
+                async with metered() as meter:
                     files = await meter.run(partial(self._put, asset, rendered, meter))
         except Unreadable as refused:
             return Finding(reason_of(refused.reason))
@@ -215,13 +215,13 @@ class MediaActivities:
             return asset
 
     async def _advance(self, asset_id: UUID, stage: Stage, done: float = 0.0) -> None:
+        """It is further than it was; what is told late is not told at all."""
         async with self.sessions.begin() as session:
             asset = await media_work.lock(session, asset_id)
-            if asset is not None and asset.state == AssetState.SCANNING and asset.doomed_at is None:
+            if asset is None or asset.state != AssetState.SCANNING or asset.doomed_at is not None:
+                return
+            if percent(stage, done) > asset.percent:
                 await media_work.advance(session, asset, stage, done)
-
-    async def _tell(self, asset_id: UUID, stage: Stage, done: float) -> None:
-        await self._advance(asset_id, stage, done)
 
     async def _verify(self, asset: MediaAsset, meter: Meter) -> Reason | None:
         stored = await meter.run(partial(self.store.arrived, asset))
@@ -259,17 +259,15 @@ class MediaActivities:
         """The verified bytes on this machine: from the step before, or fetched anew."""
         return await meter.run(partial(self.store.verified, asset, self.scratch.of(asset.id), meter))
 
-    async def _render(self, asset: MediaAsset, made: Path, meter: Meter) -> tuple[Inspected, Rendered]:
-        path = await self._local(asset, meter)
-        inspected = await meter.run(partial(self.imaging.inspect, path))
+    async def _render(self, asset: MediaAsset, made: Path) -> tuple[Inspected, Rendered]:
+        async with metered() as meter:
+            path = await self._local(asset, meter)
+            inspected = await meter.run(partial(self.imaging.inspect, path))
         await self._advance(asset.id, Stage.RENDERING)
         plan = variants.plan(inspected.content_type, inspected.width, inspected.height, animated=inspected.animated)
-        meter.done = 0.0
-
-        def heard(percent: int) -> None:
-            meter.heard(percent / 100)
-
-        return inspected, await meter.run(partial(self.imaging.render, path, made, plan=plan, on_progress=heard))
+        async with metered(partial(self._advance, asset.id, Stage.RENDERING)) as meter:
+            render = partial(self.imaging.render, path, made, plan=plan, on_progress=meter.heard_percent)
+            return inspected, await meter.run(render)
 
     def _put(self, asset: MediaAsset, rendered: Rendered, meter: Meter) -> Sequence[File]:
         files = []

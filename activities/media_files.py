@@ -37,6 +37,10 @@ class Meter:
             raise Stopped
         self.done = share
 
+    def heard_percent(self, percent: int) -> None:
+        """As `heard`, in percent."""
+        self.heard(percent / 100)
+
     async def run(self, work: Callable[[], T]) -> T:
         """The work in a thread. A cancellation reaches it at its next callback, and is waited for."""
         thread = asyncio.get_running_loop().run_in_executor(None, work)
