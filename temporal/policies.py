@@ -111,11 +111,11 @@ PUSH_RENEWAL: Final[BoundedPolicy] = {
 }
 
 # A step of an upload: 200 MB through a slow line, a scanner that takes its time, a decoding child with limits of its
-# own. It beats, so that a worker that died keeps an upload from the others for half a minute only. Unlimited: storage
+# own. It beats, so that a worker that died keeps an upload from the others for twenty seconds only. Unlimited: storage
 # and scanner that are away are waited for, and nothing is published meanwhile.
 MEDIA_JOB: Final[MediaPolicy] = {
     "start_to_close_timeout": timedelta(minutes=15),
-    "heartbeat_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": timedelta(seconds=20),
     "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(seconds=60)

@@ -24,6 +24,15 @@ from models.queries.access import watching
 from models.queries.clock import database_now
 
 _PET_CHANGED: Final = text("UPDATE pets SET version = version + 1, updated_at = clock_timestamp() WHERE id = :id")
+_FOREIGN: Final = text(
+    """SELECT m.id FROM media_assets m
+        WHERE m.household_id <> :household_id AND m.state = 'ready' AND m.doomed_at IS NULL
+          AND m.id IN (SELECT asset_id FROM media_links WHERE pet_id = :pet_id AND deleted_at IS NULL)
+          AND NOT EXISTS (SELECT FROM media_links l
+                           WHERE l.asset_id = m.id AND l.deleted_at IS NULL AND l.household_id <> :household_id)
+          AND NOT EXISTS (SELECT FROM media_assets t WHERE t.household_id = :household_id AND t.sha256 = m.sha256
+                             AND t.state = 'ready' AND t.doomed_at IS NULL)"""
+)
 _DOOM_UNUSED: Final = """
 UPDATE media_assets m SET doomed_at = clock_timestamp()
  WHERE m.doomed_at IS NULL AND m.id IN (SELECT asset_id FROM media_links WHERE {which})
@@ -191,6 +200,21 @@ async def delete_links(session: AsyncSession, which: str, value: UUID) -> Sequen
     for each in doomed:
         await _release(session, each.asset_id)
     return doomed
+
+
+async def move_pet(session: AsyncSession, pet_id: UUID, household_id: UUID) -> None:
+    """Contents that are used for this pet alone are counted where it lives now, whether there is room or not. One that
+    is under way, or that the new household has too, stays where it is counted."""
+    moving = await session.execute(_FOREIGN, {"pet_id": pet_id, "household_id": household_id})
+    for asset_id in moving.scalars().all():
+        asset = await lock(session, asset_id)
+        if asset is None or asset.held != Held.USED:
+            continue
+        await storage_usage.hold(session, asset, Held.NOTHING)
+        asset.household_id = household_id
+        await storage_usage.begin(session, household_id)
+        await storage_usage.hold(session, asset, Held.USED)
+        await session.flush()
 
 
 async def forget(session: AsyncSession, asset_id: UUID) -> None:

@@ -24,10 +24,15 @@ _MOVE: Final = text(
 
 async def reserve(session: AsyncSession, household_id: UUID, size: int, quota: int) -> None:
     """Keep room for an upload; it is released when that comes to nothing. Raises `QuotaExceeded`."""
-    await session.execute(_BEGIN, {"home": household_id})
+    await begin(session, household_id)
     values = {"home": household_id, "bytes": size, "quota": quota}
     if (await session.execute(_RESERVE, values)).first() is None:
         raise QuotaExceeded.of(quota, sum(await counts(session, household_id)), size)
+
+
+async def begin(session: AsyncSession, household_id: UUID) -> None:
+    """Whatever is counted for a household is counted in its row."""
+    await session.execute(_BEGIN, {"home": household_id})
 
 
 async def counts(session: AsyncSession, household_id: UUID) -> tuple[int, int]:
