@@ -61,17 +61,17 @@ GROWTH = {
     "sightings": (OCCURRENCES, f"'id', md5('s' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
     "deliveries": (OCCURRENCES, "'id', md5('v' || n)::uuid, 'event_key', 'e' || n"),
     "media_assets": (
-        RECORDS,
+        PETS,
         f"'id', md5('i' || n)::uuid, 'sha256', '\\x' || md5('i' || n), "
         f"'household_id', md5('h' || n % {USERS} + 1)::uuid",
     ),
     "media_links": (
-        RECORDS,
+        PETS,
         f"'id', md5('k' || n)::uuid, 'asset_id', md5('i' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid, "
         f"'thread_id', md5('k' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid, "
         f"'record_id', md5('d' || n)::uuid, 'purpose', 'attachment'",
     ),
-    "media_variants": (RECORDS, "'id', md5('z' || n)::uuid, 'asset_id', md5('i' || n)::uuid"),
+    "media_variants": (PETS, "'id', md5('z' || n)::uuid, 'asset_id', md5('i' || n)::uuid"),
     "notifications": (
         OCCURRENCES,
         f"'id', md5('n' || n)::uuid, 'delivery_id', md5('v' || n)::uuid, 'occurrence_id', md5('o' || n)::uuid, "
