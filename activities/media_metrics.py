@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 STAGES: Final = Histogram(
     "petfolio_media_stage_seconds",
@@ -18,7 +18,6 @@ REFUSED: Final = Counter("petfolio_media_refused_total", "Uploads that were not 
 BYTES: Final = Counter("petfolio_media_bytes_total", "Bytes of uploads that were looked at, and of renditions.", ["of"])
 WAITING: Final = Counter("petfolio_media_waiting_total", "Looks that found a part away: storage, scanner.", ["part"])
 REMOVED: Final = Counter("petfolio_media_removed_total", "Contents whose objects are gone.")
-OVERDUE: Final = Gauge("petfolio_media_overdue", "Contents that have waited for their workflow for too long.")
 ORPHANS: Final = Counter("petfolio_media_orphans_total", "What the sweep found without its other half.", ["kind"])
 
 

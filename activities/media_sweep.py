@@ -53,5 +53,4 @@ class MediaSweepActivities:
             after, count = (page[-1].asset_id if page else None), len(page)
             total += count
             activity.heartbeat(total)
-        metrics.OVERDUE.set(total)
         return total

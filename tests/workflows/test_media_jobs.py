@@ -1,5 +1,8 @@
 """The jobs that look after media: page by page, with pauses, and on in a new run."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
 import pytest
 from temporalio import activity
 
@@ -43,6 +46,19 @@ class MediaJobs:
     async def ring_outdated(self, request: RingOutdated) -> OutdatedRung:
         self.note(request)
         return OutdatedRung(new_id() if len(self.asked) < self.pages else None, request.page_size)
+
+    @property
+    def activities(self) -> tuple[Callable[..., Any], ...]:
+        """All of them."""
+        return self.sweep_media, self.compare_page, self.ring_outdated
+
+
+JOBS: Final[Mapping[tuple[str, str], tuple[type, object]]] = {
+    ("media_sweep", "swept"): (MediaSweepWorkflow, SweepMedia()),
+    ("media_compare", "compared"): (MediaCompareWorkflow, CompareMedia()),
+    ("media_renew", "renewed"): (MediaRenewWorkflow, RenewMedia()),
+}
+"""Of each scenario that is recorded: its workflow, and what it is started with."""
 
 
 async def test_the_sweep_outlasts_an_outage() -> None:
