@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from mmap import mmap
 from typing import Final
 
@@ -20,13 +21,18 @@ _LIMIT: Final = 32 * 2**20
 _HEADER: Final = 65_536
 _PIECE: Final = 65_536
 _ACTION: Final = 1900
+_ACTIONS: Final = 100
+"""Each revision of a document has one on opening."""
+_ESCAPES: Final = 300_000
+"""50 MB of noise hold 1,500."""
 
 _ESCAPE: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
 _STREAM: Final = re.compile(rb"(?<!end)stream(?:\r\n|\n|\r)")
-_FILTER: Final = re.compile(rb"/Filter\s*(?:\[\s*)?/(?:FlateDecode|Fl)\s*(?:\]|/|>)")
-_FIRST: Final = re.compile(rb"/First\s+(\d{1,9})\s*(?:/|>)")
+_DEFLATED: Final = re.compile(rb"/Filter\s*(?:/(?:FlateDecode|Fl)(?![A-Za-z0-9])|\[\s*/(?:FlateDecode|Fl)\s*\])")
+_FIRST: Final = re.compile(rb"/First\s+(\d{1,9})(?!\d|\s+\d+\s+R)")
 _PREDICTOR: Final = re.compile(rb"/Predictor\s+(?!1\s*[/>])")
 _OPENING: Final = re.compile(rb"/OpenAction(?![A-Za-z0-9])\s*")
+_TOKEN: Final = re.compile(rb"\\.|%[^\r\n]*|<<|>>|[()\[\]]", re.DOTALL)
 _REFERENCE: Final = re.compile(rb"(\d{1,10})\s+\d{1,5}\s+R")
 
 
@@ -40,8 +46,12 @@ def is_pdf(head: bytes) -> bool:
 
 
 def unescaped(data: bytes | mmap) -> bytes:
-    """With names as readers understand them. Binary contents change a little, too, which does not matter here."""
-    return _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), data)
+    """With names as readers understand them. Binary contents change a little, too, which does not matter here. Raises
+    `TooComplex` for more escapes than names need."""
+    text, count = _ESCAPE.subn(lambda found: bytes((int(found[1], 16),)), data, count=_ESCAPES + 1)
+    if count > _ESCAPES:
+        raise TooComplex("too many escapes")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,7 @@ class _Objects:
         words = self.content[: self.first].split()
         for given, offset in zip(words[::2], words[1::2], strict=False):
             if given.isdigit() and offset.isdigit() and len(offset) < 10 and int(given[:10]) == number:
-                yield _body(self.content, self.first + int(offset))
+                yield _value(self.content, self.first + int(offset))
 
 
 def outline(data: bytes | mmap, seconds: float) -> bytes:
@@ -102,7 +112,7 @@ def _objects(header: bytes, data: bytes | mmap, position: int, room: int) -> _Ob
         raise TooComplex("an object stream of an unusual kind")
     if b"/Filter" not in header:
         content = data[position : _end(data, position)]
-    elif _FILTER.search(header):
+    elif _DEFLATED.search(header):
         content = _inflated(data, position, room)
     else:
         raise TooComplex("an object stream in an unusual encoding")
@@ -125,20 +135,33 @@ def _inflated(data: bytes | mmap, position: int, room: int) -> bytes:
     return b"".join(parts)
 
 
-def _actions(text: bytes, objects: Sequence[_Objects], until: float) -> Iterator[bytes]:
+def _actions(text: bytes, objects: Sequence[_Objects], until: float) -> list[bytes]:
+    actions: list[bytes] = []
     for found in _OPENING.finditer(text):
         _hurry(until)
         reference = _REFERENCE.match(text, found.end())
-        targets = _targets(text, objects, int(reference[1])) if reference else [_body(text, found.end())]
-        for target in targets or [b"nowhere"]:
-            yield b"\n%petfolio-action " + target.translate(None, b"\r\n")
+        targets = _targets(text, objects, int(reference[1])) if reference else [_value(text, found.end())]
+        actions += [b"\n%petfolio-action " + target.translate(None, b"\r\n") for target in targets or [b"nowhere"]]
+        if len(actions) > _ACTIONS:
+            raise TooComplex("too many actions")
+    return actions
 
 
 def _targets(text: bytes, objects: Sequence[_Objects], number: int) -> list[bytes]:
     """Every object of that number: of several versions nobody knows which one a reader takes."""
-    plain = (_body(text, found.end()) for found in re.finditer(rb"(?<!\d)0*%d\s+\d+\s+obj" % number, text))
-    return [*plain, *(found for stream in objects for found in stream.numbered(number))]
+    plain = (_value(text, found.end()) for found in re.finditer(rb"(?<!\d)0*%d\s+\d+\s+obj" % number, text))
+    inner = (found for stream in objects for found in stream.numbered(number))
+    return list(islice(chain(plain, inner), _ACTIONS + 1))
 
 
-def _body(text: bytes, position: int) -> bytes:
-    return text[position : position + _ACTION].partition(b"endobj")[0]
+def _value(text: bytes, position: int) -> bytes:
+    """The dictionary or array that begins there, to its own end; strings and comments may hold brackets, too."""
+    piece, depth, strings = text[position : position + _ACTION], 0, 0
+    for token in _TOKEN.finditer(piece):
+        if strings or token[0] == b"(":
+            strings += {b"(": 1, b")": -1}.get(token[0], 0)
+        else:
+            depth += {b"<<": 1, b"[": 1, b">>": -1, b"]": -1}.get(token[0], 0)
+            if depth <= 0 and token[0] in (b">>", b"]"):
+                return piece[: token.end()]
+    return piece
