@@ -96,12 +96,12 @@ def says(words: bytes) -> Answer:
 
 
 REAL = shutil.which("clamd") or shutil.which("clamd", path="/usr/sbin")
-# EICAR as a signature of an offline database (local-stack.md §4.2).
-_SIGNATURE = "Petfolio.Eicar-Test:0:0:58354f2150254041505b345c505a58353428505e2937434329377d24454943\n"
+# EICAR as a signature of an offline database, anywhere in a file (`*`).
+_SIGNATURE = "Petfolio.Eicar-Test:0:*:58354f2150254041505b345c505a58353428505e2937434329377d24454943\n"
 
 
 @contextmanager
-def real_clamd(folder: Path) -> Iterator[str]:
+def real_clamd(folder: Path, limit: str = "210M") -> Iterator[str]:
     """The daemon of this machine, with a database of one signature; its address."""
     (folder / "db").mkdir(parents=True)
     (folder / "db/eicar.ndb").write_text(_SIGNATURE)
@@ -110,7 +110,7 @@ def real_clamd(folder: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     settings = {"DatabaseDirectory": folder / "db", "TCPSocket": port, "TCPAddr": "127.0.0.1", "Foreground": "yes"}
     config = folder / "clamd.conf"
-    config.write_text("".join(f"{name} {value}\n" for name, value in {**settings, "StreamMaxLength": "210M"}.items()))
+    config.write_text("".join(f"{name} {value}\n" for name, value in {**settings, "StreamMaxLength": limit}.items()))
     process = subprocess.Popen([str(REAL), f"--config-file={config}"], stdout=subprocess.DEVNULL)
     try:
         _wait_for(port)

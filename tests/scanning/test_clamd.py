@@ -12,7 +12,7 @@ from integrations.scanning.factory import ScanningMisconfigured, open_scanner
 from integrations.scanning.memory import EICAR, MemoryScanner
 from integrations.scanning.protocol import ScannerUnavailable, Verdict
 from integrations.scanning.yara import YaraScanner
-from tests.scanning.clamd_server import Answer, clamd_protocol, closes, is_silent, resets, says
+from tests.scanning.clamd_server import REAL, Answer, clamd_protocol, closes, is_silent, real_clamd, resets, says
 from tests.scanning.pdfs import JAVASCRIPTS
 from tests.scanning.samples import jpeg, noise
 
@@ -67,6 +67,14 @@ def test_a_file_above_clamds_limit_waits(tmp_path: Path) -> None:
         with pytest.raises(ScannerUnavailable):
             ClamdScanner(server.address).scan(a_file(tmp_path, noise(8_000_000)))
         assert ClamdScanner(server.address).scan(a_file(tmp_path, noise(900_000))).verdict is Verdict.CLEAN
+
+
+@pytest.mark.skipif(REAL is None, reason="clamd is not on PATH")
+def test_a_file_above_the_limit_of_clamd_itself_waits(tmp_path: Path) -> None:
+    with real_clamd(tmp_path / "clamd", limit="1M") as address:
+        with pytest.raises(ScannerUnavailable):
+            ClamdScanner(address).scan(a_file(tmp_path, noise(8_000_000)))
+        assert ClamdScanner(address).scan(a_file(tmp_path, noise(900_000))).verdict is Verdict.CLEAN
 
 
 def test_the_whole_file_is_sent_in_large_pieces(tmp_path: Path) -> None:
