@@ -2,7 +2,7 @@
 
 No page is rendered and nothing executed. Only object streams are inflated (ISO 32000-2 §7.5.7: no other can hold an
 action), within limits of memory and time; what hides them in a way that no common writer uses is refused, not guessed.
-Not seen: what an encrypted document holds, which the rules refuse whole.
+An encrypted document shows its names all the same, unless they are in object streams: then it is refused.
 """
 
 import re
@@ -31,6 +31,7 @@ _STREAM: Final = re.compile(rb"(?<!end)stream(?:\r\n|\n|\r)")
 _DEFLATED: Final = re.compile(rb"/Filter\s*(?:/(?:FlateDecode|Fl)(?![A-Za-z0-9])|\[\s*/(?:FlateDecode|Fl)\s*\])")
 _FIRST: Final = re.compile(rb"/First\s+(\d{1,9})(?!\d|\s+\d+\s+R)")
 _PREDICTOR: Final = re.compile(rb"/Predictor\s+(?!1\s*[/>])")
+_ENCRYPT: Final = re.compile(rb"/Encrypt\s{0,9}[\d<]")
 _OPENING: Final = re.compile(rb"/OpenAction(?![A-Za-z0-9])\s*")
 _TOKEN: Final = re.compile(rb"\\.|%[^\r\n]*|<<|>>|[()\[\]]", re.DOTALL)
 _REFERENCE: Final = re.compile(rb"(\d{1,10})\s+\d{1,5}\s+R")
@@ -38,6 +39,14 @@ _REFERENCE: Final = re.compile(rb"(\d{1,10})\s+\d{1,5}\s+R")
 
 class TooComplex(Exception):
     """Nobody can vouch for it: objects hidden by unusual means, or more of them than a document needs."""
+
+    name = "pdf_too_complex"
+
+
+class Encrypted(TooComplex):
+    """What is in its object streams nobody has seen."""
+
+    name = "encrypted"
 
 
 def is_pdf(head: bytes) -> bool:
@@ -75,11 +84,13 @@ def outline(data: bytes | mmap, seconds: float) -> bytes:
     until = time.monotonic() + seconds
     pieces: list[bytes] = []
     objects: list[_Objects] = []
-    end, room = 0, _LIMIT
+    end, room, encrypted = 0, _LIMIT, _ENCRYPT.search(data)
     for found in _STREAM.finditer(data):
         _hurry(until)
         header = _header(data, found.start())
         if b"/First" in header or b"/ObjStm" in header:
+            if encrypted:
+                raise Encrypted("an object stream in an encrypted document")
             objects.append(_objects(header, data, found.end(), room))
             room -= len(objects[-1].content)
         if found.start() >= end:
@@ -122,7 +133,8 @@ def _objects(header: bytes, data: bytes | mmap, position: int, room: int) -> _Ob
 
 
 def _inflated(data: bytes | mmap, position: int, room: int) -> bytes:
-    """What zlib makes of it, at most one byte more than there is room. Damaged: what comes before the damage."""
+    """What zlib makes of it, at most one byte more than there is room. Damaged: what comes before the damage, if
+    anything does; what zlib does not know another reader may."""
     inflate, parts, size = zlib.decompressobj(), [], 0
     while size <= room and not inflate.eof and position < len(data):
         piece = inflate.unconsumed_tail or data[position : position + _PIECE]
@@ -130,6 +142,8 @@ def _inflated(data: bytes | mmap, position: int, room: int) -> bytes:
         try:
             parts.append(inflate.decompress(piece, room + 1 - size))
         except zlib.error:
+            if not size:
+                raise TooComplex("an object stream that cannot be read") from None
             break
         size += len(parts[-1])
     return b"".join(parts)

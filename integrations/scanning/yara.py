@@ -17,7 +17,6 @@ from integrations.scanning.pdf import REVISION, TooComplex, is_pdf, outline, une
 from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
 
 _SOURCES: Final = ("files", "pdf_names", "pdf_outline")
-_TOO_COMPLEX: Final = "pdf_too_complex"
 _Scan = Callable[[yara_x.Scanner], yara_x.ScanResults]
 
 
@@ -63,8 +62,8 @@ class YaraScanner:
         try:
             yield from self._matching("pdf_names", _whole(unescaped(data)))
             outlined = _whole(outline(data, self._seconds))
-        except TooComplex:
-            yield _TOO_COMPLEX, Verdict.REFUSED
+        except TooComplex as error:
+            yield error.name, Verdict.REFUSED
             return
         yield from self._matching("pdf_names", outlined)
         yield from self._matching("pdf_outline", outlined)

@@ -61,6 +61,7 @@ BENIGN: dict[str, bytes] = {
     "has a form": document(b"/AcroForm<</Fields[5 0 R]>>", b"<</FT/Tx/T(Name)/V(Minka)>>"),
     "has metadata": document(b"/Metadata 5 0 R", stream(XMP, b"/Type/Metadata/Subtype/XML", deflate=False)),
     "has object streams": document(b"", object_stream({7: b"<</Type/Font/BaseFont/Helvetica>>", 8: b"[1 2 3]"})),
+    "is protected against changes": document(b"", b"<</Filter/Standard/V 2/R 3>>", trailer=b"/Encrypt 5 0 R"),
     "has an outline": document(b"/Outlines 5 0 R", b"<</First 6 0 R/Last 6 0 R/Count 1>>", b"<</Title(First)>>"),
     "has escaped names": document(b"", b"<</Type/Font/BaseFont/Arial#20Bold#2CItalic>>"),
 }
@@ -120,7 +121,18 @@ OTHERS: dict[str, tuple[str, bytes]] = {
     ),
     "a file pinned to a page": ("pdf_embedded_file", document(b"", b"<</Subtype/FileAttachment>>")),
     "a form with scripts": ("pdf_script_form", document(b"/AcroForm<</XFA[(template)5 0 R]>>", stream(b"<x/>"))),
-    "encrypted": ("encrypted", document(trailer=b"/Encrypt 5 0 R")),
+    "encrypted, with object streams": (
+        "encrypted",
+        document(b"", b"<</Filter/Standard/V 2>>", object_stream({9: JAVASCRIPT}), trailer=b"/Encrypt 5 0 R"),
+    ),
+    "javascript in an encrypted document": (
+        "pdf_javascript",
+        document(b"/OpenAction" + JAVASCRIPT, b"<</Filter/Standard/V 2>>", trailer=b"/Encrypt 5 0 R"),
+    ),
+    "objects that zlib does not know": (
+        "pdf_too_complex",
+        document(b"", object_stream({9: JAVASCRIPT}).replace(b"stream\nx", b"stream\ny", 1)),
+    ),
     "objects behind hex": (
         "pdf_too_complex",
         document(b"", stream(_HEX, b"/Type/ObjStm/N 1/First 4/Filter/ASCIIHexDecode", deflate=False)),

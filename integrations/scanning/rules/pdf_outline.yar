@@ -17,12 +17,3 @@ rule pdf_script_form : refused
     condition:
         $form
 }
-
-rule encrypted : refused
-{
-    // What is in its streams nobody has seen.
-    strings:
-        $key = /\/Encrypt\s{0,9}(\d|<)/
-    condition:
-        $key
-}
