@@ -13,10 +13,10 @@ from typing import Final
 
 import yara_x
 
-from integrations.scanning.pdf import REVISION, TooComplex, is_pdf, outline, unescaped
+from integrations.scanning.pdf import REVISION, TooComplex, is_pdf, opened
 from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
 
-_SOURCES: Final = ("files", "pdf_names", "pdf_outline")
+_SOURCES: Final = ("files", "pdf")
 _Scan = Callable[[yara_x.Scanner], yara_x.ScanResults]
 
 
@@ -60,13 +60,10 @@ class YaraScanner:
 
     def _in_pdf(self, data: mmap) -> Iterator[tuple[str, Verdict]]:
         try:
-            yield from self._matching("pdf_names", _whole(unescaped(data)))
-            outlined = _whole(outline(data, self._seconds))
+            for text in opened(data, self._seconds):
+                yield from self._matching("pdf", _whole(text))
         except TooComplex as error:
             yield error.name, Verdict.REFUSED
-            return
-        yield from self._matching("pdf_names", outlined)
-        yield from self._matching("pdf_outline", outlined)
 
     def _matching(self, rules: str, scan: _Scan) -> Iterator[tuple[str, Verdict]]:
         # A scanner of its own for each call: one may not be used by two threads.

@@ -62,6 +62,7 @@ BENIGN: dict[str, bytes] = {
     "has metadata": document(b"/Metadata 5 0 R", stream(XMP, b"/Type/Metadata/Subtype/XML", deflate=False)),
     "has object streams": document(b"", object_stream({7: b"<</Type/Font/BaseFont/Helvetica>>", 8: b"[1 2 3]"})),
     "is protected against changes": document(b"", b"<</Filter/Standard/V 2/R 3>>", trailer=b"/Encrypt 5 0 R"),
+    "has many pages": document(b"", b"<</Type/Pages/Kids[" + b"12345 0 R " * 20_000 + b"]>>"),
     "has an outline": document(b"/Outlines 5 0 R", b"<</First 6 0 R/Last 6 0 R/Count 1>>", b"<</Title(First)>>"),
     "has escaped names": document(b"", b"<</Type/Font/BaseFont/Arial#20Bold#2CItalic>>"),
 }
@@ -89,6 +90,18 @@ JAVASCRIPTS: dict[str, bytes] = {
     "in an object stream behind a comment": document(
         b"", object_stream({9: JAVASCRIPT}).replace(b">>\nstream", b"%" + b"x" * 5000 + b"\n>>stream", 1)
     ),
+    "in an object stream with a false mark in a text": document(
+        b"", object_stream({9: JAVASCRIPT}, header=b"/X(endobj 7 0 obj<<%)/Y/a\\")
+    ),
+    "in an object stream with a false mark in a comment": document(
+        b"", object_stream({9: JAVASCRIPT}, header=b"%endobj 7 0 obj<<>>stream\n")
+    ),
+    "in an object stream with brackets in texts": document(
+        b"", object_stream({9: JAVASCRIPT}, header=b"/X(a(>>)\\)>>)/Y<3E3E>/Z[(])<</A(>>stream)>>]")
+    ),
+    "behind a false stream": document(
+        b"/X(9 0 obj<<>>stream\n)", b"endstream", b"<</OpenAction 9 0 R>>", object_stream({9: JAVASCRIPT})
+    ),
     "inside another stream": document(b"", stream(b"9 0 obj " + JAVASCRIPT + b" endobj", deflate=False)),
     "escaped inside another stream": document(b"", stream(b"9 0 obj <</S/J#61vaScript>> endobj", deflate=False)),
     "an object stream inside another stream": document(
@@ -106,6 +119,10 @@ OTHERS: dict[str, tuple[str, bytes]] = {
     "opens one from an object stream": (
         "pdf_open_action",
         document(b"/OpenAction 9 0 R", object_stream({8: b"[]", 9: b"<</S\n/URI/URI(https://evil)>>"})),
+    ),
+    "opens one behind a false stream": (
+        "pdf_open_action",
+        document(b"/X(9 0 obj<<>>stream\n)/OpenAction<</S/URI/URI(https://evil)>>"),
     ),
     "opens one behind brackets in a text and a comment": (
         "pdf_open_action",
@@ -156,7 +173,7 @@ OTHERS: dict[str, tuple[str, bytes]] = {
     "a bomb of objects": ("pdf_too_complex", document(b"", object_stream({9: b" " * 100_000_000}))),
     "an object behind too much": (
         "pdf_too_complex",
-        document(b"", object_stream({9: b""}).replace(b">>\nstream", b"%" + b"x" * 70_000 + b"\n>>stream", 1)),
+        document(b"", object_stream({9: b""}).replace(b">>\nstream", b"%" + b"x" * 1_100_000 + b"\n>>stream", 1)),
     ),
     "a crowd of actions": ("pdf_too_complex", document(b"/OpenAction 3 0 R" * 200)),
 }
