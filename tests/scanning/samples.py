@@ -78,6 +78,7 @@ BENIGN: dict[str, bytes] = {
     "png": png(),
     "png with text": png((b"tEXt", b"Comment\0Drawn by <b>hand</b>, exported by a program")),
     "gif": gif(),
+    "gif 317 pixels wide": gif(317),
     "gif 10,799 pixels wide": gif(0x2A2F, b"no script"),
     "webp": webp(),
     "heic": film(b"heic"),

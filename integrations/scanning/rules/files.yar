@@ -95,12 +95,13 @@ rule markup_before_pdf : infected
 
 rule script_polyglot : infected
 {
-    // A comment of JavaScript begins where a picture has its width, or the length of its first segment.
+    // A comment of JavaScript begins where a picture has its width, or the length of its first segment. What follows its
+    // end is text: pictures 317 or 10,799 pixels wide begin like that, too.
     strings:
-        $gif = /GIF8[79]a(\/\*|=)/
+        $gif = /GIF8[79]a\/\*/
         $jpeg = /\xFF\xD8\xFF[\xE0-\xEF]\/\*/
-        $end = /\*\/\s{0,9}[=;(]/
-        $assigned = /GIF8[79]a\s?=/
+        $end = /\*\/\s{0,9}[=;(][\t\r\n -~]{8}/
+        $assigned = /GIF8[79]a\s?=[\t\r\n -~]{8}/
     condition:
         (($gif at 0 or $jpeg at 0) and $end) or $assigned at 0
 }
