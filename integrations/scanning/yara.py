@@ -13,11 +13,11 @@ from typing import Final
 
 import yara_x
 
-from integrations.scanning.pdf import REVISION, TooComplex, is_pdf, outline, unescaped
+from integrations.scanning.pdf import REVISION, TooComplex, is_pdf, opened
 from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
 
-_SOURCES: Final = ("files", "pdf_names", "pdf_outline")
-_TOO_COMPLEX: Final = "pdf_too_complex"
+_SOURCES: Final = ("files", "pdf")
+_Scan = Callable[[yara_x.Scanner], yara_x.ScanResults]
 
 
 class YaraScanner:
@@ -59,20 +59,19 @@ class YaraScanner:
                 yield from self._in_pdf(data)
 
     def _in_pdf(self, data: mmap) -> Iterator[tuple[str, Verdict]]:
-        yield from self._matching("pdf_names", lambda scanner: scanner.scan(unescaped(data)))
         try:
-            outlined = outline(data, self._seconds)
-        except TooComplex:
-            yield _TOO_COMPLEX, Verdict.REFUSED
-            return
-        for rules in ("pdf_names", "pdf_outline"):
-            yield from self._matching(rules, lambda scanner: scanner.scan(outlined))
+            for text in opened(data, self._seconds):
+                yield from self._matching("pdf", _whole(text))
+        except TooComplex as error:
+            yield error.name, Verdict.REFUSED
 
-    def _matching(
-        self, rules: str, scan: Callable[[yara_x.Scanner], yara_x.ScanResults]
-    ) -> Iterator[tuple[str, Verdict]]:
+    def _matching(self, rules: str, scan: _Scan) -> Iterator[tuple[str, Verdict]]:
         # A scanner of its own for each call: one may not be used by two threads.
         scanner = yara_x.Scanner(self._rules[rules])
         scanner.set_timeout(self._seconds)
         for rule in scan(scanner).matching_rules:
             yield rule.identifier, Verdict(rule.tags[0])
+
+
+def _whole(text: bytes) -> _Scan:
+    return lambda scanner: scanner.scan(text)

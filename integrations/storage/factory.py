@@ -7,8 +7,9 @@ import boto3
 from core.settings import Settings
 from integrations.storage.calls import client_config
 from integrations.storage.cloudfront import CloudFrontUrls
+from integrations.storage.encryption import Encryption
 from integrations.storage.protocol import Bucket
-from integrations.storage.s3 import Encryption, S3Storage
+from integrations.storage.s3 import S3Storage
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

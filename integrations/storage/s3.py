@@ -8,12 +8,12 @@ sizes but no hash. Whoever takes an upload over pins the version and compares th
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from integrations.storage.calls import asked
+from integrations.storage.encryption import Encryption
 from integrations.storage.listing import every_multipart, every_version, listed, open_multiparts
 from integrations.storage.protocol import (
     Bucket,
@@ -41,24 +41,6 @@ class DownloadUrls(Protocol):
     def download_url(self, key: str, *, content_type: str, disposition: str, expires_in: timedelta) -> str:
         """As `ObjectStorage.download_url`."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Encryption:
-    """At rest, by S3: `aws:kms` with a key (None: the account's for S3), or `AES256`."""
-
-    mode: str
-    kms_key_id: str | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """Of boto3's calls."""
-        key = {"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {}
-        return {"ServerSideEncryption": self.mode, **key}
-
-    def fields(self) -> dict[str, str]:
-        """Of an upload form."""
-        key = {"x-amz-server-side-encryption-aws-kms-key-id": self.kms_key_id} if self.kms_key_id else {}
-        return {"x-amz-server-side-encryption": self.mode, **key}
 
 
 class S3Storage:

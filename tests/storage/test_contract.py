@@ -156,6 +156,9 @@ def test_an_upload_in_parts_survives_a_client_that_crashed(store: Store, tmp_pat
     assert store.storage.fetch(stored, tmp_path / "it", on_bytes=ignore) == sha256(body)
     with pytest.raises(ObjectMissing):
         store.storage.parts(key, upload_id)
+    copied = store.storage.copy(stored, Bucket.MEDIA, a_key("media"), **{**HEADERS, "content_type": "video/mp4"})
+    assert (copied.size, copied.content_type) == (len(body), "video/mp4")
+    assert store.storage.fetch(copied, tmp_path / "copy", on_bytes=ignore) == sha256(body)
 
 
 def test_parts_of_another_length_or_number_and_late_ones_are_refused(store: Store) -> None:

@@ -46,7 +46,7 @@ def answering(answer: Answer) -> Iterator[tuple[ObjectStorage, list[str]]]:
             """Quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         s3 = S3Server(f"http://127.0.0.1:{server.server_port}", "id", "secret", "", {})
         try:

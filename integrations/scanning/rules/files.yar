@@ -29,6 +29,12 @@ private rule pdf
         $head in (0..1024)
 }
 
+private rule zip
+{
+    condition:
+        uint32be(0) == 0x504B0304 or uint32be(0) == 0x504B0506 or uint32be(0) == 0x504B0708
+}
+
 rule eicar : infected
 {
     strings:
@@ -89,12 +95,13 @@ rule markup_before_pdf : infected
 
 rule script_polyglot : infected
 {
-    // A comment of JavaScript begins where a picture has its width, or the length of its first segment.
+    // A comment of JavaScript begins where a picture has its width, or the length of its first segment. What follows its
+    // end is text: pictures 317 or 10,799 pixels wide begin like that, too.
     strings:
-        $gif = /GIF8[79]a(\/\*|=)/
+        $gif = /GIF8[79]a\/\*/
         $jpeg = /\xFF\xD8\xFF[\xE0-\xEF]\/\*/
-        $end = /\*\/\s{0,9}[=;(]/
-        $assigned = /GIF8[79]a\s?=/
+        $end = /\*\/\s{0,9}[=;(][\t\r\n -~]{8}/
+        $assigned = /GIF8[79]a\s?=[\t\r\n -~]{8}/
     condition:
         (($gif at 0 or $jpeg at 0) and $end) or $assigned at 0
 }
@@ -129,7 +136,7 @@ rule archive : refused
         $ace = "**ACE**"
         $ar = "!<arch>\n"
     condition:
-        uint16be(0) == 0x504B or                                                         // ZIP, also JAR, APK, DOCX
+        zip or                                                                           // also JAR, APK, DOCX
         $gzip at 0 or $bzip at 0 or $xz at 0 or $seven at 0 or $rar at 0 or $zstandard at 0 or $cabinet at 0 or
         $tar at 257 or $iso at 32769 or $lha at 2 or $ace at 7 or $ar at 0
 }
@@ -143,7 +150,7 @@ rule hidden_archive : infected
         $rar = { 52 61 72 21 1A 07 (00 | 01 00) }
         $seven = { 37 7A BC AF 27 1C 00 (02 | 03 | 04) }
     condition:
-        uint16be(0) != 0x504B and
+        not zip and
         (
             for any i in (1..#end) : (
                 @end[i] >= uint32(@end[i] + 12) and uint32be(@end[i] - uint32(@end[i] + 12)) == 0x504B0102
