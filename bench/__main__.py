@@ -21,6 +21,7 @@ from bench import (
     calendars,
     fires,
     logins,
+    media_processing,
     reads,
     sleepers,
     sockets,
@@ -154,6 +155,11 @@ async def measure_billing(on: Platform, options: argparse.Namespace) -> str:
     return billing_report.show_billing(await billing.run(on, size), size)
 
 
+async def measure_photos(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 12: in a thread, because it needs nothing of the platform and blocks."""
+    return media_processing.show(await asyncio.to_thread(media_processing.run, options.rounds))
+
+
 async def _pair(on: Platform, count: int) -> tuple[Burst, Burst]:
     return await fires.reminders(on, count), await fires.no_ops(on, count)
 
@@ -171,6 +177,7 @@ PARTS: dict[str, Callable[[Platform, argparse.Namespace], Awaitable[str]]] = {
     "calendars": measure_calendars,
     "connections": measure_connections,
     "billing": measure_billing,
+    "photos": measure_photos,
 }
 """In the order of a whole run: what leaves much behind comes last."""
 

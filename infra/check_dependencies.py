@@ -20,15 +20,21 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES: Final = "api activities core domain infra integrations models temporal workers workflows".split()
 ALLOWED: Final = frozenset(
-    "0bsd apache-2.0 bsd bsd-2-clause bsd-3-clause isc mit mit-0 mpl-2.0 psf-2.0 python-2.0 unlicense".split()
+    "0bsd apache-2.0 bsd bsd-2-clause bsd-3-clause isc mit mit-0 mit-cmu mpl-2.0 psf-2.0 python-2.0 unlicense".split()
 )
 """Permissive ones, and the MPL, whose duties end with its own files. Not the GPL's family."""
+SHARED_LIBRARIES: Final = {
+    "pi-heif": "libheif and libde265, to read HEIC; pillow-heif would bring x265 for writing it, under the GPL",
+    "pyvips-binary": "libvips",
+}
+"""Wheels of libraries under the LGPL. We load them as they are, and whoever runs us may exchange them."""
 _SPELLINGS: Final = {
     "3-clause bsd license": "bsd-3-clause",
     "apache 2.0": "apache-2.0",
     "apache license 2.0": "apache-2.0",
     "apache software license": "apache-2.0",
     "bsd license": "bsd",
+    "bsd-3-clause, apache-2.0, dependency licenses": "bsd-3-clause",  # pypdfium2; PDFium's parts are permissive
     "bsd 3-clause": "bsd-3-clause",
     "isc license (iscl)": "isc",
     "mit license": "mit",
@@ -44,6 +50,7 @@ _IMPORTED_AS: Final = {
     "opentelemetry-api": "opentelemetry",
     "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
     "opentelemetry-sdk": "opentelemetry",
+    "pillow": "PIL",
     "prometheus-client": "prometheus_client",
     "pydantic-settings": "pydantic_settings",
     "python-dateutil": "dateutil",
@@ -55,6 +62,7 @@ _NOT_IMPORTED: Final = {
     "uvloop": "uvicorn's event loop",
     "websockets": "uvicorn's WebSockets",
     "sniffio": "httpcore looks for it at each request, and where it is missing again at the next",
+    "pyvips-binary": "libvips itself, which pyvips loads",
     "tzdata": "the pinned zone data",
     "swagger-ui-py": "its static files are served",
 }
@@ -75,7 +83,7 @@ def foreign_licences() -> Iterator[str]:
     """Packages of the runtime lock whose licence nobody has agreed to."""
     for name in _locked():
         choices = _licences(metadata.metadata(name))
-        if not any(choice <= ALLOWED for choice in choices):
+        if name not in SHARED_LIBRARIES and not any(choice <= ALLOWED for choice in choices):
             yield f"{name}: {' or '.join(' and '.join(sorted(choice)) for choice in choices) or 'names no licence'}"
 
 

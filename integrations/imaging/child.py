@@ -5,11 +5,15 @@ It answers in JSON, which is checked: what a stranger's file has taken over must
 """
 
 import ctypes
+import os
 import resource
 import signal
+import threading
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -71,11 +75,19 @@ def _outcome(task: Task, limits: Limits, say: Progress) -> Answer:
     return Answer(inspected=done) if isinstance(done, Inspected) else Answer(drawn=done)
 
 
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
 def _confine(limits: Limits) -> None:
-    """Give up what the file must not have. The alarm ends a child whose parent died."""
+    """Give up what the file must not have. The alarm is for a child that not even its parent's death ends."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_ARENA_MAX, 2)
+    warnings.simplefilter("ignore")  # what libraries have to say about a stranger's file is the answer
     pyvips.cache_set_max(0)
     pyvips.concurrency_set(cores())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -27,8 +27,14 @@ _INSIDE: Final = {
     b"moof": {b"traf"},
 }
 """Which boxes are entered where; nothing else is, so that no file leads us deeper."""
+_KEPT: Final = {
+    b"": set(b"ftyp styp moov moof mdat mfra sidx ssix pdin wide".split()),
+    b"moov": set(b"mvhd trak mvex iods".split()),
+    b"trak": set(b"tkhd edts tref mdia tapt trgr load".split()),
+}
+"""All that players need at these places; makers of phones put what they like beside it."""
 _PRIVATE: Final = frozenset({b"udta", b"meta", b"uuid", b"free", b"skip"})
-"""Places, makers, serial numbers and comments; and what an editor left lying in unused room."""
+"""At any place: positions, makers, serial numbers and comments; and what lies in unused room."""
 _DATED: Final = frozenset({b"mvhd", b"tkhd", b"mdhd"})
 """Begin with when they were made and changed."""
 _SHOWN: Final = frozenset({b"vide", b"soun"})
@@ -131,15 +137,16 @@ def _captured_at(file: BinaryIO, boxes: Sequence[Box]) -> datetime | None:
 
 def _blanked(file: BinaryIO, box: Box) -> Iterator[Blank]:
     """What a box gives away: all of it, or its dates."""
-    if box.kind in _PRIVATE:
+    if box.kind in _PRIVATE or box.kind not in _KEPT.get(box.parent, {box.kind}):
         yield _freed(box)
     elif box.kind in _DATED:
         yield Blank(box.body + 4, min(box.body + (20 if _long(file, box) else 12), box.end))
 
 
 def _freed(box: Box) -> Blank:
-    """As unused room of the same length, which players skip."""
-    return Blank(box.body - len(b"free") - (8 if box.body - box.start == 16 else 0), box.end, b"free")
+    """As unused room of the same length, which players skip. The kind stands between a short length and a long one."""
+    long = (box.end - box.start).to_bytes(8, "big") if box.body - box.start == 16 else b""
+    return Blank(box.start + 4, box.end, b"free" + long)
 
 
 def _dropped(file: BinaryIO, track: _Track, size: int) -> Iterator[Blank]:

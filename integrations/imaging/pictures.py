@@ -39,7 +39,7 @@ _SAVERS: Final[Mapping[str, Callable[[pyvips.Image, str], None]]] = {
 
 
 class SaveFailed(Exception):
-    """What was decoded could not be written: no room on the disk."""
+    """What was decoded could not be written: as a rule there is no room on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,22 @@ def _vips_header(path: Path, content_type: str) -> Header:
     width, height = image.width, image.get_page_height()
     if _field(image, "orientation", 1) in _SIDEWAYS:
         width, height = height, width
-    frames = image.get_n_pages() if content_type in _MAY_MOVE else 1
+    # The field itself: `get_n_pages` takes 10,000 and more for nonsense and answers 1.
+    frames = _field(image, "n-pages", 1) if content_type in _MAY_MOVE else 1
     return Header(width, height, frames, bytes(_field(image, "exif-data", b"")))
 
 
 def _heic_header(path: Path) -> Header:
-    heif = pi_heif.open_heif(path)
+    heif = _heic(path)
     width, height = heif.size
     return Header(width, height, 1, heif.info.get("exif") or b"")
+
+
+def _heic(path: Path) -> pi_heif.HeifFile:
+    heif = pi_heif.open_heif(path)
+    if not len(heif):
+        raise Unreadable(Reason.DAMAGED)
+    return heif
 
 
 def decode(path: Path, content_type: str, edge: int, *, moving: bool = False) -> pyvips.Image:
@@ -99,7 +107,7 @@ def decode(path: Path, content_type: str, edge: int, *, moving: bool = False) ->
 
 def _heic_pixels(path: Path) -> pyvips.Image:
     """Decoded by libheif, which turns it upright; its colours are still its own."""
-    heif = pi_heif.open_heif(path)
+    heif = _heic(path)
     bands, view = len(heif.mode), heif.data
     image = pyvips.Image.new_from_memory(view, heif.stride // bands, heif.size[1], bands, "uchar")
     # Copied, because the view does not keep alive what it shows.

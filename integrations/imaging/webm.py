@@ -17,25 +17,33 @@ from integrations.imaging.video import Blank, Broken, Container, read_exactly
 MOST_ELEMENTS: Final = 200_000
 _HEADER, _SEGMENT, _INFO, _TRACKS, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1549A966, 0x1654AE6B, 0x1F43B675
 _TRACK, _VIDEO, _WIDTH, _HEIGHT = 0xAE, 0xE0, 0xB0, 0xBA
-_DATE, _TITLE, _FILE_NAME, _NAME = 0x4461, 0x7BA9, 0x7384, 0x536E
-_TAGS, _ATTACHMENTS, _CHAPTERS, _CUES, _SEEK_HEAD = 0x1254C367, 0x1941A469, 0x1043A770, 0x1C53BB6B, 0x114D9B74
-_VOID, _CRC = 0xEC, 0xBF
+_CUES, _SEEK_HEAD, _TAGS, _ATTACHMENTS, _CHAPTERS = 0x1C53BB6B, 0x114D9B74, 0x1254C367, 0x1941A469, 0x1043A770
+_DATE, _TRACK_NAME, _CRC = 0x4461, 0x536E, 0xBF
+_SCALE, _DURATION, _MUXER, _WRITER = 0x2AD7B1, 0x4489, 0x4D80, 0x5741
+_VOID: Final = 0xEC
 _INSIDE: Final = {0: {_SEGMENT}, _SEGMENT: {_INFO, _TRACKS}, _TRACKS: {_TRACK}, _TRACK: {_VIDEO}}
 """Which elements are entered where; nothing else is, so that no file leads us deeper."""
 _NEXT: Final = frozenset(
     {_HEADER, _SEGMENT, _INFO, _TRACKS, _CLUSTER, _TAGS, _ATTACHMENTS, _CHAPTERS, _CUES, _SEEK_HEAD}
 )
 """What ends a cluster of unknown size."""
-_PRIVATE: Final = frozenset({_TAGS, _ATTACHMENTS, _CHAPTERS, _DATE, _TITLE, _FILE_NAME, _NAME, _VOID, _CRC})
-"""Comments and dates, what lies in unused room, and the checksums of what holds them."""
+_KEPT: Final = {
+    0: {_HEADER, _SEGMENT},
+    _SEGMENT: {_SEEK_HEAD, _INFO, _TRACKS, _CLUSTER, _CUES},
+    _INFO: {_SCALE, _DURATION, _MUXER, _WRITER},
+}
+"""All that players need at these places: no tags, attachments, titles, dates, and nothing in unused room."""
+_PRIVATE: Final = frozenset({_TRACK_NAME, _VOID, _CRC})
+"""At any place; the checksums are of what was there before."""
 _EPOCH: Final = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """Where an element begins, where its content does, and where both end."""
+    """Where an element begins, where its content does, and where both end. `parent` is the kind of what holds it."""
 
     kind: int
+    parent: int
     start: int
     body: int
     end: int
@@ -51,21 +59,21 @@ def read(path: Path) -> Container:
         width, height = (_number(file, elements, kind) for kind in (_WIDTH, _HEIGHT))
         if not width or not height:
             raise Broken("no track of pictures")
-        private = [_voided(element) for element in elements if element.kind in _PRIVATE]
+        private = [_voided(element) for element in elements if _is_private(element)]
         return Container(width, height, _captured_at(file, elements), private)
 
 
 def _tree(file: BinaryIO, start: int, end: int, parent: int) -> Iterator[Element]:
     """The elements that fill this stretch, each followed by those inside."""
     while start < end:
-        element = _element(file, start, end)
+        element = _element(file, start, end, parent)
         yield element
         if element.kind in _INSIDE.get(parent, ()):
             yield from _tree(file, element.body, element.end, element.kind)
         start = element.end
 
 
-def _element(file: BinaryIO, start: int, end: int) -> Element:
+def _element(file: BinaryIO, start: int, end: int, parent: int) -> Element:
     kind, size_at = _variable(file, start, 4)
     size, body = _variable(file, size_at, 8)
     bits = 7 * (body - size_at)
@@ -73,7 +81,7 @@ def _element(file: BinaryIO, start: int, end: int) -> Element:
         size = _unknown(file, kind, body, end) - body
     if body + size > end:
         raise Broken("an element is larger than what holds it")
-    return Element(kind, start, body, body + size)
+    return Element(kind, parent, start, body, body + size)
 
 
 def _unknown(file: BinaryIO, kind: int, body: int, end: int) -> int:
@@ -84,7 +92,7 @@ def _unknown(file: BinaryIO, kind: int, body: int, end: int) -> int:
         raise Broken("only segments and clusters may have no size")
     at = body
     while at < end and (_variable(file, at, 4)[0] not in _NEXT):
-        at = _element(file, at, end).end
+        at = _element(file, at, end, kind).end
     return at
 
 
@@ -114,6 +122,10 @@ def _captured_at(file: BinaryIO, elements: Sequence[Element]) -> datetime | None
     with suppress(OverflowError):
         return _EPOCH + timedelta(microseconds=nanoseconds // 1000) if nanoseconds else None
     return None
+
+
+def _is_private(element: Element) -> bool:
+    return element.kind in _PRIVATE or element.kind not in _KEPT.get(element.parent, {element.kind})
 
 
 def _voided(element: Element) -> Blank:

@@ -18,6 +18,8 @@ from integrations.imaging.protocol import Inspected, Progress, Reason, Unreadabl
 
 MOST_CORES: Final = 4
 """A child uses no more, however many there are: each thread costs memory."""
+_ENCODERS: Final = 4
+"""At work at once, with a thread each: more than a small machine has cores, so that short ones wait for no long one."""
 _DECODED: Final = 30
 """Per cent of the time of a picture, roughly; the rest is encoding."""
 _CONTAINERS: Final = {MP4: iso_media.read, MOV: iso_media.read, WEBM: webm.read}
@@ -73,7 +75,8 @@ def render(path: Path, folder: Path, plan: Sequence[Variant], limits: Limits, sa
     image, pages = _decoded(path, content_type, plan, limits)
     say(_DECODED)
     savings = list(_savings(image, plan))
-    with ThreadPoolExecutor(cores()) as threads:
+    pyvips.concurrency_set(1)
+    with ThreadPoolExecutor(_ENCODERS) as threads:
         encoding = {threads.submit(_save, saving, folder): saving.weight for saving in savings}
         thumbhash = pictures.placeholder(savings[-1].image)
         done = 0
