@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from temporalio import activity
 
 from activities import billing_duplicates
-from activities.billing_apply import Applier, pay_key
+from activities.billing_apply import Applier, pay_key, void_key
 from activities.billing_movements import Account, MovementReader
 from activities.billing_operations import Operator
 from activities.billing_read import Reader
@@ -20,7 +19,7 @@ from domain.billing.dunning import Debt
 from domain.billing.standing import LIVE
 from integrations.payments.errors import Declined, NotThere, Refused
 from models.billing import BillingSnapshot, IntentState
-from models.queries import billing, billing_events, billing_money, checkout_intents
+from models.queries import billing, billing_events, billing_money, checkouts
 from models.queries.billing_operations import Intended
 from temporal import outbox
 from temporal.contracts.billing import (
@@ -34,6 +33,7 @@ from temporal.contracts.billing import (
     PayInvoice,
     PullAccount,
     Standing,
+    VoidInvoice,
 )
 
 if TYPE_CHECKING:
@@ -135,33 +135,39 @@ class BillingActivities:
 
     @activity.defn
     async def cancel_surplus(self, request: CancelSurplus) -> None:
-        """End a subscription that the account has beside the one that counts, without a credit, and pay back what was
-        taken for its last invoice, or will be. Raises `PaymentsError`."""
+        """End a subscription that the account has beside the one that counts, without a credit; once it has ended, pay
+        back what was taken for its last invoice, or will be. Raises `PaymentsError`: then it may go on, and keeps its
+        money."""
         account_id, subscription_id = request.account_id, request.subscription_id
-        await self._operator.run(
-            billing_duplicates.surplus(account_id, subscription_id),
-            lambda _, __: self.payments.cancel_now(subscription_id),
-            now=request.now,
+        ended = await self._operator.repeat(
+            billing_duplicates.surplus(account_id, subscription_id), lambda: self.payments.cancel_now(subscription_id)
         )
-        invoice_id = (await self.payments.subscription(subscription_id)).latest_invoice_id
+        invoice_id = ended.latest_invoice_id
         if invoice_id is not None:
-            await self._void(account_id, invoice_id, request.now)
+            await self._void(VoidInvoice(account_id, invoice_id, request.now))
         async with self.sessions.begin() as session:
             charge_id = await billing_money.charge_for(session, account_id, invoice_id) if invoice_id else None
             if charge_id is not None:
                 await billing_duplicates.pay_back(session, account_id, charge_id, request.now)
             await outbox.ring_billing(session, account_id)
 
-    async def _void(self, account_id: UUID, invoice_id: str, now: datetime) -> None:
+    @activity.defn
+    async def void_invoice(self, request: VoidInvoice) -> None:
+        """Let nobody pay for what has ended: the link in an old mail does not ask whether it has. A refusal is stored
+        and ends it. Raises `PaymentsError`."""
+        await self._void(request)
+
+    async def _void(self, request: VoidInvoice) -> None:
         """Nobody owes what was not paid of it. A debit that is on its way cannot be held up: it is paid back when it
         has come."""
+        invoice_id, account_id = request.invoice_id, request.account_id
         if (await self.payments.invoice(invoice_id)).status != "open":
             return
         try:
             await self._operator.run(
-                Intended(account_id=account_id, kind="void", key=f"void:{invoice_id}"),
+                Intended(account_id=account_id, kind="void", key=void_key(invoice_id)),
                 lambda _, key: self.payments.void_invoice(invoice_id, key),
-                now=now,
+                now=request.now,
             )
         except Refused as refused:
             log.info("billing_invoice_not_voided", account_id=str(account_id), code=refused.stripe_code)
@@ -171,14 +177,14 @@ class BillingActivities:
         """Note what came of the account's Checkout pages; while it has a subscription, close those that are open: two
         pages would be paid twice. Raises `PaymentsError`."""
         async with self.sessions() as session:
-            pages = await checkout_intents.open_pages(session, request.account_id)
+            pages = await checkouts.open_pages(session, request.account_id)
             snapshot = await billing.snapshot(session, request.account_id)
         is_live = snapshot is not None and snapshot.status in LIVE
         for intent_id, session_id in pages:
             state = await self._close(request, session_id, is_live=is_live)
             if state is not None:
                 async with self.sessions.begin() as session:
-                    await checkout_intents.close(session, intent_id, state)
+                    await checkouts.end(session, intent_id, state)
 
     async def _close(self, request: CloseCheckouts, session_id: str, *, is_live: bool) -> IntentState | None:
         """What came of a page; None: it stays open."""

@@ -13,8 +13,8 @@ from activities.billing_read import Reading
 from core.crypto import FieldCipher, Subject
 from domain.billing import dunning
 from domain.billing.catalogue import TRIAL_NOTICE
-from domain.billing.standing import LIVE, Alert, Facts, Status, judge
-from models.queries import billing, billing_events, billing_operations, checkout_intents
+from domain.billing.standing import ENDED, LIVE, Alert, Facts, Status, judge
+from models.queries import billing, billing_events, billing_operations, checkouts
 from temporal import ids, outbox
 from temporal.contracts.billing import AccountPlan, NewCard, Standing
 
@@ -69,6 +69,7 @@ class Applier:
             "open_invoice_id": invoice.id if invoice else None,
             "payment": owed.payment if owed else None,
             "decline_code": owed.decline_code if owed else None,
+            "is_retried": owed.is_retried if owed else None,
             "first_failed_at": debt.first_failed_at,
             "past_due_since": debt.past_due_since,
             "pay_link_ct": sealed,
@@ -86,6 +87,11 @@ class Applier:
             key = pay_key(reading.invoice.id, reading.card)
             if not await billing_operations.has_ended(session, self.environment, key):
                 card = NewCard(reading.invoice.id, reading.card)
+        voidable = [
+            each
+            for each in reading.left_open
+            if not await billing_operations.has_ended(session, self.environment, void_key(each))
+        ]
         is_live = reading.subscription is not None and reading.subscription.status in LIVE
         is_left = any("checkout.session" in event.type for event in account.noted)
         return AccountPlan(
@@ -93,13 +99,19 @@ class Applier:
             look_at=_look_at(reading),
             pay=card,
             surplus_id=reading.surplus[0] if reading.surplus else None,
-            has_stale_checkouts=(is_live or is_left) and await checkout_intents.has_open(session, account.id),
+            void_invoice_id=voidable[0] if voidable else None,
+            has_stale_checkouts=(is_live or is_left) and await checkouts.has_open(session, account.id),
         )
 
 
 def pay_key(invoice_id: str, payment_method_id: str) -> str:
     """An invoice is charged once to each method."""
     return f"pay:{invoice_id}:{payment_method_id}"
+
+
+def void_key(invoice_id: str) -> str:
+    """Nobody owes an invoice any more: once."""
+    return f"void:{invoice_id}"
 
 
 def _facts(reading: Reading) -> Facts | None:
@@ -130,11 +142,11 @@ def _standing(reading: Reading, alert: Alert | None) -> Standing:
     found = reading.subscription
     if alert is not None:
         return Standing.UNCLEAR
-    if found is None or found.status in (Status.CANCELED, Status.INCOMPLETE_EXPIRED):
+    if found is None or found.status in ENDED:
         return Standing.FREE
-    if reading.debt.past_due_since is not None:
+    if found.status == Status.UNPAID or reading.debt.past_due_since is not None:
         return Standing.DUNNING
-    is_waiting = found.status == Status.INCOMPLETE or found.pending_expires_at is not None
+    is_waiting = found.status in (Status.INCOMPLETE, Status.PAUSED) or found.pending_expires_at is not None
     return Standing.WAITING if is_waiting else Standing.GOOD
 
 

@@ -43,7 +43,7 @@ async def pay_back(session: AsyncSession, account_id: UUID, charge_id: str, now:
 async def pay_back_late(session: AsyncSession, environment: str, account_id: UUID, reading: Reading) -> None:
     """Payments that came through for a subscription that had been cancelled as one too many."""
     for paid in reading.money.paid:
-        if paid.subscription_id is not None and await billing_operations.exists(
+        if paid.subscription_id is not None and await billing_operations.is_done(
             session, environment, _key(paid.subscription_id)
         ):
             await pay_back(session, account_id, paid.charge.id, reading.as_of)

@@ -17,7 +17,6 @@ from models.billing import EntryKind, Refund, RefundOrigin, RefundState
 from models.queries import billing_money, refunds
 from temporal import ids, outbox
 
-_CLOSED: Final = frozenset({"won", "lost", "warning_closed"})
 _REFUND_STATES: Final[Mapping[str, RefundState]] = {
     "pending": RefundState.PENDING,
     "requires_action": RefundState.REQUIRES_ACTION,
@@ -31,6 +30,8 @@ async def record(session: AsyncSession, account_id: UUID, movements: Movements) 
     """Write all of it. Charges come first: the others are about them."""
     for paid in movements.paid:
         await _charge(session, account_id, paid)
+    for debit in movements.debits:
+        await _book(session, account_id, debit)
     for refund in movements.refunds:
         await record_refund(session, account_id, refund)
     for dispute in movements.disputes:
@@ -91,13 +92,19 @@ async def _charge(session: AsyncSession, account_id: UUID, paid: Paid) -> None:
         "amount": charge.captured.amount,
         "currency": charge.captured.currency,
         "disputed": charge.is_disputed,
-        "paid_at": charge.created,
+        "paid_at": paid.at,
     }
     await billing_money.add_charge(session, account_id, row)
-    await _enter(session, EntryKind.CHARGE, charge.id, account_id, charge.id, charge.captured, charge.created)
+    await _book(session, account_id, charge)
+
+
+async def _book(session: AsyncSession, account_id: UUID, charge: records.Charge) -> None:
+    """As the balance has it, which is all of a debit before any of it is captured."""
+    amount = charge.captured if charge.is_paid else charge.amount
+    await _enter(session, EntryKind.CHARGE, charge.id, account_id, charge.id, amount, charge.created)
     if charge.is_taken_back:
         kind = EntryKind.PAYMENT_FAILURE
-        await _enter(session, kind, charge.id, account_id, charge.id, -charge.captured, charge.created)
+        await _enter(session, kind, charge.id, account_id, charge.id, -amount, charge.created)
 
 
 async def _dispute(session: AsyncSession, account_id: UUID, dispute: records.Dispute) -> None:
@@ -109,7 +116,7 @@ async def _dispute(session: AsyncSession, account_id: UUID, dispute: records.Dis
         "currency": dispute.amount.currency,
         "opened_at": dispute.created,
     }
-    await billing_money.add_dispute(session, account_id, row, is_open=dispute.status not in _CLOSED)
+    await billing_money.add_dispute(session, account_id, row)
     for kind, amount in ((EntryKind.DISPUTE, dispute.withdrawn), (EntryKind.DISPUTE_REVERSAL, dispute.reinstated)):
         if amount.amount:
             await _enter(session, kind, dispute.id, account_id, dispute.charge_id, amount, dispute.created)

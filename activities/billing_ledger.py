@@ -40,10 +40,9 @@ class BillingLedgerActivities:
 
     @activity.defn
     async def compare_balance(self, request: CompareBalance) -> BalanceCompared:
-        """Every payment, refund and dispute in that time. Payouts and fees are no business of accounts. Raises
-        `PaymentsError`."""
-        movements, missing, after = 0, 0, None
-        difference: Counter[str] = Counter()
+        """Every payment, refund and dispute in that time, from where an attempt that died had come to. Payouts and fees
+        are no business of accounts. Raises `PaymentsError`."""
+        after, movements, missing, difference = _resumed()
         while True:
             page = await self.payments.movements(request.since, request.until, after)
             ours = [(kind, each) for each in page.items if (kind := _kind(each)) is not None]
@@ -51,10 +50,10 @@ class BillingLedgerActivities:
             for each, amount in wrong:
                 difference[amount.currency] += amount.amount
                 await self._repair(each, amount)
-            movements, missing, after = movements + len(ours), missing + len(wrong), page.after
-            activity.heartbeat(movements)
+            after, movements, missing = page.after, movements + len(ours), missing + len(wrong)
             if after is None:
                 break
+            activity.heartbeat(after, movements, missing, dict(difference))
         for currency in {*CURRENCIES, *difference}:
             billing_metrics.LEDGER_DIFFERENCE.labels(currency).set(difference[currency])
         return BalanceCompared(movements, missing, dict(difference))
@@ -85,6 +84,14 @@ class BillingLedgerActivities:
             if account_id is not None:
                 await billing.want_recount(session, account_id)
                 await outbox.ring_billing(session, account_id)
+
+
+def _resumed() -> tuple[str | None, int, int, Counter[str]]:
+    details = activity.info().heartbeat_details
+    if len(details) != 4:
+        return None, 0, 0, Counter()
+    after, movements, missing, difference = details
+    return after, int(movements), int(missing), Counter(difference)
 
 
 def _short(theirs: Money, ours: Money | None) -> Money:

@@ -45,7 +45,9 @@ LEDGER_DIFFERENCE: Final = Gauge(
     ["currency"],
 )
 REFUNDS_STUCK: Final = Counter(
-    "petfolio_billing_refunds_stuck", "Refunds that failed, or that nobody has settled for a month.", ["state"]
+    "petfolio_billing_refunds_stuck",
+    "Refunds that failed, that nobody could ask for within a day, or that nobody has settled for a month.",
+    ["state"],
 )
 
 

@@ -57,8 +57,10 @@ async def tell_what_is_due(
 
 
 async def _dun(session: AsyncSession, cipher: FieldCipher, account_id: UUID, reading: Reading) -> None:
-    word, invoice = due(reading.owed, reading.debt, reading.as_of), reading.invoice
+    word, invoice, found = due(reading.owed, reading.debt, reading.as_of), reading.invoice, reading.subscription
     if word is None or invoice is None or reading.debt.past_due_since is None:
+        return
+    if found is None or found.status != Status.PAST_DUE:  # nothing ends any more: Stripe has ended it sooner
         return
     days_left = (reading.debt.past_due_since + GRACE - reading.as_of).days
     is_new = await tell(

@@ -4,7 +4,8 @@ Every attempt of an activity comes through here again and is the same operation.
 a day; an operation as old as that is looked up before it is made once more (billing.md §4.5).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar
@@ -53,14 +54,30 @@ class Operator:
             operation = await operations.begin(session, self.environment, intended)
         if operation.state in _ENDED:
             return None
-        try:
+        async with self._noted(intended, operation):
             made = await self._look_up(operation, now, find) or await call(operation.params, operation.key)
+        await self._end(operation, OperationState.DONE, stripe_id=made.id)
+        return made
+
+    async def repeat(self, intended: Intended, call: Callable[[], Awaitable[R]]) -> R:
+        """As `run`, however it had ended before: for a DELETE, which has no key, and is done once however often it is
+        made (billing.md §4.5). Raises `PaymentsError`."""
+        async with self.sessions.begin() as session:
+            operation = await operations.begin(session, self.environment, intended)
+        async with self._noted(intended, operation):
+            made = await call()
+        await self._end(operation, OperationState.DONE, stripe_id=made.id)
+        return made
+
+    @asynccontextmanager
+    async def _noted(self, intended: Intended, operation: Operation) -> AsyncIterator[None]:
+        """A refusal in here is what came of it."""
+        try:
+            yield
         except (Declined, Refused, KeyReused) as refused:
             billing_metrics.refused(intended.kind, refused.problem_code)
             await self._end(operation, OperationState.FAILED, error=refused.stripe_code or refused.problem_code)
             raise
-        await self._end(operation, OperationState.DONE, stripe_id=made.id)
-        return made
 
     async def _look_up(
         self, operation: Operation, now: datetime, find: Callable[[Operation], Awaitable[R | None]] | None

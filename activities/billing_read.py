@@ -4,6 +4,7 @@ An ordinary read is one call: the subscriptions with their latest invoices. What
 costs one more each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from domain.billing import dunning
 from domain.billing.catalogue import Tier, tier_of
 from domain.billing.choice import Candidate, Wallet, another_card, choose, surplus
 from domain.billing.dunning import Debt, OpenInvoice, PaymentState
+from domain.billing.standing import ENDED
 from integrations.payments import records
 from integrations.payments.errors import NotThere
 
@@ -29,7 +31,7 @@ _PAYMENT_STATES: Final = {
 class Reading:
     """What Stripe says, as of one moment: `as_of` is the time there, `ahead` how far that is from ours: only a test
     clock differs. `subscription` is the one that counts; `invoice` what it owes, `card` another payment method
-    than the one that was refused."""
+    than the one that was refused. `left_open`: invoices of subscriptions that have ended."""
 
     as_of: datetime
     money: Movements
@@ -43,6 +45,7 @@ class Reading:
     default_then: str | None = None
     next_price_id: str | None = None
     surplus: tuple[str, ...] = ()
+    left_open: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Reader:
             default_then=wallet.default_then if wallet else None,
             next_price_id=await self._next_price(found),
             surplus=surplus(candidates),
+            left_open=await self._left_open(account.customer_id, subscriptions),
         )
 
     async def _subscriptions(self, customer_id: str) -> tuple[records.Subscription, ...]:
@@ -87,6 +91,13 @@ class Reader:
             return await self.payments.subscriptions_of(customer_id)
         except NotThere:
             return ()
+
+    async def _left_open(self, customer_id: str, subscriptions: Sequence[records.Subscription]) -> tuple[str, ...]:
+        """Invoices that somebody may still pay for what has ended. Those of months that Stripe had given up on are
+        drafts, and the one that is open is older: where the latest is settled nothing is."""
+        ended = {each.id for each in subscriptions if each.status in ENDED and not _is_settled(each.latest_invoice)}
+        invoices = await self.payments.invoices_of(customer_id) if ended else ()
+        return tuple(each.id for each in invoices if each.status == "open" and each.subscription_id in ended)
 
     async def _tier(self, price: records.Price | None) -> Tier | None:
         """The product is asked only where the price says nothing."""
@@ -132,12 +143,19 @@ class Reader:
         )
 
     async def _next_price(self, subscription: records.Subscription) -> str | None:
-        """What a schedule makes of it at the end of the period."""
-        if subscription.schedule_id is None or subscription.price is None:
+        """What a schedule makes of it at the end of the period. One whose change was made goes on to the end of it."""
+        price, ends = subscription.price, subscription.period_end
+        if subscription.schedule_id is None or price is None or ends is None:
             return None
         schedule = await self.payments.schedule(subscription.schedule_id)
-        others = [phase.price_id for phase in schedule.phases if phase.price_id != subscription.price.id]
-        return others[-1] if others and schedule.status in ("active", "not_started") else None
+        if schedule.status not in ("active", "not_started"):
+            return None
+        following = (phase.price_id for phase in schedule.phases if phase.start >= ends.timestamp())
+        return next((price_id for price_id in following if price_id != price.id), None)
+
+
+def _is_settled(invoice: records.Invoice | None) -> bool:
+    return invoice is None or invoice.status in ("paid", "void")
 
 
 def _state(status: str, attempts: int) -> PaymentState:

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from integrations.payments.client import Payments
 
 MONEY_DAYS: Final = timedelta(days=30)
+SETTLED: Final = timedelta(days=1)
+"""An invoice that is younger may be of a subscription that has not begun yet, which ends within a day by itself."""
 T = TypeVar("T")
+Part = tuple[Callable[[str | None], Awaitable[Page[T]]], Callable[[Page[T]], Awaitable[int]]]
+"""How a list is read from a cursor on, and how many differences a page of it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +57,18 @@ class BillingReconcileActivities:
             async with self.sessions.begin() as session:
                 return await self._compare_page(session, page.items, request)
 
-        return await _through(self.payments.subscriptions, compare)
+        return await _through((self.payments.subscriptions, compare))
 
     async def _compare_page(
         self, session: AsyncSession, page: tuple[records.Subscription, ...], request: CompareTheirs
     ) -> int:
         accounts = await billing_drift.accounts(session, [each.customer_id for each in page])
+        sold = [each.customer_id for each in page if each.account_id is not None and each.status in LIVE]
+        strangers = await billing_drift.strangers(session, sold)
         drift = 0
         for theirs in page:
             ours = accounts.get(theirs.customer_id)
-            found = [] if ours is None else list(_differences(ours, theirs, request))
+            found = _unknown(theirs, strangers) if ours is None else list(_differences(ours, theirs, request))
             drift += await _repair(session, ours["account_id"] if ours else None, found)
         await billing_drift.confirm(session, [each.id for each in page], request.began_at)
         return drift
@@ -84,7 +90,7 @@ class BillingReconcileActivities:
 
     @activity.defn
     async def compare_money(self, request: CompareMoney) -> Compared:
-        """Refunds and disputes of a month. Raises `PaymentsError`."""
+        """Refunds and disputes of a month, and what is owed. Raises `PaymentsError`."""
         since = request.began_at - MONEY_DAYS
 
         async def refunds(page: Page[records.Refund]) -> int:
@@ -95,11 +101,29 @@ class BillingReconcileActivities:
             async with self.sessions.begin() as session:
                 return await self._compare_disputes(session, page.items)
 
-        parts = (
-            await _through(lambda after: self.payments.refunds(since, after), refunds),
-            await _through(lambda after: self.payments.disputes(since, after), disputes),
+        async def invoices(page: Page[records.Invoice]) -> int:
+            async with self.sessions.begin() as session:
+                return await self._compare_owed(session, page.items, request)
+
+        return await _through(
+            (lambda after: self.payments.refunds(since, after), refunds),
+            (lambda after: self.payments.disputes(since, after), disputes),
+            (self.payments.open_invoices, invoices),
         )
-        return Compared(sum(part.rows for part in parts), sum(part.drift for part in parts))
+
+    async def _compare_owed(
+        self, session: AsyncSession, page: tuple[records.Invoice, ...], request: CompareMoney
+    ) -> int:
+        """Whoever opens its link pays for it: it has to be what the account owes, or older than that."""
+        settled = [each for each in page if each.subscription_id and each.created < request.began_at - SETTLED]
+        accounts = await billing_drift.accounts(session, [each.customer_id for each in settled if each.customer_id])
+        drift = 0
+        for theirs in settled:
+            ours = accounts.get(theirs.customer_id or "")
+            if ours is not None and not _is_owed(ours, theirs):
+                found = Difference("open_invoice_id", theirs.id, ours["open_invoice_id"], theirs.id)
+                drift += await _repair(session, ours["account_id"], [found])
+        return drift
 
     async def _compare_refunds(self, session: AsyncSession, page: tuple[records.Refund, ...]) -> int:
         op_ids = [each.op_id for each in page if each.op_id]
@@ -127,23 +151,26 @@ class BillingReconcileActivities:
         return drift
 
 
-async def _through(
-    read: Callable[[str | None], Awaitable[Page[T]]], compare: Callable[[Page[T]], Awaitable[int]]
-) -> Compared:
-    """All pages, from where an attempt that died had come to."""
-    after, rows, drift = _resumed()
-    while True:
-        page = await read(after)
-        drift += await compare(page)
-        after, rows = page.after, rows + len(page.items)
-        if after is None:
-            return Compared(rows, drift)
-        activity.heartbeat(after, rows, drift)
+async def _through(*parts: Part[Any]) -> Compared:
+    """All pages of all lists, from where an attempt that died had come to."""
+    begun, after, rows, drift = _resumed()
+    for number, (read, compare) in list(enumerate(parts))[begun:]:
+        is_over = False
+        while not is_over:
+            page = await read(after)
+            drift += await compare(page)
+            after, rows = page.after, rows + len(page.items)
+            is_over = after is None
+            activity.heartbeat(number + is_over, after, rows, drift)
+    return Compared(rows, drift)
 
 
-def _resumed() -> tuple[str | None, int, int]:
+def _resumed() -> tuple[int, str | None, int, int]:
     details = activity.info().heartbeat_details
-    return (str(details[0]), int(details[1]), int(details[2])) if len(details) == 3 else (None, 0, 0)
+    if len(details) != 4:
+        return 0, None, 0, 0
+    number, after, rows, drift = details
+    return int(number), after, int(rows), int(drift)
 
 
 async def _repair(session: AsyncSession, account_id: UUID | None, found: list[Difference]) -> int:
@@ -154,6 +181,19 @@ async def _repair(session: AsyncSession, account_id: UUID | None, found: list[Di
     if found and account_id is not None:
         await outbox.ring_billing(session, account_id)
     return len(found)
+
+
+def _unknown(theirs: records.Subscription, strangers: frozenset[str]) -> list[Difference]:
+    """One that was sold for an account, and whose customer is none of ours any more: somebody pays and has nothing."""
+    if theirs.account_id is None or theirs.status not in LIVE or theirs.customer_id not in strangers:
+        return []
+    return [Difference("subscription", theirs.id, None, theirs.customer_id)]
+
+
+def _is_owed(ours: RowMapping, theirs: records.Invoice) -> bool:
+    """Whether we know of it, or it is of the subscription that the account has."""
+    is_current = theirs.subscription_id == ours["subscription_id"] and ours["status"] in LIVE
+    return is_current or theirs.id == ours["open_invoice_id"]
 
 
 def _differences(ours: RowMapping, theirs: records.Subscription, request: CompareTheirs) -> Iterable[Difference]:

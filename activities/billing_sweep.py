@@ -1,6 +1,7 @@
-"""Looking after Stripe's messages. May run twice: ringing once too often is harmless, an event is stored once."""
+"""Looking after Stripe's messages, and after refunds that nobody asked for. May run twice: ringing once too often is
+harmless, an event is stored once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +14,8 @@ from activities import billing_metrics
 from core.db import SessionFactory
 from domain.billing.events import HANDLED
 from integrations.payments import records
-from models.billing import EventState
-from models.queries import billing, billing_events, billing_operations, billing_watermarks
+from models.billing import EventState, RefundState
+from models.queries import billing, billing_events, billing_operations, billing_watermarks, refunds
 from temporal import outbox
 from temporal.contracts.billing_sweep import FindMissed, MissedFound, NudgeWaiting, WaitingNudged
 
@@ -40,15 +41,18 @@ class BillingSweepActivities:
 
     @activity.defn
     async def nudge_waiting(self, request: NudgeWaiting) -> WaitingNudged:
-        """Those with something to handle, and those of operations that were given up. Page by page, each in a
-        transaction of its own; heartbeats after each."""
+        """Those with something to handle, and those of operations that were given up; whose the rest is, is asked
+        again. Page by page, each in a transaction of its own; heartbeats after each."""
         await self._give_up(request.page_size)
+        await self._search(request.page_size)
         accounts = await self._nudge(request.page_size)
-        pruned = await self._prune(request.page_size)
+        pruned = await self._prune(billing_events.prune, request.page_size)
+        pruned += await self._prune(billing_operations.prune, request.page_size)
         async with self.sessions() as session:
             number, age = await billing_events.unapplied(session)
         billing_metrics.EVENTS_UNAPPLIED.set(number)
         billing_metrics.EVENTS_AGE.set(age)
+        await self._ring_refunds(request.page_size)
         return WaitingNudged(accounts, pruned)
 
     async def _nudge(self, page_size: int) -> int:
@@ -63,6 +67,17 @@ class BillingSweepActivities:
             after, total = page[-1], total + len(page)
             activity.heartbeat(total)
 
+    async def _search(self, page_size: int) -> None:
+        """Stripe may have refused to say whose an event is, and the search has ended: it begins anew."""
+        after, page = "", [""]
+        while page:
+            async with self.sessions.begin() as session:
+                page = list(await billing_events.unrouted(session, after, page_size))
+                for event_id in page:
+                    await outbox.start_resolve(session, event_id)
+            after = page[-1] if page else after
+            activity.heartbeat(after)
+
     async def _give_up(self, page_size: int) -> None:
         """Of operations that nobody goes on with nobody knows what came: their accounts are read."""
         count = page_size
@@ -74,14 +89,27 @@ class BillingSweepActivities:
             count = len(given_up)
             activity.heartbeat(count)
 
-    async def _prune(self, page_size: int) -> int:
+    async def _prune(self, prune: Callable[[AsyncSession, int], Awaitable[int]], page_size: int) -> int:
         total, count = 0, page_size
         while count == page_size:
             async with self.sessions.begin() as session:
-                count = await billing_events.prune(session, page_size)
+                count = await prune(session, page_size)
             total += count
             activity.heartbeat(total)
         return total
+
+    async def _ring_refunds(self, page_size: int) -> None:
+        """Those that nobody could ask for within a day begin anew, and an operator hears: their workflows were lost, or
+        Stripe refuses."""
+        count = page_size
+        while count == page_size:
+            async with self.sessions.begin() as session:
+                overdue = await refunds.overdue(session, page_size)
+                for account_id, refund_id in overdue:
+                    await outbox.ring_refund(session, account_id, refund_id)
+            count = len(overdue)
+            billing_metrics.REFUNDS_STUCK.labels(RefundState.RESERVED).inc(count)
+            activity.heartbeat(count)
 
     @activity.defn
     async def find_missed(self, request: FindMissed) -> MissedFound:

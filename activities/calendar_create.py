@@ -42,7 +42,7 @@ class Creator:
         """The pair with the intent to make its counterpart."""
         remote_id = self.provider.remote_id_of(self.calendar_id, self.name(link, link.generation))
         sent = Sent(ALL_FIELDS - {Field.OVERRIDES}, frozenset(each.original for each in event.overrides))
-        return replace(link, intent=Intent(Op.CREATE, remote_id, event, None, link.generation, sent))
+        return replace(link, intent=Intent(Op.CREATE, remote_id, event, None, link.generation, sent, owed=link.owed))
 
     async def make(self, link: LinkRow) -> LinkRow:
         """Do what the pair intends; the pair as it is then, in agreement. Raises `AlreadyExists`, and as the port."""

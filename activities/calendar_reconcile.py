@@ -124,17 +124,17 @@ class Reconciler:
         """What became of our unacknowledged write. The link as it is then, and what is in the calendar now."""
         intent = link.intent
         assert intent is not None  # noqa: S101 - the caller looked
+        side = self.provider.capabilities
         if intent.op is Op.CREATE:
             found = self._read(await self._made(link, intent))
             if found is None:  # not created, or gone again: as if nothing had been tried
-                return await self._looked(replace(link, intent=None), {})
+                return await self._looked(replace(link, intent=None, owed=intent.owed), {})
             link = replace(link, remote_id=found.remote_id, generation=intent.generation + 1)
         else:
             assert link.remote_id is not None  # noqa: S101 - there was something to update
             found = self._read(await self.provider.get(self.calendar_id, link.remote_id))
             if found is None:
-                return replace(link, intent=None), None
-        side = self.provider.capabilities
+                return replace(link, intent=None, owed=decided(intent, None, side)), None
         agreed, owed = fold(intent, found.event, side), decided(intent, found.event, side)
         return replace(link, agreed=agreed, intent=None, owed=owed), found
 
@@ -152,9 +152,10 @@ class Reconciler:
         except AlreadyExists as taken:
             assert intended.intent is not None  # noqa: S101 - it was just made
             intent = replace(intended.intent, remote_id=taken.remote_id or intended.intent.remote_id)
-            there = await self._made(link, intent)
-            following = link if there else replace(link, generation=link.generation + 1)
-            await self.store.intend([replace(following, intent=intent if there else None)])
+            following = replace(link, intent=intent)
+            if await self._made(link, intent) is None:
+                following = self._creator.intended(replace(link, generation=link.generation + 1), decision.event)
+            await self.store.intend([following])
             return False
 
     async def _agree(self, work: Work, link: LinkRow, seen: RemoteEvent, decision: Agree) -> bool:

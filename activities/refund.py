@@ -1,8 +1,8 @@
 """Steps of a payment on its way back. Its row was reserved before (`models.queries.refunds.reserve`); whatever happens
 here, Stripe is asked for it once."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from temporalio import activity
@@ -13,11 +13,13 @@ from activities.billing_notices import tell
 from activities.billing_operations import Operator
 from core.crypto import FieldCipher
 from core.db import SessionFactory
-from domain.money import Money
+from domain.billing.refund import DISPUTES_SURVIVED, Charge, RefundRefused, owed
+from domain.money import Money, total
 from integrations.payments import records, requests
-from integrations.payments.errors import KeyReused, NotThere, Refused
+from integrations.payments.errors import Declined, KeyReused, NotThere, Refused
 from models.billing import Refund, RefundOrigin, RefundState
 from models.notification import MailTemplate
+from models.queries import billing_operations as operations
 from models.queries import refunds
 from models.queries.billing_operations import Intended, Operation
 from temporal import outbox
@@ -26,8 +28,6 @@ from temporal.contracts.refund import LookAtRefund, RefundStanding
 if TYPE_CHECKING:
     from integrations.payments.client import Payments
 
-GIVE_UP: Final = timedelta(days=30)
-"""Nobody has settled it for so long: somebody has to look."""
 _LOST: Final = frozenset({RefundState.FAILED, RefundState.CANCELED})
 
 
@@ -42,10 +42,15 @@ class RefundActivities:
 
     @activity.defn
     async def cancel_before_refund(self, request: LookAtRefund) -> None:
-        """End the subscription first, so that no renewal slips in between. Raises `PaymentsError`."""
+        """End the subscription first, so that no renewal slips in between; but not for a refund that will be refused:
+        what came of the payment is read once more before. Raises `PaymentsError`."""
         refund = await self._load(request)
-        if refund is None or refund.cancel_subscription_id is None:
+        if refund is None or refund.state != RefundState.RESERVED or refund.cancel_subscription_id is None:
             return
+        try:
+            owed(await self._charge(refund), Money(refund.amount_minor, refund.currency))
+        except RefundRefused as refused:
+            return await self._end(refund, RefundState.FAILED, refused.problem_code)
         try:
             await self.payments.cancel_now(refund.cancel_subscription_id)
         except NotThere:
@@ -71,16 +76,13 @@ class RefundActivities:
         async def made(_: Operation) -> records.Refund | None:
             return await self._look_up(refund)
 
-        try:
+        sent = None
+        with suppress(Declined, Refused, KeyReused):  # its operation has the code
             sent = await Operator(self.sessions, self.environment).run(
                 intended, self.payments.create_refund, now=request.now, find=made
             )
-        except Refused as refused:
-            await self._end(refund, RefundState.FAILED, refused.stripe_code or refused.problem_code)
-        except KeyReused as reused:
-            await self._end(refund, RefundState.AMBIGUOUS, reused.problem_code)
-        else:
-            await self._record(refund, sent or await self._look_up(refund))
+        if not await self._record(refund, sent or await self._look_up(refund)):
+            await self._end_refused(refund)
         return await self._standing(request)
 
     @activity.defn
@@ -93,7 +95,7 @@ class RefundActivities:
 
     @activity.defn
     async def conclude_refund(self, request: LookAtRefund) -> RefundStanding:
-        """Tell its person how it ended; an operator, where it did not end well."""
+        """Tell its person how it ended, once more where that changes later; an operator, where it did not end well."""
         refund = await self._load(request)
         if refund is None:
             return RefundStanding(None, is_over=True)
@@ -103,9 +105,23 @@ class RefundActivities:
         async with self.sessions.begin() as session:
             if template is not None:
                 amount = Money(refund.amount_minor, refund.currency).text
-                await tell(session, self.cipher, refund.account_id, template, f"refund/{refund.id}", amount=amount)
+                about, step = f"refund/{refund.id}", str(refund.state)
+                await tell(session, self.cipher, refund.account_id, template, about, step=step, amount=amount)
             await outbox.ring_billing(session, refund.account_id)
         return _of(refund)
+
+    async def _charge(self, refund: Refund) -> Charge:
+        """Its payment as Stripe has it now, without this refund."""
+        charge = await self.payments.charge(refund.charge_id)
+        made = await self.payments.refunds_of(refund.payment_intent_id)
+        others = (each.amount for each in made if each.status not in _LOST and not _is_ours(each, refund))
+        disputes = await self.payments.disputes_of(refund.payment_intent_id)
+        return Charge(
+            charge.captured,
+            total(others, charge.captured.currency),
+            charge.created,
+            is_disputed=any(each.status not in DISPUTES_SURVIVED for each in disputes),
+        )
 
     async def _load(self, request: LookAtRefund) -> Refund | None:
         async with self.sessions() as session:
@@ -120,13 +136,24 @@ class RefundActivities:
         found = await self.payments.refunds_of(refund.payment_intent_id)
         return next((each for each in found if _is_ours(each, refund)), None)
 
-    async def _record(self, refund: Refund, found: records.Refund | None) -> None:
-        if found is not None:
-            async with self.sessions.begin() as session:
-                await record_refund(session, refund.account_id, found)
+    async def _record(self, refund: Refund, found: records.Refund | None) -> bool:
+        """Whether there was anything."""
+        if found is None:
+            return False
+        async with self.sessions.begin() as session:
+            await record_refund(session, refund.account_id, found)
+        return True
+
+    async def _end_refused(self, refund: Refund) -> None:
+        """Stripe will not, now or when somebody asked who died then: the money may be asked for anew. Behind a key that
+        was used for something else nobody knows what was done, so it may not."""
+        async with self.sessions() as session:
+            code = await operations.refusal(session, refund.op_id)
+        if code is not None:
+            state = RefundState.AMBIGUOUS if code == KeyReused.code else RefundState.FAILED
+            await self._end(refund, state, code)
 
     async def _end(self, refund: Refund, state: RefundState, failure: str) -> None:
-        """Stripe will not, so the money may be asked for anew; or nobody knows (`AMBIGUOUS`), and it may not."""
         async with self.sessions.begin() as session:
             await refunds.settle(session, refund.id, state, failure=failure)
 

@@ -23,7 +23,7 @@ from core.logging import logger
 from domain.billing import dunning
 from domain.billing.catalogue import LIMITS, Tier, highest
 from domain.billing.dunning import OpenInvoice, PaymentState
-from domain.billing.standing import GOOD
+from domain.billing.standing import GOOD, LIVE
 from integrations.payments.errors import Refused
 from models.queries import billing_views
 from temporal import ids, outbox
@@ -91,7 +91,7 @@ async def subscribed(db: Database, account_id: UUID) -> asyncpg.Record:
     row = await standing(db, account_id)
     if row["status"] in GOOD:
         return row
-    if row["status"] == "past_due":
+    if row["status"] in LIVE:
         raise Conflict("A payment is owed: pay it, or replace the card, first.", code="payment_due")
     raise NotSubscribed("There is no subscription.", extra={"checkout": "/api/v1/billing/checkout"})
 
@@ -171,7 +171,9 @@ async def _problem(services: Services, row: asyncpg.Record) -> dict[str, Any] | 
     payment = row["payment"]
     if row["open_invoice_id"] is None or row["first_failed_at"] is None or payment is None:
         return None
-    invoice = OpenInvoice(payment=PaymentState(payment), is_retried=True, decline_code=row["decline_code"])
+    invoice = OpenInvoice(
+        payment=PaymentState(payment), is_retried=bool(row["is_retried"]), decline_code=row["decline_code"]
+    )
     if not dunning.has_failed(invoice):
         return None
     link = await services.cipher.open_optional(PAY_LINK, row["account_id"], row["pay_link_ct"])

@@ -23,6 +23,7 @@ from api.services import Services
 from core.crypto import Subject
 from core.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
 from core.ids import new_id
+from core.logging import logger
 from domain.billing.standing import GOOD, LIVE
 from integrations.payments import requests
 from integrations.payments.errors import NotThere, Refused
@@ -34,6 +35,8 @@ from models.queries import billing_operations, billing_views, checkouts
 from models.queries.billing_operations import Intended
 from models.queries.clock import database_now
 from temporal import outbox
+
+log = logger(__name__)
 
 URL: Final = "checkout_intents.url_ct"
 RETURN_PAGE: Final = "/billing/return"
@@ -94,11 +97,12 @@ async def come_back(services: Services, caller: Caller, session_id: str) -> dict
 
 
 async def open_portal(services: Services, payments: Billing, client: Client, caller: Caller, path: str | None) -> str:
-    """The address of the account's Portal page. Raises `Conflict` before the first Checkout, `PaymentsError`."""
+    """The address of the account's Portal page. Raises `NotSubscribed` before the first Checkout and for a customer who
+    was deleted at Stripe, `PaymentsError`."""
     returns_to = _return_url(services, path)
     row = await billing.standing(services.db, caller.user_id)
     if row["stripe_customer_id"] is None:
-        raise billing.NotSubscribed("You have not paid anything yet.", extra={"checkout": "/api/v1/billing/checkout"})
+        raise _nobody()
     op_id = new_id()
     intended = Intended(
         account_id=caller.user_id,
@@ -107,10 +111,17 @@ async def open_portal(services: Services, payments: Billing, client: Client, cal
         params=requests.portal(row["stripe_customer_id"], returns_to, row["locale"]),
         op_id=op_id,
     )
-    url = await operations.perform_without_object(services.db, payments, intended, payments.client.open_portal)
+    try:
+        url = await operations.perform_without_object(services.db, payments, intended, payments.client.open_portal)
+    except NotThere:
+        raise _nobody() from None
     async with services.db.sessions.begin() as session:
         await billing.record(session, services, client, caller, "billing.portal")
     return url
+
+
+def _nobody() -> billing.NotSubscribed:
+    return billing.NotSubscribed("There is nothing to manage yet.", extra={"checkout": "/api/v1/billing/checkout"})
 
 
 async def noticed(services: Services, session_id: str) -> None:
@@ -188,7 +199,7 @@ async def _close_replaced(
 ) -> None:
     """Nobody can pay there any more. Raises `Conflict` where somebody just has, and `PaymentsError`."""
     state = IntentState.SUPERSEDED
-    expire = Intended(account_id=account_id, kind="expire_checkout", key=f"expire:{session_id}")
+    expire = Intended(account_id=account_id, kind="expire", key=f"expire:{session_id}")
     try:
         await operations.perform(
             services.db, payments, expire, lambda _, key: payments.client.expire_checkout(session_id, key)
@@ -205,14 +216,15 @@ async def _close_replaced(
 async def _open(
     services: Services, payments: Billing, account_id: UUID, intent_id: UUID, price: asyncpg.Record, returns_to: str
 ) -> Opened:
-    """Make the page of this wish. Raises `PaymentsError`: what Stripe will not have ends the wish, what it did not
-    answer is made again under the same keys."""
+    """Make the page of this wish. What Stripe will not have ends the wish: raises `Conflict`, for it was sold last
+    night. What it did not answer is made again under the same keys: raises `PaymentsError`."""
     try:
         page = await _page(services, payments, account_id, intent_id, price, returns_to)
-    except Refused:
+    except Refused as refused:
+        log.warning("billing_checkout_refused", account_id=str(account_id), code=refused.stripe_code)
         async with services.db.sessions.begin() as session:
             await checkouts.end(session, intent_id, IntentState.EXPIRED)
-        raise
+        raise Conflict("This plan is not sold just now: look at the plans again.", code="not_sold_now") from refused
     url_ct = await services.cipher.seal(Subject.user(account_id), URL, intent_id, page.url or "")
     async with services.db.sessions.begin() as session:
         await checkouts.opened(session, intent_id, page.id, url_ct, page.expires_at)

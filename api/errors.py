@@ -40,6 +40,7 @@ TITLES: Mapping[int, str] = {
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
+    502: "Bad Gateway",
     503: "Service Unavailable",
 }
 # SQLSTATE classes and codes of a database that is away, busy or full, as opposed to a statement of ours that is wrong:
@@ -126,7 +127,9 @@ async def _refused(request: Request, error: Exception) -> Response:
         headers.setdefault("Retry-After", "2")
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if error.http_status >= 500 and error.http_status != 503:
+    if error.http_status == 502:
+        log.error("refused_by_provider", request_id=_id(request), code=error.problem_code)
+    elif error.http_status >= 500 and error.http_status != 503:
         log.error("defect", request_id=_id(request), code=error.problem_code, exc_info=error)
         return unexpected(_id(request))
     return problem(

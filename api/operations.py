@@ -1,5 +1,8 @@
 """One intended POST to Stripe from a request: its row is committed before the call and closed after it, no transaction
-stays open meanwhile, and the same key does the same thing once (billing.md §4.5)."""
+stays open meanwhile, and the same key does the same thing once (billing.md §4.5).
+
+Somebody waits for the answer: what had ended before is asked for again, and Stripe repeats what it said. A worker has
+nobody to answer, and lets what has ended be (`activities.billing_operations`)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Protocol, TypeVar

@@ -5,7 +5,7 @@ that was shown. A smaller one begins when what was paid for ends. Stripe does th
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -23,6 +23,7 @@ from api.services import Services
 from core.errors import Conflict, FieldProblem, Invalid
 from core.ids import new_id
 from domain.billing.catalogue import Tier, rank
+from domain.billing.standing import DORMANT, LIVE
 from integrations.payments import requests
 from integrations.payments.records import Preview, Schedule, Subscription
 from integrations.payments.requests import Change, Step
@@ -92,20 +93,25 @@ async def change(
 
 
 async def cancel(services: Services, payments: Billing, client: Client, caller: Caller, op_id: UUID) -> dict[str, Any]:
-    """End it when what is paid for ends; nothing is deleted then. Repeating it changes nothing. Raises as `preview`."""
-    row = await _live(services, caller.user_id)
-    if row["scheduled_cancel_at"] is None:
-        async with billing.as_it_was_read(services, caller.user_id):
+    """End it when what is paid for ends, or now where nothing is; nothing is deleted then. Repeating it changes
+    nothing. Raises as `preview`."""
+    row = await _standing(services, caller.user_id, LIVE)
+    async with billing.as_it_was_read(services, caller.user_id):
+        if row["status"] in DORMANT:
+            await _end(services, payments, row, op_id)
+        elif row["scheduled_cancel_at"] is None:
             await _release(services, payments, row, op_id)
             await _update(services, payments, row, "cancel", requests.cancel_at_period_end(op_id), op_id)
-    return await billing.settled(
-        services, client, caller, "billing.cancel", lambda now: now["scheduled_cancel_at"] is not None
-    )
+    return await billing.settled(services, client, caller, "billing.cancel", _ends)
+
+
+def _ends(row: asyncpg.Record) -> bool:
+    return row["scheduled_cancel_at"] is not None or row["status"] not in LIVE
 
 
 async def resume(services: Services, payments: Billing, client: Client, caller: Caller, op_id: UUID) -> dict[str, Any]:
     """Go on after all. Repeating it changes nothing. Raises as `preview`."""
-    row = await _live(services, caller.user_id)
+    row = await _standing(services, caller.user_id, LIVE - DORMANT)
     async with billing.as_it_was_read(services, caller.user_id):
         await _update(services, payments, row, "resume", requests.resume(op_id), op_id)
     return await billing.settled(
@@ -146,10 +152,10 @@ async def _was_done(services: Services, payments: Billing, caller: Caller, plan:
     return True
 
 
-async def _live(services: Services, account_id: UUID) -> asyncpg.Record:
-    """The account, if it has a subscription that can end: also one that is owed for. Raises `NotSubscribed`."""
+async def _standing(services: Services, account_id: UUID, statuses: Collection[str]) -> asyncpg.Record:
+    """The account, if its subscription stands so. Raises `NotSubscribed`, and `Conflict` where a payment is owed."""
     row = await billing.standing(services.db, account_id)
-    return row if row["status"] == "past_due" else await billing.subscribed(services.db, account_id)
+    return row if row["status"] in statuses else await billing.subscribed(services.db, account_id)
 
 
 async def _previewed(services: Services, payments: Billing, wish: _Wish) -> Preview:
@@ -212,7 +218,9 @@ async def _downgrade(services: Services, payments: Billing, wish: _Wish, op_id: 
     if wish.row["scheduled_cancel_at"] is not None:
         raise Conflict("Your subscription is to end: resume it first.", code="cancel_planned")
     schedule = await _schedule(services, payments, wish.row, op_id)
-    current, wanted = schedule.phases[0], wish.price
+    current, wanted = schedule.current, wish.price
+    if current is None:
+        raise billing.SubscriptionChanged("Another change of your subscription is planned: look at it again.")
     step = Step(
         start=current.start,
         end=int(wish.row["period_end"].timestamp()) if current.end is None else current.end,
@@ -267,6 +275,13 @@ async def _update(
         intended,
         lambda stored, key: payments.client.update_subscription(row["subscription_id"], stored, key),
         by_person=True,
+    )
+
+
+async def _end(services: Services, payments: Billing, row: asyncpg.Record, op_id: UUID) -> None:
+    intended = _intended(row, "end", "end", {}, op_id)
+    await operations.perform(
+        services.db, payments, intended, lambda _, __: payments.client.cancel_now(row["subscription_id"])
     )
 
 

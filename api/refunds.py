@@ -40,13 +40,12 @@ async def ask(
     session: AsyncSession, services: Services, client: Client, caller: Caller, body: RefundIn
 ) -> dict[str, Any]:
     """Reserve it and start its workflow. Raises `NotFound` for a payment that is none of theirs, `RefundRefused`."""
-    charge_id, subscription_id = await _payment(services, caller, body)
     wanted = Wanted(
         account_id=caller.user_id,
-        charge_id=charge_id,
+        charge_id=await _payment(services, caller, body),
         now=await database_now(session),
         amount=Money(body.amount.amount, body.amount.currency) if body.amount else None,
-        cancel=subscription_id if body.cancel else None,
+        cancel=body.cancel,
     )
     refund = await queries.reserve(session, wanted)
     await outbox.ring_refund(session, caller.user_id, refund.id)
@@ -55,9 +54,9 @@ async def ask(
     return present(dict(refund), caller.user_id)
 
 
-async def _payment(services: Services, caller: Caller, body: RefundIn) -> tuple[str, str | None]:
-    """(charge, the subscription that it was for). Raises `NotFound`."""
+async def _payment(services: Services, caller: Caller, body: RefundIn) -> str:
+    """The charge. Raises `NotFound`."""
     row = await billing_views.charge(services.db.reads, caller.user_id, body.charge_id)
     if row is None:
         raise NotFound("no such payment")
-    return row["charge_id"], row["subscription_id"]
+    return str(row["charge_id"])

@@ -18,6 +18,7 @@ from api.services import Services
 from api.trail import note
 from domain.billing.catalogue import Tier
 from domain.billing.standing import Entitlement, Facts, judge
+from models.queries import billing as accounts
 from models.queries import (
     billing_events,
     billing_money,
@@ -66,9 +67,11 @@ async def show(services: Services, client: Client, caller: Caller, account_id: U
 async def replay(
     session: AsyncSession, services: Services, client: Client, caller: Caller, account_id: UUID
 ) -> dict[str, Any]:
-    """All of the account's events are to be handled again, and it is read anew. Raises `NotFound`."""
+    """All of the account's events are to be handled again, its money is counted anew, and it is read. Raises
+    `NotFound`."""
     await billing.standing(services.db, account_id)
     events = await stripe_inbox.receive_again(session, account_id)
+    await accounts.want_recount(session, account_id)
     await outbox.ring_billing(session, account_id)
     await _record(session, services, client, caller, account_id, "staff.billing_replay")
     return {"events": events, "workflow_id": ids.billing(account_id)}

@@ -6,7 +6,6 @@ workflow, which finds what it has to handle in `stripe_events`.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Final
 
 import orjson
@@ -16,10 +15,11 @@ from api.mail_feedback import REFUSED
 from core.db import AWAY, Database
 from core.logging import logger
 from domain.billing import events
+from domain.billing.events import BillingEvent
 from integrations.payments.signature import BodyTooLarge, SignatureRejected, verify
 from models.billing import EventState
 from models.queries import stripe_inbox
-from models.queries.stripe_inbox import SOMEBODY, Arrived, Bell, Ring
+from models.queries.stripe_inbox import SOMEBODY, Bell, Ring
 from temporal import ids, outbox
 from temporal.contracts import billing, billing_resolve
 
@@ -40,7 +40,7 @@ async def receive(db: Database, secrets: Sequence[str], *, livemode: bool, raw: 
     """Keep one event. Raises `SignatureRejected` and `BodyTooLarge` for what is not Stripe's, and what the database
     raises: Stripe tries again."""
     try:
-        event = Arrived(**asdict(verify(raw, header, secrets, time.time())))
+        event = verify(raw, header, secrets, time.time())
     except (SignatureRejected, BodyTooLarge) as rejected:
         REFUSED.labels("stripe", rejected.code).inc()
         raise
@@ -52,7 +52,7 @@ async def receive(db: Database, secrets: Sequence[str], *, livemode: bool, raw: 
         log.warning("stripe_event_not_kept", type=event.type)
 
 
-async def _keep(db: Database, event: Arrived, *, livemode: bool) -> None:
+async def _keep(db: Database, event: BillingEvent, *, livemode: bool) -> None:
     known = unknown = EventState.IGNORED
     if event.livemode == livemode and events.is_handled(event.type):
         known, unknown = EventState.RECEIVED, _nobody_s(event)
@@ -63,7 +63,7 @@ async def _keep(db: Database, event: Arrived, *, livemode: bool) -> None:
         log.warning("stripe_event_of_nobody", event_id=event.id, type=event.type)
 
 
-def _nobody_s(event: Arrived) -> EventState:
+def _nobody_s(event: BillingEvent) -> EventState:
     """An event that names a customer who is none of ours is nobody's; one that names none is to be asked about."""
     is_orphan = event.customer_id is not None or event.object_id is None
     return EventState.ORPHAN if is_orphan else EventState.RECEIVED

@@ -183,11 +183,9 @@ def adopted_id(link_id: UUID, remote_id: str) -> UUID:
 
 def fold(intent: Intent, remote: Event, side: Capabilities) -> Agreement:
     """The last agreement, given that our unacknowledged write may have happened: what the calendar has as we sent it
-    is ours, the rest is somebody's edit. A created event has what we sent, except what took further requests. Where
-    somebody moved the series since, its exceptions are known by the names that we gave them."""
+    is ours, the rest is somebody's edit. A created event has what we sent, except what took further requests."""
     sent = project(intent.event, side)
-    if Field.WHEN not in intent.sent.fields:
-        remote = follow(remote, sent.when)
+    remote = _named_as_sent(remote, intent, sent)
     before = intent.agreed
     if before is None:
         created = replace(intent.event, overrides=())
@@ -198,16 +196,32 @@ def fold(intent: Intent, remote: Event, side: Capabilities) -> Agreement:
     return _fold_overrides(Agreement(event, seen), intent, sent, remote)
 
 
-def decided(intent: Intent, remote: Event, side: Capabilities) -> tuple[Conflict, ...]:
+def decided(intent: Intent, remote: Event | None, side: Capabilities) -> tuple[Conflict, ...]:
     """The conflicts that were decided by the unacknowledged write, if it happened, and by those before it. One that the
-    calendar won, or whose write did not happen, is still there to be found."""
+    calendar won, or whose write did not happen, is still there to be found. Where the calendar has neither value, or
+    nothing any more, somebody was there since, and only they know what they saw: what lost is told rather than lost."""
     sent = project(intent.event, side)
-    happened = (
-        each
-        for each in intent.conflicts
-        if each.winner is not Side.REMOTE and getattr(sent, each.field) == getattr(remote, each.field)
-    )
-    return (*intent.owed, *happened)
+    remote = remote and _named_as_sent(remote, intent, sent)
+    there = lift(remote, intent.agreed.event, side, intent.agreed.seen) if remote and intent.agreed else remote
+
+    def happened(each: Conflict) -> bool:
+        if remote and _value(sent, each) == _value(remote, each):
+            return each.winner is not Side.REMOTE
+        return each.winner is Side.LOCAL and (there is None or _value(there, each) != each.remote)
+
+    return (*intent.owed, *filter(happened, intent.conflicts))
+
+
+def _value(event: Event, conflict: Conflict) -> object:
+    """What the event has of what the conflict is about."""
+    if conflict.field is not Field.OVERRIDES:
+        return getattr(event, conflict.field)
+    return next((each for each in event.overrides if each.original == conflict.original), None)
+
+
+def _named_as_sent(remote: Event, intent: Intent, sent: Event) -> Event:
+    """Where somebody moved the series since, its exceptions are known by the names that we gave them."""
+    return remote if Field.WHEN in intent.sent.fields else follow(remote, sent.when)
 
 
 def _fold_overrides(before: Agreement, intent: Intent, sent: Event, remote: Event) -> Agreement:

@@ -68,7 +68,7 @@ class EntryKind(StrEnum):
     DISPUTE = "dispute"
     DISPUTE_REVERSAL = "dispute_reversal"
     PAYMENT_FAILURE = "payment_failure"
-    """A bank debit that came through, and was taken back later."""
+    """A bank debit that its bank refused, after the balance had had it."""
 
 
 class BillingCustomer(SQLModel, table=True):
@@ -148,6 +148,8 @@ class BillingSnapshot(SQLModel, table=True):
     payment: str | None = words(default=None)
     """How its payment stands (`domain.billing.dunning.PaymentState`)."""
     decline_code: str | None = words(default=None)
+    is_retried: bool | None = Field(default=None)
+    """Whether Stripe has planned another attempt."""
     first_failed_at: datetime | None = timestamptz(default=None)
     """The first read that saw this invoice with a failed attempt. It is never moved."""
     past_due_since: datetime | None = timestamptz(default=None)
@@ -200,6 +202,7 @@ class BillingOperation(SQLModel, table=True):
 
     __table_args__ = (
         Index("ix_billing_operations_open", "created_at", postgresql_where=text("state IN ('new', 'sent')")),
+        Index("ix_billing_operations_passing", "created_at", postgresql_where=text("kind IN ('portal', 'preview')")),
     )
 
 
@@ -267,7 +270,10 @@ class Refund(Versioned, table=True):
     failure: str | None = words(default=None)
     """Why it was not paid back: a code."""
 
-    __table_args__ = (Index("ix_refunds_account", "account_id", text("id DESC")),)
+    __table_args__ = (
+        Index("ix_refunds_account", "account_id", text("id DESC")),
+        Index("ix_refunds_reserved", "updated_at", postgresql_where=text("state = 'reserved'")),
+    )
 
 
 class Dispute(SQLModel, table=True):

@@ -147,8 +147,8 @@ async def ring_media(session: AsyncSession, household_id: UUID, asset_id: UUID) 
 
 
 async def start_resolve(session: AsyncSession, event_id: str) -> None:
-    """An event names nobody we know: ask Stripe whose it is, once per event."""
-    await enqueue(
+    """An event names nobody we know: ask Stripe whose it is. Once at a time, and again where it was not found out."""
+    await ring(
         session,
         aggregate=billing_resolve.aggregate(event_id),
         kind=billing_resolve.KIND,

@@ -91,11 +91,22 @@ BILLING_READ: Final[ActivityPolicy] = {
     ),
 }
 
-# What is written at Stripe has a key that Stripe keeps for a day: no attempt is made when it may have forgotten it.
-# Then everything is read anew, and what was done is found.
+# What is written at Stripe has a key that Stripe keeps for a day. Who gives up after half an hour, looks for what was
+# done and writes again under a new clock, makes no attempt when the key may be forgotten
+# (`models.queries.billing_operations.KEPT_HOURS`).
 BILLING_WRITE: Final[BoundedPolicy] = {
     "start_to_close_timeout": timedelta(minutes=2),
-    "schedule_to_close_timeout": timedelta(hours=22),
+    "schedule_to_close_timeout": timedelta(minutes=30),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+    ),
+}
+
+# What an account's workflow writes holds up its reads, and Stripe may repeat a failure of its own under a key for a
+# day: a few tries, then the account is read anew. What is still to be done then is done under the same key.
+BILLING_ACT: Final[BoundedPolicy] = {
+    "start_to_close_timeout": timedelta(minutes=2),
+    "schedule_to_close_timeout": timedelta(minutes=3),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
     ),

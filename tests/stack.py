@@ -86,15 +86,15 @@ class Stack:
         """The process id of a service, once it runs."""
         return int((await self.status())["services"][service]["pid"])
 
-    async def kill(self, service: str, how: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to a service. Answers the pid that got it."""
-        pid = await self.pid(service)
+    async def kill(self, service: str, how: signal.Signals = signal.SIGKILL, *, pid: int | None = None) -> int:
+        """Send a signal to a service. Answers the pid that got it; who needs the moment gives it, asking takes one."""
+        pid = pid or await self.pid(service)
         os.kill(pid, how)
         return pid
 
-    async def kill_and_wait(self, service: str) -> None:
-        """SIGKILL a service and wait until the supervisor has it running again under another pid."""
-        old = await self.kill(service)
+    async def kill_and_wait(self, service: str, *, pid: int | None = None) -> None:
+        """SIGKILL a service, as in `kill`, and wait until the supervisor has it running again under another pid."""
+        old = await self.kill(service, pid=pid)
 
         async def is_back() -> bool:
             entry = (await self.status())["services"][service]

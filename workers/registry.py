@@ -168,6 +168,7 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         billing_resolve.WORKFLOW,
         lambda row: ResolveEvent(str(row.args["event_id"])),
         queue=lambda _: queues.BILLING,
+        is_repeatable=True,
         summary="An event of Stripe's that names nobody we know: whose it is",
     ),
     lost_case.KIND: OutboxKind(
@@ -284,6 +285,7 @@ def _billing_activities(parts: Parts) -> Bound:
             accounts.pull_and_apply,
             accounts.pay_invoice,
             accounts.cancel_surplus,
+            accounts.void_invoice,
             accounts.close_checkouts,
             refunds.cancel_before_refund,
             refunds.send_refund,

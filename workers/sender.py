@@ -44,7 +44,8 @@ class OutboxKind:
     """How rows of one kind reach Temporal.
 
     With a `signal`: signal-with-start of an entity, which may be started again after it ended. Without: started once
-    per id for ever, and a second row of the same id is as good as sent. `summary` tells operators what it is for.
+    per id for ever, and a second row of the same id is as good as sent; with `is_repeatable` once at a time, because
+    what it does may have to be done again. `summary` tells operators what it is for.
     """
 
     workflow: str
@@ -52,6 +53,7 @@ class OutboxKind:
     signal: str | None = None
     message: Callable[[OutboxRow], object] | None = None
     queue: Callable[[OutboxRow], str] = lambda _: queues.CORE
+    is_repeatable: bool = False
     summary: str = field(kw_only=True)
 
 
@@ -73,7 +75,7 @@ class Sender:
                     id=row.workflow_id,
                     task_queue=kind.queue(row),
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
-                    if kind.signal
+                    if kind.signal or kind.is_repeatable
                     else WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     search_attributes=TypedSearchAttributes([owner]),

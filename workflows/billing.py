@@ -28,8 +28,9 @@ with workflow.unsafe.imports_passed_through():
         PayInvoice,
         PullAccount,
         Standing,
+        VoidInvoice,
     )
-    from temporal.policies import BILLING_READ, BILLING_WRITE
+    from temporal.policies import BILLING_ACT, BILLING_READ
     from temporal.search_attributes import STATE
 
 DEBOUNCE = timedelta(seconds=1)
@@ -125,13 +126,16 @@ class BillingWorkflow:
         account_id, now = self.state.account_id, workflow.now()
         if plan.surplus_id is not None:
             surplus = CancelSurplus(account_id, plan.surplus_id, now)
-            await workflow.execute_activity_method(BillingActivities.cancel_surplus, surplus, **BILLING_WRITE)
+            await workflow.execute_activity_method(BillingActivities.cancel_surplus, surplus, **BILLING_ACT)
         elif plan.pay is not None:
             payment = PayInvoice(account_id, plan.pay, now)
-            await workflow.execute_activity_method(BillingActivities.pay_invoice, payment, **BILLING_WRITE)
+            await workflow.execute_activity_method(BillingActivities.pay_invoice, payment, **BILLING_ACT)
+        elif plan.void_invoice_id is not None:
+            void = VoidInvoice(account_id, plan.void_invoice_id, now)
+            await workflow.execute_activity_method(BillingActivities.void_invoice, void, **BILLING_ACT)
         elif plan.has_stale_checkouts:
             pages = CloseCheckouts(account_id, now)
-            await workflow.execute_activity_method(BillingActivities.close_checkouts, pages, **BILLING_WRITE)
+            await workflow.execute_activity_method(BillingActivities.close_checkouts, pages, **BILLING_ACT)
             return False
         else:
             return False

@@ -27,7 +27,8 @@ router = make_router("/billing", "billing")
 _NOT_NOW: Final[dict[int | str, dict[str, Any]]] = {
     409: {
         "description": "`already_subscribed`: change the plan. `payment_due`: pay what is owed, or cancel. "
-        "`payment_processing`: the bank is still at it. `other_currency`: a customer's currency does not change."
+        "`payment_processing`: the bank is still at it. `other_currency`: a customer's currency does not change. "
+        "`not_sold_now`: Stripe does not sell this plan any more; look at the plans again later."
     }
 }
 SessionId = Annotated[str, Query(pattern="^cs_[A-Za-z0-9_]{1,250}$", description="Of the Checkout page.")]

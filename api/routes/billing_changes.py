@@ -30,7 +30,7 @@ _NO_END: Final[dict[int | str, dict[str, Any]]] = {
 _NO_REFUND: Final[dict[int | str, dict[str, Any]]] = {
     409: {
         "description": "`refund_window_over`, `refund_currency`, `charge_disputed`, `already_refunded`, "
-        "`refund_too_high`, `refund_amount`."
+        "`refund_too_high`, `refund_amount`, `refund_no_subscription`."
     }
 }
 
@@ -86,8 +86,8 @@ async def request_refund(
     services: ServicesDep,
     __: Idempotent,
 ) -> Response:
-    """Have a payment paid back, all of it or a part, within 14 days. It is on its way when this is answered, and its
-    workflow tells how far."""
+    """Have a payment paid back, all of it or a part, within 14 days. With all of it the subscription that it was for
+    ends first. It is on its way when this is answered, and its workflow tells how far."""
     asked = await refunds.ask(session, services, client, caller, body)
     answer = computed(asked, 202)
     answer.headers["Location"] = asked["workflow"]

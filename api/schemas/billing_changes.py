@@ -81,7 +81,7 @@ class RefundAmount(In):
 
 class RefundIn(In):
     """Which payment, and how much of it; default: the last one, all that is left. `cancel`: end the subscription that
-    it was for, before it is paid back."""
+    it was for, before it is paid back; it also ends when nothing of the payment is left."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"charge_id": "ch_1", "amount": _PRICE, "cancel": True}]})
 
@@ -91,7 +91,8 @@ class RefundIn(In):
 
 
 class RefundOut(BaseModel):
-    """Money on its way back. `reserved` until Stripe was asked; then Stripe's words."""
+    """Money on its way back. `reserved` until Stripe was asked; then Stripe's words. `cancels`: the subscription that
+    it was paid for ends first."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -13,6 +13,10 @@ _NONE: Final = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XO
 _THREE: Final = frozenset("BHD JOD KWD OMR TND".split())
 
 
+class ForeignCurrency(ValueError):
+    """An amount whose minor units mean something else at Stripe than here: it must not be off by a hundred."""
+
+
 def exponent_at_stripe(currency: str) -> int:
     """How many decimals an amount of this currency has in Stripe's API."""
     return 0 if currency in _NONE else 3 if currency in _THREE else 2
@@ -24,9 +28,9 @@ def agrees(currency: str) -> bool:
 
 
 def of_stripe(amount: int, currency: str) -> Money:
-    """An amount as Stripe gives it: minor units and a code in small letters. Raises `ValueError` where minor units are
-    not the same here: a foreign currency must not be off by a hundred."""
+    """An amount as Stripe gives it: minor units and a code in small letters. Raises `ForeignCurrency` where minor units
+    are not the same here."""
     code = currency.upper()
     if not agrees(code):
-        raise ValueError(f"{code} is no currency whose minor units are the same at Stripe")
+        raise ForeignCurrency(f"{code} is no currency whose minor units are the same at Stripe")
     return Money(amount, code)

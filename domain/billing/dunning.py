@@ -82,8 +82,8 @@ class Debt:
 
 def owe(before: Debt, status: str, invoice_id: str | None, invoice: OpenInvoice | None, as_of: datetime) -> Debt:
     """The debt as it was read at `as_of`. A change of plan that was not paid, or a first payment, is none: without it
-    nothing ends."""
-    if status != Status.PAST_DUE:
+    nothing ends. What is `unpaid` has ended, and comes back with a payment."""
+    if status not in (Status.PAST_DUE, Status.UNPAID):
         return Debt(invoice_id)
     known = before.first_failed_at if before.invoice_id == invoice_id else None
     failed_at = known or (as_of if invoice is not None and has_failed(invoice) else None)
@@ -92,21 +92,24 @@ def owe(before: Debt, status: str, invoice_id: str | None, invoice: OpenInvoice 
 
 def due(invoice: OpenInvoice | None, debt: Debt, as_of: datetime) -> Word | None:
     """The word that is due; the newest alone where several are, because nobody wants four mails after an outage.
-    None before the first, after the plan has ended, and where there is nothing to say: an invoice that is paid or in
-    processing."""
-    if invoice is None or debt.first_failed_at is None or not has_failed(invoice):
+    None before the first, after the plan has ended, whichever invoice that was about, and where there is nothing to
+    say: an invoice that is paid or in processing."""
+    failed_at, ends = debt.first_failed_at, _ends(debt)
+    if invoice is None or failed_at is None or ends is None or not has_failed(invoice):
         return None
-    passed = [step for step in STEPS if debt.first_failed_at + step <= as_of]
-    if not passed or as_of >= debt.first_failed_at + GRACE:
+    passed = [step for step in STEPS if failed_at + step <= as_of]
+    if not passed or as_of >= ends:
         return None
     return Word(f"day_{passed[-1].days}", said_of(invoice))
 
 
 def next_at(debt: Debt, as_of: datetime) -> datetime | None:
     """When to look again: at the next step, or when the grace ends; None after that."""
-    steps = [] if debt.first_failed_at is None else [debt.first_failed_at + step for step in (*STEPS, GRACE)]
-    ends = [] if debt.past_due_since is None else [debt.past_due_since + GRACE]
-    return min((at for at in (*steps, *ends) if at > as_of), default=None)
+    ends = _ends(debt)
+    if ends is None:
+        return None
+    steps = [] if debt.first_failed_at is None else [debt.first_failed_at + step for step in STEPS]
+    return min((at for at in (*steps, ends) if as_of < at <= ends), default=None)
 
 
 def said_of(invoice: OpenInvoice) -> Said:
@@ -115,3 +118,8 @@ def said_of(invoice: OpenInvoice) -> Said:
         return Said.CONFIRM
     is_hopeless = invoice.decline_code in HARD_DECLINES or not invoice.is_retried
     return Said.REPLACE_CARD if is_hopeless else Said.WAIT_OR_PAY
+
+
+def _ends(debt: Debt) -> datetime | None:
+    """When the plan does."""
+    return None if debt.past_due_since is None else debt.past_due_since + GRACE

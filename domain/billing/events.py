@@ -1,5 +1,7 @@
 """Which of Stripe's events say that an account may be another than it was (billing.md §5.2). Others are not for us."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 HANDLED: Final = frozenset(
@@ -26,6 +28,21 @@ _THIN: Final = "v1."
 """Thin events name what happened to a resource of the v1 API with this in front."""
 NEVER_HELD_UP: Final = "invoice.created"
 """Stripe holds the charge back until this was answered well: it always is, and nothing of ours depends on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillingEvent:
+    """What is used of a message. `format` is `snapshot` or `thin`; `object_id` is what it is about; `customer_id` is
+    unknown to most thin ones."""
+
+    id: str
+    format: str
+    type: str
+    created: datetime
+    api_version: str | None
+    livemode: bool
+    object_id: str | None
+    customer_id: str | None
 
 
 def name_of(event_type: str) -> str:

@@ -1,12 +1,17 @@
 """What may be paid back of one charge, decided under the lock of its row: never more than was taken (I7)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from core.errors import Conflict
 from domain.billing.catalogue import REFUND_WINDOW
 from domain.money import Money
+
+DISPUTES_SURVIVED: Final = frozenset({"won", "warning_closed"})
+"""Stripe's words for disputes after which the money is ours. Any other has taken it back, or may."""
 
 
 class RefundState(StrEnum):
@@ -21,9 +26,27 @@ class RefundState(StrEnum):
     AMBIGUOUS = "ambiguous"
 
 
+_ORDER: Final[Mapping[RefundState, int]] = {
+    RefundState.RESERVED: 0,
+    RefundState.AMBIGUOUS: 0,
+    RefundState.PENDING: 1,
+    RefundState.REQUIRES_ACTION: 1,
+    RefundState.SUCCEEDED: 2,
+    RefundState.FAILED: 3,
+    RefundState.CANCELED: 3,
+}
+
+
+def before(state: RefundState) -> frozenset[RefundState]:
+    """What a refund that Stripe has may have been until it is this. One that was paid may fail; nothing is taken back
+    after that, so whoever says otherwise has read it earlier."""
+    return frozenset(each for each, order in _ORDER.items() if order <= _ORDER[state])
+
+
 class RefundRefused(Conflict):
     """409: this charge is not paid back, or not as much of it. The code says why: `refund_window_over`,
-    `refund_currency`, `charge_disputed`, `already_refunded`, `refund_too_high`, `refund_amount`."""
+    `refund_currency`, `charge_disputed`, `already_refunded`, `refund_too_high`, `refund_amount`,
+    `refund_no_subscription`."""
 
     code = "refund_refused"
 
@@ -53,7 +76,7 @@ def payable(charge: Charge, wanted: Money | None, now: datetime) -> Money:
 def owed(charge: Charge, wanted: Money | None) -> Money:
     """As `payable`, however long ago the payment was: what we took by mistake is paid back in any case."""
     if charge.is_disputed:
-        raise RefundRefused("the bank decides about a disputed payment", code="charge_disputed")
+        raise RefundRefused("the bank decides, or has decided, about a disputed payment", code="charge_disputed")
     amount = charge.rest if wanted is None else wanted
     if amount.currency != charge.captured.currency:
         raise RefundRefused("a payment is paid back in its own currency", code="refund_currency")

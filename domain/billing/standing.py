@@ -23,9 +23,13 @@ class Status(StrEnum):
 
 
 GOOD: Final = frozenset({Status.TRIALING, Status.ACTIVE})
-LIVE: Final = GOOD | {Status.PAST_DUE, Status.UNPAID, Status.PAUSED}
+DORMANT: Final = frozenset({Status.UNPAID, Status.PAUSED})
+"""Gives nothing any more, and may charge again."""
+LIVE: Final = GOOD | DORMANT | {Status.PAST_DUE}
 """What would charge, or may again: nobody subscribes anew beside one of these. `incomplete` is not among them, it ends
 by itself."""
+ENDED: Final = frozenset({Status.CANCELED, Status.INCOMPLETE_EXPIRED})
+"""For ever."""
 
 
 class Alert(StrEnum):
@@ -65,7 +69,7 @@ class Verdict:
 def judge(facts: Facts | None, last: Entitlement, as_of: datetime) -> Verdict:
     """What the account is entitled to now; `facts` None: it has no subscription. `last` is what it had: it stays where
     we do not understand what we read."""
-    if facts is None or facts.status in _ENDED:
+    if facts is None or facts.status in _FREE:
         return Verdict(Entitlement())
     if facts.status not in _KNOWN:
         return Verdict(last, Alert.UNKNOWN_STATUS)
@@ -88,5 +92,5 @@ def household_tier(owners: Iterable[Entitlement], now: datetime) -> Tier:
     return highest(*(tier_at(entitlement, now) for entitlement in owners))
 
 
-_ENDED: Final = frozenset(Status) - GOOD - {Status.PAST_DUE}
+_FREE: Final = frozenset(Status) - GOOD - {Status.PAST_DUE}
 _KNOWN: Final = frozenset(Status)

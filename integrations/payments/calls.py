@@ -1,21 +1,24 @@
 """One call of Stripe's SDK: its answer as a plain document, its failure in our words, its lists a page at a time."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
 import stripe
 
+from domain.billing.currency import ForeignCurrency
 from integrations.payments.errors import (
     Busy,
     Declined,
+    Foreign,
     KeyReused,
     NotThere,
     PaymentsError,
     PaymentsUnavailable,
     Refused,
 )
+from integrations.payments.metrics import FOREIGN
 from integrations.payments.records import Page
 
 T = TypeVar("T")
@@ -49,29 +52,42 @@ async def asked(call: Awaitable[Answer], read: Callable[[Mapping[str, Any]], T])
     """The answer, as a record. Raises `PaymentsError`."""
     with in_our_words():
         answer = await call
-    return read(answer.to_dict())
+        return read(answer.to_dict())
 
 
 async def all_of(call: Awaitable[Listed], read: Callable[[Mapping[str, Any]], T]) -> tuple[T, ...]:
-    """Every page of a short list: what one customer has. Raises `PaymentsError`."""
+    """Every page of a short list: what one customer has, but for what is foreign. Raises `PaymentsError`."""
     with in_our_words():
         found = await call
-        return tuple([read(item.to_dict()) async for item in found.auto_paging_iter()])
+        items = [item async for item in found.auto_paging_iter()]
+    return tuple(_ours(items, read))
 
 
 async def page_of(call: Awaitable[Listed], read: Callable[[Mapping[str, Any]], T]) -> Page[T]:
-    """One page of a long list. Raises `PaymentsError`."""
+    """One page of a long list, but for what is foreign. Raises `PaymentsError`."""
     with in_our_words():
         found = await call
     last = found.data[-1].id if found.has_more and found.data else None
-    return Page(tuple(read(item.to_dict()) for item in found.data), last)
+    return Page(tuple(_ours(found.data, read)), last)
+
+
+def _ours(items: Iterable[Answer], read: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+    """What is foreign is left out and counted: one such object must not keep the others from being read."""
+    for item in items:
+        document = item.to_dict()
+        try:
+            yield read(document)
+        except ForeignCurrency:
+            FOREIGN.labels(document["object"]).inc()
 
 
 @contextmanager
 def in_our_words() -> Iterator[None]:
-    """Whatever the SDK raises inside is raised as `PaymentsError`, without its text."""
+    """Whatever the SDK raises inside is raised as `PaymentsError`, without its text; what is foreign as `Foreign`."""
     try:
         yield
+    except ForeignCurrency:
+        raise Foreign("in a currency that we take no money in") from None
     except stripe.StripeError as error:
         raise refusal(error) from None
 

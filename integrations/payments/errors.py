@@ -4,6 +4,7 @@ PaymentsError
 ├── Declined            the bank said no: a new card is a new operation
 ├── Refused             not as it was asked, or not by us; asking again changes nothing
 │   └── NotThere        no such object
+│       └── Foreign     there is one, but in a currency that we take no money in: none of ours
 ├── KeyReused           other parameters under a key that was used: a mistake of ours, and an alert
 └── PaymentsUnavailable away, or the same key is in flight; what was asked may have been done
     └── Busy            too many requests: nothing was done
@@ -40,6 +41,10 @@ class NotThere(Refused):
     """The object is not, or not any more, at Stripe."""
 
     code = "payments_not_there"
+
+
+class Foreign(NotThere):
+    """Its amounts would be off by a hundred here, so it is as good as not there."""
 
 
 class KeyReused(PaymentsError):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from domain.billing.currency import of_stripe
+from domain.billing.currency import agrees, of_stripe
 from domain.money import Money, total
 from integrations.payments import records
 
@@ -32,14 +32,14 @@ def reference(value: str | Document | None) -> str | None:
 
 
 def price(document: Document) -> records.Price:
-    """A recurring price, with its product's metadata and its other currencies where they were expanded."""
+    """A recurring price, with its product's metadata and its other currencies where they were expanded. It has no
+    amount in a currency that we take no money in."""
     product, currency = document["product"], document["currency"]
     recurring = document.get("recurring") or {}
     return records.Price(
         id=document["id"],
         lookup_key=document.get("lookup_key"),
         metadata=document.get("metadata") or {},
-        product_id=str(reference(product)),
         interval=recurring.get("interval", ""),
         amount=_optional_money(document.get("unit_amount"), currency),
         is_active=document.get("active", True),
@@ -57,6 +57,7 @@ def subscription(document: Document) -> records.Subscription:
     return records.Subscription(
         id=document["id"],
         customer_id=str(reference(document["customer"])),
+        account_id=(document.get("metadata") or {}).get("account_id"),
         status=document["status"],
         created=instant(document["created"]),
         currency=document["currency"].upper(),
@@ -65,7 +66,6 @@ def subscription(document: Document) -> records.Subscription:
         period_end=optional_instant(min(ends, default=None)),
         trial_end=optional_instant(document.get("trial_end")),
         cancel_at=_cancel_at(document, min(ends, default=None)),
-        is_collection_paused=document.get("pause_collection") is not None,
         pending_expires_at=optional_instant(pending["expires_at"]) if pending else None,
         schedule_id=reference(document.get("schedule")),
         default_payment_method_id=reference(document.get("default_payment_method")),
@@ -80,6 +80,7 @@ def invoice(document: Document) -> records.Invoice:
     currency, payments = document["currency"], document.get("payments")
     return records.Invoice(
         id=document["id"],
+        customer_id=reference(document.get("customer")),
         number=document.get("number"),
         status=document["status"],
         subscription_id=_subscription_of(document),
@@ -89,6 +90,7 @@ def invoice(document: Document) -> records.Invoice:
         attempt_count=document["attempt_count"],
         is_retried=document.get("next_payment_attempt") is not None,
         hosted_url=document.get("hosted_invoice_url"),
+        paid_at=optional_instant(document["status_transitions"]["paid_at"]),
         created=instant(document["created"]),
         payments=None if payments is None else tuple(map(_invoice_payment, payments["data"])),
     )
@@ -112,8 +114,10 @@ def charge(document: Document) -> records.Charge:
     return records.Charge(
         id=document["id"],
         payment_intent_id=reference(document.get("payment_intent")),
+        amount=of_stripe(document["amount"], document["currency"]),
         captured=of_stripe(document["amount_captured"], document["currency"]),
         is_paid=document["paid"],
+        is_booked=document.get("balance_transaction") is not None,
         is_disputed=document["disputed"],
         is_taken_back=document.get("failure_balance_transaction") is not None,
         created=instant(document["created"]),
@@ -138,16 +142,15 @@ def refund(document: Document) -> records.Refund:
 
 def dispute(document: Document) -> records.Dispute:
     """A dispute, and what it has done to the balance."""
-    currency = document["currency"]
-    moved = [of_stripe(line["amount"], line["currency"]) for line in document["balance_transactions"]]
-    code = moved[0].currency if moved else currency.upper()
+    amount = of_stripe(document["amount"], document["currency"])
+    moved = [_disputed(line, amount) for line in document["balance_transactions"]]
     return records.Dispute(
         id=document["id"],
         charge_id=str(reference(document["charge"])),
         status=document["status"],
-        amount=of_stripe(document["amount"], currency),
-        withdrawn=total((amount for amount in moved if amount.amount < 0), code),
-        reinstated=total((amount for amount in moved if amount.amount > 0), code),
+        amount=amount,
+        withdrawn=total((each for each in moved if each.amount < 0), amount.currency),
+        reinstated=total((each for each in moved if each.amount > 0), amount.currency),
         created=instant(document["created"]),
     )
 
@@ -207,7 +210,6 @@ def checkout_session(document: Document) -> records.CheckoutSession:
     return records.CheckoutSession(
         id=document["id"],
         status=document["status"],
-        payment_status=document["payment_status"],
         customer_id=reference(document.get("customer")),
         subscription_id=reference(document.get("subscription")),
         url=document.get("url"),
@@ -228,12 +230,21 @@ def preview(document: Document) -> records.Preview:
 
 def schedule(document: Document) -> records.Schedule:
     """A subscription schedule."""
+    current = document["current_phase"]
     return records.Schedule(
         id=document["id"],
         status=document["status"],
         subscription_id=reference(document.get("subscription")),
         phases=tuple(map(_phase, document["phases"])),
+        current_start=current["start_date"] if current else None,
     )
+
+
+def _disputed(line: Document, amount: Money) -> Money:
+    """What a line of the balance is in the currency that was paid in: the balance may be kept in another."""
+    if line["currency"].upper() == amount.currency:
+        return of_stripe(line["amount"], line["currency"])
+    return amount if line["amount"] > 0 else -amount
 
 
 def _clock(clock: str | Document | None) -> datetime | None:
@@ -275,7 +286,7 @@ def _options(options: Mapping[str, Document]) -> Iterable[Money]:
 
 
 def _optional_money(amount: int | None, currency: str) -> Money | None:
-    return None if amount is None else of_stripe(amount, currency)
+    return of_stripe(amount, currency) if amount is not None and agrees(currency.upper()) else None
 
 
 def _preview_line(document: Document) -> records.PreviewLine:

@@ -58,6 +58,10 @@ class PaymentReads:
         """A page of them, for their person."""
         return await page_of(self._api.invoices.list_async({"customer": customer_id, **_from(after)}), mapping.invoice)
 
+    async def open_invoices(self, after: str | None) -> Page[records.Invoice]:
+        """Everybody's that are owed, a page at a time."""
+        return await page_of(self._api.invoices.list_async({"status": "open", **_from(after)}), mapping.invoice)
+
     async def payment(self, payment_intent_id: str) -> records.Payment:
         """With its charge."""
         call = self._api.payment_intents.retrieve_async(payment_intent_id, {"expand": ["latest_charge"]})
@@ -66,6 +70,11 @@ class PaymentReads:
     async def charge(self, charge_id: str) -> records.Charge:
         """One payment."""
         return await asked(self._api.charges.retrieve_async(charge_id), mapping.charge)
+
+    async def charges_of(self, customer_id: str) -> tuple[records.Charge, ...]:
+        """All of a customer's, also those that failed."""
+        params = {"customer": customer_id, "limit": PAGE}
+        return await all_of(self._api.charges.list_async(params), mapping.charge)
 
     async def refund(self, refund_id: str) -> records.Refund:
         """One."""

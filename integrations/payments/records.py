@@ -17,7 +17,6 @@ class Price:
     id: str
     lookup_key: str | None
     metadata: Mapping[str, str]
-    product_id: str
     interval: str
     amount: Money | None
     is_active: bool = True
@@ -38,6 +37,7 @@ class Invoice:
     """`payments` None: they were not asked for."""
 
     id: str
+    customer_id: str | None
     number: str | None
     status: str | None
     subscription_id: str | None
@@ -47,6 +47,7 @@ class Invoice:
     attempt_count: int
     is_retried: bool
     hosted_url: str | None = field(repr=False)
+    paid_at: datetime | None
     created: datetime
     payments: tuple[InvoicePayment, ...] | None
 
@@ -54,10 +55,12 @@ class Invoice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """`period_end` is the earliest of its items'; `cancel_at` whichever way it was scheduled. `now`: what time it is
-    for a customer who is on a test clock, where that was asked for; None in live mode, where there are none."""
+    for a customer who is on a test clock, where that was asked for; None in live mode, where there are none.
+    `account_id` is what its metadata say: whom it was made for, and no proof of it."""
 
     id: str
     customer_id: str
+    account_id: str | None
     status: str
     created: datetime
     currency: str
@@ -66,7 +69,6 @@ class Subscription:
     period_end: datetime | None
     trial_end: datetime | None
     cancel_at: datetime | None
-    is_collection_paused: bool
     pending_expires_at: datetime | None
     schedule_id: str | None
     default_payment_method_id: str | None
@@ -85,12 +87,15 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A payment. `is_taken_back`: a bank debit that was, after it had come through."""
+    """A payment, or an attempt to get one. `is_booked`, `is_taken_back`: Stripe's balance has moved. It has that of a
+    bank debit from when that is sent to the bank, and gives it back where the bank refuses: such a one is not paid."""
 
     id: str
     payment_intent_id: str | None
+    amount: Money
     captured: Money
     is_paid: bool
+    is_booked: bool
     is_disputed: bool
     is_taken_back: bool
     created: datetime
@@ -187,7 +192,6 @@ class CheckoutSession:
 
     id: str
     status: str | None
-    payment_status: str
     customer_id: str | None
     subscription_id: str | None
     url: str | None = field(repr=False)
@@ -230,9 +234,16 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A change that Stripe makes at the end of a period."""
+    """A change that Stripe makes at the end of a period. `phases`: also those that are over; `current_start`: when the
+    one began that is not."""
 
     id: str
     status: str
     subscription_id: str | None
     phases: tuple[Phase, ...]
+    current_start: int | None
+
+    @property
+    def current(self) -> Phase | None:
+        """The phase that the subscription is in; None: the schedule has not begun, or is over."""
+        return next((phase for phase in self.phases if phase.start == self.current_start), None)

@@ -6,13 +6,13 @@ of its own (billing.md §5.5): timestamps of tomorrow pass there, and signed doc
 
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from core.errors import PetfolioError
+from domain.billing.events import BillingEvent
 from integrations.payments.mapping import customer_of
 
 MAX_BODY: Final = 512 * 1024
@@ -36,21 +36,7 @@ class BodyTooLarge(PetfolioError):
     http_status = 413
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """What is used of a message. `format` is `snapshot` or `thin`; `customer_id` is unknown to most thin ones."""
-
-    id: str
-    format: str
-    type: str
-    created: datetime
-    api_version: str | None
-    livemode: bool
-    object_id: str | None
-    customer_id: str | None
-
-
-def verify(raw: bytes, header: str | None, secrets: Iterable[str], now: float) -> Envelope:
+def verify(raw: bytes, header: str | None, secrets: Iterable[str], now: float) -> BillingEvent:
     """The envelope of a message that was signed with one of these secrets (two while one replaces the other) at about
     `now`. Raises `SignatureRejected` and `BodyTooLarge`."""
     if len(raw) > MAX_BODY:
@@ -75,7 +61,7 @@ def _taken_apart(header: str) -> tuple[int, list[str]]:
     return int(stamps[0]), signatures
 
 
-def _envelope(raw: bytes) -> Envelope:
+def _envelope(raw: bytes) -> BillingEvent:
     try:
         document = orjson.loads(raw)
         return _read(document)
@@ -83,11 +69,11 @@ def _envelope(raw: bytes) -> Envelope:
         raise SignatureRejected("signed, and no event") from None
 
 
-def _read(document: Mapping[str, Any]) -> Envelope:
+def _read(document: Mapping[str, Any]) -> BillingEvent:
     """Raises whatever a document of another shape raises."""
     kind = _FORMATS[document["object"]]
     about = document["data"]["object"] if kind == "snapshot" else document.get("related_object") or {}
-    return Envelope(
+    return BillingEvent(
         id=_word(document["id"], prefix="evt_"),
         format=kind,
         type=_word(document["type"]),

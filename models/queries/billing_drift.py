@@ -21,6 +21,10 @@ _ACCOUNTS: Final = text(
          LEFT JOIN entitlements e ON e.account_id = c.account_id
         WHERE c.stripe_customer_id = ANY(:customers) AND {_SETTLED}"""  # noqa: S608 - our own words
 )
+_STRANGERS: Final = text(
+    """SELECT id FROM unnest(CAST(:customers AS text[])) AS id
+        WHERE NOT EXISTS (SELECT FROM billing_customers WHERE stripe_customer_id = id)"""
+)
 _CONFIRM: Final = text("UPDATE billing_snapshots SET confirmed_at = :at WHERE subscription_id = ANY(:ids)")
 # What is left over when all of Stripe's were met; and plans of accounts that have nothing there.
 _LEFT_OVER: Final = text(
@@ -53,6 +57,11 @@ async def accounts(session: AsyncSession, customer_ids: Sequence[str]) -> Mappin
     """What we have of these customers, by their ids, but for those who are about to be read."""
     rows = await session.execute(_ACCOUNTS, {"customers": list(customer_ids)})
     return {row["stripe_customer_id"]: row for row in rows.mappings()}
+
+
+async def strangers(session: AsyncSession, customer_ids: Sequence[str]) -> frozenset[str]:
+    """Those of these customers who are none of ours."""
+    return frozenset((await session.execute(_STRANGERS, {"customers": list(customer_ids)})).scalars())
 
 
 async def confirm(session: AsyncSession, subscription_ids: Sequence[str], at: datetime) -> None:

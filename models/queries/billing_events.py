@@ -36,6 +36,12 @@ _WAITING: Final = text(
         WHERE look_at < clock_timestamp() - interval '10 min' AND account_id > :after
         ORDER BY account_id LIMIT :limit"""
 )
+_UNROUTED: Final = text(
+    """SELECT id FROM stripe_events
+        WHERE state = 'received' AND account_id IS NULL AND id > :after
+          AND received_at < clock_timestamp() - interval '60 s'
+        ORDER BY id LIMIT :limit"""
+)
 _UNAPPLIED: Final = text(
     """SELECT count(*) AS number, coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0) AS age
          FROM stripe_events WHERE state = 'received'"""
@@ -103,6 +109,11 @@ async def account_of_object(session: AsyncSession, object_id: str) -> UUID | Non
 async def waiting(session: AsyncSession, after: UUID, limit: int) -> Sequence[UUID]:
     """Accounts with events that nobody has handled for a minute, and those that should have been read long ago."""
     return list((await session.execute(_WAITING, {"after": after, "limit": limit})).scalars())
+
+
+async def unrouted(session: AsyncSession, after: str, limit: int) -> Sequence[str]:
+    """Events of which nobody has found out for a minute whose they are, by id."""
+    return list((await session.execute(_UNROUTED, {"after": after, "limit": limit})).scalars())
 
 
 async def unapplied(session: AsyncSession) -> tuple[int, float]:

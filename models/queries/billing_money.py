@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.billing.refund import DISPUTES_SURVIVED
 from domain.money import Money
 from models.billing import EntryKind
 
@@ -18,7 +19,8 @@ _CHARGE: Final = text(
        ON CONFLICT (charge_id) DO UPDATE
           SET is_disputed = EXCLUDED.is_disputed, amount_minor = EXCLUDED.amount_minor, currency = EXCLUDED.currency,
               invoice_id = coalesce(EXCLUDED.invoice_id, billing_charges.invoice_id),
-              subscription_id = coalesce(EXCLUDED.subscription_id, billing_charges.subscription_id)"""
+              subscription_id = coalesce(EXCLUDED.subscription_id, billing_charges.subscription_id),
+              paid_at = greatest(EXCLUDED.paid_at, billing_charges.paid_at)"""
 )
 _KNOWN: Final = text("SELECT payment_intent_id FROM billing_charges WHERE payment_intent_id = ANY(:ids)")
 _OF_ACCOUNT: Final = text(
@@ -34,7 +36,11 @@ _DISPUTE: Final = text(
        VALUES (:id, :account, :charge, :status, :amount, :currency, :opened_at)
        ON CONFLICT (stripe_dispute_id) DO UPDATE SET status = EXCLUDED.status"""
 )
-_DISPUTED: Final = text("UPDATE billing_charges SET is_disputed = :disputed WHERE charge_id = :charge")
+_DISPUTED: Final = text(
+    """UPDATE billing_charges SET is_disputed = EXISTS (
+           SELECT FROM disputes WHERE charge_id = :charge AND status <> ALL(:survived))
+        WHERE charge_id = :charge"""
+)
 # What is there already is put right where it says something else: Stripe owns it, and a dispute may grow.
 _ENTER: Final = text(
     """INSERT INTO ledger_entries AS l (kind, stripe_id, account_id, charge_id, amount_minor, currency, at)
@@ -82,10 +88,11 @@ async def owner_of(session: AsyncSession, charge_id: str) -> UUID | None:
     return (await session.execute(_OWNER, {"charge": charge_id})).scalar_one_or_none()
 
 
-async def add_dispute(session: AsyncSession, account_id: UUID, dispute: Mapping[str, Any], *, is_open: bool) -> None:
-    """`id, charge, status, amount, currency, opened_at`; its charge is paid back to nobody while it is open."""
+async def add_dispute(session: AsyncSession, account_id: UUID, dispute: Mapping[str, Any]) -> None:
+    """`id, charge, status, amount, currency, opened_at`; its charge is paid back to nobody, unless this was survived:
+    where the bank took it back for good, its person has their money."""
     await session.execute(_DISPUTE, {"account": account_id, **dispute})
-    await session.execute(_DISPUTED, {"charge": dispute["charge"], "disputed": is_open})
+    await session.execute(_DISPUTED, {"charge": dispute["charge"], "survived": list(DISPUTES_SURVIVED)})
 
 
 async def enter(

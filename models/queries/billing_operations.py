@@ -29,10 +29,11 @@ _END: Final = text(
     """UPDATE billing_operations SET state = :state, stripe_id = coalesce(:stripe_id, stripe_id), error = :error
         WHERE op_id = :op_id"""
 )
+_REFUSAL: Final = text("SELECT error FROM billing_operations WHERE op_id = :op_id AND state = 'failed'")
 _HAS_ENDED: Final = text(
     "SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state NOT IN ('new', 'sent'))"
 )
-_EXISTS: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key)")
+_IS_DONE: Final = text("SELECT EXISTS (SELECT FROM billing_operations WHERE idempotency_key = :key AND state = 'done')")
 _IS_UNANSWERED: Final = text(
     """SELECT EXISTS (
            SELECT FROM billing_operations
@@ -46,6 +47,14 @@ _ABANDON: Final = text(
               AND created_at < clock_timestamp() - make_interval(hours => :hours) LIMIT :limit)
        RETURNING account_id"""
 )
+PASSING: Final = ("portal", "preview")
+"""Kinds that leave nothing behind at Stripe, and are asked for as often as somebody looks."""
+_PRUNE: Final = text(
+    f"""DELETE FROM billing_operations WHERE op_id IN (
+           SELECT op_id FROM billing_operations
+            WHERE kind IN {PASSING} AND created_at < clock_timestamp() - make_interval(days => :days)
+            LIMIT :limit)"""  # noqa: S608 - our own words
+)
 _OF_ACCOUNT: Final = text(
     """SELECT op_id, kind, idempotency_key, state, stripe_id, error, first_sent_at, created_at
          FROM billing_operations WHERE account_id = :account ORDER BY created_at DESC LIMIT :limit"""
@@ -54,8 +63,10 @@ _OF_ACCOUNT: Final = text(
 
 KEPT_HOURS: Final = 23
 """Stripe keeps a key for a day at least."""
-REPEATED: Final = ("expire", "method", "pay", "refund", "void")
+REPEATED: Final = ("expire", "method", "pay", "refund", "surplus", "void")
 """Kinds whose activity is tried again until it has ended, however long that takes."""
+KEPT_DAYS: Final = 30
+"""Of what is `PASSING`. Whatever else was done is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +122,21 @@ async def end(
     await session.execute(_END, {"op_id": op_id, "state": state.value, "stripe_id": stripe_id, "error": error})
 
 
+async def refusal(session: AsyncSession, op_id: UUID) -> str | None:
+    """The code with which it was refused for good; None: it was not."""
+    return (await session.execute(_REFUSAL, {"op_id": op_id})).scalar_one_or_none()
+
+
 async def has_ended(session: AsyncSession, environment: str, key: str) -> bool:
     """Whether this was done, or refused for good: it is not begun anew."""
     values = {"key": f"pf:{environment}:{key}"}
     return bool((await session.execute(_HAS_ENDED, values)).scalar_one())
 
 
-async def exists(session: AsyncSession, environment: str, key: str) -> bool:
-    """Whether it was ever begun."""
+async def is_done(session: AsyncSession, environment: str, key: str) -> bool:
+    """Whether this was done."""
     values = {"key": f"pf:{environment}:{key}"}
-    return bool((await session.execute(_EXISTS, values)).scalar_one())
+    return bool((await session.execute(_IS_DONE, values)).scalar_one())
 
 
 async def is_unanswered(session: AsyncSession, environment: str, key: str, since: timedelta) -> bool:
@@ -135,6 +151,12 @@ async def abandon(session: AsyncSession, limit: int) -> Sequence[UUID]:
     nobody knows. The accounts, once per operation."""
     values = {"repeated": list(REPEATED), "hours": KEPT_HOURS, "limit": limit}
     return list((await session.execute(_ABANDON, values)).scalars())
+
+
+async def prune(session: AsyncSession, limit: int) -> int:
+    """Forget some of those that left nothing behind, a month later; how many."""
+    pruned = await session.execute(_PRUNE, {"days": KEPT_DAYS, "limit": limit})
+    return int(getattr(pruned, "rowcount", 0))
 
 
 async def of_account(session: AsyncSession, account_id: UUID, limit: int = 100) -> list[Mapping[str, Any]]:

@@ -11,10 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.billing import BillingPrice
 
 _END_OTHERS: Final = text("UPDATE billing_prices SET active = false WHERE synced_at < :now AND active")
-_ON_SALE: Final = text(
-    """SELECT price_id, currency, lookup_key, tier, interval, amount_minor FROM billing_prices
-        WHERE active AND lookup_key IS NOT NULL ORDER BY tier, interval, currency"""
-)
 
 
 async def store(session: AsyncSession, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
@@ -24,8 +20,3 @@ async def store(session: AsyncSession, rows: Sequence[Mapping[str, Any]], now: d
         changed = {name: price.excluded[name] for name in row if name not in ("price_id", "currency")}
         await session.execute(price.on_conflict_do_update(index_elements=["price_id", "currency"], set_=changed))
     await session.execute(_END_OTHERS, {"now": now})
-
-
-async def on_sale(session: AsyncSession) -> list[Mapping[str, Any]]:
-    """What can be bought: prices that have a lookup key."""
-    return [dict(row) for row in (await session.execute(_ON_SALE)).mappings()]

@@ -15,8 +15,8 @@ _STANDING: Final = f"""
 SELECT u.id AS account_id, statement_timestamp() AS now, {TIER_NOW} AS tier, e.grace_until,
        s.fence, s.status, s.subscription_id, s.price_id, s.interval, s.currency, s.period_end, s.trial_end,
        s.scheduled_cancel_at, s.schedule_id, s.next_price_id, s.pending_update_expires_at, s.open_invoice_id, s.payment,
-       s.decline_code, s.first_failed_at, s.past_due_since, s.pay_link_ct, s.alert, s.synced_at, s.tier AS price_tier,
-       e.tier AS entitled, e.fence AS entitled_fence,
+       s.decline_code, s.is_retried, s.first_failed_at, s.past_due_since, s.pay_link_ct, s.alert, s.synced_at,
+       s.tier AS price_tier, e.tier AS entitled, e.fence AS entitled_fence,
        c.stripe_customer_id, c.currency AS fixed_currency, c.generation, u.locale,
        p.lookup_key, p.amount_minor, n.lookup_key AS next_lookup_key, n.tier AS next_tier, n.interval AS next_interval,
        coalesce((SELECT segments FROM sms_usage m WHERE m.user_id = u.id
@@ -43,9 +43,9 @@ _PLANS: Final = f"{_ON_SALE} ORDER BY lookup_key, currency"
 _PRICE: Final = f"{_ON_SALE} AND lookup_key = $1 AND currency = $2"
 _CHARGE: Final = """
 SELECT c.charge_id, c.invoice_id, c.subscription_id, c.amount_minor, c.currency, c.is_disputed, c.paid_at,
-       c.amount_minor - coalesce((
+       CASE WHEN c.is_disputed THEN 0 ELSE c.amount_minor - coalesce((
            SELECT sum(r.amount_minor) FROM refunds r
-            WHERE r.charge_id = c.charge_id AND r.state NOT IN ('failed', 'canceled')), 0)::bigint AS rest
+            WHERE r.charge_id = c.charge_id AND r.state NOT IN ('failed', 'canceled')), 0) END::bigint AS rest
   FROM billing_charges c WHERE c.account_id = $1"""
 _CHARGES_OF: Final = f"{_CHARGE} AND c.invoice_id = ANY($2::text[])"
 _ONE_CHARGE: Final = f"""{_CHARGE} AND ($2::text IS NULL OR c.charge_id = $2)

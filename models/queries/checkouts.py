@@ -1,6 +1,7 @@
-"""Wishes to subscribe. Whoever changes one holds the lock of the account's row: of two clicks the second finds what the
-first began."""
+"""Wishes to subscribe. Who begins one, or replaces it, holds the lock of the account's row: of two clicks the second
+finds what the first began. Workers close what is of no use any more."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -13,7 +14,7 @@ from core.ids import new_id
 from models.billing import CheckoutIntent, IntentState
 
 _STANDING: Final = (IntentState.CREATING, IntentState.OPEN)
-_MOVE: Final = text(
+_END: Final = text(
     """UPDATE checkout_intents SET state = :state, url_ct = NULL, version = version + 1, updated_at = clock_timestamp()
         WHERE id = :id AND state IN ('creating', 'open')"""
 )
@@ -22,6 +23,13 @@ _OPENED: Final = text(
           SET state = 'open', checkout_session_id = :session, url_ct = :url_ct, expires_at = :expires_at,
               version = version + 1, updated_at = clock_timestamp()
         WHERE id = :id AND state = 'creating'"""
+)
+
+
+_HAS_OPEN: Final = text("SELECT EXISTS (SELECT FROM checkout_intents WHERE account_id = :account AND state = 'open')")
+_OPEN: Final = text(
+    """SELECT id, checkout_session_id FROM checkout_intents
+        WHERE account_id = :account AND state = 'open' AND checkout_session_id IS NOT NULL ORDER BY id"""
 )
 
 
@@ -42,12 +50,22 @@ async def add(session: AsyncSession, account_id: UUID, lookup_key: str, currency
 
 
 async def end(session: AsyncSession, intent_id: UUID, state: IntentState) -> None:
-    """It stands no longer."""
-    await session.execute(_MOVE, {"id": intent_id, "state": state.value})
-    await session.flush()
+    """It stands no longer; its link is forgotten."""
+    await session.execute(_END, {"id": intent_id, "state": state.value})
 
 
 async def opened(session: AsyncSession, intent_id: UUID, session_id: str, url_ct: str, expires_at: datetime) -> None:
     """Its page is there."""
     values = {"id": intent_id, "session": session_id, "url_ct": url_ct, "expires_at": expires_at}
     await session.execute(_OPENED, values)
+
+
+async def has_open(session: AsyncSession, account_id: UUID) -> bool:
+    """Whether a page is open, as far as we know."""
+    return bool((await session.execute(_HAS_OPEN, {"account": account_id})).scalar_one())
+
+
+async def open_pages(session: AsyncSession, account_id: UUID) -> Sequence[tuple[UUID, str]]:
+    """The wishes whose pages are open, as far as we know."""
+    rows = await session.execute(_OPEN, {"account": account_id})
+    return [(row.id, row.checkout_session_id) for row in rows]

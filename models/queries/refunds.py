@@ -1,6 +1,6 @@
 """Money on its way back: reserved under the lock of its charge, so that no two refunds together exceed it (I7)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,12 +13,15 @@ from sqlmodel import col
 
 from core.errors import NotFound
 from core.ids import new_id
-from domain.billing.refund import Charge, owed, payable
+from domain.billing.refund import Charge, RefundRefused, before, owed, payable
 from domain.money import Money
 from models.billing import BillingCharge, Refund, RefundOrigin, RefundState
 
 OPEN: Final = (RefundState.RESERVED, RefundState.PENDING, RefundState.REQUIRES_ACTION, RefundState.AMBIGUOUS)
 """Nobody knows yet how these end. Their money is not there to be paid back once more."""
+
+OVERDUE_DAYS: Final = 1
+"""By then a refund has been asked for, or somebody should know that it has not."""
 
 _GIVEN_BACK: Final = text(
     """SELECT coalesce(sum(amount_minor), 0) FROM refunds
@@ -27,23 +30,30 @@ _GIVEN_BACK: Final = text(
 _SETTLE: Final = text(
     """UPDATE refunds SET state = :state, stripe_refund_id = coalesce(:stripe_id, stripe_refund_id), failure = :failure,
               version = version + 1, updated_at = clock_timestamp()
-        WHERE id = :id AND (state, coalesce(stripe_refund_id, '')) IS DISTINCT FROM
+        WHERE id = :id AND (stripe_refund_id IS NULL OR state = ANY(:before))
+          AND (state, coalesce(stripe_refund_id, '')) IS DISTINCT FROM
               (:state, coalesce(:stripe_id, stripe_refund_id, ''))
        RETURNING id"""
+)
+_OVERDUE: Final = text(
+    """UPDATE refunds SET updated_at = clock_timestamp() WHERE id IN (
+           SELECT id FROM refunds
+            WHERE state = 'reserved' AND updated_at < clock_timestamp() - make_interval(days => :days) LIMIT :limit)
+       RETURNING account_id, id"""
 )
 _OF_ACCOUNT: Final = text("SELECT * FROM refunds WHERE account_id = :account ORDER BY id DESC LIMIT :limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Pay back this charge, or (`amount`) a part of it. `cancel`: the subscription that ends first."""
+    """Pay back this charge, or (`amount`) a part of it. `cancel`: the subscription that it was for ends first."""
 
     account_id: UUID
     charge_id: str
     now: datetime
     amount: Money | None = None
     origin: RefundOrigin = RefundOrigin.APP
-    cancel: str | None = None
+    cancel: bool = False
     op_id: UUID | None = None
 
 
@@ -65,11 +75,20 @@ async def reserve(session: AsyncSession, wanted: Wanted) -> Refund:
         amount_minor=amount.amount,
         currency=amount.currency,
         origin=wanted.origin,
-        cancel_subscription_id=wanted.cancel,
+        cancel_subscription_id=_ending(row.subscription_id, wanted, is_all=amount == charge.rest),
     )
     session.add(refund)
     await session.flush()
     return refund
+
+
+def _ending(subscription_id: str | None, wanted: Wanted, *, is_all: bool) -> str | None:
+    """The subscription that ends before. Whoever gets all of a payment back keeps nothing that it was for; of what we
+    took by mistake nothing is left to be ended. Raises `RefundRefused`."""
+    if wanted.cancel and subscription_id is None:
+        raise RefundRefused("this payment was for no subscription", code="refund_no_subscription")
+    is_ending = wanted.cancel or (is_all and wanted.origin is RefundOrigin.APP)
+    return subscription_id if is_ending else None
 
 
 async def adopt(session: AsyncSession, refund: Refund) -> Refund:
@@ -103,9 +122,22 @@ async def settle(
     stripe_id: str | None = None,
     failure: str | None = None,
 ) -> bool:
-    """What Stripe says of it; whether anything is other than it was."""
-    values = {"id": refund_id, "state": state.value, "stripe_id": stripe_id, "failure": failure}
+    """What Stripe says of it; whether anything is other than it was. What was read earlier than what stands changes
+    nothing."""
+    values = {
+        "id": refund_id,
+        "state": state.value,
+        "stripe_id": stripe_id,
+        "failure": failure,
+        "before": [each.value for each in before(state)],
+    }
     return (await session.execute(_SETTLE, values)).scalar_one_or_none() is not None
+
+
+async def overdue(session: AsyncSession, limit: int) -> Sequence[tuple[UUID, UUID]]:
+    """(account, refund) of those that nobody could ask for within a day; each comes up once a day."""
+    rows = await session.execute(_OVERDUE, {"days": OVERDUE_DAYS, "limit": limit})
+    return [(row.account_id, row.id) for row in rows]
 
 
 async def of_account(session: AsyncSession, account_id: UUID, limit: int = 100) -> list[Mapping[str, Any]]:

@@ -5,7 +5,6 @@ may have answered the bell of the first time. One that nobody could be found for
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.ids import new_id
 from core.read_pool import ReadPool
+from domain.billing.events import BillingEvent
 from models.billing import EventState
 from models.queries.billing_events import OF_OBJECT
 
@@ -44,7 +44,7 @@ bell (is_known, aggregate, kind, workflow_id, args) AS (
 rung AS (
     INSERT INTO outbox AS o (id, aggregate, kind, workflow_id, args, user_id, coalescing, attempts)
     SELECT $11::uuid, replace(aggregate, $20, account), kind, replace(workflow_id, $20, account),
-           replace(args, $20, account)::jsonb, account_id, is_known, 0
+           replace(args, $20, account)::jsonb, account_id, true, 0
       FROM kept, coalesce(account_id::text, '') AS account, bell
      WHERE state = 'received' AND is_known = (account_id IS NOT NULL)
         ON CONFLICT (workflow_id, kind) WHERE coalescing AND done_at IS NULL
@@ -56,20 +56,6 @@ SELECT state, (SELECT count(pg_notify($21, '')) FROM rung WHERE NOT EXISTS (
     SELECT FROM (SELECT * FROM outbox WHERE done_at IS NULL ORDER BY id DESC LIMIT 1) AS newest
      WHERE claimed_until IS NULL AND created_at > clock_timestamp() - interval '1 second')) AS rung
   FROM kept"""  # noqa: S608 - our own words
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """An event as it came. `format`: `snapshot` or `thin`; `object_id` is what it is about."""
-
-    id: str
-    format: str
-    type: str
-    created: datetime
-    api_version: str | None
-    livemode: bool
-    object_id: str | None
-    customer_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +78,7 @@ class Ring:
 
 
 async def keep(
-    reads: ReadPool, event: Arrived, *, known: EventState, unknown: EventState, ring: Ring
+    reads: ReadPool, event: BillingEvent, *, known: EventState, unknown: EventState, ring: Ring
 ) -> EventState | None:
     """Write the event down, in the one state if we know whose it is and in the other if not, and ring if that is
     `received`. The state; None: it was handled before."""

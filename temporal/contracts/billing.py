@@ -30,8 +30,9 @@ class Standing(StrEnum):
     """Nothing is to be waited for: the workflow ends, and the next nudge starts it again."""
     GOOD = "good"
     WAITING = "waiting"
-    """A first payment, or a change of plan, that is not paid yet."""
+    """A first payment, or a change of plan, that is not paid yet; a trial that ended without anything to pay with."""
     DUNNING = "dunning"
+    """A payment is owed: the plan ends with the grace, or has ended."""
     UNCLEAR = "unclear"
     """We did not understand what we read: the tier stays, and an operator looks."""
     FAILING = "failing"
@@ -93,7 +94,8 @@ class NewCard:
 class AccountPlan:
     """What follows from a read. `look_at`: when something is due without anybody saying so. `surplus_id`: a second live
     subscription, which is cancelled and paid back. `has_stale_checkouts`: pages are open, or were left, that cannot be
-    used any more. `superseded`: a newer read was stored before this one."""
+    used any more. `superseded`: a newer read was stored before this one. `void_invoice_id`: an open invoice of a
+    subscription that has ended."""
 
     standing: Standing
     look_at: datetime | None = None
@@ -101,6 +103,7 @@ class AccountPlan:
     surplus_id: str | None = None
     has_stale_checkouts: bool = False
     superseded: bool = False
+    void_invoice_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,15 @@ class CancelSurplus:
 
     account_id: UUID
     subscription_id: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VoidInvoice:
+    """Nobody owes this invoice any more: what it was for has ended."""
+
+    account_id: UUID
+    invoice_id: str
     now: datetime
 
 

@@ -38,7 +38,7 @@ class CompareOurs:
 
 @dataclass(frozen=True, slots=True)
 class CompareMoney:
-    """Compare refunds and disputes of the last month before `began_at`."""
+    """Compare refunds and disputes of the last month before `began_at`, and every invoice that is owed then."""
 
     began_at: datetime
 

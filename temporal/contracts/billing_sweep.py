@@ -18,14 +18,15 @@ class SweepBilling:
 
 @dataclass(frozen=True, slots=True)
 class NudgeWaiting:
-    """Ring every account that has had an unhandled event for a minute, and forget what is old."""
+    """Ring every account that has had an unhandled event for a minute, ask again whose the others are, and forget what
+    is old."""
 
     page_size: int
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingNudged:
-    """`accounts` were rung; `pruned` old events forgotten."""
+    """`accounts` were rung; `pruned` old events and passing operations forgotten."""
 
     accounts: int
     pruned: int

@@ -136,6 +136,10 @@ class Worker:
             await run(self.billing.close_checkouts, billing.CloseCheckouts(account_id, now))
         if plan.surplus_id is not None:
             await run(self.billing.cancel_surplus, billing.CancelSurplus(account_id, plan.surplus_id, now))
+        elif plan.pay is not None:
+            await run(self.billing.pay_invoice, billing.PayInvoice(account_id, plan.pay, now))
+        elif plan.void_invoice_id is not None:
+            await run(self.billing.void_invoice, billing.VoidInvoice(account_id, plan.void_invoice_id, now))
 
     @property
     def now(self) -> datetime:

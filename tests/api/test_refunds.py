@@ -135,6 +135,56 @@ async def test_a_refund_that_ends_the_subscription_ends_it_first(world: World, p
     assert (await person.request("GET", "/billing/subscription")).json()["tier"] == "free"
 
 
+async def test_all_of_a_payment_goes_back_only_with_what_it_was_for(world: World, person: Person) -> None:
+    """Else a call a month would be a plan for nothing."""
+    await world.subscribe(person)
+    status, asked = await refund(person)
+    assert (status, asked["cancels"]) == (202, True)
+    await world.worker.work()
+    await world.worker.pull(person.user_id)
+    assert (await person.request("GET", "/billing/subscription")).json()["tier"] == "free"
+    await world.box.passes(32 * 86_400)
+    assert len(world.objects("charge")) == 1
+
+
+async def test_a_payment_for_no_subscription_ends_none(world: World, person: Person) -> None:
+    await world.subscribe(person)
+    await world.db.reads.execute("UPDATE billing_charges SET subscription_id = NULL")
+    status, said = await refund(person, cancel=True)
+    assert (status, said["code"]) == (409, "refund_no_subscription")
+    status, asked = await refund(person)
+    assert (status, asked["cancels"]) == (202, False)
+
+
+async def test_a_refund_that_stripe_refuses_leaves_the_plan(world: World, person: Person) -> None:
+    """Nobody has told us yet that the bank disputes the payment."""
+    await world.subscribe(person)
+    await world.worker.work()
+    (charge,) = world.objects("charge")
+    await world.box.control("webhooks", rules=[{"what": "drop", "times": 100}])
+    await world.box.control("disputes", charge=charge["id"])
+    assert (await refund(person, cancel=True))[0] == 202
+    await world.worker.work()
+    (shown,) = (await person.request("GET", "/billing/refunds")).json()["items"]
+    assert (shown["state"], shown["failure"]) == ("failed", "charge_disputed")
+    await world.worker.pull(person.user_id)
+    assert (await person.request("GET", "/billing/subscription")).json()["tier"] == "plus"
+
+
+async def test_nothing_is_left_of_a_payment_that_its_bank_took_back(world: World, person: Person) -> None:
+    await world.subscribe(person)
+    (charge,) = world.objects("charge")
+    dispute = await world.box.control("disputes", charge=charge["id"])
+    await world.box.control(f"disputes/{dispute['id']}", status="lost")
+    await world.box.account.webhooks.settle()
+    for _ in ("whose it is", "what it is about"):
+        await world.worker.work()
+    payment = (await invoices(person))["items"][0]["payment"]
+    assert (payment["refundable"], payment["disputed"]) == (euros(0), True)
+    status, said = await refund(person)
+    assert (status, said["code"]) == (409, "charge_disputed")
+
+
 async def test_while_stripe_is_away_what_one_has_is_still_answered(world: World, person: Person) -> None:
     await world.subscribe(person)
     world.fails(".*", times=None)

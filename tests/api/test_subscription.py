@@ -261,6 +261,32 @@ async def test_a_payment_that_failed_says_what_to_do_and_where(world: World, per
     assert (answer.status_code, answer.json()["code"]) == (409, "payment_due")
 
 
+async def test_what_nobody_paid_for_in_the_end_ends_at_once_and_is_begun_anew(world: World, person: Person) -> None:
+    """A subscription that is `unpaid` would charge again one day: nobody subscribes beside it, they end it first."""
+    await world.box.control("settings", after_retries="unpaid")
+    await world.subscribe(person)
+    (customer,) = world.objects("customer")
+    await world.shop.replace_method(customer["id"], "pm_card_chargeCustomerFail")
+    (subscription,) = world.objects("subscription")
+    await world.box.control(f"objects/{subscription['id']}", default_payment_method=None)
+    await world.box.passes(60 * DAY)
+    await world.worker.pull(person.user_id)
+    assert ((await mine(person))["tier"], (await mine(person))["status"]) == ("free", "unpaid")
+    answer = await person.request("POST", "/billing/checkout", {"plan": "plus_month", "currency": "EUR"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "payment_due")
+    async with world.worker.working():
+        answer = await person.request("POST", "/billing/resume")
+        assert (answer.status_code, answer.json()["code"]) == (409, "payment_due")
+        answer = await person.request("POST", "/billing/cancel")
+        assert (answer.status_code, answer.json()["state"]) == (200, "done")
+        answer = await person.request("POST", "/billing/cancel")
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_subscribed")
+    assert (await mine(person))["status"] == "canceled"
+    assert world.objects("subscription")[0]["status"] == "canceled"
+    await world.subscribe(person)
+    assert (await mine(person))["tier"] == "plus"
+
+
 async def test_the_portal_leads_back_to_the_app(world: World, person: Person) -> None:
     await world.subscribe(person)
     answer = await person.request("POST", "/billing/portal", {"next": "/settings"})

@@ -13,7 +13,7 @@ import pytest
 
 from tests.architecture.contracts import LISTING, Shape, boundary, crossing, shapes
 
-STRIPES = {"surplus_id", "subscription_id", "invoice_id", "payment_method_id", "event_id"}
+STRIPES = {"surplus_id", "void_invoice_id", "subscription_id", "invoice_id", "payment_method_id", "event_id"}
 """Ids that Stripe gives: words, and nothing personal."""
 KEYS = {"after", "occurrence", "step", "tzid", "version", "difference", *STRIPES}
 """Strings that are keys of ours: where a listing of storage stands (its keys are made of ids), the nominal of an

@@ -8,7 +8,9 @@ import pytest
 from core.ids import new_id
 from domain.billing.catalogue import Tier
 from integrations.payments import requests
+from integrations.payments.errors import PaymentsError, PaymentsUnavailable, Refused
 from integrations.payments.requests import Visit
+from models.queries import billing_operations
 from temporal.contracts.billing import Standing
 from tests.billing.till import Till
 from tests.infra.stripe_server.shops import DAY, HOUR
@@ -182,3 +184,50 @@ async def test_an_authentication_that_nobody_finishes_leaves_a_free_account(till
     await complete(till, await visit(till))
     await till.follow()
     assert await till.tier() is Tier.PLUS
+
+
+async def two_paid_pages(till: Till) -> None:
+    """Somebody paid on both: the smaller plan is one too many."""
+    await till.join(None)
+    for key in ("plus_month", "family_month"):
+        await complete(till, await visit(till, key))
+
+
+def statuses(till: Till) -> list[str]:
+    """Of all subscriptions, sorted."""
+    return sorted(each["status"] for each in till.shop.account.objects.find("subscription"))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, Refused), (503, PaymentsUnavailable)], ids=["refused", "unanswered"]
+)
+async def test_a_cancel_that_did_not_work_is_made_again_and_nothing_is_paid_back_before(
+    till: Till, status: int, error: type[PaymentsError]
+) -> None:
+    await two_paid_pages(till)
+    await till.shop.box.control("faults", method="DELETE", path="/v1/subscriptions/.*", status=status, code="x")
+    with pytest.raises(error):
+        await till.follow()
+    await till.execute(
+        "UPDATE billing_operations SET created_at = created_at - interval '1 day' WHERE account_id = :account"
+    )
+    async with till.db.sessions.begin() as session:
+        assert till.account_id not in await billing_operations.abandon(session, 10_000)
+    await till.execute("UPDATE billing_customers SET recount = true WHERE account_id = :account")
+    await till.pull()
+    assert (statuses(till), await till.rows(REFUNDS)) == (["active", "active"], [])
+    assert (await till.follow()).surplus_id is None
+    assert statuses(till) == ["active", "canceled"]
+    assert await till.value("SELECT count(*) FROM refunds WHERE account_id = :account") == 1
+    surplus = "SELECT state, error FROM billing_operations WHERE account_id = :account AND kind = 'surplus'"
+    assert await till.rows(surplus) == [("done", None)]
+
+
+async def test_a_cancel_that_was_done_and_not_answered_is_found_done(till: Till) -> None:
+    await two_paid_pages(till)
+    await till.shop.box.control("faults", method="DELETE", path="/v1/subscriptions/.*", status=503, when="after")
+    with pytest.raises(PaymentsUnavailable):
+        await till.follow()
+    plan = await till.follow()
+    assert (plan.surplus_id, statuses(till)) == (None, ["active", "canceled"])
+    assert await till.tier() is Tier.FAMILY

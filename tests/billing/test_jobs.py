@@ -1,28 +1,28 @@
 """What was left, what never came, what differs, and the balance: found, listed and read anew."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.billing_ledger import BillingLedgerActivities
 from activities.billing_prices import BillingPriceActivities
 from activities.billing_reconcile import BillingReconcileActivities
 from activities.billing_resolve import BillingResolveActivities
 from activities.billing_sweep import BillingSweepActivities
 from core.ids import new_id
 from domain.billing.catalogue import CURRENCIES, Tier
-from models.queries import billing_operations, billing_prices
+from integrations.payments.errors import Refused
+from integrations.payments.metrics import FOREIGN
+from models.queries import billing_operations, billing_views
 from models.queries.billing_operations import Intended
-from temporal.contracts.billing_ledger import BalanceCompared, CompareBalance
 from temporal.contracts.billing_reconcile import CompareMoney, CompareOurs, CompareTheirs, ReadPrices
 from temporal.contracts.billing_resolve import ResolveEvent
 from temporal.contracts.billing_sweep import FindMissed, NudgeWaiting
 from tests.billing.till import Till
-from tests.infra.stripe_server.shops import DAY, HOUR
+from tests.infra.stripe_server.shops import HOUR
 
 RUNG = "SELECT count(*) FROM outbox WHERE user_id = :account AND kind = 'billing' AND done_at IS NULL"
+SEARCHED = "SELECT id FROM outbox WHERE kind = 'billing_resolve' AND args ->> 'event_id' = :id AND done_at IS NULL"
 DRIFT = "SELECT what, ours, theirs FROM billing_drift WHERE account_id = :account ORDER BY what"
 
 
@@ -81,6 +81,25 @@ async def test_an_event_that_nobody_handled_rings_its_account(till: Till) -> Non
     assert await is_rung(till)
 
 
+async def test_whose_an_event_is_is_asked_again_after_stripe_refused_to_say(till: Till) -> None:
+    sweep = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
+    resolve = BillingResolveActivities(till.db.sessions, till.payments)
+    made = await till.shop.subscribe(await till.join())
+    await till.receive("evt_unsaid", "v1.invoice.paid", made.latest_invoice)
+    await till.execute("UPDATE stripe_events SET account_id = NULL WHERE id = 'evt_unsaid'")
+    await till.shop.box.control("faults", method="GET", path="/v1/invoices", status=403)
+    with pytest.raises(Refused):
+        await run(resolve.resolve_event, ResolveEvent("evt_unsaid"))
+    await run(sweep.nudge_waiting, NudgeWaiting(1))
+    assert not await till.rows(SEARCHED, id="evt_unsaid")
+    await till.execute("UPDATE stripe_events SET received_at = now() - interval '2 min' WHERE id = 'evt_unsaid'")
+    for _ in range(2):
+        await run(sweep.nudge_waiting, NudgeWaiting(1))
+    assert len(await till.rows(SEARCHED, id="evt_unsaid")) == 1
+    await run(resolve.resolve_event, ResolveEvent("evt_unsaid"))
+    assert await is_rung(till)
+
+
 async def test_an_account_whose_time_has_come_is_rung_although_its_workflow_was_lost(till: Till) -> None:
     job = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
     await till.shop.subscribe(await till.join(), trial_period_days=14)
@@ -121,6 +140,23 @@ async def test_what_was_handled_a_month_ago_is_forgotten(till: Till) -> None:
     assert [row.id for row in await till.rows("SELECT id FROM stripe_events WHERE account_id = :account")] == [
         "evt_open"
     ]
+
+
+async def test_what_left_nothing_behind_is_forgotten_after_a_month_and_the_rest_kept(till: Till) -> None:
+    job = BillingSweepActivities(till.db.sessions, till.payments, livemode=False)
+    for age in (29, 31):
+        for kind in ("portal", "preview", "refund"):
+            intended = Intended(account_id=till.account_id, kind=kind, key=f"{kind}:{new_id()}")
+            async with till.db.sessions.begin() as session:
+                operation = await billing_operations.begin(session, "test", intended)
+            await till.execute(
+                "UPDATE billing_operations SET created_at = now() - make_interval(days => :age) WHERE op_id = :id",
+                age=age,
+                id=operation.op_id,
+            )
+    await run(job.nudge_waiting, NudgeWaiting(1))
+    kept = await till.rows("SELECT kind FROM billing_operations WHERE account_id = :account ORDER BY kind")
+    assert [row.kind for row in kept] == ["portal", "preview", "refund", "refund"]
 
 
 async def test_events_that_never_came_are_found_and_ring_their_account(till: Till) -> None:
@@ -256,52 +292,40 @@ async def test_a_refund_that_nobody_told_of_is_listed_and_counted(till: Till) ->
     assert await reconcile(till) == 0
 
 
-async def compare_balance(till: Till) -> BalanceCompared:
-    job = BillingLedgerActivities(till.db.sessions, till.payments)
-    until = till.now + timedelta(seconds=1)
-    found: BalanceCompared = await run(job.compare_balance, CompareBalance(until - timedelta(days=60), until))
-    return found
-
-
-async def test_the_ledger_has_the_sums_of_the_balance(till: Till) -> None:
+async def test_what_is_in_a_currency_that_is_none_of_ours_is_left_out_of_a_comparison_and_counted(till: Till) -> None:
     made = await till.shop.subscribe(await till.join())
-    await till.shop.box.passes(32 * DAY)
-    charge = await till.shop.charge_of(made.latest_invoice)
-    await till.shop.v1.refunds.create_async({"charge": charge.id, "amount": 200})
-    latest = await till.shop.charge_of((await till.shop.subscription(made.id)).latest_invoice)
-    await till.shop.box.control("disputes", charge=latest.id)
-    await till.tell()
-    await till.follow()
-    compared = await compare_balance(till)
-    assert (compared.missing, compared.difference) == (0, {})
-    assert compared.movements == 4
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "DELETE FROM ledger_entries WHERE account_id = :account AND kind = 'charge'",
-        "UPDATE ledger_entries SET amount_minor = 7 WHERE account_id = :account AND kind = 'charge'",
-        "DELETE FROM ledger_entries WHERE account_id = :account AND kind = 'refund'",
-    ],
-)
-async def test_what_is_missing_in_the_ledger_is_found_and_counted_anew(till: Till, change: str) -> None:
-    made = await till.shop.subscribe(await till.join())
-    charge = await till.shop.charge_of(made.latest_invoice)
-    await till.shop.v1.refunds.create_async({"charge": charge.id, "amount": 200})
+    other = await till.shop.subscribe(await till.shop.customer())
+    charge = await till.shop.charge_of(other.latest_invoice)
+    refund = await till.shop.v1.refunds.create_async({"charge": charge.id, "amount": 200})
     await settled(till)
-    await till.execute(change)
-    assert (await compare_balance(till)).missing == 1
-    assert await is_rung(till)
-    await till.follow()
-    assert (await compare_balance(till)).missing == 0
+    for foreign in (refund.id, other.latest_invoice):
+        await till.shop.box.control(f"objects/{foreign}", currency="isk")
+    await till.execute("UPDATE billing_snapshots SET status = 'unpaid' WHERE account_id = :account")
+    kinds = ("refund", "subscription")
+    before = [FOREIGN.labels(kind)._value.get() for kind in kinds]
+    assert await reconcile(till) == 1
+    assert [FOREIGN.labels(kind)._value.get() - was for kind, was in zip(kinds, before, strict=True)] == [1, 1]
+    assert made.id == await till.value("SELECT object_id FROM billing_drift WHERE account_id = :account")
+
+
+async def test_a_price_in_a_currency_that_is_none_of_ours_keeps_no_other_from_being_read(till: Till) -> None:
+    job, v1 = BillingPriceActivities(till.db.sessions, till.payments), till.shop.v1
+    product = await v1.products.create_async({"name": "Horse", "metadata": {"tier": "family"}})
+    for currency in ("isk", "eur"):
+        recurring = {"unit_amount": 70_000, "recurring": {"interval": "year"}}
+        await v1.prices.create_async({"product": product.id, "currency": currency, **recurring})
+    options = {"currency_options": {"isk": {"unit_amount": 70_000}}}
+    await v1.prices.update_async(till.shop.prices["plus_month"], options)
+    await run(job.read_prices, ReadPrices(till.now))
+    of_price = "SELECT count(*) FROM billing_prices WHERE price_id = :id"
+    assert await till.value(of_price, id=till.shop.prices["plus_month"]) == len(CURRENCIES)
+    assert await till.value("SELECT currency FROM billing_prices WHERE amount_minor = 70000") == "EUR"
 
 
 async def test_prices_are_read_in_every_currency_and_end_with_what_is_sold(till: Till) -> None:
     job = BillingPriceActivities(till.db.sessions, till.payments)
     await run(job.read_prices, ReadPrices(till.now))
-    async with till.db.sessions() as session:
-        sold = await billing_prices.on_sale(session)
+    sold = await billing_views.plans(till.db.reads)
     assert {(row["lookup_key"], row["currency"]) for row in sold} == {
         (key, currency) for key in till.shop.prices for currency in CURRENCIES
     }
@@ -309,5 +333,4 @@ async def test_prices_are_read_in_every_currency_and_end_with_what_is_sold(till:
     await till.shop.v1.prices.update_async(till.shop.prices["plus_year"], {"active": False})
     await till.shop.box.passes(60)
     await run(job.read_prices, ReadPrices(till.now))
-    async with till.db.sessions() as session:
-        assert "plus_year" not in {row["lookup_key"] for row in await billing_prices.on_sale(session)}
+    assert "plus_year" not in {row["lookup_key"] for row in await billing_views.plans(till.db.reads)}

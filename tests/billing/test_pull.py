@@ -199,6 +199,45 @@ async def test_an_event_that_comes_during_a_read_is_left_to_the_next(till: Till)
     assert set(await till.states()) == {"applied"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "object_id"),
+    [("charge.refunded", "ch_gone"), ("charge.dispute.closed", "du_gone"), ("invoice.paid", "in_gone")],
+)
+async def test_an_event_about_something_that_is_gone_is_handled_all_the_same(
+    till: Till, kind: str, object_id: str
+) -> None:
+    await till.shop.subscribe(await till.join())
+    await till.receive(f"evt_{object_id}", kind, object_id)
+    await till.pull()
+    assert await till.tier() is Tier.PLUS
+    assert await till.states() == {"applied": 1}
+
+
+async def test_a_refund_in_a_currency_that_is_none_of_ours_does_not_keep_its_account_from_being_read(
+    till: Till,
+) -> None:
+    made = await till.shop.subscribe(await till.join())
+    charge = await till.shop.charge_of(made.latest_invoice)
+    refund = await till.shop.v1.refunds.create_async({"charge": charge.id, "amount": 200})
+    await till.shop.box.control(f"objects/{refund.id}", currency="isk")
+    await till.tell()
+    await till.pull()
+    assert set(await till.states()) == {"applied"}
+    assert await till.ledger() == [("charge", 499, "EUR")]
+
+
+async def test_what_several_events_are_about_is_asked_for_once(till: Till) -> None:
+    made = await till.shop.subscribe(await till.join())
+    await till.pull()
+    charge = await till.shop.charge_of(made.latest_invoice)
+    for number in range(5):
+        await till.receive(f"evt_again_{number}", "charge.refunded", charge.id)
+    before = len(till.shop.account.log.entries)
+    await till.pull()
+    asked = [entry.path for entry in list(till.shop.account.log.entries)[before:]]
+    assert asked.count(f"/v1/charges/{charge.id}") == 1
+
+
 async def test_a_read_that_fails_leaves_its_events_to_be_handled(till: Till) -> None:
     await till.shop.subscribe(await till.join())
     await till.tell()

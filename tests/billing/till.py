@@ -25,7 +25,14 @@ from integrations.payments.factory import open_payments
 from models.billing import EventState
 from models.queries import billing, billing_events
 from models.user import User
-from temporal.contracts.billing import AccountPlan, CancelSurplus, CloseCheckouts, PayInvoice, PullAccount
+from temporal.contracts.billing import (
+    AccountPlan,
+    CancelSurplus,
+    CloseCheckouts,
+    PayInvoice,
+    PullAccount,
+    VoidInvoice,
+)
 from temporal.contracts.refund import LookAtRefund
 from tests.infra.stripe_server.shops import Shop
 from tests.stripe_servers import ADDRESS
@@ -112,9 +119,12 @@ class Till:
             await environment.run(self.activities.cancel_surplus, surplus)
         elif plan.pay is not None:
             await environment.run(self.activities.pay_invoice, PayInvoice(self.account_id, plan.pay, self.now))
+        elif plan.void_invoice_id is not None:
+            void = VoidInvoice(self.account_id, plan.void_invoice_id, self.now)
+            await environment.run(self.activities.void_invoice, void)
         elif plan.has_stale_checkouts:
             await environment.run(self.activities.close_checkouts, CloseCheckouts(self.account_id, self.now))
-        return plan.surplus_id is not None or plan.pay is not None or plan.has_stale_checkouts
+        return any((plan.surplus_id, plan.pay, plan.void_invoice_id, plan.has_stale_checkouts))
 
     async def look_at_refund(self, step: str, refund_id: UUID) -> Any:
         """One step of a refund."""

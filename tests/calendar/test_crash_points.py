@@ -52,7 +52,8 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class There:
-    """The same at a provider."""
+    """The same at a provider. Nobody deletes there while a create is unanswered: an event that was made and deleted
+    again before we asked looks like one that was never made, and is made once more."""
 
     account: Account
 
@@ -67,6 +68,9 @@ class There:
         return True
 
     async def delete(self, seen: Found) -> bool:
+        links = await self.account.home.links("remote_id", "intent_ct")
+        if any(link.remote_id is None and link.intent_ct for link in links):
+            return False
         await self.account.remote_delete(seen.id)
         return True
 

@@ -112,11 +112,57 @@ async def test_two_titles_are_one_conflict_and_one_write_at_most(account: Accoun
     assert len(await account.conflicts()) == 1
 
 
+async def _dies_while_it_replaces(account: Account, crash_at: int) -> None:
+    """The title there, which lost against a later one here: the process dies after its intent, or after its write."""
+    local_id = await account.create(an_event())
+    await account.sync()
+    await account.remote_edit(await account.only(), title="Theirs")
+    await account.home.edit(local_id, title="Ours")
+    await account.home.home.execute(
+        "UPDATE appointments SET updated_at = clock_timestamp() + make_interval(hours => 1) WHERE id = :id", id=local_id
+    )
+    await account.sync(crash_at=crash_at)
+    assert (await account.event_there()).title == ("Theirs" if crash_at == 2 else "Ours")
+
+
+@pytest.mark.parametrize("crash_at", [2, 3])
+async def test_what_a_lost_write_replaced_is_in_the_log_although_somebody_wrote_over_it(
+    account: Account, crash_at: int
+) -> None:
+    """S2, S4."""
+    await _dies_while_it_replaces(account, crash_at)
+    await account.remote_edit(await account.only(), title="Theirs again")
+    await account.comes_to_rest()
+    assert (await account.event_here()).title == "Ours"
+    lost = [(values["local"], values["remote"]) for values in await _values_of_conflicts(account)]
+    assert sorted(lost) == [("Ours", "Theirs"), ("Ours", "Theirs again")]
+
+
+@pytest.mark.parametrize("crashes", [(2,), (3,), (3, 2), (3, 3)])
+async def test_what_a_lost_write_replaced_is_in_the_log_although_somebody_deleted_it(
+    account: Account, crashes: tuple[int, ...]
+) -> None:
+    """S2, S4, S9: also where the process dies again, while it creates once more what was edited here."""
+    await _dies_while_it_replaces(account, crashes[0])
+    await account.remote_delete(await account.only())
+    for crash_at in crashes[1:]:
+        await account.sync(crash_at=crash_at)
+    await account.comes_to_rest()
+    assert (await account.event_there()).title == "Ours"
+    lost = [(values["local"], values["remote"]) for values in await _values_of_conflicts(account)]
+    assert lost == [("Ours", "Theirs")]
+
+
 async def _values_of_the_conflict(account: Account) -> Any:
-    query = "SELECT id, values_ct FROM calendar_conflicts WHERE calendar_link_id = :link"
-    (row,) = await account.home.home.rows(query, link=account.home.link_id)
+    (values,) = await _values_of_conflicts(account)
+    return values
+
+
+async def _values_of_conflicts(account: Account) -> list[Any]:
+    query = "SELECT id, values_ct FROM calendar_conflicts WHERE calendar_link_id = :link ORDER BY id"
+    rows = await account.home.home.rows(query, link=account.home.link_id)
     store = await account.home.store()
-    return await store.sealer.open("calendar_conflicts.values_ct", row.id, row.values_ct)
+    return [await store.sealer.open("calendar_conflicts.values_ct", row.id, row.values_ct) for row in rows]
 
 
 async def test_start_and_end_are_never_mixed_from_two_sides(account: Account) -> None:

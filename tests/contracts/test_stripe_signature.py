@@ -10,7 +10,8 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.payments.signature import MAX_BODY, BodyTooLarge, Envelope, SignatureRejected, verify
+from domain.billing.events import BillingEvent
+from integrations.payments.signature import MAX_BODY, BodyTooLarge, SignatureRejected, verify
 
 SECRET, OLDER = "whsec_newer", "whsec_older"
 NOW = 1_790_000_000
@@ -37,13 +38,13 @@ def signed(body: bytes, secret: str = SECRET, at: int = NOW) -> str:
     return str(stripe.WebhookSignature.generate_signature_header(body.decode(), secret, at))
 
 
-def checked(document: object, secret: str = SECRET, at: int = NOW) -> Envelope:
+def checked(document: object, secret: str = SECRET, at: int = NOW) -> BillingEvent:
     body = orjson.dumps(document)
     return verify(body, signed(body, secret, at), [SECRET, OLDER], NOW)
 
 
 def test_a_snapshot_event_says_where_it_belongs() -> None:
-    assert checked(SNAPSHOT) == Envelope(
+    assert checked(SNAPSHOT) == BillingEvent(
         id="evt_1",
         format="snapshot",
         type="customer.subscription.updated",

@@ -23,6 +23,7 @@ async def test_a_plan_is_paid_renewed_declined_dunned_charged_anew_and_paid_back
     assert time.monotonic() - began < 60
     assert re.findall(r"Your payment did not come through · .* in (\d+) days", told) == ["14", "11", "6"]
     assert "the plan is in good standing" in told
+    assert "with which the plan has ended" in told
     assert "Your refund is on its way · We have paid back 4.99 EUR" in told
     assert "can still be paid back: 0.00 EUR, 4.99 EUR, 4.99 EUR" in told
 

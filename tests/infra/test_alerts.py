@@ -15,6 +15,7 @@ import api.mail_feedback
 import api.oauth
 import api.tokens
 import integrations.calendar.calls
+import integrations.payments.metrics
 import workers.calendar_watch
 import workers.relay
 import workers.watch
@@ -33,6 +34,7 @@ OWNERS = (
     api.oauth,
     api.tokens,
     integrations.calendar.calls,
+    integrations.payments.metrics,
     workers.calendar_watch,
     workers.relay,
     workers.watch,

@@ -49,6 +49,7 @@ def _nobody(_: OutboxRow) -> str:
 KINDS = {
     "bell": OutboxKind("Bells", lambda _: Start(), "rung", lambda row: Bell(row.seq), _nobody, summary="Rung"),
     "once": OutboxKind("Once", lambda _: Start(), queue=_nobody, summary="Once"),
+    "search": OutboxKind("Once", lambda _: Start(), queue=_nobody, is_repeatable=True, summary="Repeated"),
     "poison": OutboxKind("Bells", _refused, queue=_nobody, summary="Refused"),
 }
 

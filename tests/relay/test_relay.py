@@ -67,6 +67,19 @@ async def test_a_one_shot_enqueued_twice_runs_once(db: Database, relay: Relay, c
     assert (await handle.describe()).run_id == first
 
 
+async def test_what_may_be_repeated_runs_once_at_a_time(db: Database, relay: Relay, client: Client) -> None:
+    workflow_id = new_workflow_id()
+    handle, runs = client.get_workflow_handle(workflow_id), []
+    async with running(relay):
+        for _ in range(3):
+            await ring(db, workflow_id, "search")
+            await until(all_sent(db))
+            runs.append((await handle.describe()).run_id)
+            if len(runs) == 2:
+                await handle.terminate()
+    assert runs[0] == runs[1] != runs[2]
+
+
 async def test_a_bell_for_an_ended_entity_starts_it_again(db: Database, relay: Relay, client: Client) -> None:
     workflow_id = new_workflow_id()
     async with running(relay):

@@ -66,6 +66,18 @@ async def refused_and_overtaken(world: BillingWorld) -> list[WorkflowHistory]:
     return [await world.handle.fetch_history()]
 
 
+async def given_up_and_voided(world: BillingWorld) -> list[WorkflowHistory]:
+    """What is owed cannot be charged for a while, and is given up; its invoice is voided at the second try."""
+    owed = AccountPlan(Standing.DUNNING, pay=NewCard("in_1", "pm_2"))
+    world.account.plans = [owed, owed, AccountPlan(Standing.FREE, void_invoice_id="in_1")]
+    world.account.plan = AccountPlan(Standing.FREE)
+    away = [PaymentsUnavailable("500") for _ in range(9)]
+    world.account.refusals = [*away[1:], Refused("no"), away[0]]
+    await world.tell("evt_1")
+    await world.passes(HOUR)
+    return [await world.handle.fetch_history()]
+
+
 async def handed_over(world: BillingWorld) -> list[WorkflowHistory]:
     """So many reads that a new run takes over: recorded is that one."""
     for number in range(203):
@@ -95,10 +107,23 @@ async def never_settled(world: BillingWorld) -> list[WorkflowHistory]:
     return [await handle.fetch_history()]
 
 
+async def outlasted(world: BillingWorld) -> list[WorkflowHistory]:
+    """A look that is refused, rounds of attempts that come to nothing, a bell between them; then paid."""
+    world.refund.refusals, world.refund.states = [Refused("no")], ["reserved"]
+    world.refund.away_until = await world.now() + 4 * HOUR
+    await world.ring_refund()
+    await world.env.sleep(2 * HOUR + 45 * MINUTE)
+    world.refund.states = ["reserved", "succeeded"]
+    handle = await world.ring_refund()
+    await handle.result()
+    return [await handle.fetch_history()]
+
+
 ACCOUNTS: Final[tuple[BillingScenario, ...]] = (
     subscribed_and_cancelled,
     dunned_and_paid,
     refused_and_overtaken,
+    given_up_and_voided,
     handed_over,
 )
-REFUNDS: Final[tuple[BillingScenario, ...]] = (paid_back, never_settled)
+REFUNDS: Final[tuple[BillingScenario, ...]] = (paid_back, never_settled, outlasted)

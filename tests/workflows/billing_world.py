@@ -25,6 +25,7 @@ from temporalio.worker import Worker, WorkflowRunner
 
 from core.ids import new_id
 from domain.billing.refund import RefundState
+from integrations.payments.errors import PaymentsUnavailable
 from temporal import ids
 from temporal.client import workflow_runner
 from temporal.contracts import billing, refund
@@ -38,6 +39,7 @@ from temporal.contracts.billing import (
     PayInvoice,
     PullAccount,
     Standing,
+    VoidInvoice,
 )
 from temporal.contracts.refund import LookAtRefund, RefundChanged, Refunding, RefundStanding
 from temporal.interceptors import ActivityInterceptor
@@ -72,6 +74,14 @@ class FakeAccount:
     """Those that were stored."""
     done: list[str] = field(default_factory=list)
     """What was written at Stripe."""
+    refusals: list[Exception] = field(default_factory=list)
+    """Raised by the next attempts to write, one each."""
+
+    def write(self, what: str) -> None:
+        """One attempt."""
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.done.append(what)
 
     @activity.defn
     async def load_fence(self, request: LoadFence) -> Fence:
@@ -99,17 +109,22 @@ class FakeAccount:
     @activity.defn
     async def pay_invoice(self, request: PayInvoice) -> None:
         """See `BillingActivities`."""
-        self.done.append(f"pay {request.card.invoice_id} with {request.card.payment_method_id}")
+        self.write(f"pay {request.card.invoice_id} with {request.card.payment_method_id}")
 
     @activity.defn
     async def cancel_surplus(self, request: CancelSurplus) -> None:
         """See `BillingActivities`."""
-        self.done.append(f"cancel {request.subscription_id}")
+        self.write(f"cancel {request.subscription_id}")
+
+    @activity.defn
+    async def void_invoice(self, request: VoidInvoice) -> None:
+        """See `BillingActivities`."""
+        self.write(f"void {request.invoice_id}")
 
     @activity.defn
     async def close_checkouts(self, request: CloseCheckouts) -> None:
         """See `BillingActivities`."""
-        self.done.append("close")
+        self.write("close")
 
 
 @dataclass
@@ -122,6 +137,12 @@ class FakeRefund:
     done: list[str] = field(default_factory=list)
     faults: list[Exception] = field(default_factory=list)
     """Raised by the next attempts to send it, one each."""
+    refusals: list[Exception] = field(default_factory=list)
+    """Likewise, to look at it."""
+    away_until: datetime | None = None
+    """Nothing can be sent before."""
+    sent_at: list[datetime] = field(default_factory=list)
+    """By the clocks of the attempts that were made."""
 
     def standing(self) -> RefundStanding:
         """As it is now."""
@@ -132,6 +153,8 @@ class FakeRefund:
     @activity.defn
     async def check_refund(self, request: LookAtRefund) -> RefundStanding:
         """See `RefundActivities`."""
+        if self.refusals:
+            raise self.refusals.pop(0)
         return self.standing()
 
     @activity.defn
@@ -142,8 +165,11 @@ class FakeRefund:
     @activity.defn
     async def send_refund(self, request: LookAtRefund) -> RefundStanding:
         """See `RefundActivities`."""
+        self.sent_at.append(request.now)
         if self.faults:
             raise self.faults.pop(0)
+        if self.away_until is not None and request.now < self.away_until:
+            raise PaymentsUnavailable("away")
         self.done.append("send")
         return self.standing()
 
@@ -226,6 +252,7 @@ class BillingWorld:
                 account.pull_and_apply,
                 account.pay_invoice,
                 account.cancel_surplus,
+                account.void_invoice,
                 account.close_checkouts,
                 refund.check_refund,
                 refund.cancel_before_refund,

@@ -159,6 +159,7 @@ async def test_whoever_was_overtaken_reads_again(world: BillingWorld) -> None:
     [
         (AccountPlan(Standing.GOOD, surplus_id="sub_2"), ["cancel sub_2"], 2),
         (AccountPlan(Standing.DUNNING, pay=NewCard("in_1", "pm_2")), ["pay in_1 with pm_2"], 2),
+        (AccountPlan(Standing.FREE, void_invoice_id="in_1"), ["void in_1"], 2),
         (AccountPlan(Standing.GOOD, has_stale_checkouts=True), ["close"], 1),
         (GOOD, [], 1),
     ],
@@ -171,6 +172,33 @@ async def test_what_a_read_asks_for_is_done_and_read_afterwards(
     await world.passes(MINUTE)
     assert world.account.done == done
     assert len(world.account.reads) == reads
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        AccountPlan(Standing.GOOD, surplus_id="sub_2"),
+        AccountPlan(Standing.DUNNING, pay=NewCard("in_1", "pm_2")),
+        AccountPlan(Standing.FREE, void_invoice_id="in_1"),
+        AccountPlan(Standing.GOOD, has_stale_checkouts=True),
+    ],
+    ids=["surplus", "pay", "void", "checkouts"],
+)
+async def test_what_cannot_be_written_for_a_day_keeps_nobody_from_being_read(
+    world: BillingWorld, plan: AccountPlan
+) -> None:
+    """Under its key Stripe repeats a failure of its own for a day. What is paid at the portal meanwhile is seen."""
+    account = world.account
+    account.decide = lambda _: GOOD if account.done else plan
+    account.refusals = [PaymentsUnavailable("500") for _ in range(300)]
+    for number in range(6):
+        await world.tell(f"evt_{number}")
+        await world.env.sleep(10 * MINUTE)
+        assert set(account.events.values()) == {"applied"}
+    assert account.refusals
+    assert 6 < len(account.reads) < 60, "and nobody hurries"
+    await world.passes(3 * HOUR)
+    assert len(account.done) == 1
 
 
 async def test_a_year_of_unpaid_renewals_with_a_new_worker_each_day_says_each_word_once() -> None:

@@ -102,6 +102,8 @@ def _pay_back(console: Console, payer: Payer) -> None:
         raise StackError(f"Three payments came through, and the app shows {len(payments)}.")
     with step(console, f"Wants the last of {len(payments)} payments back: {_money(newest['refundable'])}"):
         payer.visitor.call("POST", "/billing/refunds", {"charge_id": newest["charge_id"]})
+    with step(console, "  … with which the plan has ended"):
+        payer.has(tier="free")
     _mail(console, payer, _REFUNDED, 1)
     rest = [_money(each["refundable"]) for each in payer.payments()]
     console.print(f"      can still be paid back: {', '.join(rest)}", markup=False)

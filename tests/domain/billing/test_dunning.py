@@ -49,8 +49,11 @@ def test_nothing_is_said_while_the_money_is_on_its_way(payment: PaymentState) ->
     assert dunning.due(waiting, DEBT, day(3)) is None
 
 
-@pytest.mark.parametrize("status", [status for status in Status if status is not Status.PAST_DUE])
-def test_only_a_subscription_that_is_past_due_owes(status: Status) -> None:
+OWING = (Status.PAST_DUE, Status.UNPAID)
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status not in OWING])
+def test_only_a_subscription_whose_renewal_failed_owes(status: Status) -> None:
     """A first payment is the Checkout page's business; an upgrade that was not paid ends nothing."""
     assert dunning.owe(DEBT, status, "in_1", DECLINED, day(1)) == Debt("in_1")
 
@@ -59,6 +62,24 @@ def test_the_first_failure_is_the_first_that_was_seen_and_stays() -> None:
     first = dunning.owe(Debt(), Status.PAST_DUE, "in_1", DECLINED, day(0))
     assert first == DEBT
     assert dunning.owe(first, Status.PAST_DUE, "in_1", DECLINED, day(6)) == first
+
+
+def test_what_stripe_has_given_up_on_is_owed_all_the_same() -> None:
+    assert dunning.owe(DEBT, Status.UNPAID, "in_1", DECLINED, day(9)) == DEBT
+    assert dunning.owe(Debt(), Status.UNPAID, "in_1", DECLINED, day(0)) == DEBT
+
+
+def test_of_another_invoice_nothing_is_said_after_the_plan_has_ended() -> None:
+    second = dunning.owe(DEBT, Status.PAST_DUE, "in_2", DECLINED, day(30))
+    assert dunning.due(DECLINED, second, day(30)) is None
+    assert dunning.next_at(second, day(30)) is None
+
+
+def test_of_another_invoice_only_as_much_is_said_as_the_grace_has_days() -> None:
+    second = dunning.owe(DEBT, Status.PAST_DUE, "in_2", DECLINED, day(6))
+    assert dunning.due(DECLINED, second, day(6)) == Word("day_0", Said.WAIT_OR_PAY)
+    assert dunning.next_at(second, day(9)) == day(13)
+    assert dunning.next_at(second, day(13)) == FAILED + GRACE
 
 
 def test_a_debit_that_fails_days_later_has_failed_then() -> None:

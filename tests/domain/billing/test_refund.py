@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.billing.catalogue import REFUND_WINDOW
-from domain.billing.refund import Charge, RefundRefused, owed, payable
+from domain.billing.refund import Charge, RefundRefused, RefundState, before, owed, payable
 from domain.money import Money
 
 PAID = datetime(2026, 11, 1, tzinfo=UTC)
@@ -22,6 +22,12 @@ def refusal(of: Charge, wanted: Money | None = None, now: datetime = SOON) -> st
     with pytest.raises(RefundRefused) as refused:
         payable(of, wanted, now)
     return refused.value.problem_code
+
+
+def test_what_stripe_has_settled_is_never_taken_back_but_that_it_was_paid() -> None:
+    assert RefundState.FAILED not in before(RefundState.SUCCEEDED)
+    assert RefundState.SUCCEEDED not in before(RefundState.PENDING)
+    assert before(RefundState.FAILED) == frozenset(RefundState)
 
 
 def test_all_that_is_left_is_paid_back_where_nobody_said_how_much() -> None:

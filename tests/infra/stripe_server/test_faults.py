@@ -82,6 +82,19 @@ async def test_one_that_came_before_anything_was_done_is_forgotten_by_its_key(st
     assert (await stripe_sandbox.v1.customers.create_async({"name": "Ada"}, KEY)).name == "Ada"
 
 
+async def test_one_that_its_key_remembers_is_answered_for_a_day_although_nothing_was_done(
+    stripe_sandbox: Sandbox,
+) -> None:
+    await stripe_sandbox.control("faults", **POST, status=500, when="before", saved=True)
+    for hours in (0, 12, 11):
+        await stripe_sandbox.passes(hours * 3600)
+        with pytest.raises(stripe.APIError):
+            await stripe_sandbox.v1.customers.create_async({"name": "Ada"}, KEY)
+    assert _number(stripe_sandbox) == 0
+    await stripe_sandbox.passes(2 * 3600)
+    assert (await stripe_sandbox.v1.customers.create_async({"name": "Ada"}, KEY)).name == "Ada"
+
+
 async def test_the_third_one_goes_wrong_and_others_do_not(stripe_sandbox: Sandbox) -> None:
     v1 = stripe_sandbox.v1
     await stripe_sandbox.control("faults", **POST, skip=2, times=2, status=503)

@@ -106,6 +106,11 @@ async def test_a_dispute_takes_the_money_and_gives_it_back_if_it_is_won(shop: Sh
     assert ("charge.dispute.funds_reinstated" in shop.types()) == (end == "won")
     assert shop.types()[-1] == "charge.dispute.closed"
     shop.sums()
+    if end == "won":
+        await shop.v1.refunds.create_async({"charge": charge.id})
+        return
+    with pytest.raises(stripe.InvalidRequestError):
+        await shop.v1.refunds.create_async({"charge": charge.id})
 
 
 async def test_a_card_may_dispute_every_charge(shop: Shop) -> None:

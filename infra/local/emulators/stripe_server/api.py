@@ -99,6 +99,8 @@ class Api:
         key = asked.idempotency_key
         fault = account.faults.met(asked.method, asked.path)
         if fault and fault.when == "before" and (answer := await _meets(fault)):
+            if fault.is_saved:
+                account.replays.save(key, asked.fingerprint, answer.status, answer.body)
             return answer
         if key and (saved := account.replays.saved(key, asked.fingerprint)):
             answer = Answer(saved.status, saved.body, {"Idempotent-Replayed": "true"})

@@ -11,7 +11,8 @@ class Fault:
 
     `when`: nothing was done yet (before), or it was done and stays so (after). `effect`: an answer with `status`,
     `code` and `headers`; the connection is dropped; or `seconds` of silence come first and all is well then (hang). A
-    status that came after the commit is what the idempotency key replays, as at Stripe; `saved` says otherwise.
+    status that came after the commit is what the idempotency key replays, as at Stripe; `saved` says otherwise: with
+    `when` before, nothing was done and the key says so for a day.
     """
 
     method: str = ".*"

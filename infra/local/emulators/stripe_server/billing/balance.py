@@ -29,8 +29,12 @@ def processing_fee(amount: int) -> int:
 def move(
     account: Account, kind: str, amount: int, currency: str, source: str, *, fee: int = 0, category: str | None = None
 ) -> Document:
-    """Money comes in (positive) or goes out. Answers the balance transaction."""
-    now = account.now()
+    """Money comes in (positive) or goes out, in the currency in which the balance is kept. Answers the balance
+    transaction."""
+    now, into, rate = account.now(), account.settings.settles_in or currency, None
+    if into != currency:
+        rate = account.settings.exchange_rate
+        amount, fee, currency = _converted(amount, rate), _converted(fee, rate), into
     account.ledger.record(Movement(now, kind, source, amount, currency))
     if fee:
         account.ledger.record(Movement(now, "stripe_fee", source, -fee, currency))
@@ -43,6 +47,7 @@ def move(
         available_on=now + _AVAILABLE_AFTER,
         balance_type="payments",
         currency=currency,
+        exchange_rate=rate,
         fee=fee,
         fee_details=details,
         net=amount - fee,
@@ -51,6 +56,10 @@ def move(
         status="pending" if amount > 0 else "available",
         type=kind,
     )
+
+
+def _converted(amount: int, rate: float) -> int:
+    return rounded(Fraction(str(rate)) * amount)
 
 
 def _fee(amount: int, currency: str) -> Document:

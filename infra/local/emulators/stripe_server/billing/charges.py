@@ -28,8 +28,9 @@ def succeeded(account: Account, intent: Document, method: Document) -> Document:
 
 
 def pending(account: Account, intent: Document, method: Document) -> Document:
-    """Sent to the bank; `settle` tells how it ended."""
+    """Sent to the bank, and in the balance from now on; `settle` tells how it ended."""
     charge = _make(account, intent, method, "pending")
+    _credit(account, charge)
     account.emit("charge.pending", charge)
     return charge
 
@@ -47,10 +48,11 @@ def settle(account: Account, charge: Document, decline: Decline | None) -> None:
     if decline is None:
         charge["status"], charge["paid"] = "succeeded", True
         charge["amount_captured"] = charge["amount"]
-        _credit(account, charge)
         account.emit("charge.succeeded", charge)
     else:
         _refuse(charge, decline)
+        moved = move(account, "payment_failure_refund", -charge["amount"], charge["currency"], charge["id"])
+        charge["failure_balance_transaction"] = moved["id"]
         account.emit("charge.failed", charge)
 
 

@@ -63,7 +63,7 @@ def _check(account: Account, invoice: Document, given: dict[str, Any]) -> None:
     if not is_paid and ways:
         raise invalid("An open invoice is lowered: nothing goes back.", "refund_amount")
     if is_paid and given.get("refund_amount"):
-        refunds.check(_charge(account, invoice), given["refund_amount"])
+        refunds.check(account, _charge(account, invoice), given["refund_amount"])
 
 
 def _make(account: Account, invoice: Document, given: dict[str, Any]) -> Document:

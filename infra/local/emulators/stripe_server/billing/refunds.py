@@ -32,7 +32,7 @@ def create(call: Call) -> Document:
     account, given = call.account, call.params
     charge = _charge(account, given)
     amount = given.get("amount", charge["amount"] - charge["amount_refunded"])
-    check(charge, amount)
+    check(account, charge, amount)
     return refund(account, charge, amount, given)
 
 
@@ -97,10 +97,10 @@ def refund(account: Account, charge: Document, amount: int, given: dict[str, Any
     return made_refund
 
 
-def check(charge: Document, amount: int) -> None:
-    """Raises `StripeError` for an amount that cannot be given back."""
+def check(account: Account, charge: Document, amount: int) -> None:
+    """Raises `StripeError` for an amount that cannot be given back. A payment whose dispute was won can be."""
     left = charge["amount"] - charge["amount_refunded"]
-    if charge["disputed"]:
+    if account.objects.find("dispute", lambda each: each["charge"] == charge["id"] and each["status"] != "won"):
         message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
         raise StripeError(400, "invalid_request_error", "charge_disputed", message)
     if not charge["paid"]:
