@@ -4,15 +4,19 @@ import asyncio
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from api.schemas.media import MediaOut, UploadOut
+from core import live
 from core.db import Database
 from core.settings import Settings
 from domain.billing.catalogue import LIMITS, Tier
 from domain.media.limits import PART_BYTES
 from tests.api.media_kit import JPEG, Uploader, send_form, send_part, stored_in, uploader
 from tests.api.signing_in import Api, Person
+from tests.live.asyncapi import check
 from tests.services import S3Server
+from tests.stack import until
 
 BIG = 17 * 10**6
 
@@ -177,3 +181,17 @@ async def test_what_is_being_checked_is_in_no_list(milo: Uploader) -> None:
     await milo.complete(upload)
     assert (await milo.person.request("GET", f"/pets/{milo.pet_id}/media")).json()["items"] == []
     assert (await milo.person.request("GET", f"/media/{upload['media_id']}/versions")).json()["items"] == []
+
+
+async def test_the_first_word_about_it_is_said_with_the_commit_of_complete(milo: Uploader, app: FastAPI) -> None:
+    upload = await milo.begin()
+    await milo.complete(upload)
+    key = live.stream_key(milo.person.user_id)
+
+    async def said() -> list[dict[str, Any]]:
+        entries = live._entries(await app.state.services.redis.call("XRANGE", key, "-", "+"))
+        return [each for each in entries if each["name"] == live.Name.MEDIA_PROGRESS]
+
+    (event,) = await until(said, within=2, what="the first event")
+    check(live.Name.MEDIA_PROGRESS, event["data"])
+    assert (event["data"]["media_id"], event["data"]["stage"]) == (upload["media_id"], "verifying")
