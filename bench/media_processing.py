@@ -128,10 +128,10 @@ def show(found: Mapping[str, Rounds]) -> str:
 {ratios}
 - peak memory of the child: **{peak:.0f} MB** (goal ≤ 350)
 
-Medians of {len(next(iter(found.values())))} rounds on {work.cores()} cores; ratios are taken within a round. AVIF
-(quality 60, effort 1), WebP (80) and progressive JPEG (80) at 2048, 1080, 480 and 160 pixels. Petfolio forks a child
-for each photo and computes its placeholder as well; the peers are warm processes that decode once and make each size of
-the one before.
+Medians of {len(next(iter(found.values())))} rounds on {work.cores()} cores; ratios are taken within a round. AVIF (60,
+effort 1), WebP (80) and progressive JPEG (80) at 2048, 1080, 480 and 160 pixels. Petfolio forks a child for each photo,
+which finds no memory warm, and computes its placeholder as well; the peers are warm processes that decode once and make
+each size of the one before.
 """
 
 

@@ -2,6 +2,9 @@
 
 One child per question, forked from a server that has the libraries loaded and has never seen a file: it costs
 milliseconds. Its parent is the server, which reaps it; whoever asks holds the other end of its pipe, and kills it.
+
+multiprocessing has each child import the script that its worker was started as, unless that is a package (`python -m`),
+as our processes are: a script that imports much makes each child as slow (seconds of CPU, measured).
 """
 
 import signal

@@ -94,6 +94,6 @@ class Imaging(Protocol):
     def render(
         self, path: Path, into: Path, *, plan: Sequence[Variant], on_progress: Progress = lambda percent: None
     ) -> Rendered:
-        """Make the variants of `plan` (`domain.media.variants.plan`) as files in the folder `into`. The same file and
-        plan again make the same pictures and replace what is there."""
+        """Make the variants of `plan` (`domain.media.variants.plan`, or some of them, at least one) as files in the
+        folder `into`. The same file and plan again make the same pictures and replace what is there."""
         ...
