@@ -55,8 +55,9 @@ ReadablePet = Annotated[asyncpg.Record, Depends(readable_pet)]
 WritablePet = Annotated[Pet, Depends(writable_pet)]
 
 
-async def present(cipher: FieldCipher, pet: asyncpg.Record) -> dict[str, Any]:
+async def present(services: Services, pet: asyncpg.Record) -> dict[str, Any]:
     """The document of `PetOut`."""
+    cipher = services.cipher
     chips = [await present_chip(cipher, row) for row in pet["chips"]]
     weighed = pet["grams"] is not None
     return {
@@ -72,7 +73,8 @@ async def present(cipher: FieldCipher, pet: asyncpg.Record) -> dict[str, Any]:
         else None,
         "microchip_id": next((chip["code"] for chip in chips if chip["is_primary"]), None),
         "microchips": chips,
-        "profile_photo_url": pet["external_photo_url"],
+        "photo_media_id": pet["photo_id"],
+        "profile_photo_url": services.media_urls.photo(pet) or pet["external_photo_url"],
         "status": pet["status"],
         "read_only": pet["read_only"],
         "created_at": pet["created_at"],
@@ -120,7 +122,7 @@ async def change(
     session: AsyncSession, services: Services, caller: Caller, pet: Pet, body: PetUpdate
 ) -> asyncpg.Record:
     """Write the fields that are present. The row is locked, its precondition checked."""
-    current = await present(services.cipher, await pets.find_in(session, caller.user_id, pet.id))
+    current = await present(services, await pets.find_in(session, caller.user_id, pet.id))
     refuse_changes(body, current, READ_ONLY)
     if "name" in body.model_fields_set and body.name is None:
         raise _invalid("name", "missing", "a pet has a name")
@@ -150,7 +152,7 @@ async def _write(
     for field in given & set(PLAIN):
         setattr(pet, field, getattr(body, field))
     if "profile_photo_url" in given:
-        pet.external_photo_url = body.profile_photo_url
+        pet.external_photo_url = _external(body.profile_photo_url)
     await _check(session, pet, now)
     await session.flush()
     if "weight_kg" in given and body.weight_kg is not None:
@@ -201,7 +203,24 @@ def _echoed(current: Mapping[str, Any], body: PetUpdate) -> set[str]:
         "weight_kg": None if weight_kg is None else float(weight_kg),
         "microchip_id": microchip.read(chip).code if chip else None,
     }
-    return {field for field, value in said.items() if value == current[field]}
+    shown = {field for field, value in said.items() if value == current[field]}
+    return shown | {"profile_photo_url"} if _is_shown(current, body.profile_photo_url) else shown
+
+
+def _is_shown(current: Mapping[str, Any], url: str | None) -> bool:
+    """Whether this is the address that a pet's photo has. One of ours is signed anew now and then: what is before the
+    signature says whether it is the same."""
+    shown = current["profile_photo_url"]
+    if url is None or shown is None or current["photo_media_id"] is None:
+        return bool(url == shown)
+    return url.partition("?")[0] == str(shown).partition("?")[0]
+
+
+def _external(url: str | None) -> str | None:
+    """An address that is entered. Raises `Invalid` for one that is not https."""
+    if url is not None and not url.startswith("https://"):
+        raise _invalid("profile_photo_url", "string_pattern_mismatch", "an https address")
+    return url
 
 
 def _invalid(field: str, code: str, detail: str) -> Invalid:

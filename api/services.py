@@ -12,6 +12,7 @@ from fastapi import Request
 from api.billing_services import Billing, open_billing
 from api.cursor import Cursors
 from api.identity import Identity, build_identity
+from api.media_urls import MediaUrls
 from core import unsubscribe
 from core.calendar_settings import CalDavSettings
 from core.crypto import FieldCipher
@@ -28,6 +29,8 @@ from integrations.keys.secrets import load_secrets, public_point
 from integrations.keys.store import KeyStore
 from integrations.notify.feedback.sns import SnsEndpoint, open_endpoint
 from integrations.outbound import Outbound
+from integrations.storage.factory import open_storage
+from integrations.storage.protocol import ObjectStorage
 from models.queries.keys import KeyTable
 from temporal.gateway import Gateway, open_gateway
 
@@ -49,6 +52,8 @@ class Services:
     consents: Consents
     billing: Billing | None
     outbound: Outbound
+    storage: ObjectStorage
+    media_urls: MediaUrls
     mail_feedback: SnsEndpoint | None
     vapid_key: str
     _device_key: bytes = field(repr=False)
@@ -90,6 +95,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             open_breaches(settings.passwords) as breaches,
         ):
             keys = KeyStore(provider, KeyTable(db.reads), cache_seconds=settings.keys.cache_seconds)
+            storage = open_storage(settings)
             async with build_identity(settings, db, redis, keys, secrets, secret_store, breaches) as identity:
                 yield Services(
                     settings=settings,
@@ -105,6 +111,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     consents=consents,
                     billing=billing,
                     outbound=outbound,
+                    storage=storage,
+                    media_urls=MediaUrls(storage),
                     mail_feedback=mail_feedback,
                     vapid_key=public_point(secrets.vapid),
                     _device_key=secrets.derive("device-index"),

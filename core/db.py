@@ -43,6 +43,8 @@ transaction of milliseconds."""
 CALENDAR_POOL = PoolSize(writes=10, reads=2)
 """Of a worker of calendars: its activities wait for a provider nine tenths of their time, and hold no connection then.
 """
+MEDIA_POOL = PoolSize(writes=10, reads=2)
+"""Of a worker of media: its activities move bytes and decode, and hold a connection for milliseconds in between."""
 ACQUIRE_SECONDS = 2.0
 _DIRECT_SECONDS = 10.0
 

@@ -55,6 +55,10 @@ class Name(StrEnum):
     WORKFLOW_UPDATED = "workflow.updated"
     HOUSEHOLD_UPDATED = "household.updated"
     CALENDAR_UPDATED = "calendar.updated"
+    MEDIA_PROGRESS = "media.progress"
+    MEDIA_READY = "media.ready"
+    MEDIA_REJECTED = "media.rejected"
+    MEDIA_REMOVED = "media.removed"
 
 
 READY: Final = "stream.ready"

@@ -14,6 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from core.billing_settings import StripeSettings
 from core.calendar_settings import CalendarSettings
 from core.sign_in_settings import AppleSettings, FacebookSettings, GoogleSettings, OAuthSettings
+from core.storage_settings import ScanningSettings, StorageSettings
 
 WEB_PUSH_SERVICES = ("fcm.googleapis.com", "push.services.mozilla.com", "notify.windows.com", "push.apple.com")
 """Of Chrome, Firefox, Edge and Safari."""
@@ -83,7 +84,8 @@ class WorkerSettings(BaseModel, frozen=True):
     """A worker process. `metrics_port` 0 means: no Prometheus listener.
 
     `relay_lease_seconds`: how long a relay that died keeps its rows from the others; `relay_in_flight`: calls at once,
-    above 40 only latency grows (temporal.md §4.6).
+    above 40 only latency grows (temporal.md §4.6). `scratch`: where a worker of media has its files meanwhile, by
+    default the folder of temporary ones; a few uploads of 200 MB have to fit.
     """
 
     metrics_port: int = 0
@@ -94,6 +96,13 @@ class WorkerSettings(BaseModel, frozen=True):
     graceful_shutdown_seconds: int = 30
     relay_lease_seconds: float = 30
     relay_in_flight: int = 40
+    scratch: Path | None = None
+
+    @field_validator("scratch", mode="before")
+    @classmethod
+    def blank_is_none(cls, given: object) -> object:
+        """Compose files pass on what is not set as an empty word."""
+        return given or None
 
 
 class AuthSettings(BaseModel, frozen=True):
@@ -233,6 +242,8 @@ class Settings(StripeSettings):
     google: GoogleSettings = GoogleSettings()
     apple: AppleSettings = AppleSettings()
     facebook: FacebookSettings = FacebookSettings()
+    storage: StorageSettings = StorageSettings()
+    scanning: ScanningSettings = ScanningSettings()
     calendars: CalendarSettings = CalendarSettings()
     calendar_providers: tuple[str, ...] = ("google", "microsoft", "caldav")
     """Whose calendars a worker of the role `calendar` looks after; in production one process each."""

@@ -232,6 +232,14 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("create_record", "create_pet_record"), household(Right.ADD_RECORD)),
     **dict.fromkeys(("change_record", "replace_record"), household(Right.EDIT_RECORD)),
     "delete_record": household(Right.DELETE_RECORD),
+    # photos, papers and videos. An upload is its person's own; what it may be for is asked when it begins
+    "begin_upload": household(Right.ADD_RECORD),
+    **dict.fromkeys(("get_upload", "sign_upload_parts", "list_upload_parts"), SIGNED_IN),
+    **dict.fromkeys(("complete_upload", "abort_upload"), SIGNED_IN),
+    **dict.fromkeys(("get_media", "list_media_versions", "list_pet_media", "list_record_media"), household(Right.READ)),
+    "delete_media": household(Right.DELETE_RECORD),
+    "restore_media": household(Right.EDIT_RECORD),
+    "get_storage": household(Right.SEE_MEMBERS),
     # access that ends by itself: what owners give, what sitters were given, what a vet's link shows
     **dict.fromkeys(("list_grants", "create_grant", "get_grant", "change_grant"), household(Right.MANAGE_GRANTS)),
     **dict.fromkeys(("revoke_grant", "list_grant_accesses", "get_grant_qr"), household(Right.MANAGE_GRANTS)),

@@ -48,6 +48,11 @@ def lost_case(household_id: UUID, case_id: UUID) -> str:
     return f"household/{household_id}/lost/{case_id}"
 
 
+def media(household_id: UUID, asset_id: UUID) -> str:
+    """The entity of one uploaded content."""
+    return f"household/{household_id}/media/{asset_id}"
+
+
 def calendar(user_id: UUID, calendar_link_id: UUID) -> str:
     """The entity of one connected calendar."""
     return f"user/{user_id}/calendar/{calendar_link_id}"

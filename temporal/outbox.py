@@ -26,6 +26,7 @@ from temporal.contracts import (
     invitation,
     lost_case,
     mail,
+    media,
     refund,
     reminder,
     sitter_grant,
@@ -131,6 +132,17 @@ async def ring_refund(session: AsyncSession, account_id: UUID, refund_id: UUID) 
         workflow_id=ids.refund(account_id, refund_id),
         args=refund.bell_args(account_id, refund_id),
         user_id=account_id,
+    )
+
+
+async def ring_media(session: AsyncSession, household_id: UUID, asset_id: UUID) -> None:
+    """A content arrived, or nobody uses it any more: its workflow brings it to where it should be."""
+    await ring(
+        session,
+        aggregate=media.aggregate(asset_id),
+        kind=media.KIND,
+        workflow_id=ids.media(household_id, asset_id),
+        args=media.bell_args(asset_id),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final, TypedDict
 
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 
 class ActivityPolicy(TypedDict):
@@ -27,6 +28,13 @@ class CalendarPolicy(BoundedPolicy):
     """As `BoundedPolicy`, for what heartbeats."""
 
     heartbeat_timeout: timedelta
+
+
+class MediaPolicy(ActivityPolicy):
+    """As `ActivityPolicy`, for what heartbeats, and is waited for when it is cancelled: it leaves nothing behind."""
+
+    heartbeat_timeout: timedelta
+    cancellation_type: ActivityCancellationType
 
 
 class LocalActivityPolicy(ActivityPolicy):
@@ -110,6 +118,18 @@ PUSH_RENEWAL: Final[BoundedPolicy] = {
     "schedule_to_close_timeout": timedelta(minutes=1),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=2), backoff_coefficient=2, maximum_interval=timedelta(seconds=60)
+    ),
+}
+
+# A step of an upload: 200 MB through a slow line, a scanner that takes its time, a decoding child with limits of its
+# own. It beats, so that a worker that died keeps an upload from the others for twenty seconds only. Unlimited: storage
+# and scanner that are away are waited for, and nothing is published meanwhile.
+MEDIA_JOB: Final[MediaPolicy] = {
+    "start_to_close_timeout": timedelta(minutes=15),
+    "heartbeat_timeout": timedelta(seconds=20),
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(seconds=60)
     ),
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from pydantic import SecretStr
 
 from core.clock import pin_zone_data
 from core.crypto import FieldCipher
@@ -73,6 +74,10 @@ def settings(
         migration_url=postgres_server.owner_url(database_name),
         redis_url=redis_url,
         temporal_address=temporal_address,
+        # Signing needs keys, and no server; what is really stored has a fixture of its own (`s3`).
+        s3_endpoint="http://127.0.0.1:9",
+        s3_access_key_id=SecretStr("nobody"),
+        s3_secret_access_key=SecretStr("nothing"),
         keys=KeySettings(provider="file", directory=key_directory),
         api=ApiSettings(docs=True, drain_delay=0),
     )

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ import asyncpg
 import psutil
 import pytest
 
-from infra.local import ports
+from infra.local import ports, s3_identities
 from infra.local.launch import launch
 from infra.local.launchers import aws as aws_launcher
 from infra.local.launchers import caldav, calendars, postgres, seaweedfs, stripe, temporal, valkey
@@ -265,19 +265,25 @@ class TemporalServer:
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """SeaweedFS with the three buckets of the platform."""
+    """SeaweedFS with the three buckets of the platform, for an administrator; `identities` are the key pairs of the
+    processes (`infra/local/s3_identities.py`), `origin` is that of our pages."""
 
     endpoint: str
     access_key_id: str
     secret_access_key: str
+    origin: str
+    identities: Mapping[str, tuple[str, str]]
 
 
 @pytest.fixture(scope="session")
 def s3(servers: Servers) -> S3Server:
     """S3 that enforces signatures and upload policies."""
-    settings = seaweedfs.SERVICE.settings(servers.start(seaweedfs.SERVICE))
+    site = servers.start(seaweedfs.SERVICE)
+    settings = seaweedfs.SERVICE.settings(site)
     keys = ("PETFOLIO_S3_ENDPOINT", "PETFOLIO_S3_ACCESS_KEY_ID", "PETFOLIO_S3_SECRET_ACCESS_KEY")
-    return S3Server(*(settings[key] for key in keys))
+    pairs = {name: s3_identities.credentials_of(name) for name in s3_identities.POLICIES}
+    identities = {name: (site.secrets[key], site.secrets[secret]) for name, (key, secret) in pairs.items()}
+    return S3Server(*(settings[key] for key in keys), site.link("api"), identities)
 
 
 @dataclass(frozen=True, slots=True)

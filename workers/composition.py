@@ -31,6 +31,7 @@ from models.queries.keys import KeyTable
 from temporal.client import connect as connect_temporal
 from temporal.client import plugin
 from temporal.interceptors import interceptors
+from workers.media import MediaParts, open_media
 
 if TYPE_CHECKING:
     from integrations.payments.client import Payments
@@ -42,7 +43,8 @@ KEY_CACHE_SECONDS = 60
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a worker process has. `temporal` is the lazy client of the relay, and of activities that look around;
-    `payments` is there for those who serve the queue of billing, and only where there is a key."""
+    `payments` is there for those who serve the queue of billing, and only where there is a key; `media` for those who
+    serve that of media."""
 
     settings: Settings
     db: Database
@@ -57,14 +59,21 @@ class Parts:
     push: Mapping[DeviceKind, PushChannel]
     calendars: Providers
     payments: "Payments | None"
+    media: MediaParts | None
 
 
 @asynccontextmanager
 async def compose(
-    settings: Settings, runtime: Runtime | None, pool: PoolSize, *, traced: bool = False, billing: bool = False
+    settings: Settings,
+    runtime: Runtime | None,
+    pool: PoolSize,
+    *,
+    traced: bool = False,
+    billing: bool = False,
+    media: bool = False,
 ) -> AsyncIterator[Parts]:
-    """Open everything lazily: neither Postgres nor Temporal must be there yet. `billing`: this process asks Stripe.
-    Raises `SecretMissing` before setup."""
+    """Open everything lazily: neither Postgres nor Temporal must be there yet. `billing`: this process asks Stripe;
+    `media`: it looks at uploads. Raises `SecretMissing` before setup, and `ScanningMisconfigured`."""
     provider, secret_store = open_keys(settings)
     secrets = await load_secrets(secret_store)
     redis_url = settings.redis_url.get_secret_value()
@@ -97,6 +106,7 @@ async def compose(
                 push=push,
                 calendars=calendars,
                 payments=payments,
+                media=stack.enter_context(open_media(settings)) if media else None,
                 temporal=await connect_temporal(settings, shared, lazy=True, runtime=runtime),
             )
 

@@ -11,14 +11,14 @@ from temporalio.worker import Worker
 from temporalio.worker._worker import load_default_build_id
 
 from core.collector import NEW_OBJECTS, spare_what_lives_on
-from core.db import BILLING_POOL, CALENDAR_POOL, WORKER_POOL
+from core.db import BILLING_POOL, CALENDAR_POOL, MEDIA_POOL, WORKER_POOL
 from core.logging import logger
 from core.settings import Settings
 from core.telemetry import tracing
 from temporal.client import connect_when_up, runtime
 from temporal.gateway import Gateway
 from temporal.namespace import ensure_namespace
-from temporal.queues import BILLING, CACHED, CALENDARS, PER_SECOND, ROLES
+from temporal.queues import BILLING, CACHED, CALENDARS, MEDIA, PER_SECOND, ROLES, SLOTS
 from workers import registry
 from workers.calendar_watch import CalendarWatch
 from workers.composition import Parts, compose
@@ -31,7 +31,7 @@ log = logger(__name__)
 
 RELAYING: Final = "core"
 """The role beside which the outbox is relayed and the platform watched."""
-POOLS: Final = {"billing": BILLING_POOL, "calendar": CALENDAR_POOL}
+POOLS: Final = {"billing": BILLING_POOL, "calendar": CALENDAR_POOL, "media": MEDIA_POOL}
 """Of roles that need other connections than `WORKER_POOL`."""
 BUILD_ID_LENGTH: Final = 8
 """Enough to tell releases apart, as in git."""
@@ -44,7 +44,14 @@ async def run_worker(settings: Settings, role: str) -> int:
     async with AsyncExitStack() as stack:
         traced = stack.enter_context(tracing(f"petfolio-{role}", settings.otlp_endpoint))
         parts = await stack.enter_async_context(
-            compose(settings, sdk, POOLS.get(role, WORKER_POOL), traced=traced, billing=BILLING in ROLES[role])
+            compose(
+                settings,
+                sdk,
+                POOLS.get(role, WORKER_POOL),
+                traced=traced,
+                billing=BILLING in ROLES[role],
+                media=MEDIA in ROLES[role],
+            )
         )
         gateway = Gateway(parts.temporal)
         readiness = Readiness(parts.db, gateway)
@@ -101,7 +108,7 @@ def queues_of(role: str, settings: Settings) -> tuple[str, ...]:
 def _worker(client: Client, settings: Settings, queue: str, bound: registry.Bound, share: int) -> Worker:
     """The numbers and their reasons: temporal.md §4.2. The queues of a process share its connections."""
     limits = settings.worker
-    slots = max(limits.max_concurrent_activities // share, 1)
+    slots = min(max(limits.max_concurrent_activities // share, 1), SLOTS.get(queue, limits.max_concurrent_activities))
     return Worker(
         client,
         task_queue=queue,

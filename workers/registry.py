@@ -27,6 +27,11 @@ from activities.invitation import InvitationActivities
 from activities.lost_case import LostCaseActivities
 from activities.lost_sweep import LostSweepActivities
 from activities.mail import MailActivities
+from activities.media import MediaActivities
+from activities.media_compare import MediaCompareActivities
+from activities.media_renew import MediaRenewActivities
+from activities.media_store import MediaStore
+from activities.media_sweep import MediaSweepActivities
 from activities.pusher import Pusher
 from activities.reconcile import ReconcileActivities
 from activities.refund import RefundActivities
@@ -50,6 +55,7 @@ from temporal.contracts import (
     invitation,
     lost_case,
     mail,
+    media,
     refund,
     reminder,
     sitter_grant,
@@ -61,6 +67,7 @@ from temporal.contracts.calendar_sync import Dirty
 from temporal.contracts.invitation import InvitationChanged
 from temporal.contracts.lost_case import SearchChanged
 from temporal.contracts.mail import SendMail
+from temporal.contracts.media import MediaChanged
 from temporal.contracts.refund import RefundChanged
 from temporal.contracts.reminder import Bell
 from temporal.contracts.sitter_grant import GrantChanged
@@ -80,6 +87,10 @@ from workflows.invitation import InvitationWorkflow
 from workflows.lost_case import LostCaseWorkflow
 from workflows.lost_sweep import LostSweepWorkflow
 from workflows.mail import MailWorkflow
+from workflows.media import MediaWorkflow
+from workflows.media_compare import MediaCompareWorkflow
+from workflows.media_renew import MediaRenewWorkflow
+from workflows.media_sweep import MediaSweepWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.refund import RefundWorkflow
 from workflows.reminder import ReminderWorkflow
@@ -106,6 +117,7 @@ WORKFLOWS: Final[Mapping[str, tuple[type, ...]]] = {
         TransferWorkflow,
         ZoneDataWorkflow,
     ),
+    queues.MEDIA: (MediaCompareWorkflow, MediaRenewWorkflow, MediaSweepWorkflow, MediaWorkflow),
     queues.BILLING: (
         BillingLedgerWorkflow,
         BillingReconcileWorkflow,
@@ -165,6 +177,14 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         signal=lost_case.CHANGED,
         message=lambda row: SearchChanged(row.seq),
         summary="One search for a lost pet: asks every day, closes what nobody answers for, forgets what was written",
+    ),
+    media.KIND: OutboxKind(
+        media.WORKFLOW,
+        lambda row: media.first_state(row.args),
+        signal=media.CHANGED,
+        message=lambda row: MediaChanged(row.seq),
+        queue=lambda _: queues.MEDIA,
+        summary="An uploaded file: verified, scanned, decoded, and published or refused; removed when nobody uses it",
     ),
     mail.KIND: OutboxKind(
         mail.WORKFLOW, lambda row: SendMail(UUID(str(row.args["delivery_id"]))), summary="One message to one person"
@@ -244,6 +264,7 @@ def activities(parts: Parts) -> Bound:
             ZoneDataActivities(parts.db.sessions).move_occurrences,
         ),
         **_billing_activities(parts),
+        **_media_activities(parts),
         **dict.fromkeys(queues.CALENDARS.values(), _calendar_activities(parts)),
     }
 
@@ -278,6 +299,30 @@ def _billing_activities(parts: Parts) -> Bound:
             comparisons.compare_ours,
             comparisons.compare_money,
             BillingLedgerActivities(sessions, payments).compare_balance,
+        )
+    }
+
+
+def _media_activities(parts: Parts) -> Bound:
+    """Those that look at uploads, where this process does."""
+    if parts.media is None:
+        return {}
+    sessions, storage, scanner = parts.db.sessions, parts.media.storage, parts.media.scanner
+    uploads = MediaActivities(
+        sessions, parts.cipher, MediaStore(storage), parts.media.imaging, scanner, parts.media.scratch
+    )
+    return {
+        queues.MEDIA: (
+            uploads.review_media,
+            uploads.verify_media,
+            uploads.scan_media,
+            uploads.render_media,
+            uploads.publish_media,
+            uploads.refuse_media,
+            uploads.remove_media,
+            MediaSweepActivities(sessions).sweep_media,
+            MediaCompareActivities(sessions, storage).compare_page,
+            MediaRenewActivities(sessions, scanner).ring_outdated,
         )
     }
 

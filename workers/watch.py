@@ -27,6 +27,9 @@ UNCLAIMED: Final = Gauge(
 UNDELIVERED: Final = Gauge(
     "petfolio_oldest_undelivered_seconds", "How long the oldest message waits that may leave and has not."
 )
+MEDIA: Final = Gauge(
+    "petfolio_oldest_media_seconds", "How long ago the upload, or deletion of a file, began that waits the longest."
+)
 LOOKED: Final = Gauge("petfolio_watch_last_look_timestamp_seconds", "When this worker last looked for both of them.")
 RECONCILED: Final = Gauge(
     "petfolio_reconcile_last_success_timestamp_seconds", "When reminders and workflows were last compared to the end."
@@ -50,6 +53,7 @@ class Watch:
                 found = await overdue.oldest(self._db)
                 UNCLAIMED.set(found.unclaimed)
                 UNDELIVERED.set(found.undelivered)
+                MEDIA.set(found.media)
                 LOOKED.set_to_current_time()
             except AWAY as error:
                 log.warning("watch_away", reason=describe(error))

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from api import health_records as records
+from api import media
 from api.auth import CurrentUser
 from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
@@ -77,6 +78,7 @@ async def change_record(
 
 @router.delete("/records/{record_id}", operation_id="delete_record", status_code=204)
 async def delete_record(record: WritableRecord, if_match: IfMatch, session: UnitOfWork) -> None:
-    """Remove an entry."""
+    """Remove an entry, with what is attached to it."""
     if_match.check(record.version)
     record.deleted_at = await database_now(session)
+    await media.record_gone(session, record.id)

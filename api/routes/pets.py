@@ -2,7 +2,7 @@
 
 from fastapi import Request, Response
 
-from api import actions, appointments, lost, pets, transfers
+from api import actions, appointments, lost, media, pets, transfers
 from api.auth import CurrentUser
 from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
@@ -21,7 +21,7 @@ async def list_pets(caller: CurrentUser, services: ServicesDep, paging: PagingDe
     page = paging.page(f"pets:{caller.user_id}")
     rows = await queries.page(services.db, caller.user_id, page.after_id, page.rows)
     part = page.part_by_id(rows)
-    return listing([await pets.present(services.cipher, row) for row in part.items], part)
+    return listing([await pets.present(services, row) for row in part.items], part)
 
 
 @router.post("", operation_id="create_pet", status_code=201, response_model=PetOut)
@@ -31,13 +31,13 @@ async def create_pet(
     """Add a pet to the caller's household."""
     pet = await pets.create(session, services, caller, body)
     location = f"/api/v1/pets/{pet['id']}"
-    return document(request, await pets.present(services.cipher, pet), pet["version"], status=201, location=location)
+    return document(request, await pets.present(services, pet), pet["version"], status=201, location=location)
 
 
 @router.get("/{pet_id}", operation_id="get_pet", response_model=PetOut)
 async def get_pet(request: Request, pet: ReadablePet, services: ServicesDep) -> Response:
     """One pet."""
-    return document(request, await pets.present(services.cipher, pet), pet["version"])
+    return document(request, await pets.present(services, pet), pet["version"])
 
 
 @router.put("/{pet_id}", operation_id="replace_pet", response_model=PetOut)
@@ -54,7 +54,7 @@ async def change_pet(
     """Change the fields that are present; absent ones keep their value."""
     if_match.check(pet.version)
     changed = await pets.change(session, services, caller, pet, body)
-    return document(request, await pets.present(services.cipher, changed), changed["version"])
+    return document(request, await pets.present(services, changed), changed["version"])
 
 
 @router.delete("/{pet_id}", operation_id="delete_pet", status_code=204)
@@ -67,3 +67,4 @@ async def delete_pet(pet: WritablePet, if_match: IfMatch, session: UnitOfWork) -
     await appointments.pet_gone(session, pet.id)
     await lost.pet_gone(session, pet)
     await transfers.pet_gone(session, pet)
+    await media.pet_gone(session, pet.id)

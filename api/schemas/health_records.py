@@ -33,7 +33,7 @@ class MoneyModel(BaseModel):
 
 
 class Attachment(BaseModel):
-    """A named https link; uploads come with the media pipeline."""
+    """A named https link. Uploaded files are listed below the record, at `/media`."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -12,8 +12,11 @@ from models.pet import PetStatus
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-PhotoUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"]{4,2000}$", max_length=2010)]
-READ_ONLY = "id owner_id owners household_id weight microchips status read_only created_at updated_at version".split()
+PhotoUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s<>\"]{4,2000}$", max_length=2010)]
+"""Written, it is https; what is sent back as it was shown may be the address of a local store."""
+READ_ONLY = (
+    "id owner_id owners household_id weight microchips photo_media_id status read_only created_at updated_at version"
+).split()
 
 
 class WeightOut(BaseModel):
@@ -41,7 +44,8 @@ class MicrochipOut(BaseModel):
 
 class PetOut(BaseModel):
     """A pet as its household sees it. `read_only`: it is beyond what the household's plan holds; it can be looked after
-    and let go, and not be changed."""
+    and let go, and not be changed. `profile_photo_url` is that of the uploaded photo (`photo_media_id`), good for half
+    an hour at least; without one it is the address that was entered."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -81,6 +85,7 @@ class PetOut(BaseModel):
                             "site": None,
                         }
                     ],
+                    "photo_media_id": None,
                     "profile_photo_url": "https://pictures.example.com/milo.jpg",
                     "status": "active",
                     "read_only": False,
@@ -109,6 +114,7 @@ class PetOut(BaseModel):
     weight: WeightOut | None
     microchip_id: str | None
     microchips: list[MicrochipOut]
+    photo_media_id: UUID | None
     profile_photo_url: str | None
     status: PetStatus
     read_only: bool
@@ -146,6 +152,7 @@ class _Fields(BaseModel):
     owners: Any = None
     weight: Any = None
     microchips: Any = None
+    photo_media_id: Any = None
     status: Any = None
     read_only: Any = None
     created_at: Any = None

@@ -37,6 +37,7 @@ class _Kind:
 _KINDS: Final = {
     "reminder": _Kind(ids.reminder, "Reminder", "next due", "/reminders/{id}"),
     "lost": _Kind(ids.lost_case, "Search for a lost pet", "until", "/pets/{pet_id}/lost"),
+    "media": _Kind(ids.media, "Uploaded file", "until", "/media/{media_id}"),
     "invitation": _Kind(ids.invitation, "Invitation", "until", "/households/{household_id}/invitations"),
     "transfer": _Kind(ids.transfer, "Transfer of a pet", "until", "/households/{household_id}/transfers"),
     "calendar": _Kind(ids.calendar, "Calendar", "next look", "/integrations/calendar/connections/{connection_id}"),
@@ -51,7 +52,9 @@ class WorkflowOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
-    type: Literal["reminder", "lost", "invitation", "transfer", "grant", "calendar", "mail", "billing", "refund"]
+    type: Literal[
+        "reminder", "lost", "media", "invitation", "transfer", "grant", "calendar", "mail", "billing", "refund"
+    ]
     status: str
     summary: str = Field(description="One sentence for people.")
     created_at: datetime

@@ -1,1 +1,1 @@
-"""Photos, documents and videos: what may be uploaded, what it is, and what is made of it. Pure rules."""
+"""Photos, documents and videos of pets: what is taken, how it is named, how far it is, and why it was refused."""

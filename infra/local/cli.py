@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import UUID
 
 from infra.local.errors import StackError
 
@@ -73,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     dump.add_argument("--masked", action="store_true", required=True, help="everything personal is made up")
     dump.add_argument("--database-url", metavar="URL", help="another database than the running stack's")
     dump.add_argument("--output", type=Path, default=Path("petfolio-masked"), metavar="D", help="a folder to make")
+    media = commands.add_parser("media", parents=[data], help="what is known of an uploaded file")
+    media.add_argument("what", choices=("inspect",))
+    media.add_argument("id", type=UUID, help="of the media, its asset or its upload")
+    media.add_argument("--database-url", metavar="URL", help="another database than the running stack's")
     seed = commands.add_parser("seed", parents=[data], help="realistic test data")
     seed.add_argument("--users", type=int, default=10, metavar="N", help="how many people (default: 10)")
     return parser

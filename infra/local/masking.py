@@ -143,6 +143,10 @@ def _words(what: str) -> Callable[[Masker, Row], str]:
     return lambda masker, row: f"{what} {masker.dice(what, row['id']).randrange(10_000):04}"
 
 
+def _taken(masker: Masker, row: Row) -> str:
+    return f"2024-01-{masker.dice('taken', row['id']).randrange(1, 29):02}T12:00:00"
+
+
 def _chip(masker: Masker, row: Row) -> str:
     return f"999{masker.dice('chip', row['id']).randrange(10**12):012}"
 
@@ -179,6 +183,8 @@ _SEALED: Final[Mapping[str, Callable[[Masker, Row], str]]] = {
     "health_records.veterinarian_ct": _words("Dr."),
     "reminders.title_ct": _words("Reminder"),
     "reminders.description_ct": _words("Description"),
+    "media_links.name_ct": _words("File"),
+    "media_assets.captured_at_ct": _taken,
     "appointments.title_ct": _words("Appointment"),
     "appointments.notes_ct": _words("Notes"),
     "appointments.location_ct": _words("Place"),

@@ -51,6 +51,8 @@ OFFSETS: Mapping[str, int] = {
     "worker_calendar_health": 73,
     "worker_billing_metrics": 74,
     "worker_billing_health": 75,
+    "worker_media_metrics": 76,
+    "worker_media_health": 77,
 }
 
 Ports = Mapping[str, int]

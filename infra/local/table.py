@@ -17,4 +17,5 @@ SERVICES: tuple[Service, ...] = (
     app.WORKER_CORE,
     app.WORKER_BILLING,
     app.WORKER_CALENDAR,
+    app.WORKER_MEDIA,
 )

@@ -52,6 +52,19 @@ _ROOM: Final = text(
 )
 
 
+_TIERS: Final = text(
+    """SELECT n.tier FROM memberships m JOIN entitlements n ON n.account_id = m.user_id
+        WHERE m.household_id = :id AND m.role = 'owner' AND m.left_at IS NULL
+          AND (n.grace_until IS NULL OR n.grace_until > statement_timestamp())"""
+)
+
+
+async def storage(session: AsyncSession, household_id: UUID) -> int:
+    """How many bytes of media the household may have."""
+    tiers = (await session.execute(_TIERS, {"id": household_id})).scalars()
+    return LIMITS[highest(*map(Tier, tiers))].storage_bytes
+
+
 async def check_room(session: AsyncSession, household_id: UUID) -> None:
     """Whether the household, which is locked, may have one more pet: those on their way to it are counted. Raises
     `PlanLimit`."""

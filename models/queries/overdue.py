@@ -23,18 +23,26 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - (
                            ELSE coalesce((SELECT min(e.created_at) FROM delivery_events e WHERE e.delivery_id = d.id),
                                          d.not_before) END AS since
                  FROM deliveries d WHERE d.state IN ('planned', 'deferred')) AS waiting
-            WHERE since < clock_timestamp())), 0) AS undelivered"""  # noqa: S608 - our own words
+            WHERE since < clock_timestamp())), 0) AS undelivered,
+       coalesce(extract(epoch FROM clock_timestamp() - (
+           SELECT min(since) FROM (
+               SELECT created_at AS since FROM media_assets WHERE state = 'scanning'
+               UNION ALL SELECT doomed_at FROM media_assets WHERE doomed_at IS NOT NULL) AS media)), 0) AS media"""  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)
 class Oldest:
-    """Seconds since the earliest unclaimed occurrence fell due, and since the oldest message could have left; or 0."""
+    """Seconds since the earliest unclaimed occurrence fell due, since the oldest message could have left, and since the
+    upload began, or the deletion, that has waited for the media worker the longest; or 0."""
 
     unclaimed: float
     undelivered: float
+    media: float
 
 
 async def oldest(db: Database) -> Oldest:
-    """Both, as of now."""
+    """All of them, as of now."""
     row = await db.reads.fetchrow(OLDEST)
-    return Oldest(0.0, 0.0) if row is None else Oldest(float(row["unclaimed"]), float(row["undelivered"]))
+    if row is None:
+        return Oldest(0.0, 0.0, 0.0)
+    return Oldest(float(row["unclaimed"]), float(row["undelivered"]), float(row["media"]))

@@ -26,7 +26,7 @@ _PET = f"""
 SELECT p.id, p.version, p.household_id, p.name_ct, p.species, p.breed, p.is_mixed, p.sex, p.neutered, p.date_of_birth,
        p.dob_precision, p.home_tzid, p.external_photo_url, p.status, p.created_at, p.updated_at,
        w.grams, w.entered_value, w.entered_unit, w.measured_at, a.role, a.actions,
-       {beyond("p")} AS read_only,
+       {beyond("p")} AS read_only, ph.photo_id, ph.asset_id, ph.stored_under, ph.file, ph.file_type,
        array(SELECT o.user_id FROM memberships o
              WHERE o.household_id = p.household_id AND o.role = 'owner' AND o.left_at IS NULL
              ORDER BY o.id) AS owners,
@@ -37,6 +37,15 @@ FROM pets p
 {reached("p.household_id", "p.id")}
 LEFT JOIN LATERAL (SELECT grams, entered_value, entered_unit, measured_at FROM weights
                    WHERE pet_id = p.id ORDER BY measured_at DESC, id DESC LIMIT 1) w ON true
+LEFT JOIN LATERAL (
+    SELECT l.id AS photo_id, l.asset_id, m.stored_under, v.name AS file, v.content_type AS file_type
+      FROM media_links l
+      JOIN media_assets m ON m.id = l.asset_id
+      JOIN media_variants v ON v.asset_id = m.id AND v.content_type = 'image/webp'
+                           AND greatest(v.width, v.height) <= 480
+     WHERE l.pet_id = p.id AND l.purpose = 'profile_photo' AND l.is_current AND l.deleted_at IS NULL
+       AND m.state = 'ready'
+     ORDER BY v.width DESC LIMIT 1) ph ON true
 WHERE p.deleted_at IS NULL AND """  # noqa: S608 - our own words
 _ONE = _PET + "p.id = $2"
 _PAGE = _PET + OWN + " AND ($2::uuid IS NULL OR p.id > $2) ORDER BY p.id LIMIT $3"

@@ -40,6 +40,12 @@ TABLES: Final = (
         of_pet="t.reminder_id IN (SELECT id FROM reminders WHERE pet_id = :pet_id)",
         bound_to="occurrence_id",
     ),
+    SealedTable("media_links", ("name_ct",)),
+    SealedTable(
+        "media_assets",
+        ("captured_at_ct",),
+        of_pet="t.id IN (SELECT asset_id FROM media_links WHERE pet_id = :pet_id)",
+    ),
     SealedTable("pet_tags", ("note_ct", "care_note_ct")),
 )
 

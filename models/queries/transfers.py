@@ -64,6 +64,10 @@ _MOVE_REST = (
         """UPDATE health_records SET household_id = :household_id
             WHERE pet_id = :pet_id AND household_id <> :household_id"""
     ),
+    text(
+        """UPDATE media_links SET household_id = :household_id, version = version + 1, updated_at = clock_timestamp()
+            WHERE pet_id = :pet_id AND household_id <> :household_id"""
+    ),
     # What the public page of its tag shows was chosen by people whose animal it is no more. The new ones may have
     # chosen already when this runs a second time.
     text(

@@ -13,36 +13,42 @@ from models.queries.access import OWN, reached
 _WORK = f"""
 SELECT * FROM (
   SELECT 'reminder' AS type, r.id, r.household_id, r.pet_id, r.state, r.next_at AS until, r.created_at, r.updated_at,
-         a.role, a.actions, NULL::uuid AS user_id, NULL::uuid AS connection_id
+         a.role, a.actions, NULL::uuid AS user_id, NULL::uuid AS connection_id, NULL::uuid AS media_id
     FROM reminders r {reached("r.household_id", "r.pet_id")}
    WHERE r.deleted_at IS NULL
   UNION ALL
   SELECT 'lost', c.id, c.household_id, c.pet_id, c.state, NULL, c.created_at, c.updated_at, a.role, a.actions,
-         NULL, NULL
+         NULL, NULL, NULL
     FROM lost_cases c {reached("c.household_id", "c.pet_id")}
   UNION ALL
+  SELECT 'media', m.id, m.household_id, l.pet_id, m.state, NULL, m.created_at, m.updated_at, a.role, a.actions,
+         NULL, NULL, l.id
+    FROM media_links l JOIN media_assets m ON m.id = l.asset_id {reached("l.household_id", "l.pet_id")}
+   WHERE l.deleted_at IS NULL AND NOT EXISTS (SELECT FROM media_links e WHERE e.asset_id = m.id
+                                                 AND e.deleted_at IS NULL AND e.id < l.id)
+  UNION ALL
   SELECT 'invitation', i.id, i.household_id, NULL, i.state, i.expires_at, i.created_at, i.updated_at, a.role, a.actions,
-         NULL, NULL
+         NULL, NULL, NULL
     FROM invitations i {reached("i.household_id", "NULL")} AND a.role = 'owner'
   UNION ALL
   SELECT 'transfer', t.id, t.from_household_id, t.pet_id, t.state, t.expires_at, t.created_at, t.updated_at,
-         a.role, a.actions, NULL, NULL
+         a.role, a.actions, NULL, NULL, NULL
     FROM pet_transfers t {reached("t.from_household_id", "NULL")} AND a.role = 'owner'
   UNION ALL
   SELECT 'grant', g.id, g.household_id, NULL,
          CASE WHEN g.declined THEN 'declined' WHEN g.revoked_at IS NOT NULL THEN 'revoked'
               WHEN g.valid_until <= statement_timestamp() THEN 'over' WHEN g.user_id IS NULL THEN 'offered'
               WHEN statement_timestamp() < g.valid_from THEN 'coming' ELSE 'active' END,
-         g.valid_until, g.created_at, g.updated_at, a.role, a.actions, NULL, NULL
+         g.valid_until, g.created_at, g.updated_at, a.role, a.actions, NULL, NULL, NULL
     FROM grants g {reached("g.household_id", "NULL")} AND a.role = 'owner'
    WHERE g.kind = 'sitter'
   UNION ALL
   SELECT 'calendar', l.id, NULL, NULL, c.state, l.next_poll_at, l.created_at, l.updated_at, 'owner', NULL,
-         l.user_id, l.connection_id
+         l.user_id, l.connection_id, NULL
     FROM calendar_links l JOIN calendar_connections c ON c.id = l.connection_id
    WHERE l.user_id = $1 AND c.state <> 'disconnected'
   UNION ALL
-  SELECT 'refund', f.id, NULL, NULL, f.state, NULL, f.created_at, f.updated_at, 'owner', NULL, f.account_id, NULL
+  SELECT 'refund', f.id, NULL, NULL, f.state, NULL, f.created_at, f.updated_at, 'owner', NULL, f.account_id, NULL, NULL
     FROM refunds f WHERE f.account_id = $1) AS a
  WHERE """  # noqa: S608 - our own words
 _PAGE = f"{_WORK} {OWN} AND ($2::uuid IS NULL OR a.id > $2) ORDER BY a.id LIMIT $3"

@@ -17,6 +17,7 @@ from temporal import ids
 from tests.api.access_billing import BILLING_OFF
 from tests.api.access_calendars import CALENDARS
 from tests.api.access_ground import CANARY, Example, Ground, Maker, listing, refused
+from tests.api.access_media import MEDIA, media
 
 DAILY: Final = {"mode": "fixed", "dtstart_local": "2036-06-01T08:00", "freq": "DAILY", "tzid": "Europe/Berlin"}
 AWAY: Final = {"starts_at": "2036-06-01T00:00:00Z", "ends_at": "2036-06-08T00:00:00Z"}
@@ -131,6 +132,7 @@ MAKERS: Final[Mapping[str, Maker]] = {
     "absence": absence,
     "tagged": tagged,
     "lost": lost,
+    "media": media,
     "nobody": nobody,
 }
 """How the things that examples name in braces are made; `{household}` is there already, `{nobody}` is nobody's."""
@@ -319,6 +321,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "change_record": Example("PATCH", "/health-records/records/{record}", {"title": "Paws"}),
     "replace_record": Example("PUT", "/health-records/records/{record}", {"title": "Paws"}),
     "delete_record": Example("DELETE", "/health-records/records/{record}"),
+    **MEDIA,
     # reminders and what is due
     "list_reminders": listing("/reminders"),
     "create_reminder": Example("POST", "/reminders", {"title": "Tablet", "schedule": DAILY, "pet_id": "{pet}"}),

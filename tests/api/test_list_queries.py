@@ -13,6 +13,7 @@ from models.queries import (
     grants,
     health_records,
     lost,
+    media,
     notifications,
     pets,
     reminder_views,
@@ -59,6 +60,18 @@ GROWTH = {
     ),
     "sightings": (OCCURRENCES, f"'id', md5('s' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid"),
     "deliveries": (OCCURRENCES, "'id', md5('v' || n)::uuid, 'event_key', 'e' || n"),
+    "media_assets": (
+        PETS,
+        f"'id', md5('i' || n)::uuid, 'sha256', '\\x' || md5('i' || n), "
+        f"'household_id', md5('h' || n % {USERS} + 1)::uuid",
+    ),
+    "media_links": (
+        PETS,
+        f"'id', md5('k' || n)::uuid, 'asset_id', md5('i' || n)::uuid, 'pet_id', md5('p' || n % {PETS} + 1)::uuid, "
+        f"'thread_id', md5('k' || n)::uuid, 'household_id', md5('h' || n % {USERS} + 1)::uuid, "
+        f"'record_id', md5('d' || n)::uuid, 'purpose', 'attachment'",
+    ),
+    "media_variants": (PETS, "'id', md5('z' || n)::uuid, 'asset_id', md5('i' || n)::uuid"),
     "notifications": (
         OCCURRENCES,
         f"'id', md5('n' || n)::uuid, 'delivery_id', md5('v' || n)::uuid, 'occurrence_id', md5('o' || n)::uuid, "
@@ -82,6 +95,9 @@ BIG = (
     "grants",
     "absences",
     "grant_access_log",
+    "media_assets",
+    "media_links",
+    "media_variants",
 )
 
 
@@ -104,6 +120,13 @@ async def person(api: Api, db: Database) -> Person:
     tag = await person.request("PUT", f"/pets/{pet}/tag", {})
     assert (await person.request("POST", f"/pets/{pet}/lost", {})).status_code == 201
     assert (await api.post(f"/p/{tag.json()['code']}/sightings", {"message": "Here!"})).status_code == 204
+    about = {"filename": "x", "content_type": "application/pdf", "size": 9, "sha256": "0" * 64, "purpose": "document"}
+    paper = await made(person, "/media/uploads", about | {"pet_id": pet})
+    await db.reads.execute(
+        "INSERT INTO media_variants (id, asset_id, name, content_type, size)"
+        " SELECT id, asset_id, 'original.pdf', 'application/pdf', 9 FROM media_links WHERE id = $1",
+        paper["media_id"],
+    )
     await db.reads.execute(
         "INSERT INTO notifications (id, user_id, delivery_id) SELECT id, user_id, id FROM deliveries LIMIT 1"
     )
@@ -131,6 +154,10 @@ LISTS = [
     (appointment_views.PAGE, lambda own: (own["user"], YESTERDAY, TOMORROW, own["pet"], "planned", None, None, 51)),
     (appointment_views.IN_SPAN, lambda own: (own["user"], YESTERDAY, TOMORROW, None, 51)),
     (appointment_views.OVERRIDES, lambda own: ([own["appointment"]],)),
+    (media._ONE, lambda own: (own["user"], own["media"])),
+    (media._OF_PET, lambda own: (own["user"], own["pet"], None, 51)),
+    (media._OF_RECORD, lambda own: (own["user"], own["record"], None, 51)),
+    (media._VERSIONS, lambda own: (own["user"], own["media"], None, 51)),
     (workflows._PAGE, lambda own: (own["user"], None, 51)),
     (notifications.PAGE, lambda own: (own["user"], None, 51)),
     (lost._BY_CODE, lambda own: (own["code"],)),
@@ -162,6 +189,10 @@ LISTS = [
         "appointments of a pet",
         "calendar",
         "exceptions",
+        "media",
+        "media of a pet",
+        "media of a record",
+        "versions",
         "workflows",
         "notifications",
         "tag",
@@ -185,6 +216,7 @@ async def test_no_list_reads_a_whole_table(person: Person, db: Database, query: 
                   (SELECT id FROM grants WHERE granted_by = $1 ORDER BY created_at LIMIT 1) AS grant,
                   (SELECT h.id FROM health_records h WHERE h.by_user_id = $1
                     ORDER BY h.created_at LIMIT 1) AS record,
+                  (SELECT l.id FROM media_links l WHERE l.by_user_id = $1 ORDER BY l.created_at LIMIT 1) AS media,
                   (SELECT t.code FROM pet_tags t WHERE t.contact_id = $1 ORDER BY t.created_at LIMIT 1) AS code""",
         person.user_id,
     )

@@ -10,14 +10,18 @@ import pytest
 from sqlalchemy import text
 
 from activities.reminder import ReminderActivities
+from core.crypto import Subject
 from core.settings import Settings
 from domain.access import Role
+from domain.media.state import AssetState
 from domain.reminder import Plan
-from models.queries import resealing
+from models.media import MediaLink
+from models.queries import media_work, resealing
 from temporal import ids
 from temporal.contracts.reminder import DeliverOccurrence, PlanReminder
 from temporal.contracts.transfer import MailOffer, MovePet, ReviewTransfer, TransferPlan
 from tests.activities.reminder_home import MemoryNotifier, wording
+from tests.api.grants_kit import made
 from tests.api.household_kit import Post, home_of, member, pet_of
 from tests.api.signing_in import OPEN, Api, Person
 from tests.api.test_reminders import remind
@@ -146,6 +150,7 @@ async def test_what_is_known_of_it_is_under_the_new_household_s_key(
     assert (await owner.request("PUT", f"{path}/tag", words)).status_code == 200
     assert (await owner.request("POST", f"{path}/lost", {"note": "Red collar"})).status_code == 201
     assert (await owner.request("POST", f"{path}/lost/close", {"reason": "found"})).status_code == 200
+    await photographed(api, owner, pet)
     offered = await offer(owner, pet, taker.email)
     await accept(taker, offered)
     await post.move(offered)
@@ -166,6 +171,41 @@ async def test_what_is_known_of_it_is_under_the_new_household_s_key(
     assert await tag_of(taker, pet) == (["name"], "Bites", "Pills"), "what the new people chose stays"
     explained = (await taker.request("GET", f"/occurrences/{pending['id']}/explain")).json()
     assert explained["doses"][0]["override_reason"] == "Vomited"
+
+
+async def photographed(api: Api, owner: Person, pet: dict[str, Any]) -> None:
+    """A published photo whose date is kept."""
+    about = {"filename": "x", "content_type": "image/jpeg", "size": 700, "sha256": "0" * 64, "purpose": "profile_photo"}
+    upload = await made(owner, "/media/uploads", about | {"pet_id": pet["id"]})
+    async with api.identity.db.sessions.begin() as session:
+        link = await session.get(MediaLink, UUID(upload["media_id"]))
+        assert link is not None
+        asset = await media_work.lock(session, link.asset_id)
+        assert asset is not None
+        home = Subject.household(asset.household_id)
+        taken = "2024-05-06T07:08:09"
+        asset.captured_at_ct = await api.identity.cipher.seal(home, "media_assets.captured_at_ct", asset.id, taken)
+        await media_work.settle(session, asset, AssetState.READY)
+        await media_work.show(session, asset)
+
+
+async def test_media_move_with_their_pet_and_are_counted_where_it_lives(
+    api: Api, owner: Person, taker: Person, post: Post
+) -> None:
+    pet = await pet_of(owner)
+    await photographed(api, owner, pet)
+    offered = await offer(owner, pet, taker.email)
+    await accept(taker, offered)
+    for _ in range(2):
+        await post.move(offered)
+    used = [
+        (await person.request("GET", f"/households/{await home_of(person)}/storage")).json()["used"]
+        for person in (owner, taker)
+    ]
+    assert used == [0, 700]
+    (photo,) = (await taker.request("GET", f"/pets/{pet['id']}/media")).json()["items"]
+    assert (photo["name"], photo["captured_at"]) == ("x", "2024-05-06T07:08:09")
+    assert (await owner.request("GET", f"/media/{photo['id']}")).status_code == 404
 
 
 async def test_what_finders_wrote_does_not_go_along(api: Api, owner: Person, taker: Person, post: Post) -> None:
@@ -216,7 +256,9 @@ async def test_every_sealed_column_of_a_pet_is_known_to_move(api: Api) -> None:
     # What finders wrote was for the people of that time: it is wiped.
     others |= {("sightings", column) for column in ("message_ct", "place_ct", "contact_ct")}
     known = {(table.name, column) for table in resealing.TABLES for column in table.columns}
-    assert {(row.table_name, row.column_name) for row in found} - others == known - {("pets", "name_ct")}
+    # They have no such column: the pet's row itself, and contents, which are led to by their links.
+    elsewhere = {("pets", "name_ct"), ("media_assets", "captured_at_ct")}
+    assert {(row.table_name, row.column_name) for row in found} - others == known - elsewhere
 
 
 async def test_what_is_due_is_told_to_the_new_people_once_and_by_one_workflow(

@@ -15,8 +15,9 @@ from tests.architecture.contracts import LISTING, Shape, boundary, crossing, sha
 
 STRIPES = {"surplus_id", "void_invoice_id", "subscription_id", "invoice_id", "payment_method_id", "event_id"}
 """Ids that Stripe gives: words, and nothing personal."""
-KEYS = {"occurrence", "step", "tzid", "version", "difference", *STRIPES}
-"""Strings that are keys of ours: the nominal of an occurrence, the step of its escalation; of the world: zones, and the
+KEYS = {"after", "occurrence", "step", "tzid", "version", "difference", *STRIPES}
+"""Strings that are keys of ours: where a listing of storage stands (its keys are made of ids), the nominal of an
+occurrence, the step of its escalation; of the world: zones, and the
 versions of their data, currencies (of a `difference`)."""
 
 

@@ -79,6 +79,6 @@ def test_the_processes_of_compose_fit_its_database() -> None:
     assert pooled + temporal + listen + setup + people <= limit
     roles = [service["command"][-1] for name, service in services.items() if name.startswith("worker-")]
     workers = [POOLS.get(role, WORKER_POOL) for role in roles]
-    assert len(workers) == 2 + len(CALENDARS)
-    # A role is to come, and a rolling restart has each process twice.
-    assert 2 * (API_POOL.total + sum(pool.total for pool in workers)) + 2 * WORKER_POOL.total <= clients
+    assert len(workers) == 3 + len(CALENDARS)
+    # A rolling restart has each process twice.
+    assert 2 * (API_POOL.total + sum(pool.total for pool in workers)) <= clients

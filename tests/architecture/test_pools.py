@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from core.db import API_POOL, BILLING_POOL, CALENDAR_POOL, WORKER_POOL
+from core.db import API_POOL, BILLING_POOL, CALENDAR_POOL, MEDIA_POOL, WORKER_POOL
 from infra.local.table import SERVICES
 from temporal.queues import CALENDARS, ROLES
 from workers.process import POOLS
@@ -38,11 +38,11 @@ def test_the_local_stack_fits_the_database() -> None:
 
 
 def test_all_roles_of_the_finished_platform_fit_the_database() -> None:
-    """Two api processes, two workers of the core, two of billing, one per calendar provider, and one of a role to come;
+    """Two api processes, two workers of the core, two of billing, one per calendar provider, two of media;
     a bigger pool has to take from somebody."""
     calendars = ("worker-calendar",) * len(CALENDARS)
     assert (
-        connections(["api", *("worker-core",) * 2, *("worker-billing",) * 2, *calendars, "worker-other"])
+        connections(["api", *("worker-core",) * 2, *("worker-billing",) * 2, *calendars, *("worker-media",) * 2])
         <= MAX_CONNECTIONS - RESERVED
     )
 
@@ -57,5 +57,5 @@ def test_a_worker_has_a_connection_for_each_activity_slot() -> None:
 def test_a_worker_of_calendars_takes_a_third_of_what_others_take() -> None:
     """Its activities hold a connection for the milliseconds between two calls of a provider; three such processes stand
     in the place of one. `tests/calendar/test_pool.py` shows that the slots get by with that."""
-    assert POOLS == {"billing": BILLING_POOL, "calendar": CALENDAR_POOL}
+    assert POOLS == {"billing": BILLING_POOL, "calendar": CALENDAR_POOL, "media": MEDIA_POOL}
     assert CALENDAR_POOL.total * len(CALENDARS) <= WORKER_POOL.total

@@ -130,7 +130,7 @@ async def test_a_killed_supervisor_leaves_nothing_that_up_does_not_end_and_ctrl_
         lines = (stack.data_dir / "logs/supervisor.log").read_text().splitlines()
         stopped = [line.split()[0] for line in lines if line.endswith("stopped")]
         assert (stopped[0], stopped[-1]) == ("api", "postgres")
-        assert set(stopped[1:4]) == {"worker-core", "worker-billing", "worker-calendar"}
+        assert set(stopped[1:5]) == {"worker-core", "worker-billing", "worker-calendar", "worker-media"}
         assert not [path for path in stack.data_dir.rglob("*") if path.is_socket()]
 
 

@@ -9,6 +9,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 import activities.billing_metrics
+import activities.media_metrics
 import activities.metrics
 import api.mail_feedback
 import api.oauth
@@ -27,6 +28,7 @@ RULES: list[dict[str, Any]] = [
 ]
 OWNERS = (
     activities.billing_metrics,
+    activities.media_metrics,
     activities.metrics,
     api.mail_feedback,
     api.oauth,

@@ -8,7 +8,7 @@ import pytest
 
 from core.settings import read_settings
 from infra import check_infra
-from temporal.queues import BILLING, CALENDARS, CORE
+from temporal.queues import BILLING, CALENDARS, CORE, MEDIA
 from workers.process import queues_of
 
 
@@ -71,7 +71,7 @@ def test_each_provider_of_calendars_has_one_process_of_its_own(
             for variable, value in service["environment"].items():
                 monkeypatch.setenv(variable, value)
             served[name] = queues_of(service["command"][-1], read_settings())
-    assert served == {"worker-core": (CORE,), "worker-billing": (BILLING,)} | {
+    assert served == {"worker-core": (CORE,), "worker-billing": (BILLING,), "worker-media": (MEDIA,)} | {
         f"worker-{queue}": (queue,) for queue in CALENDARS.values()
     }
 

@@ -29,17 +29,21 @@ from temporal.contracts.sessions import SweepSessions
 from temporal.contracts.zone_data import RollOver
 from tests.replay.billing import ACCOUNTS, REFUNDS, BillingScenario
 from tests.replay.calendars import CALENDARS, CalendarScenario
+from tests.replay.media import UPLOADS, MediaScenario
 from tests.workflows.billing_world import billing_world
 from tests.workflows.calendar_world import calendar_world
 from tests.workflows.grant_world import GrantWorld, grant_world
 from tests.workflows.job_world import job_world
 from tests.workflows.mail_world import mail_world
+from tests.workflows.media_world import media_world
 from tests.workflows.offer_world import OfferWorld, offer_world
 from tests.workflows.reminder_world import ReminderWorld, days, hours, minutes, reminder_world
 from tests.workflows.search_world import SearchWorld, search_world
 from tests.workflows.test_billing_jobs import JOBS as BILLING_JOBS
 from tests.workflows.test_billing_jobs import BillingJobs
 from tests.workflows.test_jobs import Jobs
+from tests.workflows.test_media_jobs import JOBS as MEDIA_JOBS
+from tests.workflows.test_media_jobs import MediaJobs
 from workflows.audit import AuditWorkflow
 from workflows.data_keys import DataKeysWorkflow
 from workflows.digest import DigestWorkflow
@@ -367,6 +371,24 @@ async def record_billing(feature: str, scenario: BillingScenario) -> None:
             write(feature, scenario.__name__, await scenario(world))
 
 
+async def record_media(scenario: MediaScenario) -> None:
+    """Write all runs of the scenario's upload, unless they are there."""
+    if not is_recorded("media", scenario.__name__):
+        async with media_world() as world:
+            write("media", scenario.__name__, await scenario(world))
+
+
+async def record_media_jobs() -> None:
+    """Write what the jobs that look after media live through, unless it is there."""
+    for (feature, scenario), (workflow, request) in MEDIA_JOBS.items():
+        if not is_recorded(feature, scenario):
+            jobs = MediaJobs()
+            async with job_world(workflow, *jobs.activities) as world:
+                handle = await world.start(request)
+                await handle.result()
+                write(feature, scenario, [await handle.fetch_history()])
+
+
 def is_recorded(feature: str, scenario: str) -> bool:
     """Whether a past of this name stands already."""
     return any((FOLDER / feature).glob(f"{scenario}-[0-9].json"))
@@ -404,6 +426,9 @@ async def main() -> None:
         await record_billing("billing", account)
     for refund in REFUNDS:
         await record_billing("refund", refund)
+    for upload in UPLOADS:
+        await record_media(upload)
+    await record_media_jobs()
     for (feature, scenario), (workflow, request) in {**JOBS, **BILLING_JOBS}.items():
         if not is_recorded(feature, scenario):
             write(feature, scenario, await job(workflow, request))

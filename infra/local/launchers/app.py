@@ -4,6 +4,7 @@ import hashlib
 import sys
 from collections.abc import Mapping
 
+from infra.local.launchers import seaweedfs
 from infra.local.probe import http_status
 from infra.local.process import Command, Stop
 from infra.local.service import Service
@@ -39,7 +40,8 @@ def _shared(site: Site) -> Mapping[str, str]:
 
 
 def _python(site: Site, *arguments: str, **env: str) -> Command:
-    return Command((sys.executable, "-m", *arguments), env={**site.settings, **env}, cwd=CHECKOUT)
+    own = seaweedfs.credentials(site, arguments[-1])
+    return Command((sys.executable, "-m", *arguments), env={**site.settings, **own, **env}, cwd=CHECKOUT)
 
 
 def _release() -> str:
@@ -109,3 +111,4 @@ API = Service(
 WORKER_CORE = _worker("core")
 WORKER_BILLING = _worker("billing")
 WORKER_CALENDAR = _worker("calendar")
+WORKER_MEDIA = _worker("media")

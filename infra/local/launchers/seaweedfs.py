@@ -1,18 +1,20 @@
 """SeaweedFS as S3: signatures, upload policies, CORS and versions are enforced, and objects survive a restart."""
 
-import json
+import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from infra.local.errors import StackError
 from infra.local.probe import http_status
 from infra.local.process import Command, missing
+from infra.local.s3_identities import ADMIN, MEDIA, POLICIES, QUARANTINE, SECRETS, configuration, credentials_of
 from infra.local.service import Service
 from infra.local.site import CHECKOUT, Site, write_private
 
-BUCKETS = ("petfolio-media", "petfolio-quarantine", "petfolio-exports")
+BUCKETS = (MEDIA, QUARANTINE, "petfolio-exports")
 _SIGNING = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
 _SOCKETS = ("s3.sock", "filer.sock")
 _PORTS = {
@@ -40,10 +42,7 @@ def _binary() -> str:
 def _prepare(site: Site) -> None:
     folder = site.folder("s3")
     site.folder("logs/s3")
-    credentials = {"accessKey": site.secrets["s3_access_key_id"], "secretKey": site.secrets["s3_secret_access_key"]}
-    actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    identities = [{"name": "petfolio", "credentials": [credentials], "actions": actions}]
-    write_private(folder / "s3.json", json.dumps({"identities": identities}))
+    write_private(folder / "s3.json", configuration(site.secrets))
     # Without keys the filer's port shows private objects to anybody (measured, local-stack.md §4.2).
     sections = (f'[{name}]\nkey = "{site.secrets[_secret(name)]}"\n' for name in _SIGNING)
     write_private(folder / "security.toml", "\n".join(sections))
@@ -81,15 +80,21 @@ def _command(site: Site) -> Command:
 
 def _provision(site: Site) -> None:
     """The buckets, once per data folder, by a process of its own: boto3 would stay in the supervisor's memory."""
-    mark = site.root / "s3/provisioned"
-    if mark.exists() and mark.read_text() == site.link("api"):
+    mark, wanted = site.root / "s3/provisioned", _wanted(site)
+    if mark.exists() and mark.read_text() == wanted:
         return
     environment = {"PATH": site.environ.get("PATH", ""), **_settings(site)}
     argv = (sys.executable, "-m", "infra.local.buckets", site.link("api"))
     done = subprocess.run(argv, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StackError(f"The S3 buckets could not be set up:\n{done.stderr[-2000:]}")
-    mark.write_text(site.link("api"))
+    mark.write_text(wanted)
+
+
+def _wanted(site: Site) -> str:
+    """What the buckets depend on: the address of our pages, and what this release says of buckets."""
+    rules = hashlib.sha256((CHECKOUT / "infra/local/buckets.py").read_bytes()).hexdigest()
+    return f"{site.link('api')} {rules}"
 
 
 def _clean_up(site: Site) -> None:
@@ -104,16 +109,29 @@ def _clean_up(site: Site) -> None:
 def _settings(site: Site) -> dict[str, str]:
     return {
         "PETFOLIO_S3_ENDPOINT": f"http://{site.address('s3')}",
-        "PETFOLIO_S3_ACCESS_KEY_ID": site.secrets["s3_access_key_id"],
-        "PETFOLIO_S3_SECRET_ACCESS_KEY": site.secrets["s3_secret_access_key"],
+        "PETFOLIO_STORAGE__ENCRYPTION": "AES256",  # SeaweedFS has no KMS
+        **_credentials(site, ADMIN),
     }
+
+
+def _credentials(site: Site, name: str) -> dict[str, str]:
+    settings = ("PETFOLIO_S3_ACCESS_KEY_ID", "PETFOLIO_S3_SECRET_ACCESS_KEY")
+    return {setting: site.secrets[secret] for setting, secret in zip(settings, credentials_of(name), strict=True)}
+
+
+def credentials(site: Site, process: str) -> Mapping[str, str]:
+    """What a process gets instead of the administrator's key: one for what it does, or none. Of an S3 that is not ours
+    the person's own stays."""
+    if "PETFOLIO_S3_ENDPOINT" not in site.settings:
+        return {}
+    return _credentials(site, process) if process in POLICIES else dict.fromkeys(_credentials(site, ADMIN), "")
 
 
 SERVICE = Service(
     name="s3",
     title="SeaweedFS (S3)",
     ports=tuple(_PORTS.values()),
-    secrets=("s3_access_key_id", "s3_secret_access_key", *map(_secret, _SIGNING)),
+    secrets=(*SECRETS, *map(_secret, _SIGNING)),
     external=("PETFOLIO_S3_ENDPOINT",),
     prepare=_prepare,
     command=_command,

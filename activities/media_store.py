@@ -1,0 +1,127 @@
+"""Contents in storage: what arrived, its bytes on this machine, its renditions, and its end. Blocking; raises
+`StorageUnavailable` besides what each method names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from activities.media_files import Meter
+from core.errors import PetfolioError
+from core.ids import new_id
+from domain.media import keys
+from domain.media.variants import EXTENSIONS
+from integrations.imaging.protocol import RenderedFile
+from integrations.storage.disposition import content_disposition
+from integrations.storage.protocol import Bucket, ObjectChanged, ObjectStorage, StoredObject
+from models.media import MediaAsset, MediaVariant
+from models.queries.media_work import File
+
+CACHE_CONTROL: Final = "private, max-age=31536000, immutable"
+"""What lies under a key never changes: another content is another asset, another rendition another plan."""
+ORIGINAL: Final = "original"
+
+
+class NotStored(PetfolioError):
+    """What was verified is not there any more."""
+
+    code = "media_not_stored"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStore:
+    """See the module."""
+
+    storage: ObjectStorage
+
+    def arrived(self, asset: MediaAsset) -> StoredObject | None:
+        """The newest version of what was uploaded; None: nothing has come."""
+        return self.storage.head(Bucket.QUARANTINE, keys.upload(asset.stored_under, asset.id))
+
+    def fetch(self, asset: MediaAsset, stored: StoredObject, folder: Path, meter: Meter) -> Path | None:
+        """The bytes as a file; None where their hash is not the promised one. An attempt that was given up may still
+        write where this one does: only a fresh copy proves that they are others."""
+        path = folder / "content"
+        if self._hash(stored, path, meter) == asset.sha256.hex():
+            return path
+        path.unlink(missing_ok=True)
+        fresh = folder / f"content-{new_id()}"
+        if self._hash(stored, fresh, meter) == asset.sha256.hex():
+            return fresh.replace(path)
+        fresh.unlink(missing_ok=True)
+        return None
+
+    def verified(self, asset: MediaAsset, folder: Path, meter: Meter) -> Path:
+        """The bytes of the version that was verified. Raises `NotStored`: it is gone."""
+        key = keys.upload(asset.stored_under, asset.id)
+        stored = self.storage.head(Bucket.QUARANTINE, key, version=asset.object_version)
+        path = None if stored is None else self.fetch(asset, stored, folder, meter)
+        if path is None:
+            raise NotStored("the upload is not there any more")
+        return path
+
+    def publish(self, asset: MediaAsset, file: RenderedFile) -> File:
+        """Store a rendition."""
+        name = f"{file.name}.{EXTENSIONS[file.content_type]}"
+        self.storage.put(
+            Bucket.MEDIA,
+            keys.published(asset.stored_under, asset.id, name),
+            file.path,
+            content_type=file.content_type,
+            disposition=content_disposition(file.content_type, name),
+            cache_control=CACHE_CONTROL,
+        )
+        return File(name, file.content_type, file.size, file.width, file.height)
+
+    def publish_original(self, asset: MediaAsset) -> File:
+        """Store the verified bytes as they came. Raises `NotStored`."""
+        content_type = asset.content_type or asset.declared_type
+        name = f"{ORIGINAL}.{EXTENSIONS[content_type]}"
+        source = self.storage.head(
+            Bucket.QUARANTINE, keys.upload(asset.stored_under, asset.id), version=asset.object_version
+        )
+        if source is None:
+            raise NotStored("the upload is not there any more")
+        self.storage.copy(
+            source,
+            Bucket.MEDIA,
+            keys.published(asset.stored_under, asset.id, name),
+            content_type=content_type,
+            disposition=content_disposition(content_type, name),
+            cache_control=CACHE_CONTROL,
+        )
+        return File(name, content_type, source.size, None, None)
+
+    def is_published(self, asset: MediaAsset, files: Sequence[MediaVariant]) -> bool:
+        """Whether there are renditions, and every one of them lies there whole."""
+        return bool(files) and all(self._lies_there(asset, each) for each in files)
+
+    def prune(self, asset: MediaAsset, files: Sequence[MediaVariant]) -> None:
+        """Renditions that a former release made, and this one does not."""
+        prefix, wanted = keys.published_prefix(asset.stored_under, asset.id), {each.name for each in files}
+        there = [each.key for each in self.storage.listed(Bucket.MEDIA, prefix).entries]
+        if former := [key for key in there if key.removeprefix(prefix) not in wanted]:
+            self.storage.delete(Bucket.MEDIA, former)
+
+    def remove(self, asset: MediaAsset) -> None:
+        """Every version, rendition and open part of it."""
+        prefix, after = keys.published_prefix(asset.stored_under, asset.id), None
+        while True:
+            page = self.storage.listed(Bucket.MEDIA, prefix, after=after)
+            if page.entries:
+                self.storage.delete(Bucket.MEDIA, [each.key for each in page.entries])
+            if (after := page.after) is None:
+                break
+        self.storage.delete(Bucket.QUARANTINE, [keys.upload(asset.stored_under, asset.id)])
+
+    def _lies_there(self, asset: MediaAsset, file: MediaVariant) -> bool:
+        stored = self.storage.head(Bucket.MEDIA, keys.published(asset.stored_under, asset.id, file.name))
+        return stored is not None and stored.size == file.size
+
+    def _hash(self, stored: StoredObject, path: Path, meter: Meter) -> str | None:
+        """None: what lies there is of another content."""
+        size = max(stored.size, 1)
+        try:
+            return self.storage.fetch(stored, path, on_bytes=lambda count: meter.heard(count / size))
+        except ObjectChanged:
+            return None

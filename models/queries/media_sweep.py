@@ -1,0 +1,117 @@
+"""Contents that somebody has to look after: page by page, for the jobs of operators."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from domain.media.state import AssetState
+from models.media import MediaAsset, MediaUpload, MediaVariant, UploadState
+from models.queries import media_work
+from models.queries.media_work import Doomed
+
+_NOBODY: Final = UUID(int=0)
+_WAITING: Final = text(
+    """SELECT id, household_id FROM media_assets
+        WHERE id > :after AND (doomed_at < :before OR state = 'scanning' AND created_at < :before)
+        ORDER BY id LIMIT :limit"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A content that is shown, and the names of its renditions."""
+
+    asset: MediaAsset
+    files: frozenset[str]
+
+
+async def expire(session: AsyncSession, limit: int) -> tuple[int, Sequence[Doomed]]:
+    """End uploads whose time is over: how many, and the contents that nobody uses then."""
+    late = (
+        select(MediaUpload)
+        .where(col(MediaUpload.state) == UploadState.OPEN, col(MediaUpload.expires_at) <= text("clock_timestamp()"))
+        .order_by(col(MediaUpload.expires_at))
+        .limit(limit)
+    )
+    uploads = (await session.scalars(late)).all()
+    doomed: list[Doomed] = []
+    for upload in uploads:
+        if await media_work.lock(session, upload.asset_id) is not None:
+            doomed += await _end(session, upload)
+    return len(uploads), doomed
+
+
+async def waiting(session: AsyncSession, before: datetime, after: UUID | None, limit: int) -> Sequence[Doomed]:
+    """Contents that have waited for their workflow since before an instant, in the order of their ids."""
+    found = await session.execute(_WAITING, {"before": before, "after": after or _NOBODY, "limit": limit})
+    return [Doomed(row.id, row.household_id) for row in found]
+
+
+async def known(session: AsyncSession, asset_ids: Iterable[UUID]) -> Mapping[UUID, Published]:
+    """Which of these there are."""
+    ids = list(asset_ids)
+    assets = (await session.scalars(select(MediaAsset).where(col(MediaAsset.id).in_(ids)))).all()
+    return await _with_files(session, assets)
+
+
+async def ready(session: AsyncSession, after: UUID | None, limit: int) -> Sequence[Published]:
+    """Contents that are shown, in the order of their ids."""
+    query = select(MediaAsset).where(
+        col(MediaAsset.id) > (after or _NOBODY),
+        col(MediaAsset.state) == AssetState.READY,
+        col(MediaAsset.doomed_at).is_(None),
+    )
+    assets = (await session.scalars(query.order_by(col(MediaAsset.id)).limit(limit))).all()
+    return list((await _with_files(session, assets)).values())
+
+
+async def outdated(
+    session: AsyncSession, plan_version: int, signatures: str, after: UUID | None, limit: int
+) -> Sequence[Doomed]:
+    """Contents that are shown, and have other renditions, or were scanned with other rules, than they would now."""
+    query = select(col(MediaAsset.id), col(MediaAsset.household_id)).where(
+        col(MediaAsset.id) > (after or _NOBODY),
+        col(MediaAsset.state) == AssetState.READY,
+        col(MediaAsset.doomed_at).is_(None),
+        or_(
+            col(MediaAsset.plan_version) < plan_version,
+            col(MediaAsset.signatures).is_distinct_from(signatures),
+        ),
+    )
+    found = await session.execute(query.order_by(col(MediaAsset.id)).limit(limit))
+    return [Doomed(row.id, row.household_id) for row in found]
+
+
+async def hide(session: AsyncSession, asset_id: UUID) -> None:
+    """Its renditions are not all there: it is looked at from the beginning, and not shown meanwhile."""
+    asset = await media_work.lock(session, asset_id)
+    if asset is not None and asset.state == AssetState.READY and asset.doomed_at is None:
+        asset.state, asset.percent = AssetState.SCANNING, 0
+
+
+async def _end(session: AsyncSession, upload: MediaUpload) -> Sequence[Doomed]:
+    """Unless it was completed a moment ago."""
+    ended = await session.execute(
+        update(MediaUpload)
+        .where(col(MediaUpload.id) == upload.id, col(MediaUpload.state) == UploadState.OPEN)
+        .values(state=UploadState.EXPIRED)
+        .returning(col(MediaUpload.id))
+    )
+    return await media_work.delete_links(session, "id", upload.link_id) if ended.first() is not None else ()
+
+
+async def _with_files(session: AsyncSession, assets: Sequence[MediaAsset]) -> Mapping[UUID, Published]:
+    ids = [asset.id for asset in assets]
+    rows = await session.execute(
+        select(col(MediaVariant.asset_id), col(MediaVariant.name)).where(col(MediaVariant.asset_id).in_(ids))
+    )
+    files: dict[UUID, set[str]] = {asset_id: set() for asset_id in ids}
+    for asset_id, name in rows:
+        files[asset_id].add(name)
+    return {asset.id: Published(asset, frozenset(files[asset.id])) for asset in assets}

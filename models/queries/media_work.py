@@ -1,0 +1,251 @@
+"""What the media workflow reads and writes of an asset. Its row is locked first, then links, then the usage.
+
+Everything here may run twice: each write says what is, not what is added.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from core import live
+from core.ids import new_id
+from domain.media.limits import Purpose
+from domain.media.reasons import Reason
+from domain.media.state import AssetState, Stage, percent
+from models.media import Held, MediaAsset, MediaLink, MediaUpload, MediaVariant
+from models.queries import storage_usage
+from models.queries.access import watching
+from models.queries.clock import database_now
+
+_PET_CHANGED: Final = text("UPDATE pets SET version = version + 1, updated_at = clock_timestamp() WHERE id = :id")
+_FOREIGN: Final = text(
+    """SELECT m.id FROM media_assets m
+        WHERE m.household_id <> :household_id AND m.state = 'ready' AND m.doomed_at IS NULL
+          AND m.id IN (SELECT asset_id FROM media_links WHERE pet_id = :pet_id AND deleted_at IS NULL)
+          AND NOT EXISTS (SELECT FROM media_links l
+                           WHERE l.asset_id = m.id AND l.deleted_at IS NULL AND l.household_id <> :household_id)
+          AND NOT EXISTS (SELECT FROM media_assets t WHERE t.household_id = :household_id AND t.sha256 = m.sha256
+                             AND t.state = 'ready' AND t.doomed_at IS NULL)"""
+)
+_DOOM_UNUSED: Final = """
+UPDATE media_assets m SET doomed_at = clock_timestamp()
+ WHERE m.doomed_at IS NULL AND m.id IN (SELECT asset_id FROM media_links WHERE {which})
+   AND NOT EXISTS (SELECT FROM media_links l WHERE l.asset_id = m.id AND l.deleted_at IS NULL)
+RETURNING m.id, m.household_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """An asset that nobody uses any more, and whose workflow has to hear of it."""
+
+    asset_id: UUID
+    household_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A published rendition."""
+
+    name: str
+    content_type: str
+    size: int
+    width: int | None
+    height: int | None
+
+
+async def find(session: AsyncSession, asset_id: UUID) -> MediaAsset | None:
+    """The asset, not locked."""
+    return await session.get(MediaAsset, asset_id, populate_existing=True)
+
+
+async def lock(session: AsyncSession, asset_id: UUID) -> MediaAsset | None:
+    """The asset, locked, as it is once the lock is held."""
+    query = select(MediaAsset).where(col(MediaAsset.id) == asset_id).with_for_update()
+    return (await session.scalars(query.execution_options(populate_existing=True))).one_or_none()
+
+
+async def links(session: AsyncSession, asset_id: UUID) -> Sequence[MediaLink]:
+    """Where it is used."""
+    query = select(MediaLink).where(col(MediaLink.asset_id) == asset_id, col(MediaLink.deleted_at).is_(None))
+    return (await session.scalars(query.order_by(col(MediaLink.id)))).all()
+
+
+async def tell(session: AsyncSession, asset: MediaAsset, name: live.Name, **data: object) -> None:
+    """Screens hear of it, at each of its places."""
+    for link in await links(session, asset.id):
+        await tell_of(session, link, name, **data)
+
+
+async def tell_of(session: AsyncSession, link: MediaLink, name: live.Name, **data: object) -> None:
+    """Screens of all who see the pet hear of a file in its place."""
+    people = await watching(session, link.household_id, link.pet_id)
+    live.say(session, people, name, media_id=link.id, pet_id=link.pet_id, **data)
+
+
+async def advance(session: AsyncSession, asset: MediaAsset, stage: Stage, done: float = 0.0) -> None:
+    """It has come so far. Progress is no change that an ETag tells of."""
+    asset.stage, asset.percent = stage.value, percent(stage, done)
+    await session.flush()
+    said = {"state": asset.state, "stage": asset.stage, "percent": asset.percent}
+    await tell(session, asset, live.Name.MEDIA_PROGRESS, **said)
+
+
+async def settle(session: AsyncSession, asset: MediaAsset, state: AssetState, reason: Reason | None = None) -> None:
+    """Its end, with what it means for the household's room."""
+    asset.state, asset.reason, asset.stage = state, reason and reason.value, None
+    asset.percent = 100
+    asset.version += 1
+    asset.updated_at = await database_now(session)
+    await storage_usage.hold(session, asset, Held.USED if state is AssetState.READY else Held.NOTHING)
+    await session.flush()
+
+
+async def twin(session: AsyncSession, asset: MediaAsset) -> MediaAsset | None:
+    """The same content, ready in the same household; locked, so that it is not doomed meanwhile."""
+    query = select(MediaAsset).where(
+        col(MediaAsset.household_id) == asset.household_id,
+        col(MediaAsset.sha256) == asset.sha256,
+        col(MediaAsset.id) != asset.id,
+        col(MediaAsset.state) == AssetState.READY,
+        col(MediaAsset.doomed_at).is_(None),
+    )
+    return (await session.scalars(query.with_for_update())).one_or_none()
+
+
+async def merge(session: AsyncSession, asset: MediaAsset, known: MediaAsset) -> None:
+    """Let what uses `asset` use `known`; nobody uses `asset` then."""
+    for table in (MediaLink, MediaUpload):
+        await session.execute(update(table).where(col(table.asset_id) == asset.id).values(asset_id=known.id))
+    asset.doomed_at = await database_now(session)
+    await storage_usage.hold(session, asset, Held.NOTHING)
+    await session.flush()
+
+
+async def show(session: AsyncSession, asset: MediaAsset) -> None:
+    """What waits for this asset is shown from now on, and what it replaces is a former version."""
+    waiting = [each for each in await links(session, asset.id) if not each.is_current]
+    for link in waiting:
+        if not await _was_overtaken(session, link):
+            await make_current(session, link)
+
+
+async def make_current(session: AsyncSession, link: MediaLink) -> None:
+    """Show this version. A pet has one photo: two first ones that came at once are versions of each other."""
+    now = await database_now(session)
+    if link.purpose == Purpose.PROFILE_PHOTO:
+        former = await _photo_of(session, link.pet_id)
+        if former is not None:
+            link.thread_id = former.thread_id
+        await touch_pet(session, link.pet_id)
+    await session.execute(
+        update(MediaLink)
+        .where(col(MediaLink.thread_id) == link.thread_id, col(MediaLink.id) != link.id, col(MediaLink.is_current))
+        .values(is_current=False, version=col(MediaLink.version) + 1, updated_at=now)
+    )
+    link.is_current, link.updated_at = True, now
+    link.version += 1
+    await session.flush()
+
+
+async def touch_pet(session: AsyncSession, pet_id: UUID) -> None:
+    """Its photo is another one: that is a new version of the pet."""
+    await session.execute(_PET_CHANGED, {"id": pet_id})
+
+
+async def renditions(session: AsyncSession, asset_id: UUID) -> Sequence[MediaVariant]:
+    """Its published files."""
+    query = select(MediaVariant).where(col(MediaVariant.asset_id) == asset_id)
+    return (await session.scalars(query.order_by(col(MediaVariant.name)))).all()
+
+
+async def save_renditions(session: AsyncSession, asset_id: UUID, files: Sequence[File]) -> None:
+    """These are its published files, whatever was written before."""
+    names = [each.name for each in files]
+    await session.execute(
+        delete(MediaVariant).where(col(MediaVariant.asset_id) == asset_id, col(MediaVariant.name).not_in(names))
+    )
+    for each in files:
+        row = insert(MediaVariant).values(
+            id=new_id(),
+            asset_id=asset_id,
+            name=each.name,
+            content_type=each.content_type,
+            size=each.size,
+            width=each.width,
+            height=each.height,
+        )
+        kept = {name: getattr(row.excluded, name) for name in ("content_type", "size", "width", "height")}
+        await session.execute(row.on_conflict_do_update(index_elements=["asset_id", "name"], set_=kept))
+
+
+async def delete_links(session: AsyncSession, which: str, value: UUID) -> Sequence[Doomed]:
+    """Take the links of a column's value (`id`, `thread_id`, `pet_id`, `record_id`) away; answers the assets that
+    nobody uses any more."""
+    values = {"value": value}
+    await session.execute(
+        text(
+            f"""UPDATE media_links SET deleted_at = clock_timestamp(), is_current = false
+                 WHERE {which} = :value AND deleted_at IS NULL"""  # noqa: S608 - our own word
+        ),
+        values,
+    )
+    found = await session.execute(text(_DOOM_UNUSED.format(which=f"{which} = :value")), values)
+    doomed = [Doomed(row.id, row.household_id) for row in found]
+    for each in doomed:
+        await _release(session, each.asset_id)
+    return doomed
+
+
+async def move_pet(session: AsyncSession, pet_id: UUID, household_id: UUID) -> None:
+    """Contents that are used for this pet alone are counted where it lives now, whether there is room or not. One that
+    is under way, or that the new household has too, stays where it is counted."""
+    moving = await session.execute(_FOREIGN, {"pet_id": pet_id, "household_id": household_id})
+    for asset_id in moving.scalars().all():
+        asset = await lock(session, asset_id)
+        if asset is None or asset.held != Held.USED:
+            continue
+        await storage_usage.hold(session, asset, Held.NOTHING)
+        asset.household_id = household_id
+        await storage_usage.begin(session, household_id)
+        await storage_usage.hold(session, asset, Held.USED)
+        await session.flush()
+
+
+async def forget(session: AsyncSession, asset_id: UUID) -> None:
+    """The rows of an asset whose objects are gone."""
+    await session.execute(delete(MediaUpload).where(col(MediaUpload.asset_id) == asset_id))
+    await session.execute(delete(MediaLink).where(col(MediaLink.asset_id) == asset_id))
+    await session.execute(delete(MediaAsset).where(col(MediaAsset.id) == asset_id))
+
+
+async def _release(session: AsyncSession, asset_id: UUID) -> None:
+    asset = await lock(session, asset_id)
+    if asset is not None:
+        await storage_usage.hold(session, asset, Held.NOTHING)
+
+
+async def _photo_of(session: AsyncSession, pet_id: UUID) -> MediaLink | None:
+    query = select(MediaLink).where(
+        col(MediaLink.pet_id) == pet_id,
+        col(MediaLink.purpose) == Purpose.PROFILE_PHOTO,
+        col(MediaLink.is_current),
+        col(MediaLink.deleted_at).is_(None),
+    )
+    return (await session.scalars(query.with_for_update())).one_or_none()
+
+
+async def _was_overtaken(session: AsyncSession, link: MediaLink) -> bool:
+    """Whether a version that was uploaded later is shown already."""
+    later = select(col(MediaLink.id)).where(
+        col(MediaLink.thread_id) == link.thread_id,
+        col(MediaLink.is_current),
+        col(MediaLink.deleted_at).is_(None),
+        col(MediaLink.id) > link.id,
+    )
+    return (await session.execute(later.limit(1))).first() is not None

@@ -1,0 +1,224 @@
+"""The steps of an upload on real rows with the real decoder: each may run twice, and nothing half-done is shown."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.crypto import FieldCipher
+from core.db import Database
+from domain.media.limits import Purpose
+from domain.media.reasons import Reason
+from domain.media.state import AssetState
+from integrations.keys.store import KeyStore
+from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
+from integrations.storage.protocol import Bucket, StorageUnavailable
+from models.queries import media_work
+from temporal.contracts.media import Finding, MediaTask
+from tests.activities.media_home import MediaHome, photo
+from tests.activities.reminder_home import move_in
+
+PHOTO = photo()
+
+
+@pytest.fixture
+async def milo(db: Database, keys: KeyStore, cipher: FieldCipher, tmp_path: Path) -> MediaHome:
+    """A household with a pet."""
+    return MediaHome(await move_in(db, keys, cipher), tmp_path)
+
+
+async def test_a_photo_is_published_whole(milo: MediaHome) -> None:
+    asset_id = await milo.publish(PHOTO)
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    assert (asset.state, asset.percent, asset.width, asset.height) == (AssetState.READY, 100, 640, 480)
+    assert (asset.content_type, asset.scan_engine, asset.signatures) == ("image/jpeg", "scripted", "1")
+    assert asset.thumbhash
+    published = {key.rpartition("/")[2] for key in milo.stored(Bucket.MEDIA)}
+    assert published == {f"{edge}.{kind}" for edge in (160, 480, 1080) for kind in ("avif", "webp", "jpg")}
+    (link,) = await milo.links(asset_id)
+    assert link.is_current
+    assert await milo.usage() == (len(PHOTO), 0)
+    assert (await milo.run("review_media", asset_id)).task is MediaTask.NOTHING
+
+
+async def test_every_step_may_run_twice(milo: MediaHome) -> None:
+    asset_id = await milo.upload(PHOTO)
+    for step in ("verify_media", "scan_media", "render_media", "publish_media"):
+        for _ in range(2):
+            await milo.run(step, asset_id)
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    assert asset.state == AssetState.READY
+    assert len(milo.stored(Bucket.MEDIA)) == 9
+    assert await milo.usage() == (len(PHOTO), 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "declared", "content_type", "reason"),
+    [
+        (PHOTO + b"x", PHOTO, "image/jpeg", "size_mismatch"),
+        (PHOTO[:-1] + b"x", PHOTO, "image/jpeg", "hash_mismatch"),
+        (PHOTO, None, "image/png", "type_mismatch"),
+        (b"MZ" + bytes(3_000), None, "image/jpeg", "unknown_type"),
+        (b"<svg onload='alert(1)'/>", None, "image/jpeg", "unknown_type"),
+    ],
+)
+async def test_what_is_not_what_was_promised_is_refused(
+    milo: MediaHome, content: bytes, declared: bytes | None, content_type: str, reason: str
+) -> None:
+    asset_id = await milo.upload(content, declared=declared, content_type=content_type)
+    assert await milo.examine(asset_id) == Finding(Reason(reason))
+    assert milo.scanner.looked_at == []
+
+
+async def test_what_did_not_arrive_is_refused(milo: MediaHome) -> None:
+    asset_id = await milo.upload(PHOTO)
+    milo.storage.delete(Bucket.QUARANTINE, milo.stored(Bucket.QUARANTINE))
+    assert await milo.examine(asset_id) == Finding(Reason.MISSING)
+
+
+async def test_a_damaged_file_is_refused_by_the_decoder(milo: MediaHome) -> None:
+    asset_id = await milo.upload(photo(200, 200)[:300])
+    assert await milo.examine(asset_id) == Finding(Reason.DAMAGED)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "state"),
+    [
+        (Verdict.INFECTED, "threat", AssetState.QUARANTINED),
+        (Verdict.REFUSED, "forbidden_content", AssetState.REJECTED),
+    ],
+)
+async def test_what_the_scanner_refuses_is_deleted_told_and_on_record(
+    milo: MediaHome, verdict: Verdict, reason: str, state: AssetState
+) -> None:
+    milo.scanner.answers = [Scanned(verdict, "Eicar-Test", "scripted", "1")]
+    asset_id = await milo.upload(PHOTO)
+    assert await milo.examine(asset_id) == Finding(Reason(reason))
+    for _ in range(2):
+        await milo.refuse(asset_id, Reason(reason))
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    assert (asset.state, asset.reason) == (state, reason)
+    assert (milo.stored(Bucket.QUARANTINE), milo.stored(Bucket.MEDIA)) == ([], [])
+    assert await milo.usage() == (0, 0)
+    (link,) = await milo.links(asset_id)
+    assert not link.is_current
+    rows = await milo.home.rows("SELECT action FROM audit_log WHERE object = :object", object=f"media:{link.id}")
+    assert [row.action for row in rows] == [f"media.{state}"]
+
+
+async def test_without_a_scanner_nothing_is_published(milo: MediaHome) -> None:
+    milo.scanner.answers = [ScannerUnavailable("away")]
+    asset_id = await milo.upload(PHOTO)
+    with pytest.raises(ScannerUnavailable):
+        await milo.examine(asset_id)
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    assert (asset.state, asset.stage) == (AssetState.SCANNING, "scanning")
+    assert milo.stored(Bucket.MEDIA) == []
+
+
+async def test_an_outage_of_storage_is_an_error_and_no_verdict(milo: MediaHome) -> None:
+    asset_id = await milo.upload(PHOTO)
+    milo.storage.fail_next = 1
+    with pytest.raises(StorageUnavailable):
+        await milo.run("verify_media", asset_id)
+    assert await milo.examine(asset_id) == Finding()
+
+
+async def test_a_rendition_that_is_not_there_keeps_it_from_being_shown(milo: MediaHome) -> None:
+    asset_id = await milo.upload(PHOTO)
+    await milo.examine(asset_id)
+    milo.storage.delete(Bucket.MEDIA, milo.stored(Bucket.MEDIA)[:1])
+    await milo.run("publish_media", asset_id)
+    assert (await milo.run("review_media", asset_id)).task is MediaTask.PUBLISH
+
+
+async def test_the_same_content_twice_is_one_asset_with_two_places(milo: MediaHome) -> None:
+    first = await milo.publish(PHOTO)
+    second = await milo.upload(PHOTO)
+    assert await milo.examine(second) == Finding(is_known=True)
+    assert [link.is_current for link in await milo.links(first)] == [True, True]
+    assert (await milo.run("review_media", second)).task is MediaTask.REMOVE
+    await milo.run("remove_media", second)
+    assert await milo.asset(second) is None
+    assert len(await milo.links(first)) == 2
+    assert await milo.usage() == (len(PHOTO), 0)
+
+
+async def test_two_that_are_published_at_once_become_one(milo: MediaHome) -> None:
+    first, second = await milo.upload(PHOTO), await milo.upload(PHOTO)
+    for asset_id in (first, second):
+        assert await milo.examine(asset_id) == Finding()
+    for asset_id in (first, second):
+        await milo.run("publish_media", asset_id)
+    assert len(await milo.links(first)) == 2
+    assert (await milo.run("review_media", second)).task is MediaTask.REMOVE
+    assert await milo.usage() == (len(PHOTO), 0)
+
+
+async def test_a_newer_photo_replaces_the_former_one_which_is_kept(milo: MediaHome) -> None:
+    first = await milo.publish(PHOTO, purpose=Purpose.PROFILE_PHOTO)
+    (old,) = await milo.links(first)
+    second = await milo.publish(photo(colour=(1, 2, 3)), purpose=Purpose.PROFILE_PHOTO, thread_id=old.thread_id)
+    assert [link.is_current for link in await milo.links(first)] == [False]
+    assert [link.is_current for link in await milo.links(second)] == [True]
+
+
+async def test_two_first_photos_become_versions_of_each_other(milo: MediaHome) -> None:
+    first = await milo.publish(PHOTO, purpose=Purpose.PROFILE_PHOTO)
+    second = await milo.publish(photo(colour=(1, 2, 3)), purpose=Purpose.PROFILE_PHOTO)
+    (old,), (new,) = await milo.links(first), await milo.links(second)
+    assert (old.is_current, new.is_current, old.thread_id) == (False, True, new.thread_id)
+
+
+async def test_what_nobody_uses_is_removed_with_every_version(milo: MediaHome) -> None:
+    asset_id = await milo.publish(PHOTO)
+    async with milo.home.db.sessions.begin() as session:
+        (doomed,) = await media_work.delete_links(session, "pet_id", milo.home.pet_id)
+    assert doomed.asset_id == asset_id
+    assert await milo.usage() == (0, 0)
+    assert (await milo.run("review_media", asset_id)).task is MediaTask.REMOVE
+    for _ in range(2):
+        await milo.run("remove_media", asset_id)
+    assert await milo.asset(asset_id) is None
+    assert (milo.stored(Bucket.QUARANTINE), milo.stored(Bucket.MEDIA)) == ([], [])
+
+
+async def test_what_is_given_up_meanwhile_is_not_published(milo: MediaHome) -> None:
+    asset_id = await milo.upload(PHOTO)
+    await milo.examine(asset_id)
+    async with milo.home.db.sessions.begin() as session:
+        await media_work.delete_links(session, "pet_id", milo.home.pet_id)
+    await milo.run("publish_media", asset_id)
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    assert asset.state == AssetState.SCANNING
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_the_date_of_a_photo_is_kept_for_who_wants_it(milo: MediaHome, keeps: bool) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0x9003: "2024:05:06 07:08:09"}
+    asset_id = await milo.publish(photo(exif=exif), keeps_captured_at=keeps)
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    said = await milo.home.cipher.open_optional("media_assets.captured_at_ct", asset_id, asset.captured_at_ct)
+    assert (said or "").startswith("2024-05-06T07:08:09") is keeps
+
+
+async def test_what_is_published_of_a_photo_is_never_the_original(milo: MediaHome) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Camera of Canary"
+    await milo.publish(photo(exif=exif))
+    original = hashlib.sha256(photo(exif=exif)).hexdigest()
+    for key in milo.stored(Bucket.MEDIA):
+        stored = milo.storage.head(Bucket.MEDIA, key)
+        assert stored is not None
+        path = milo.folder / "read"
+        assert milo.storage.fetch(stored, path, on_bytes=lambda _: None) != original
+        assert b"Canary" not in path.read_bytes()
+        path.unlink()
