@@ -169,10 +169,10 @@ class MediaActivities:
     @activity.defn
     async def remove_media(self, request: WorkOnMedia) -> None:
         """Nothing of it is left: versions, renditions, parts, and then its rows. Raises `StorageUnavailable`."""
-        async with self.sessions() as session:
-            asset = await media_work.find(session, request.asset_id)
-        if asset is None or asset.doomed_at is None:
-            return
+        async with self.sessions.begin() as session:
+            asset = await media_work.lock(session, request.asset_id)
+            if asset is None or not await media_work.is_doomed(session, asset):
+                return
         async with metered() as meter:
             await meter.run(partial(self.store.remove, asset))
         async with self.sessions.begin() as session:

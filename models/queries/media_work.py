@@ -184,6 +184,15 @@ async def save_renditions(session: AsyncSession, asset_id: UUID, files: Sequence
         await session.execute(row.on_conflict_do_update(index_elements=["asset_id", "name"], set_=kept))
 
 
+async def is_doomed(session: AsyncSession, asset: MediaAsset) -> bool:
+    """Whether nobody uses the asset, which is locked. A place that came in the moment in which the last one went keeps
+    it."""
+    if asset.doomed_at is not None and await links(session, asset.id):
+        asset.doomed_at = None
+        await storage_usage.hold(session, asset, Held.USED if asset.state == AssetState.READY else Held.NOTHING)
+    return asset.doomed_at is not None
+
+
 async def delete_links(session: AsyncSession, which: str, value: UUID) -> Sequence[Doomed]:
     """Take the links of a column's value (`id`, `thread_id`, `pet_id`, `record_id`) away; answers the assets that
     nobody uses any more."""

@@ -188,6 +188,15 @@ async def test_what_nobody_uses_is_removed_with_every_version(milo: MediaHome) -
     assert (milo.stored(Bucket.QUARANTINE), milo.stored(Bucket.MEDIA)) == ([], [])
 
 
+async def test_what_somebody_began_to_use_in_the_moment_of_its_end_stays(milo: MediaHome) -> None:
+    asset_id = await milo.publish(PHOTO)
+    await milo.home.db.reads.execute("UPDATE media_assets SET doomed_at = clock_timestamp() WHERE id = $1", asset_id)
+    await milo.run("remove_media", asset_id)
+    assert len(milo.stored(Bucket.MEDIA)) == 9
+    assert (await milo.run("review_media", asset_id)).task is MediaTask.NOTHING
+    assert await milo.usage() == (len(PHOTO), 0)
+
+
 async def test_what_is_given_up_meanwhile_is_not_published(milo: MediaHome) -> None:
     asset_id = await milo.upload(PHOTO)
     await milo.examine(asset_id)
