@@ -23,6 +23,7 @@ from integrations.imaging.process import ask
 from integrations.imaging.protocol import ImagingUnavailable, Reason, Unreadable
 from tests.architecture.source import ROOT
 from tests.imaging import tasks
+from tests.imaging.forks import forks, servers
 from tests.imaging.photos import corners, encoded
 
 PLAN = plan("image/jpeg", 320, 240)
@@ -30,9 +31,9 @@ PLAN = plan("image/jpeg", 320, 240)
 
 @pytest.fixture(autouse=True)
 def _no_child_is_left() -> Iterator[None]:
-    """Of the forks of the server, which are all that it has below it; the dead would be there as well."""
+    """The dead would be there as well."""
     yield
-    assert not [below for each in psutil.Process().children() for below in each.children()]
+    assert not forks()
 
 
 def ending(task: child.Task, limits: Limits | None = None) -> PetfolioError:
@@ -170,7 +171,7 @@ def test_many_threads_ask_at_once_and_each_has_its_own_answer(tmp_path: Path) ->
 
 def test_after_the_death_of_the_server_another_one_forks() -> None:
     assert ask(tasks.answers, Limits(), lambda _: None).inspected
-    (server,) = (each for each in psutil.Process().children() if "forkserver" in " ".join(each.cmdline()))
+    (server,) = servers()
     server.kill()
     while server.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
@@ -184,6 +185,7 @@ from pathlib import Path
 from integrations.imaging.limits import Limits
 from integrations.imaging.process import ask
 from tests.imaging import tasks
+from tests.imaging.forks import forks, servers
 ask(partial(tasks.waits_for_ever, Path(sys.argv[1])), Limits(), lambda percent: None)
 """
 
