@@ -19,13 +19,14 @@ from activities.billing import BillingActivities
 from activities.billing_resolve import BillingResolveActivities
 from activities.refund import RefundActivities
 from api.billing_services import Billing
+from api.schemas.billing import SubscriptionOut
 from core.db import Database
 from infra.local.emulators.stripe_server.application import StripeServer
 from infra.local.emulators.stripe_server.faults import Fault
 from integrations.payments.factory import open_payments
 from temporal.contracts import billing, billing_resolve, refund
 from tests.api.signing_in import OPEN, Api, Person
-from tests.api.stripe_kit import SECRET
+from tests.api.stripe_kit import SECRET, documented
 from tests.infra.stripe_server import shops
 from tests.infra.stripe_server.shops import Shop
 from tests.stripe_servers import ADDRESS, Sandbox, opened
@@ -88,6 +89,13 @@ class World:
         """What was asked of Stripe, oldest first."""
         found = await self.box.control("requests", "GET")
         return [each for each in found if re.fullmatch(path, each["path"])]
+
+
+async def mine(person: Person) -> dict[str, Any]:
+    """What the person's own subscription is said to be, just as it is documented."""
+    answer = await person.request("GET", "/billing/subscription")
+    assert answer.status_code == 200, answer.text
+    return documented(answer.json(), SubscriptionOut)
 
 
 def session_of(url: str) -> str:

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from api.schemas.billing import SubscriptionOut
 from core.db import Database
 from core.settings import Settings
-from tests.api.billing_kit import SWITCHED_ON, World, world_of
+from tests.api.billing_kit import SWITCHED_ON, World, mine, world_of
 from tests.api.signing_in import Api, Person
-from tests.api.stripe_kit import deliver, documented
+from tests.api.stripe_kit import deliver
 
 DAY, HOUR = 86_400, 3_600
 OUTCOMES = ["canceled", "unpaid", "past_due"]
@@ -28,12 +27,6 @@ def settings(settings: Settings) -> Settings:
 async def world(app: FastAPI, api: Api, db: Database) -> AsyncIterator[World]:
     async with world_of(app, api, db) as made:
         yield made
-
-
-async def mine(person: Person) -> dict[str, Any]:
-    answer = await person.request("GET", "/billing/subscription")
-    assert answer.status_code == 200, answer.text
-    return documented(answer.json(), SubscriptionOut)
 
 
 async def day(world: World, person: Person, number: int) -> dict[str, Any]:

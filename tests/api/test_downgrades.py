@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from core.db import Database
 from core.settings import Settings
-from tests.api.billing_kit import SWITCHED_ON, World, world_of
+from tests.api.billing_kit import SWITCHED_ON, World, mine, world_of
 from tests.api.signing_in import Api, Person
 
 DAY = 86_400
@@ -31,10 +31,6 @@ async def change(world: World, person: Person, plan: str) -> dict[str, Any]:
         answer = await person.request("POST", "/billing/plan-change", {"plan": plan})
     assert (answer.status_code, answer.json().get("state")) == (200, "done"), answer.text
     return dict(answer.json()["subscription"])
-
-
-async def mine(person: Person) -> dict[str, Any]:
-    return dict((await person.request("GET", "/billing/subscription")).json())
 
 
 async def smaller_for_a_year(world: World, person: Person) -> None:

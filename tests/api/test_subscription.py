@@ -4,17 +4,16 @@ S13, S14)."""
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
-from api.schemas.billing import PlansOut, SubscriptionOut
+from api.schemas.billing import PlansOut
 from api.schemas.billing_changes import PreviewOut
 from core.db import Database
 from core.settings import Settings
 from domain.billing.catalogue import LIMITS, Tier
-from tests.api.billing_kit import SWITCHED_ON, World, session_of, world_of
+from tests.api.billing_kit import SWITCHED_ON, World, mine, session_of, world_of
 from tests.api.household_kit import pet_of
 from tests.api.signing_in import Api, Person
 from tests.api.stripe_kit import documented
@@ -31,12 +30,6 @@ def settings(settings: Settings) -> Settings:
 async def world(app: FastAPI, api: Api, db: Database) -> AsyncIterator[World]:
     async with world_of(app, api, db) as made:
         yield made
-
-
-async def mine(person: Person) -> dict[str, Any]:
-    answer = await person.request("GET", "/billing/subscription")
-    assert answer.status_code == 200, answer.text
-    return documented(answer.json(), SubscriptionOut)
 
 
 async def test_the_plans_are_those_on_sale_in_every_currency(world: World) -> None:

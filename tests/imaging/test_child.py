@@ -185,7 +185,6 @@ from pathlib import Path
 from integrations.imaging.limits import Limits
 from integrations.imaging.process import ask
 from tests.imaging import tasks
-from tests.imaging.forks import forks, servers
 ask(partial(tasks.waits_for_ever, Path(sys.argv[1])), Limits(), lambda percent: None)
 """
 
