@@ -30,12 +30,13 @@ SYNC = "/integrations/calendar/sync"
 class Calendar:
     """Answers as the real one: at once, or, for a provider called `slow`, never."""
 
-    def __init__(self) -> None:
+    @workflow.init
+    def __init__(self, state: CalendarState) -> None:
         self.asked: list[str] = []
+        self.slow = state.failures > 0
 
     @workflow.run
     async def run(self, state: CalendarState) -> None:
-        self.slow = state.failures > 0
         await workflow.wait_condition(lambda: False)
 
     @workflow.update(name=contract.SYNC_NOW)
