@@ -41,10 +41,10 @@ def _unpack() -> None:
 
 
 @asynccontextmanager
-async def running_chromium() -> AsyncIterator[Browser]:
+async def running_chromium(*flags: str) -> AsyncIterator[Browser]:
     """It, without a window; nothing but what the tests ask for goes over the network."""
     path = await asyncio.to_thread(executable)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=_QUIET)
+        browser = await playwright.chromium.launch(executable_path=path, args=[*_QUIET, *flags])
         yield browser
         await browser.close()

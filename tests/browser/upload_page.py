@@ -20,7 +20,7 @@ class UploadPage:
 
     page: Page
     origin: str
-    line: CDPSession
+    devtools: CDPSession
     sent: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
 
@@ -51,12 +51,10 @@ class UploadPage:
         """Where the bar of what is sent has been."""
         return list(await self.page.evaluate("window.seen"))
 
-    async def connect(self, *, megabytes: float = -1e-6, offline: bool = False) -> None:
-        """The line from now on: so fast upwards, or gone."""
-        await self.line.send(
-            "Network.emulateNetworkConditions",
-            {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": megabytes * 1e6},
-        )
+    async def slow_down(self, megabytes: float) -> None:
+        """From now on a second takes so many upwards."""
+        about = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": megabytes * 1e6}
+        await self.devtools.send("Network.emulateNetworkConditions", about)
 
     def note(self, request: Request) -> None:
         """Remember what storage is sent."""
@@ -67,9 +65,9 @@ class UploadPage:
 
 async def open_page(page: Page, origin: str) -> UploadPage:
     """A page that nobody has signed in on."""
-    line = await page.context.new_cdp_session(page)
-    await line.send("Network.enable")
-    opened = UploadPage(page, origin, line)
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("Network.enable")
+    opened = UploadPage(page, origin, devtools)
     page.on("request", lambda request: opened.note(request))  # playwright writes on the owner of a method
     page.on("console", lambda message: opened.console.append(message.text))
     return opened
