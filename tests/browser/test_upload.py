@@ -113,13 +113,19 @@ async def test_a_page_that_was_closed_in_the_middle_goes_on_with_the_parts_that_
     assert page.sent == ["1", "2", "2", "3"]
 
 
-async def test_what_is_harmful_is_refused_in_words(page: UploadPage, person: Person, tmp_path: Path) -> None:
+async def test_what_is_harmful_is_refused_in_words_here_in_the_app_and_by_mail(
+    page: UploadPage, person: Person, inbox: Inbox, tmp_path: Path
+) -> None:
     file = tmp_path / "Milo.jpg"
     file.write_bytes(photo(200, 200) + EICAR)
     await page.enter(person)
     await page.send(file)
     await page.says("The file contains something harmful")
     await expect(page.page.get_by_role("img")).to_be_hidden()
+    mail = await inbox.mail_with(person.email, "harmful")
+    assert "Milo.jpg" in mail["subject"]
+    kinds = [each["kind"] for each in (await person.call("GET", "/notifications")).json()["items"]]
+    assert kinds == ["media_refused"]
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
