@@ -46,14 +46,20 @@ export class Transfer {
     this.#shows = shows;
   }
 
-  /** Answers the upload once nothing more happens to it. What another visit has begun goes on. */
+  /** Answers the upload once nothing more happens to it. What another visit has begun goes on; what was refused does
+   * not, unless it was for want of a session. */
   async run(file, place) {
     const about = {filename: file.name, content_type: typeOf(file), size: file.size, sha256: await hashOf(file), ...place};
     const mark = ["upload", about.pet_id, about.purpose, about.sha256].join(":");
     const upload = await this.#remembered(mark) ?? await this.#call("POST", "/media/uploads", about,
       {"Idempotency-Key": `"${crypto.randomUUID()}"`});
     localStorage.setItem(mark, upload.id);
-    if (upload.status === "open") await this.#deliver(file, upload);
+    try {
+      if (upload.status === "open") await this.#deliver(file, upload);
+    } catch (error) {
+      if (error instanceof Refused && error.status !== 401) localStorage.removeItem(mark);
+      throw error;
+    }
     const settled = await this.#settled(upload.id);
     localStorage.removeItem(mark);
     return settled;
@@ -64,7 +70,8 @@ export class Transfer {
     if (id === null) return null;
     try {
       const upload = await this.#call("GET", `/media/uploads/${id}`);
-      return upload.status === "open" || upload.status === "completed" ? upload : null;
+      const isOpen = upload.status === "open" && Date.parse(upload.expires_at) > Date.now();
+      return isOpen || upload.status === "completed" ? upload : null;
     } catch (error) {
       if (error instanceof Refused && error.status === 404) return null;
       throw error;
