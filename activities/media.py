@@ -16,6 +16,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities import media_metrics as metrics
+from activities import media_refusals
 from activities.media_files import Meter, Scratch, metered
 from activities.media_store import MediaStore, NotStored
 from core import live
@@ -28,7 +29,7 @@ from domain.media.state import AssetState, Stage, percent
 from integrations.imaging.protocol import Imaging, Inspected, Rendered, Unreadable
 from integrations.scanning.protocol import Scanner, ScannerUnavailable, Verdict
 from models.media import MediaAsset
-from models.queries import audit, media_work
+from models.queries import media_work
 from models.queries.media_work import File
 from temporal.contracts.media import Finding, MediaStanding, MediaTask, RefuseMedia, WorkOnMedia
 
@@ -152,15 +153,8 @@ class MediaActivities:
                 await media_work.settle(session, asset, state, reason)
                 await media_work.tell(session, asset, live.Name.MEDIA_REJECTED, state=state, reason=reason)
                 for link in await media_work.links(session, asset.id):
-                    await audit.record(
-                        session,
-                        action=f"media.{state}",
-                        outcome="refused",
-                        actor=link.by_user_id,
-                        subject=link.by_user_id,
-                        object=f"media:{link.id}",
-                        household=link.household_id,
-                    )
+                    await media_refusals.write_down(session, link, state)
+                    await media_refusals.tell(session, self.cipher, link, reason)
                 metrics.SETTLED.labels(state).inc()
                 metrics.REFUSED.labels(reason).inc()
         await asyncio.to_thread(self.store.remove, asset)

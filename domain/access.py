@@ -216,6 +216,7 @@ OPERATIONS: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("list_invitations", "create_invitation"), household(Right.MANAGE_MEMBERS)),
     **dict.fromkeys(("resend_invitation", "revoke_invitation"), household(Right.MANAGE_MEMBERS)),
     "invitation_page": ANYONE,
+    **dict.fromkeys(("upload_page", "upload_script"), ANYONE),
     # The mailed token, and that its address is the caller's, decide.
     **dict.fromkeys(("accept_invitation", "decline_invitation"), SIGNED_IN),
     # pets that move: the other side is known by its address, and by owning the household they come to

@@ -38,6 +38,7 @@ class Category(StrEnum):
     LOST = "lost"
     DIGEST = "digest"
     CALENDAR = "calendar"
+    MEDIA = "media"
     BILLING = "billing"
     PRIVACY = "privacy"
     SECURITY = "security"
@@ -112,6 +113,12 @@ MATRIX: Final[Mapping[Category, Mapping[Channel, Cell]]] = MappingProxyType(
             Channel.EMAIL: Cell(True, "A calendar that must be connected again is silent until you do it."),
             Channel.SMS: _NO_HURRY,
             Channel.PUSH: _USEFUL,
+            Channel.IN_APP: _USEFUL,
+        },
+        Category.MEDIA: {
+            Channel.EMAIL: Cell(True, "A photo or paper that was not taken is missing where you look for it."),
+            Channel.SMS: _NO_HURRY,
+            Channel.PUSH: _NO_HURRY,
             Channel.IN_APP: _USEFUL,
         },
         Category.BILLING: _kept("Prices, payments and the end of a contract have to reach you.", push=_NO_HURRY),

@@ -84,7 +84,7 @@ def dockerfile() -> Iterator[str]:
 
 def proxy() -> Iterator[str]:
     """The proxy's own parser takes its configuration."""
-    run = _run("haproxy", "-c", "-q", "-f", str(PROXY), PETFOLIO_API_HOST="127.0.0.1")
+    run = _run("haproxy", "-c", "-q", "-f", str(PROXY), PETFOLIO_API_HOST="127.0.0.1", PETFOLIO_S3_HOST="127.0.0.1")
     if run.returncode:
         yield run.stderr.strip()[-500:]
 

@@ -54,6 +54,7 @@ class MailTemplate(StrEnum):
     TRIAL_ENDING = "trial_ending"
     REFUND_PAID = "refund_paid"
     REFUND_FAILED = "refund_failed"
+    MEDIA_REFUSED = "media_refused"
 
 
 class DeliveryState(StrEnum):

@@ -51,14 +51,21 @@ _FRAME: Final = Template(
 
 class Frame:
     """What is around the `<main>` of a page. The page may run exactly this script, look exactly like this, and talk to
-    us."""
+    us; `sources` has the directives of a page that does something else."""
 
-    def __init__(self, script: str = "", style: str = STYLE) -> None:
+    def __init__(self, script: str = "", style: str = STYLE, sources: Mapping[str, str] | None = None) -> None:
         self._script, self._style = f"<script>{script}</script>" if script else "", style
-        self._policy = (
-            f"default-src 'none'; script-src 'sha256-{_hash(script)}'; style-src 'sha256-{_hash(style)}'; "
-            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
+        allowed = {
+            "default-src": "'none'",
+            "script-src": f"'sha256-{_hash(script)}'",
+            "style-src": f"'sha256-{_hash(style)}'",
+            "connect-src": "'self'",
+            **(sources or {}),
+            "base-uri": "'none'",
+            "form-action": "'none'",
+            "frame-ancestors": "'none'",
+        }
+        self._policy = "; ".join(f"{directive} {value}" for directive, value in allowed.items())
 
     def page(
         self, language: str, title: str, main: str, status: int = 200, headers: Mapping[str, str] | None = None

@@ -39,6 +39,22 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.ENCRYPTED: "The document is protected by a password. Please save it without one.",
     Reason.DAMAGED: "The file is damaged or incomplete, and cannot be shown.",
 }
+GERMAN: Final[Mapping[Reason, str]] = {
+    Reason.MISSING: "Die Datei ist nicht angekommen. Bitte lade sie noch einmal hoch.",
+    Reason.SIZE_MISMATCH: "Was ankam, ist größer oder kleiner als deine Datei. Bitte lade sie noch einmal hoch.",
+    Reason.HASH_MISMATCH: "Die Datei hat sich auf dem Weg zu uns verändert. Bitte lade sie noch einmal hoch.",
+    Reason.UNKNOWN_TYPE: "Solche Dateien nehmen wir nicht, nur Fotos, PDF-Dokumente und Videos.",
+    Reason.TYPE_MISMATCH: "Die Datei ist von anderer Art, als ihr Name sagt. Bitte wähle die ursprüngliche.",
+    Reason.THREAT: "Die Datei enthält etwas Schädliches, darum haben wir sie nicht behalten. Bitte prüfe dein Gerät.",
+    Reason.FORBIDDEN_CONTENT: "Die Datei enthält Skripte, Programme oder Archive; so etwas nehmen wir nicht.",
+    Reason.TOO_MANY_PIXELS: "Das Bild hat mehr als 50 Millionen Bildpunkte. Bitte verkleinere es.",
+    Reason.TOO_MANY_FRAMES: "Die Animation hat mehr als 100 Bilder. Bitte kürze sie.",
+    Reason.TOO_SLOW: "Die Datei ist zu aufwendig, um sie zu zeigen. Bitte speichere sie in einer einfacheren Form.",
+    Reason.TOO_MUCH_MEMORY: "Die Datei ist zu aufwendig, um sie zu zeigen. Bitte speichere sie in einer einfacheren "
+    "Form.",
+    Reason.ENCRYPTED: "Das Dokument ist mit einem Passwort geschützt. Bitte speichere es ohne.",
+    Reason.DAMAGED: "Die Datei ist beschädigt oder unvollständig und kann nicht gezeigt werden.",
+}
 
 
 def reason_of(code: str) -> Reason:

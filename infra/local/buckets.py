@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.config import Config
 
-from infra.local.launchers.seaweedfs import BUCKETS
-from infra.local.s3_identities import MEDIA, QUARANTINE
+from infra.local.s3_identities import BUCKETS, MEDIA, QUARANTINE
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 QUARANTINE: Final = "petfolio-quarantine"
 MEDIA: Final = "petfolio-media"
+BUCKETS: Final = (MEDIA, QUARANTINE, "petfolio-exports")
 ADMIN: Final = "petfolio"
 _ERASE: Final = "GetObject GetObjectVersion DeleteObject DeleteObjectVersion AbortMultipartUpload"
 _LIST: Final = "ListBucket ListBucketVersions ListBucketMultipartUploads"

@@ -3,13 +3,14 @@
 import hashlib
 from pathlib import Path
 
+import orjson
 import pytest
 from PIL import Image
 
 from core.crypto import FieldCipher
 from core.db import Database
 from domain.media.limits import Purpose
-from domain.media.reasons import Reason
+from domain.media.reasons import GERMAN, SENTENCES, Reason
 from domain.media.state import AssetState
 from integrations.keys.store import KeyStore
 from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
@@ -108,6 +109,28 @@ async def test_what_the_scanner_refuses_is_deleted_told_and_on_record(
     assert not link.is_current
     rows = await milo.home.rows("SELECT action FROM audit_log WHERE object = :object", object=f"media:{link.id}")
     assert [row.action for row in rows] == [f"media.{state}"]
+
+
+async def test_who_uploaded_what_was_refused_is_told_once_with_the_reason_in_both_languages(milo: MediaHome) -> None:
+    asset_id = await milo.upload(photo(200, 200)[:300])
+    for _ in range(2):
+        await milo.refuse(asset_id, Reason.DAMAGED)
+    rows = await milo.home.rows(
+        "SELECT id, channel, state, category, params_ct FROM deliveries"
+        " WHERE template = 'media_refused' AND user_id = :id ORDER BY channel",
+        id=milo.home.user_id,
+    )
+    assert [(row.channel, row.state, row.category) for row in rows] == [
+        ("email", "planned", "media"),
+        ("in_app", "sent", "media"),
+    ]
+    for row in rows:
+        assert orjson.loads(await milo.home.cipher.open("deliveries.params_ct", row.id, row.params_ct)) == {
+            "name": "Milo.jpg",
+            "why": {"en": SENTENCES[Reason.DAMAGED], "de": GERMAN[Reason.DAMAGED]},
+        }
+    mails = "SELECT 1 FROM outbox WHERE args ->> 'delivery_id' = :id"
+    assert len(await milo.home.rows(mails, id=str(rows[0].id))) == 1
 
 
 async def test_without_a_scanner_nothing_is_published(milo: MediaHome) -> None:

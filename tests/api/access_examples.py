@@ -160,6 +160,8 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "unsubscribe_page": Example("GET", "//unsubscribe"),
     "invitation_page": Example("GET", "//invitation"),
     "reset_password_page": Example("GET", "//reset-password"),
+    "upload_page": Example("GET", "//upload"),
+    "upload_script": Example("GET", "//upload/upload.js"),
     "confirm_email_page": Example("GET", "//confirm-email"),
     "verify_email": refused("POST", "/auth/verify-email", 400, body=_TOKEN),
     "cancel_erasure": refused("POST", "/users/erasure/cancel", 400, body=_TOKEN),

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from api.routes import reset_password
+from api.routes import reset_password, upload_page
 from api.routes.pages import CANCEL_ERASURE, CONFIRM_EMAIL, VERIFY
 from core.settings import Settings
 from domain.password import Weakness
@@ -115,6 +115,30 @@ async def test_a_page_speaks_the_reader_s_language(api: Api, accepted: str, lang
     assert VERIFY[language].title in answer.text
 
 
+async def test_the_upload_page_runs_files_of_ours_and_talks_to_the_store_besides_us(api: Api) -> None:
+    answer = await api.http.get("/upload")
+    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    store = "http://127.0.0.1:9"
+    assert (policy["default-src"], policy["script-src"]) == ("'none'", "'self'")
+    assert (policy["connect-src"], policy["img-src"]) == (f"'self' {store}", store)
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert re.findall(r"<script[^>]*>[^<]*", answer.text) == ['<script type="module" src="/upload/upload.js">']
+    assert not re.search(r"https?:|\son\w+=|\sstyle=", answer.text.partition("<body>")[2])
+
+
+@pytest.mark.parametrize("name", ["upload.js", "transfer.js", "session.js"])
+async def test_the_scripts_of_the_upload_page_come_from_here(api: Api, name: str) -> None:
+    answer = await api.http.get(f"/upload/{name}")
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "https:" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["other.js", "..%2Froutes%2Fpages.py", "upload"])
+async def test_no_other_file_is_a_script_of_the_upload_page(api: Api, name: str) -> None:
+    assert (await api.http.get(f"/upload/{name}")).status_code == 404
+
+
 async def test_the_address_at_the_foot_of_a_mail_leads_somewhere(api: Api) -> None:
     answer = await api.http.get("/", headers={"Accept-Language": "de"})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -123,6 +147,7 @@ async def test_the_address_at_the_foot_of_a_mail_leads_somewhere(api: Api) -> No
 
 def test_words_need_no_escaping() -> None:
     pages = (*VERIFY.values(), *CANCEL_ERASURE.values(), *CONFIRM_EMAIL.values(), *reset_password.WORDS.values())
+    pages = (*pages, *upload_page.WORDS.values())
     said = [getattr(words, name) for words in pages for name in words.__slots__]
     said += [sentence for sentences in reset_password.REASONS.values() for sentence in sentences.values()]
     assert not set('<>&"') & set("".join(said))

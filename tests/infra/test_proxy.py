@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -51,6 +51,8 @@ def configured(path: Path, port: int, api_port: int, **instead: str) -> Path:
     """The proxy of production for this machine, with other numbers where a test cannot wait so long or open so many."""
     config = PROXY.read_text().replace("bind :8080", f"bind 127.0.0.1:{port}")
     config = config.replace('"${PETFOLIO_API_HOST}:8000"', f"127.0.0.1:{api_port}")
+    files = next(free for free in OURS if free not in (port, api_port) and ports.is_free(free))
+    config = config.replace("bind :8081", f"bind 127.0.0.1:{files}").replace('"${PETFOLIO_S3_HOST}', '"127.0.0.1')
     for name, other in instead.items():
         config, found = re.subn(rf"{name.replace('_', ' ')} \S+", f"{name.replace('_', ' ')} {other}", config, count=1)
         assert found
@@ -59,10 +61,12 @@ def configured(path: Path, port: int, api_port: int, **instead: str) -> Path:
 
 
 @asynccontextmanager
-async def running(program: str, config: Path, port: int) -> AsyncIterator[None]:
+async def running(
+    program: str, config: Path, port: int, is_ready: Callable[[int], Awaitable[bool]] | None = None
+) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(program, "-db", "-f", str(config))
     try:
-        await until(lambda: passes(port), seconds=15)
+        await until(lambda: (is_ready or passes)(port), seconds=15)
         yield
     finally:
         process.kill()

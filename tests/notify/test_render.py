@@ -53,6 +53,8 @@ VALUES = {
     "amount": "4.99 EUR",
     "days_left": 11,
     "pay_link": "https://invoice.stripe.test/i/TOKEN",
+    "name": "Milo\r\nBcc: spy@example.test <b>\u202e.jpg",
+    "why": {"en": "The file is damaged.", "de": "Die Datei ist beschädigt."},
 }
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from infra.local.errors import StackError
 from infra.local.probe import http_status
 from infra.local.process import Command, missing
-from infra.local.s3_identities import ADMIN, MEDIA, POLICIES, QUARANTINE, SECRETS, configuration, credentials_of
+from infra.local.s3_identities import ADMIN, POLICIES, SECRETS, configuration, credentials_of
 from infra.local.service import Service
 from infra.local.site import CHECKOUT, Site, write_private
 
-BUCKETS = (MEDIA, QUARANTINE, "petfolio-exports")
 _SIGNING = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
 _SOCKETS = ("s3.sock", "filer.sock")
 _PORTS = {

@@ -8,7 +8,7 @@ from core.errors import Invalid
 from core.ids import new_id
 from domain.media import keys, names
 from domain.media.limits import KINDS, LARGEST, PART_BYTES, Kind, Purpose, check_upload, part_sizes
-from domain.media.reasons import SENTENCES, Reason, reason_of
+from domain.media.reasons import GERMAN, SENTENCES, Reason, reason_of
 from domain.media.state import Stage, percent
 
 
@@ -80,7 +80,7 @@ def test_progress_never_goes_back_and_ends_below_a_hundred() -> None:
 
 
 def test_every_reason_has_a_sentence_and_an_unknown_word_says_damaged() -> None:
-    assert set(SENTENCES) == set(Reason)
+    assert set(SENTENCES) == set(GERMAN) == set(Reason)
     assert reason_of("encrypted") is Reason.ENCRYPTED
     assert reason_of("a word of next year's decoder") is Reason.DAMAGED
 
