@@ -54,6 +54,28 @@ def _wait_for(url: str, token: str, process: subprocess.Popen[str], seconds: flo
     raise SystemExit(f"no server answered {url}")
 
 
+@contextmanager
+def pinned(pids: Iterable[int], core: int) -> Iterator[None]:
+    """Every thread of these processes and of those below them on one core meanwhile, and what they start as well."""
+    threads = [thread.id for pid in pids for each in _family(pid) for thread in each.threads()]
+    before = {thread: os.sched_getaffinity(thread) for thread in threads}
+    _move({thread: {core} for thread in threads})
+    try:
+        yield
+    finally:
+        _move(before)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    return [root := psutil.Process(pid), *root.children(recursive=True)]
+
+
+def _move(cores: Mapping[int, set[int]]) -> None:
+    for thread, where in cores.items():
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(thread, where)
+
+
 def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time so far of these processes and everything below them."""
     total = 0.0
