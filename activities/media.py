@@ -20,7 +20,7 @@ from domain.media.state import AssetState
 from domain.media.variants import PLAN_VERSION
 from integrations.scanning.protocol import Scanner
 from models.media import MediaAsset
-from models.queries import media_work
+from models.queries import media_use, media_work
 from temporal.contracts.media import MediaStanding, MediaTask, RefuseMedia, WorkOnMedia
 
 
@@ -58,10 +58,7 @@ class MediaActivities:
             row = await media_work.lock(session, request.asset_id)
             if row is None or row.doomed_at is not None:
                 return
-            known = await media_work.twin(session, row)
-            if known is not None:
-                await media_work.merge(session, row, known)
-            shown = known or row
+            shown = await media_use.bring_home(session, row)
             if shown.state != AssetState.READY:
                 metrics.SETTLED.labels(AssetState.READY).inc()
             await media_work.settle(session, shown, AssetState.READY)

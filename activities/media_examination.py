@@ -27,9 +27,9 @@ from domain.media.sniff import DOCUMENTS, HEAD_BYTES, sniff
 from domain.media.state import AssetState, Stage, percent
 from domain.media.variants import PLAN_VERSION
 from integrations.imaging.protocol import Imaging, Inspected, Rendered, Unreadable
-from integrations.scanning.protocol import Scanner, ScannerUnavailable, Verdict
+from integrations.scanning.protocol import ENCRYPTED, Scanned, Scanner, ScannerUnavailable, Verdict
 from models.media import MediaAsset
-from models.queries import media_work
+from models.queries import media_use, media_work
 from models.queries.media_work import File
 from temporal.contracts.media import Finding, WorkOnMedia
 
@@ -80,7 +80,7 @@ class MediaExaminationActivities:
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.scan_engine, row.signatures = scanned.engine, scanned.signatures
-        return Finding(_VERDICTS[scanned.verdict])
+        return Finding(_refusal(scanned))
 
     @activity.defn
     async def render_media(self, request: WorkOnMedia) -> Finding:
@@ -157,10 +157,10 @@ class MediaExaminationActivities:
         """Whether the household has this content already; then its places use that one."""
         async with self.sessions.begin() as session:
             asset = await media_work.lock(session, asset_id)
-            known = None if asset is None else await media_work.twin(session, asset)
+            known = None if asset is None else await media_use.twin(session, asset)
             if asset is None or known is None:
                 return False
-            await media_work.merge(session, asset, known)
+            await media_use.merge(session, asset, known)
             await media_work.show(session, known)
             await media_work.tell(session, known, live.Name.MEDIA_READY)
             return True
@@ -198,16 +198,20 @@ class MediaExaminationActivities:
             asset.thumbhash = base64.b64encode(rendered.thumbhash).decode() or None
             asset.plan_version = PLAN_VERSION
             if asset.keeps_captured_at and seen.captured_at is not None:
-                home, text = Subject.household(asset.household_id), seen.captured_at.isoformat()
+                home, text = Subject.household(await media_use.home_of(session, asset)), seen.captured_at.isoformat()
                 asset.captured_at_ct = await self.cipher.seal(home, CAPTURED_AT, asset.id, text)
             await media_work.save_renditions(session, asset_id, files)
 
 
-_VERDICTS: Final = {
-    Verdict.CLEAN: None,
-    Verdict.INFECTED: Reason.THREAT,
-    Verdict.REFUSED: Reason.FORBIDDEN_CONTENT,
-}
+def _refusal(scanned: Scanned) -> Reason | None:
+    """What its people are told; None for what is harmless."""
+    match scanned.verdict:
+        case Verdict.CLEAN:
+            return None
+        case Verdict.INFECTED:
+            return Reason.THREAT
+        case Verdict.REFUSED:
+            return Reason.ENCRYPTED if scanned.name == ENCRYPTED else Reason.FORBIDDEN_CONTENT
 
 
 def _head(path: Path) -> bytes:

@@ -15,6 +15,8 @@ from itertools import chain, islice
 from mmap import mmap
 from typing import Final
 
+from integrations.scanning.protocol import ENCRYPTED
+
 REVISION: Final = 2
 """Counts up when this module sees more: then files deserve another look, as with other rules."""
 _LIMIT: Final = 32 * 2**20
@@ -50,7 +52,7 @@ class TooComplex(Exception):
 class Encrypted(TooComplex):
     """What is in its object streams nobody has seen."""
 
-    name = "encrypted"
+    name = ENCRYPTED
 
 
 def is_pdf(head: bytes) -> bool:

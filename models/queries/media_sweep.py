@@ -12,8 +12,8 @@ from sqlmodel import col
 
 from domain.media.state import AssetState
 from models.media import MediaAsset, MediaUpload, MediaVariant, UploadState
-from models.queries import media_work
-from models.queries.media_work import Doomed
+from models.queries import media_use, media_work
+from models.queries.media_use import Doomed
 
 _NOBODY: Final = UUID(int=0)
 _WAITING: Final = text(
@@ -103,7 +103,7 @@ async def _end(session: AsyncSession, upload: MediaUpload) -> Sequence[Doomed]:
         .values(state=UploadState.EXPIRED)
         .returning(col(MediaUpload.id))
     )
-    return await media_work.delete_links(session, "id", upload.link_id) if ended.first() is not None else ()
+    return await media_use.delete_links(session, "id", upload.link_id) if ended.first() is not None else ()
 
 
 async def _with_files(session: AsyncSession, assets: Sequence[MediaAsset]) -> Mapping[UUID, Published]:
