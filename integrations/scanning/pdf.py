@@ -30,14 +30,16 @@ _ACTIONS: Final = 100
 _ESCAPES: Final = 300_000
 """50 MB of noise hold 1,500."""
 
+_BETWEEN: Final = rb"(?:[\s\0]++|%[^\r\n]*+)*+"
+"""Blanks and comments. Nothing that was taken is given back: a row of percent signs is read in 2^n ways otherwise."""
 _ESCAPE: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
-_OBJECT: Final = re.compile(rb"(?<!end)obj(?:[\s\0]|%[^\r\n]*)*(?=<<)")
-_STREAM: Final = re.compile(rb"(?:[\s\0]|%[^\r\n]*)*stream(?:\r\n|\n|\r|)")
+_OBJECT: Final = re.compile(rb"(?<!end)obj" + _BETWEEN + rb"(?=<<)")
+_STREAM: Final = re.compile(_BETWEEN + rb"stream(?:\r\n|\n|\r|)")
 _DEFLATED: Final = re.compile(rb"/Filter\s*(?:/(?:FlateDecode|Fl)(?![A-Za-z0-9])|\[\s*/(?:FlateDecode|Fl)\s*\])")
 _FIRST: Final = re.compile(rb"/First\s+(\d{1,9})(?!\d|\s+\d+\s+R)")
 _PREDICTOR: Final = re.compile(rb"/Predictor\s+(?!1\s*[/>])")
 _ENCRYPT: Final = re.compile(rb"/Encrypt\s{0,9}[\d<]")
-_OPENING: Final = re.compile(rb"/OpenAction(?![A-Za-z0-9])(?:[\s\0]|%[^\r\n]*)*")
+_OPENING: Final = re.compile(rb"/OpenAction(?![A-Za-z0-9])" + _BETWEEN)
 _REFERENCE: Final = re.compile(rb"(\d{1,10})\s+\d{1,5}\s+R")
 _OUTSIDE: Final = re.compile(rb"%[^\r\n]*|<<|>>|<[^<>]*>|[(\[\]]")
 _INSIDE: Final = re.compile(rb"\\.|[()]", re.DOTALL)

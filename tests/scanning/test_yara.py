@@ -110,8 +110,12 @@ def test_a_bomb_of_objects_stays_within_the_limit_of_memory(tmp_path: Path) -> N
         b"%PDF-1.7\n" + b"1 0 obj<</First 1>>stream\n" * 500_000,
         b"%PDF-1.7\n" + b"/OpenAction 1 0 R " * 90 + b"1 0 obj " * 1_000_000,
         b"%PDF-1.7\n" + b"#41" * 5_000_000,
+        b"%PDF-1.7\n1 0 obj" + b"%" * 27 + b"\nx",
+        b"%PDF-1.7\n1 0 obj<</First 1>>" + b"%" * 27 + b"\nx",
+        b"%PDF-1.7\n1 0 obj<</OpenAction" + b"%" * 27,
+        b"%PDF-1.7\n" + (b"obj" + b" %\n" * 500_000) * 5,
     ],
-    ids=["streams", "objects", "actions", "escapes"],
+    ids=["streams", "objects", "actions", "escapes", "marks", "marks behind", "marks inside", "comments"],
 )
 def test_a_document_made_to_keep_us_busy_ends_in_time(content: bytes, tmp_path: Path) -> None:
     scanner = YaraScanner(seconds=1)
