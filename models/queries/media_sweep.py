@@ -22,6 +22,18 @@ _WAITING: Final = text(
         ORDER BY id LIMIT :limit"""
 )
 
+_DOOM_REFUSED: Final = text(
+    """UPDATE media_assets SET doomed_at = clock_timestamp()
+        WHERE id IN (SELECT id FROM media_assets
+                      WHERE state IN ('rejected', 'quarantined') AND doomed_at IS NULL AND updated_at < :before
+                      ORDER BY updated_at LIMIT :limit FOR UPDATE)
+    RETURNING id, household_id"""
+)
+_DELETE_LINKS: Final = text(
+    """UPDATE media_links SET deleted_at = clock_timestamp(), is_current = false
+        WHERE asset_id = ANY(:ids) AND deleted_at IS NULL"""
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -45,6 +57,15 @@ async def expire(session: AsyncSession, limit: int) -> tuple[int, Sequence[Doome
         if await media_work.lock(session, upload.asset_id) is not None:
             doomed += await _end(session, upload)
     return len(uploads), doomed
+
+
+async def forget_refused(session: AsyncSession, before: datetime, limit: int) -> Sequence[Doomed]:
+    """Take contents away that were refused before an instant, with their places: they could be read about for long
+    enough."""
+    found = await session.execute(_DOOM_REFUSED, {"before": before, "limit": limit})
+    doomed = [Doomed(row.id, row.household_id) for row in found]
+    await session.execute(_DELETE_LINKS, {"ids": [each.asset_id for each in doomed]})
+    return doomed
 
 
 async def waiting(session: AsyncSession, before: datetime, after: UUID | None, limit: int) -> Sequence[Doomed]:

@@ -86,8 +86,9 @@ async def settle(session: AsyncSession, asset: MediaAsset, state: AssetState, re
 
 async def show(session: AsyncSession, asset: MediaAsset) -> None:
     """What waits for this asset is shown from now on, and what it replaces is a former version."""
-    waiting = [each for each in await links(session, asset.id) if not each.is_current]
-    for link in waiting:
+    now = await database_now(session)
+    for link in [each for each in await links(session, asset.id) if each.shown_at is None]:
+        link.shown_at = now
         if not await _was_overtaken(session, link):
             await make_current(session, link)
 

@@ -16,7 +16,8 @@ from integrations.imaging.protocol import Reason as DecoderSays
 from integrations.keys.store import KeyStore
 from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
 from integrations.storage.protocol import Bucket, StorageUnavailable
-from models.queries import media_use
+from models.media import MediaLink
+from models.queries import media_use, media_work
 from temporal.contracts.media import Finding, MediaTask
 from tests.activities.media_home import MediaHome, photo
 from tests.activities.reminder_home import move_in
@@ -203,6 +204,23 @@ async def test_two_first_photos_become_versions_of_each_other(milo: MediaHome) -
     second = await milo.publish(photo(colour=(1, 2, 3)), purpose=Purpose.PROFILE_PHOTO)
     (old,), (new,) = await milo.links(first), await milo.links(second)
     assert (old.is_current, new.is_current, old.thread_id) == (False, True, new.thread_id)
+
+
+@pytest.mark.parametrize("looked_at_anew", ["scan_media", "render_media"])
+async def test_what_is_looked_at_anew_leaves_the_version_that_people_chose(
+    milo: MediaHome, looked_at_anew: str
+) -> None:
+    first = await milo.publish(PHOTO)
+    (chosen,) = await milo.links(first)
+    second = await milo.publish(photo(colour=(1, 2, 3)), thread_id=chosen.thread_id)
+    async with milo.home.db.sessions.begin() as session:
+        link = await session.get(MediaLink, chosen.id)
+        assert link is not None
+        await media_work.make_current(session, link)
+    for step in (looked_at_anew, "publish_media"):
+        await milo.run(step, second)
+    assert [link.is_current for link in await milo.links(first)] == [True]
+    assert [link.is_current for link in await milo.links(second)] == [False]
 
 
 async def test_what_nobody_uses_is_removed_with_every_version(milo: MediaHome) -> None:
