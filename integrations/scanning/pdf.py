@@ -15,6 +15,8 @@ from itertools import chain, islice
 from mmap import mmap
 from typing import Final
 
+from integrations.scanning.protocol import ENCRYPTED
+
 REVISION: Final = 2
 """Counts up when this module sees more: then files deserve another look, as with other rules."""
 _LIMIT: Final = 32 * 2**20
@@ -28,17 +30,17 @@ _ACTIONS: Final = 100
 _ESCAPES: Final = 300_000
 """50 MB of noise hold 1,500."""
 
+_BETWEEN: Final = rb"(?:[\s\0]++|%[^\r\n]*+)*+"
+"""Blanks and comments. Nothing that was taken is given back: a row of percent signs is read in 2^n ways otherwise."""
 _ESCAPE: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
-# Repetitions are possessive where something follows them: a comment that may be read in many ways is read for ever.
-_SPACE: Final = rb"(?:[\s\0]++|%[^\r\n]*+)*+"
 _OBJECT: Final = re.compile(rb"(?<!end)obj")
-_DICTIONARY_FOLLOWS: Final = re.compile(_SPACE + rb"(?=<<)")
-_STREAM: Final = re.compile(_SPACE + rb"stream(?:\r\n|\n|\r|)")
+_DICTIONARY_FOLLOWS: Final = re.compile(_BETWEEN + rb"(?=<<)")
+_STREAM: Final = re.compile(_BETWEEN + rb"stream(?:\r\n|\n|\r|)")
 _DEFLATED: Final = re.compile(rb"/Filter\s*(?:/(?:FlateDecode|Fl)(?![A-Za-z0-9])|\[\s*/(?:FlateDecode|Fl)\s*\])")
 _FIRST: Final = re.compile(rb"/First\s+(\d{1,9})(?!\d|\s+\d+\s+R)")
 _PREDICTOR: Final = re.compile(rb"/Predictor\s++(?!1\s*[/>])")
 _ENCRYPT: Final = re.compile(rb"/Encrypt\s{0,9}[\d<]")
-_OPENING: Final = re.compile(rb"/OpenAction(?![A-Za-z0-9])" + _SPACE)
+_OPENING: Final = re.compile(rb"/OpenAction(?![A-Za-z0-9])" + _BETWEEN)
 _REFERENCE: Final = re.compile(rb"(\d{1,10})\s+\d{1,5}\s+R")
 _OUTSIDE: Final = re.compile(rb"%[^\r\n]*|<<|>>|<[^<>]*>|[(\[\]]")
 _INSIDE: Final = re.compile(rb"\\.|[()]", re.DOTALL)
@@ -53,7 +55,7 @@ class TooComplex(Exception):
 class Encrypted(TooComplex):
     """What is in its object streams nobody has seen."""
 
-    name = "encrypted"
+    name = ENCRYPTED
 
 
 def is_pdf(head: bytes) -> bool:

@@ -107,11 +107,13 @@ def test_a_bomb_of_objects_stays_within_the_limit_of_memory(tmp_path: Path) -> N
         b"%PDF-1.7\n" + b"/OpenAction 1 0 R " * 90 + b"1 0 obj " * 1_000_000,
         b"%PDF-1.7\n" + b"#41" * 5_000_000,
         b"%PDF-1.7\n1 0 obj" + b"%" * 60 + b"\nx",
-        b"%PDF-1.7\n1 0 obj<</A 1>>" + b"%" * 60 + b"\nx",
+        b"%PDF-1.7\n1 0 obj<</First 1>>" + b"%" * 60 + b"\nx",
+        b"%PDF-1.7\n1 0 obj<</OpenAction" + b"%" * 60,
+        b"%PDF-1.7\n" + (b"obj" + b" %\n" * 500_000) * 5,
         b"%PDF-1.7\n" + b"obj%" * 1_000_000,
         b"%PDF-1.7\n" + b"/OpenAction%" * 1_000_000,
     ],
-    ids=["streams", "objects", "actions", "escapes", "comment", "comment before a stream", "marks", "openings"],
+    ids=["streams", "objects", "actions", "escapes", "mark", "behind", "inside", "comments", "marks", "openings"],
 )
 @pytest.mark.timeout(60)  # each would take hours
 def test_a_document_made_to_keep_us_busy_ends_in_time(content: bytes, tmp_path: Path) -> None:
