@@ -1,42 +1,27 @@
-"""Steps of an uploaded content. Each may run twice: what it stores has a key made of asset and rendition, what it
-writes says what is.
-
-Blocking work runs in threads; rows are read and written around it, and no connection is held meanwhile.
+"""What becomes of an uploaded content: it is shown, refused or removed. Each step may run twice: what it writes says
+what is. What is found out before is `activities/media_examination.py`.
 """
 
 import asyncio
-import base64
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Final
-from uuid import UUID
 
 from temporalio import activity
 
 from activities import media_metrics as metrics
 from activities import media_refusals
-from activities.media_files import Meter, Scratch, metered
-from activities.media_store import MediaStore, NotStored
+from activities.media_files import Scratch, metered
+from activities.media_store import MediaStore
 from core import live
-from core.crypto import FieldCipher, Subject
+from core.crypto import FieldCipher
 from core.db import SessionFactory
-from domain.media import variants
-from domain.media.reasons import Reason, reason_of
-from domain.media.sniff import DOCUMENTS, HEAD_BYTES, sniff
-from domain.media.state import AssetState, Stage, percent
-from integrations.imaging.protocol import Imaging, Inspected, Rendered, Unreadable
-from integrations.scanning.protocol import Scanner, ScannerUnavailable, Verdict
+from domain.media.reasons import Reason
+from domain.media.state import AssetState
+from domain.media.variants import PLAN_VERSION
+from integrations.scanning.protocol import Scanner
 from models.media import MediaAsset
-from models.queries import media_work
-from models.queries.media_work import File
-from temporal.contracts.media import Finding, MediaStanding, MediaTask, RefuseMedia, WorkOnMedia
-
-PLAN_VERSION: Final = 1
-"""Of the renditions that this release makes; raise it where `domain/media/variants.py` changes, and reprocess."""
-CAPTURED_AT: Final = "media_assets.captured_at_ct"
-GONE: Final = Finding()
+from models.queries import media_use, media_work
+from temporal.contracts.media import MediaStanding, MediaTask, RefuseMedia, WorkOnMedia
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +31,6 @@ class MediaActivities:
     sessions: SessionFactory
     cipher: FieldCipher
     store: MediaStore
-    imaging: Imaging
     scanner: Scanner
     scratch: Scratch
 
@@ -58,60 +42,6 @@ class MediaActivities:
         if asset is None:
             return MediaStanding(MediaTask.NOTHING)
         return MediaStanding(await self._task(asset), AssetState(asset.state))
-
-    @activity.defn
-    async def verify_media(self, request: WorkOnMedia) -> Finding:
-        """Whether what arrived is what was promised, byte for byte, and of the kind that it says. What the household
-        has already is used in its place. Raises `StorageUnavailable`."""
-        asset = await self._begin(request.asset_id, Stage.VERIFYING)
-        if asset is None:
-            return GONE
-        with metrics.timed(Stage.VERIFYING):
-            async with metered(partial(self._advance, asset.id, Stage.VERIFYING)) as meter:
-                reason = await self._verify(asset, meter)
-        if reason is not None:
-            return Finding(reason)
-        return Finding(is_known=await self._use_known(asset.id))
-
-    @activity.defn
-    async def scan_media(self, request: WorkOnMedia) -> Finding:
-        """Whether it is harmless, and who says so. Raises `ScannerUnavailable`: then it is not published."""
-        asset = await self._begin(request.asset_id, Stage.SCANNING)
-        if asset is None:
-            return GONE
-        with metrics.timed(Stage.SCANNING):
-            async with metered() as meter:
-                try:
-                    scanned = await meter.run(partial(self.scanner.scan, await self._local(asset, meter)))
-                except ScannerUnavailable:
-                    metrics.WAITING.labels("scanner").inc()
-                    raise
-                except NotStored:
-                    return await self._missing(asset)
-        async with self.sessions.begin() as session:
-            if (row := await media_work.lock(session, asset.id)) is not None:
-                row.scan_engine, row.signatures = scanned.engine, scanned.signatures
-        return Finding(_VERDICTS[scanned.verdict])
-
-    @activity.defn
-    async def render_media(self, request: WorkOnMedia) -> Finding:
-        """Decode it in a process that may die, and store what will be shown of it. Raises `ImagingUnavailable`,
-        `StorageUnavailable`."""
-        asset = await self._begin(request.asset_id, Stage.DECODING)
-        if asset is None:
-            return GONE
-        try:
-            with metrics.timed(Stage.RENDERING), self.scratch.output(asset.id) as made:
-                inspected, rendered = await self._render(asset, made)
-                await self._advance(asset.id, Stage.PUBLISHING)
-                async with metered() as meter:
-                    files = await meter.run(partial(self._put, asset, rendered, meter))
-        except Unreadable as refused:
-            return Finding(reason_of(refused.reason))
-        except NotStored:
-            return await self._missing(asset)
-        await self._save(asset.id, inspected, rendered, files)
-        return Finding()
 
     @activity.defn
     async def publish_media(self, request: WorkOnMedia) -> None:
@@ -128,10 +58,7 @@ class MediaActivities:
             row = await media_work.lock(session, request.asset_id)
             if row is None or row.doomed_at is not None:
                 return
-            known = await media_work.twin(session, row)
-            if known is not None:
-                await media_work.merge(session, row, known)
-            shown = known or row
+            shown = await media_use.bring_home(session, row)
             if shown.state != AssetState.READY:
                 metrics.SETTLED.labels(AssetState.READY).inc()
             await media_work.settle(session, shown, AssetState.READY)
@@ -185,115 +112,3 @@ class MediaActivities:
             return MediaTask.RENDER
         is_scanned = asset.signatures == await asyncio.to_thread(self.scanner.signatures)
         return MediaTask.NOTHING if is_scanned else MediaTask.RESCAN
-
-    async def _missing(self, asset: MediaAsset) -> Finding:
-        """Its bytes are not there any more. What is published already stays so, as it is."""
-        if asset.state != AssetState.READY:
-            return Finding(Reason.MISSING)
-        metrics.ORPHANS.labels("original").inc()
-        signatures = await asyncio.to_thread(self.scanner.signatures)
-        async with self.sessions.begin() as session:
-            if (row := await media_work.lock(session, asset.id)) is not None:
-                row.plan_version, row.signatures = PLAN_VERSION, signatures
-        return Finding(is_known=True)
-
-    async def _begin(self, asset_id: UUID, stage: Stage) -> MediaAsset | None:
-        """The asset, shown as being at this stage; None where nobody wants it any more. One that is published stays
-        so while it is looked at anew."""
-        async with self.sessions.begin() as session:
-            asset = await media_work.lock(session, asset_id)
-            if asset is None or asset.doomed_at is not None:
-                return None
-            if asset.state == AssetState.SCANNING:
-                await media_work.advance(session, asset, stage)
-            return asset
-
-    async def _advance(self, asset_id: UUID, stage: Stage, done: float = 0.0) -> None:
-        """It is further than it was; what is told late is not told at all."""
-        async with self.sessions.begin() as session:
-            asset = await media_work.lock(session, asset_id)
-            if asset is None or asset.state != AssetState.SCANNING or asset.doomed_at is not None:
-                return
-            if percent(stage, done) > asset.percent:
-                await media_work.advance(session, asset, stage, done)
-
-    async def _verify(self, asset: MediaAsset, meter: Meter) -> Reason | None:
-        stored = await meter.run(partial(self.store.arrived, asset))
-        if stored is None:
-            return Reason.MISSING
-        if stored.size != asset.declared_bytes:
-            return Reason.SIZE_MISMATCH
-        path = await meter.run(partial(self.store.fetch, asset, stored, self.scratch.of(asset.id), meter))
-        if path is None:
-            return Reason.HASH_MISMATCH
-        metrics.BYTES.labels("uploads").inc(stored.size)
-        sniffed = sniff(await meter.run(partial(_head, path)))
-        if sniffed is None:
-            return Reason.UNKNOWN_TYPE
-        if sniffed != asset.declared_type:
-            return Reason.TYPE_MISMATCH
-        async with self.sessions.begin() as session:
-            if (row := await media_work.lock(session, asset.id)) is not None:
-                row.content_type, row.object_version = sniffed, stored.version
-        return None
-
-    async def _use_known(self, asset_id: UUID) -> bool:
-        """Whether the household has this content already; then its places use that one."""
-        async with self.sessions.begin() as session:
-            asset = await media_work.lock(session, asset_id)
-            known = None if asset is None else await media_work.twin(session, asset)
-            if asset is None or known is None:
-                return False
-            await media_work.merge(session, asset, known)
-            await media_work.show(session, known)
-            await media_work.tell(session, known, live.Name.MEDIA_READY)
-            return True
-
-    async def _local(self, asset: MediaAsset, meter: Meter) -> Path:
-        """The verified bytes on this machine: from the step before, or fetched anew."""
-        return await meter.run(partial(self.store.verified, asset, self.scratch.of(asset.id), meter))
-
-    async def _render(self, asset: MediaAsset, made: Path) -> tuple[Inspected, Rendered]:
-        async with metered() as meter:
-            path = await self._local(asset, meter)
-            inspected = await meter.run(partial(self.imaging.inspect, path))
-        await self._advance(asset.id, Stage.RENDERING)
-        plan = variants.plan(inspected.content_type, inspected.width, inspected.height, animated=inspected.animated)
-        async with metered(partial(self._advance, asset.id, Stage.RENDERING)) as meter:
-            render = partial(self.imaging.render, path, made, plan=plan, on_progress=meter.heard_percent)
-            return inspected, await meter.run(render)
-
-    def _put(self, asset: MediaAsset, rendered: Rendered, meter: Meter) -> Sequence[File]:
-        files = []
-        for each in rendered.files:
-            meter.heard(1.0)
-            files.append(self.store.publish(asset, each))
-        if asset.content_type in DOCUMENTS:
-            files.append(self.store.publish_original(asset))
-        metrics.BYTES.labels("renditions").inc(sum(each.size for each in files))
-        return files
-
-    async def _save(self, asset_id: UUID, seen: Inspected, rendered: Rendered, files: Sequence[File]) -> None:
-        async with self.sessions.begin() as session:
-            asset = await media_work.lock(session, asset_id)
-            if asset is None:
-                return
-            asset.width, asset.height, asset.pages, asset.animated = seen.width, seen.height, seen.pages, seen.animated
-            asset.thumbhash = base64.b64encode(rendered.thumbhash).decode() or None
-            asset.plan_version = PLAN_VERSION
-            if asset.keeps_captured_at and seen.captured_at is not None:
-                home, text = Subject.household(asset.household_id), seen.captured_at.isoformat()
-                asset.captured_at_ct = await self.cipher.seal(home, CAPTURED_AT, asset.id, text)
-            await media_work.save_renditions(session, asset_id, files)
-
-
-_VERDICTS: Final = {
-    Verdict.CLEAN: None,
-    Verdict.INFECTED: Reason.THREAT,
-    Verdict.REFUSED: Reason.FORBIDDEN_CONTENT,
-}
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES)

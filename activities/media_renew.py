@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.media import PLAN_VERSION
 from core.db import SessionFactory
+from domain.media.variants import PLAN_VERSION
 from integrations.scanning.protocol import Scanner
 from models.queries import media_sweep
 from temporal import outbox

@@ -17,6 +17,9 @@ from temporal.contracts.media_sweep import MediaSwept, SweepMedia
 PATIENCE: Final = timedelta(minutes=15)
 """How long a content may wait for its workflow before that is rung anew; most take seconds."""
 
+READABLE: Final = timedelta(days=30)
+"""How long people can read why a file was not taken; then nothing of it is left."""
+
 
 @dataclass(frozen=True, slots=True)
 class MediaSweepActivities:
@@ -27,7 +30,8 @@ class MediaSweepActivities:
     @activity.defn
     async def sweep_media(self, request: SweepMedia) -> MediaSwept:
         """Page by page, each in a transaction of its own; heartbeats after each."""
-        return MediaSwept(await self._expire(request.page_size), await self._ring(request.page_size))
+        size = request.page_size
+        return MediaSwept(await self._expire(size), await self._ring(size), await self._forget(size))
 
     async def _expire(self, page_size: int) -> int:
         total, count = 0, page_size
@@ -39,6 +43,19 @@ class MediaSweepActivities:
             total += count
             activity.heartbeat(total)
         metrics.SETTLED.labels("expired").inc(total)
+        return total
+
+    async def _forget(self, page_size: int) -> int:
+        total, count = 0, page_size
+        while count == page_size:
+            async with self.sessions.begin() as session:
+                before = await database_now(session) - READABLE
+                doomed = await media_sweep.forget_refused(session, before, page_size)
+                for each in doomed:
+                    await outbox.ring_media(session, each.household_id, each.asset_id)
+            count = len(doomed)
+            total += count
+            activity.heartbeat(total)
         return total
 
     async def _ring(self, page_size: int) -> int:

@@ -16,7 +16,7 @@ from integrations.notify.render import render
 from models.household import PetTransfer, TransferState
 from models.notification import MailTemplate
 from models.pet import Pet, PetStatus
-from models.queries import audit, households, lost, media_work, reminders, resealing, transfers
+from models.queries import audit, households, lost, media_use, reminders, resealing, transfers
 from models.queries.clock import database_now
 from temporal import outbox
 from temporal.contracts.transfer import MailOffer, MovePet, ResealPet, ReviewTransfer, TransferPlan
@@ -129,7 +129,8 @@ class TransferActivities:
                 continue
             await outbox.ring_reminder(session, transfer.from_household_id, reminder_id)
             await outbox.ring_reminder(session, pet.household_id, reminder_id, watching=locked.watching)
-        await media_work.move_pet(session, pet.id, pet.household_id)
+        for each in await media_use.move_pet(session, pet.id):
+            await outbox.ring_media(session, each.household_id, each.asset_id)
 
     async def _words(self, row: PetTransfer, words: transfers.MailWords) -> Message:
         values = {

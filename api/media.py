@@ -19,8 +19,8 @@ from domain.media.limits import Purpose
 from domain.media.reasons import SENTENCES, Reason
 from domain.media.state import AssetState
 from models.media import MediaLink
-from models.queries import media, media_work
-from models.queries.media_work import Doomed
+from models.queries import media, media_use, media_work
+from models.queries.media_use import Doomed
 from temporal import outbox
 
 NAME: Final = "media_links.name_ct"
@@ -88,21 +88,21 @@ async def delete(session: AsyncSession, link: MediaLink) -> None:
     """Take it away: what is shown with all its versions, a former version alone."""
     await media_work.tell_of(session, link, live.Name.MEDIA_REMOVED)
     if link.is_current:
-        await let_go(session, await media_work.delete_links(session, "thread_id", link.thread_id))
+        await let_go(session, await media_use.delete_links(session, "thread_id", link.thread_id))
     else:
-        await let_go(session, await media_work.delete_links(session, "id", link.id))
+        await let_go(session, await media_use.delete_links(session, "id", link.id))
     if link.purpose == Purpose.PROFILE_PHOTO:
         await media_work.touch_pet(session, link.pet_id)
 
 
 async def pet_gone(session: AsyncSession, pet_id: UUID) -> None:
     """All that is of a pet goes with it."""
-    await let_go(session, await media_work.delete_links(session, "pet_id", pet_id))
+    await let_go(session, await media_use.delete_links(session, "pet_id", pet_id))
 
 
 async def record_gone(session: AsyncSession, record_id: UUID) -> None:
     """What was attached to an entry of a diary goes with it."""
-    await let_go(session, await media_work.delete_links(session, "record_id", record_id))
+    await let_go(session, await media_use.delete_links(session, "record_id", record_id))
 
 
 async def let_go(session: AsyncSession, doomed: Iterable[Doomed]) -> None:

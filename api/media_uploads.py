@@ -25,7 +25,7 @@ from domain.media.limits import MULTIPART_ABOVE, PART_BYTES, Purpose, check_uplo
 from domain.media.state import SETTLED, AssetState, Stage
 from integrations.storage.protocol import ObjectMissing, Part
 from models.media import UploadState
-from models.queries import health_records, limits, media_uploads, media_work, pets, storage_usage
+from models.queries import health_records, limits, media_uploads, media_use, media_work, pets, storage_usage
 from models.queries import media as media_queries
 from models.queries.clock import database_now
 from models.queries.media_uploads import Content, Place, Uploading
@@ -152,7 +152,7 @@ async def abort(session: AsyncSession, caller: Caller, upload_id: UUID) -> None:
     if found.upload.state == UploadState.OPEN:
         found.upload.state = UploadState.ABORTED
     await session.flush()
-    await media.let_go(session, await media_work.delete_links(session, "id", found.link.id))
+    await media.let_go(session, await media_use.delete_links(session, "id", found.link.id))
 
 
 async def _place(session: AsyncSession, caller: Caller, body: UploadIn) -> Place:

@@ -73,13 +73,19 @@ class MediaAsset(Versioned, table=True):
             postgresql_where=text("state = 'ready' AND doomed_at IS NULL"),
         ),
         Index("ix_media_assets_doomed", "doomed_at", postgresql_where=text("doomed_at IS NOT NULL")),
+        Index(
+            "ix_media_assets_refused",
+            "updated_at",
+            postgresql_where=text("state IN ('rejected', 'quarantined') AND doomed_at IS NULL"),
+        ),
         Index("ix_media_assets_open", "id", postgresql_where=text("state IN ('pending', 'scanning')")),
     )
 
 
 class MediaLink(Versioned, table=True):
     """Where an asset is used. `is_current`: the version that is shown, once its asset is ready; `by_user_id` uploaded
-    it. A replacement is not current before it is ready."""
+    it. A replacement is not current before it is ready. `shown_at`: when it had its turn to be; that comes once, so
+    whatever is done to its asset later, the version stays that people chose."""
 
     __tablename__ = "media_links"
 
@@ -92,6 +98,7 @@ class MediaLink(Versioned, table=True):
     is_current: bool = Field(default=False)
     name_ct: str = words()
     by_user_id: UUID = Field(foreign_key="users.id")
+    shown_at: datetime | None = timestamptz(default=None)
     deleted_at: datetime | None = timestamptz(default=None)
 
     __table_args__ = (

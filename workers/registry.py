@@ -29,6 +29,7 @@ from activities.lost_sweep import LostSweepActivities
 from activities.mail import MailActivities
 from activities.media import MediaActivities
 from activities.media_compare import MediaCompareActivities
+from activities.media_examination import MediaExaminationActivities
 from activities.media_renew import MediaRenewActivities
 from activities.media_store import MediaStore
 from activities.media_sweep import MediaSweepActivities
@@ -308,15 +309,15 @@ def _media_activities(parts: Parts) -> Bound:
     if parts.media is None:
         return {}
     sessions, storage, scanner = parts.db.sessions, parts.media.storage, parts.media.scanner
-    uploads = MediaActivities(
-        sessions, parts.cipher, MediaStore(storage), parts.media.imaging, scanner, parts.media.scratch
-    )
+    store, scratch = MediaStore(storage), parts.media.scratch
+    uploads = MediaActivities(sessions, parts.cipher, store, scanner, scratch)
+    examination = MediaExaminationActivities(sessions, parts.cipher, store, parts.media.imaging, scanner, scratch)
     return {
         queues.MEDIA: (
             uploads.review_media,
-            uploads.verify_media,
-            uploads.scan_media,
-            uploads.render_media,
+            examination.verify_media,
+            examination.scan_media,
+            examination.render_media,
             uploads.publish_media,
             uploads.refuse_media,
             uploads.remove_media,

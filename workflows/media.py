@@ -14,6 +14,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.media import MediaActivities
+    from activities.media_examination import MediaExaminationActivities
     from domain.media.reasons import Reason
     from temporal.contracts import media as contract
     from temporal.contracts.media import (
@@ -100,15 +101,15 @@ class MediaWorkflow:
 
     async def verify(self) -> Finding:
         """Is it what was promised?"""
-        return await workflow.execute_activity_method(MediaActivities.verify_media, self.asset, **MEDIA_JOB)
+        return await workflow.execute_activity_method(MediaExaminationActivities.verify_media, self.asset, **MEDIA_JOB)
 
     async def scan(self) -> Finding:
         """Is it harmless? A scanner that is away is waited for."""
-        return await workflow.execute_activity_method(MediaActivities.scan_media, self.asset, **MEDIA_JOB)
+        return await workflow.execute_activity_method(MediaExaminationActivities.scan_media, self.asset, **MEDIA_JOB)
 
     async def render(self) -> Finding:
         """Decode it, and store what will be shown of it."""
-        return await workflow.execute_activity_method(MediaActivities.render_media, self.asset, **MEDIA_JOB)
+        return await workflow.execute_activity_method(MediaExaminationActivities.render_media, self.asset, **MEDIA_JOB)
 
     async def publish(self) -> None:
         """Show it to its people."""

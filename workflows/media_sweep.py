@@ -1,8 +1,8 @@
-"""Ends uploads that nobody completed, and reminds workflows of contents that wait.
+"""Ends uploads that nobody completed, forgets what was refused long ago, and reminds workflows of contents that wait.
 
-Promise: the room that an abandoned upload took is free within minutes of its end, and a content that arrived, or that
-nobody uses any more, has its workflow, whatever became of Temporal's database. Id `system/media-sweep`, started by its
-Schedule; it ends by itself.
+Promise: the room that an abandoned upload took is free within minutes of its end, a refusal can be read about for a
+month and then leaves nothing, and a content that arrived, or that nobody uses any more, has its workflow, whatever
+became of Temporal's database. Id `system/media-sweep`, started by its Schedule; it ends by itself.
 """
 
 from datetime import timedelta

@@ -36,7 +36,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.TOO_MANY_FRAMES: "The animation has more than 100 pictures. Please make it shorter.",
     Reason.TOO_SLOW: "The file is too complicated to show. Please save it in a simpler form.",
     Reason.TOO_MUCH_MEMORY: "The file is too complicated to show. Please save it in a simpler form.",
-    Reason.ENCRYPTED: "The document is protected by a password. Please save it without one.",
+    Reason.ENCRYPTED: "The file is protected by a password. Please save it without one.",
     Reason.DAMAGED: "The file is damaged or incomplete, and cannot be shown.",
 }
 GERMAN: Final[Mapping[Reason, str]] = {
@@ -52,7 +52,7 @@ GERMAN: Final[Mapping[Reason, str]] = {
     Reason.TOO_SLOW: "Die Datei ist zu aufwendig, um sie zu zeigen. Bitte speichere sie in einer einfacheren Form.",
     Reason.TOO_MUCH_MEMORY: "Die Datei ist zu aufwendig, um sie zu zeigen. Bitte speichere sie in einer einfacheren "
     "Form.",
-    Reason.ENCRYPTED: "Das Dokument ist mit einem Passwort geschützt. Bitte speichere es ohne.",
+    Reason.ENCRYPTED: "Die Datei ist mit einem Passwort geschützt. Bitte speichere sie ohne.",
     Reason.DAMAGED: "Die Datei ist beschädigt oder unvollständig und kann nicht gezeigt werden.",
 }
 

@@ -6,6 +6,8 @@ from typing import Final
 
 from domain.media.sniff import AVIF, DOCUMENTS, JPEG, MOV, MP4, PDF, VIDEOS, WEBM, WEBP
 
+PLAN_VERSION: Final = 1
+"""Of the renditions that this release makes; raise it with what is planned here, and all contents are rendered anew."""
 EDGES: Final = (160, 480, 1080, 2048)
 """The longest edges that pictures are published at, in pixels."""
 FORMATS: Final = (AVIF, WEBP, JPEG)

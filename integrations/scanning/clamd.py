@@ -11,12 +11,13 @@ from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from aioclamd import ClamdAsyncClient, ClamdError
 
-from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
+from integrations.scanning.protocol import ENCRYPTED, Scanned, ScannerUnavailable, Verdict
 
 _T = TypeVar("_T")
 _PIECE: Final = 2**17
 # What it reports when it gave up looking; no virus has such a name.
-_NOT_LOOKED: Final = ("Heuristics.Limits.Exceeded", "Heuristics.Encrypted")
+_LIMITS: Final = "Heuristics.Limits.Exceeded"
+_LOCKED: Final = "Heuristics.Encrypted"
 
 
 class ClamdScanner:
@@ -64,7 +65,9 @@ def _meaning(answer: Any) -> tuple[Verdict, str | None]:
         return Verdict.CLEAN, None
     if status != "FOUND" or not name:
         raise ScannerUnavailable("clamd gave no verdict")
-    return (Verdict.REFUSED if name.startswith(_NOT_LOOKED) else Verdict.INFECTED), name
+    if name.startswith(_LOCKED):
+        return Verdict.REFUSED, ENCRYPTED
+    return (Verdict.REFUSED if name.startswith(_LIMITS) else Verdict.INFECTED), name
 
 
 def _run(call: Coroutine[Any, Any, _T]) -> _T:

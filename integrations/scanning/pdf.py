@@ -15,6 +15,8 @@ from itertools import chain, islice
 from mmap import mmap
 from typing import Final
 
+from integrations.scanning.protocol import ENCRYPTED
+
 REVISION: Final = 2
 """Counts up when this module sees more: then files deserve another look, as with other rules."""
 _LIMIT: Final = 32 * 2**20
@@ -28,14 +30,17 @@ _ACTIONS: Final = 100
 _ESCAPES: Final = 300_000
 """50 MB of noise hold 1,500."""
 
+_BETWEEN: Final = rb"(?:[\s\0]++|%[^\r\n]*+)*+"
+"""Blanks and comments. Nothing that was taken is given back: a row of percent signs is read in 2^n ways otherwise."""
 _ESCAPE: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
-_OBJECT: Final = re.compile(rb"(?<!end)obj(?:[\s\0]|%[^\r\n]*)*(?=<<)")
-_STREAM: Final = re.compile(rb"(?:[\s\0]|%[^\r\n]*)*stream(?:\r\n|\n|\r|)")
+_OBJECT: Final = re.compile(rb"(?<!end)obj")
+_DICTIONARY_FOLLOWS: Final = re.compile(_BETWEEN + rb"(?=<<)")
+_STREAM: Final = re.compile(_BETWEEN + rb"stream(?:\r\n|\n|\r|)")
 _DEFLATED: Final = re.compile(rb"/Filter\s*(?:/(?:FlateDecode|Fl)(?![A-Za-z0-9])|\[\s*/(?:FlateDecode|Fl)\s*\])")
 _FIRST: Final = re.compile(rb"/First\s+(\d{1,9})(?!\d|\s+\d+\s+R)")
-_PREDICTOR: Final = re.compile(rb"/Predictor\s+(?!1\s*[/>])")
+_PREDICTOR: Final = re.compile(rb"/Predictor\s++(?!1\s*[/>])")
 _ENCRYPT: Final = re.compile(rb"/Encrypt\s{0,9}[\d<]")
-_OPENING: Final = re.compile(rb"/OpenAction(?![A-Za-z0-9])(?:[\s\0]|%[^\r\n]*)*")
+_OPENING: Final = re.compile(rb"/OpenAction(?![A-Za-z0-9])" + _BETWEEN)
 _REFERENCE: Final = re.compile(rb"(\d{1,10})\s+\d{1,5}\s+R")
 _OUTSIDE: Final = re.compile(rb"%[^\r\n]*|<<|>>|<[^<>]*>|[(\[\]]")
 _INSIDE: Final = re.compile(rb"\\.|[()]", re.DOTALL)
@@ -50,7 +55,7 @@ class TooComplex(Exception):
 class Encrypted(TooComplex):
     """What is in its object streams nobody has seen."""
 
-    name = "encrypted"
+    name = ENCRYPTED
 
 
 def is_pdf(head: bytes) -> bool:
@@ -97,8 +102,10 @@ def _object_streams(data: bytes | mmap, until: float) -> Iterator[_Objects]:
     """Of everything that begins like an object, wherever it stands: a mark inside a text or a stream finds too much,
     never too little."""
     room, encrypted = _LIMIT, _ENCRYPT.search(data)
-    for found in _OBJECT.finditer(data):
-        _hurry(until)
+    for mark in _OBJECT.finditer(data):
+        _hurry(until)  # each mark may have a comment of megabytes
+        if not (found := _DICTIONARY_FOLLOWS.match(data, mark.end())):
+            continue
         header = _value(data, found.end(), _DICTIONARY)
         begin = _STREAM.match(data, found.end() + len(header))
         header = _unescaped(header)

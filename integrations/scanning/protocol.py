@@ -7,9 +7,12 @@ confused means waiting, never publishing.
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from core.errors import Unavailable
+
+ENCRYPTED: Final = "encrypted"
+"""The name that every adapter has for what nobody could look into without a password."""
 
 
 class Verdict(StrEnum):

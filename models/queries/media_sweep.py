@@ -12,14 +12,26 @@ from sqlmodel import col
 
 from domain.media.state import AssetState
 from models.media import MediaAsset, MediaUpload, MediaVariant, UploadState
-from models.queries import media_work
-from models.queries.media_work import Doomed
+from models.queries import media_use, media_work
+from models.queries.media_use import Doomed
 
 _NOBODY: Final = UUID(int=0)
 _WAITING: Final = text(
     """SELECT id, household_id FROM media_assets
         WHERE id > :after AND (doomed_at < :before OR state = 'scanning' AND created_at < :before)
         ORDER BY id LIMIT :limit"""
+)
+
+_DOOM_REFUSED: Final = text(
+    """UPDATE media_assets SET doomed_at = clock_timestamp()
+        WHERE id IN (SELECT id FROM media_assets
+                      WHERE state IN ('rejected', 'quarantined') AND doomed_at IS NULL AND updated_at < :before
+                      ORDER BY updated_at LIMIT :limit FOR UPDATE)
+    RETURNING id, household_id"""
+)
+_DELETE_LINKS: Final = text(
+    """UPDATE media_links SET deleted_at = clock_timestamp(), is_current = false
+        WHERE asset_id = ANY(:ids) AND deleted_at IS NULL"""
 )
 
 
@@ -45,6 +57,15 @@ async def expire(session: AsyncSession, limit: int) -> tuple[int, Sequence[Doome
         if await media_work.lock(session, upload.asset_id) is not None:
             doomed += await _end(session, upload)
     return len(uploads), doomed
+
+
+async def forget_refused(session: AsyncSession, before: datetime, limit: int) -> Sequence[Doomed]:
+    """Take contents away that were refused before an instant, with their places: they could be read about for long
+    enough."""
+    found = await session.execute(_DOOM_REFUSED, {"before": before, "limit": limit})
+    doomed = [Doomed(row.id, row.household_id) for row in found]
+    await session.execute(_DELETE_LINKS, {"ids": [each.asset_id for each in doomed]})
+    return doomed
 
 
 async def waiting(session: AsyncSession, before: datetime, after: UUID | None, limit: int) -> Sequence[Doomed]:
@@ -103,7 +124,7 @@ async def _end(session: AsyncSession, upload: MediaUpload) -> Sequence[Doomed]:
         .values(state=UploadState.EXPIRED)
         .returning(col(MediaUpload.id))
     )
-    return await media_work.delete_links(session, "id", upload.link_id) if ended.first() is not None else ()
+    return await media_use.delete_links(session, "id", upload.link_id) if ended.first() is not None else ()
 
 
 async def _with_files(session: AsyncSession, assets: Sequence[MediaAsset]) -> Mapping[UUID, Published]:

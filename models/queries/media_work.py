@@ -24,28 +24,6 @@ from models.queries.access import watching
 from models.queries.clock import database_now
 
 _PET_CHANGED: Final = text("UPDATE pets SET version = version + 1, updated_at = clock_timestamp() WHERE id = :id")
-_FOREIGN: Final = text(
-    """SELECT m.id FROM media_assets m
-        WHERE m.household_id <> :household_id AND m.state = 'ready' AND m.doomed_at IS NULL
-          AND m.id IN (SELECT asset_id FROM media_links WHERE pet_id = :pet_id AND deleted_at IS NULL)
-          AND NOT EXISTS (SELECT FROM media_links l
-                           WHERE l.asset_id = m.id AND l.deleted_at IS NULL AND l.household_id <> :household_id)
-          AND NOT EXISTS (SELECT FROM media_assets t WHERE t.household_id = :household_id AND t.sha256 = m.sha256
-                             AND t.state = 'ready' AND t.doomed_at IS NULL)"""
-)
-_DOOM_UNUSED: Final = """
-UPDATE media_assets m SET doomed_at = clock_timestamp()
- WHERE m.doomed_at IS NULL AND m.id IN (SELECT asset_id FROM media_links WHERE {which})
-   AND NOT EXISTS (SELECT FROM media_links l WHERE l.asset_id = m.id AND l.deleted_at IS NULL)
-RETURNING m.id, m.household_id"""
-
-
-@dataclass(frozen=True, slots=True)
-class Doomed:
-    """An asset that nobody uses any more, and whose workflow has to hear of it."""
-
-    asset_id: UUID
-    household_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,31 +84,11 @@ async def settle(session: AsyncSession, asset: MediaAsset, state: AssetState, re
     await session.flush()
 
 
-async def twin(session: AsyncSession, asset: MediaAsset) -> MediaAsset | None:
-    """The same content, ready in the same household; locked, so that it is not doomed meanwhile."""
-    query = select(MediaAsset).where(
-        col(MediaAsset.household_id) == asset.household_id,
-        col(MediaAsset.sha256) == asset.sha256,
-        col(MediaAsset.id) != asset.id,
-        col(MediaAsset.state) == AssetState.READY,
-        col(MediaAsset.doomed_at).is_(None),
-    )
-    return (await session.scalars(query.with_for_update())).one_or_none()
-
-
-async def merge(session: AsyncSession, asset: MediaAsset, known: MediaAsset) -> None:
-    """Let what uses `asset` use `known`; nobody uses `asset` then."""
-    for table in (MediaLink, MediaUpload):
-        await session.execute(update(table).where(col(table.asset_id) == asset.id).values(asset_id=known.id))
-    asset.doomed_at = await database_now(session)
-    await storage_usage.hold(session, asset, Held.NOTHING)
-    await session.flush()
-
-
 async def show(session: AsyncSession, asset: MediaAsset) -> None:
     """What waits for this asset is shown from now on, and what it replaces is a former version."""
-    waiting = [each for each in await links(session, asset.id) if not each.is_current]
-    for link in waiting:
+    now = await database_now(session)
+    for link in [each for each in await links(session, asset.id) if each.shown_at is None]:
+        link.shown_at = now
         if not await _was_overtaken(session, link):
             await make_current(session, link)
 
@@ -193,50 +151,11 @@ async def is_doomed(session: AsyncSession, asset: MediaAsset) -> bool:
     return asset.doomed_at is not None
 
 
-async def delete_links(session: AsyncSession, which: str, value: UUID) -> Sequence[Doomed]:
-    """Take the links of a column's value (`id`, `thread_id`, `pet_id`, `record_id`) away; answers the assets that
-    nobody uses any more."""
-    values = {"value": value}
-    await session.execute(
-        text(
-            f"""UPDATE media_links SET deleted_at = clock_timestamp(), is_current = false
-                 WHERE {which} = :value AND deleted_at IS NULL"""  # noqa: S608 - our own word
-        ),
-        values,
-    )
-    found = await session.execute(text(_DOOM_UNUSED.format(which=f"{which} = :value")), values)
-    doomed = [Doomed(row.id, row.household_id) for row in found]
-    for each in doomed:
-        await _release(session, each.asset_id)
-    return doomed
-
-
-async def move_pet(session: AsyncSession, pet_id: UUID, household_id: UUID) -> None:
-    """Contents that are used for this pet alone are counted where it lives now, whether there is room or not. One that
-    is under way, or that the new household has too, stays where it is counted."""
-    moving = await session.execute(_FOREIGN, {"pet_id": pet_id, "household_id": household_id})
-    for asset_id in moving.scalars().all():
-        asset = await lock(session, asset_id)
-        if asset is None or asset.held != Held.USED:
-            continue
-        await storage_usage.hold(session, asset, Held.NOTHING)
-        asset.household_id = household_id
-        await storage_usage.begin(session, household_id)
-        await storage_usage.hold(session, asset, Held.USED)
-        await session.flush()
-
-
 async def forget(session: AsyncSession, asset_id: UUID) -> None:
     """The rows of an asset whose objects are gone."""
     await session.execute(delete(MediaUpload).where(col(MediaUpload.asset_id) == asset_id))
     await session.execute(delete(MediaLink).where(col(MediaLink.asset_id) == asset_id))
     await session.execute(delete(MediaAsset).where(col(MediaAsset.id) == asset_id))
-
-
-async def _release(session: AsyncSession, asset_id: UUID) -> None:
-    asset = await lock(session, asset_id)
-    if asset is not None:
-        await storage_usage.hold(session, asset, Held.NOTHING)
 
 
 async def _photo_of(session: AsyncSession, pet_id: UUID) -> MediaLink | None:

@@ -1,5 +1,5 @@
-"""Uploads that nobody completed, and contents whose workflow has to be reminded. Id `system/media-sweep`, started every
-ten minutes by its Schedule."""
+"""Uploads that nobody completed, contents that were refused long ago, and those whose workflow has to be reminded. Id
+`system/media-sweep`, started every ten minutes by its Schedule."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,9 @@ class SweepMedia:
 
 @dataclass(frozen=True, slots=True)
 class MediaSwept:
-    """`expired` uploads were ended, and `rung` workflows reminded. In quiet times both are zero."""
+    """`expired` uploads were ended, `rung` workflows reminded, `forgotten` refusals taken away. In quiet times all are
+    zero."""
 
     expired: int
     rung: int
+    forgotten: int = 0

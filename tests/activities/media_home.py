@@ -13,6 +13,7 @@ from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
 from activities.media import MediaActivities
+from activities.media_examination import MediaExaminationActivities
 from activities.media_files import Scratch
 from activities.media_store import MediaStore
 from core.crypto import Subject
@@ -74,6 +75,13 @@ class MediaHome:
     def activities(self) -> MediaActivities:
         """As the worker makes them."""
         return MediaActivities(
+            self.home.db.sessions, self.home.cipher, MediaStore(self.storage), self.scanner, Scratch(self.folder)
+        )
+
+    @property
+    def examination(self) -> MediaExaminationActivities:
+        """As the worker makes them."""
+        return MediaExaminationActivities(
             self.home.db.sessions,
             self.home.cipher,
             MediaStore(self.storage),
@@ -123,7 +131,8 @@ class MediaHome:
 
     async def run(self, step: str, asset_id: UUID) -> Any:
         """One activity, by its name."""
-        return await ActivityEnvironment().run(getattr(self.activities, step), WorkOnMedia(asset_id))
+        owner = self.activities if hasattr(MediaActivities, step) else self.examination
+        return await ActivityEnvironment().run(getattr(owner, step), WorkOnMedia(asset_id))
 
     async def examine(self, asset_id: UUID) -> Finding:
         """All steps before publication, until one of them ends it."""

@@ -10,12 +10,14 @@ from PIL import Image
 from core.crypto import FieldCipher
 from core.db import Database
 from domain.media.limits import Purpose
-from domain.media.reasons import GERMAN, SENTENCES, Reason
+from domain.media.reasons import GERMAN, SENTENCES, Reason, reason_of
 from domain.media.state import AssetState
+from integrations.imaging.protocol import Reason as DecoderSays
 from integrations.keys.store import KeyStore
 from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
 from integrations.storage.protocol import Bucket, StorageUnavailable
-from models.queries import media_work
+from models.media import MediaLink
+from models.queries import media_use, media_work
 from temporal.contracts.media import Finding, MediaTask
 from tests.activities.media_home import MediaHome, photo
 from tests.activities.reminder_home import move_in
@@ -86,16 +88,17 @@ async def test_a_damaged_file_is_refused_by_the_decoder(milo: MediaHome) -> None
 
 
 @pytest.mark.parametrize(
-    ("verdict", "reason", "state"),
+    ("verdict", "name", "reason", "state"),
     [
-        (Verdict.INFECTED, "threat", AssetState.QUARANTINED),
-        (Verdict.REFUSED, "forbidden_content", AssetState.REJECTED),
+        (Verdict.INFECTED, "Eicar-Test", "threat", AssetState.QUARANTINED),
+        (Verdict.REFUSED, "archive", "forbidden_content", AssetState.REJECTED),
+        (Verdict.REFUSED, "encrypted", "encrypted", AssetState.REJECTED),
     ],
 )
 async def test_what_the_scanner_refuses_is_deleted_told_and_on_record(
-    milo: MediaHome, verdict: Verdict, reason: str, state: AssetState
+    milo: MediaHome, verdict: Verdict, name: str, reason: str, state: AssetState
 ) -> None:
-    milo.scanner.answers = [Scanned(verdict, "Eicar-Test", "scripted", "1")]
+    milo.scanner.answers = [Scanned(verdict, name, "scripted", "1")]
     asset_id = await milo.upload(PHOTO)
     assert await milo.examine(asset_id) == Finding(Reason(reason))
     for _ in range(2):
@@ -131,6 +134,11 @@ async def test_who_uploaded_what_was_refused_is_told_once_with_the_reason_in_bot
         }
     mails = "SELECT 1 FROM outbox WHERE args ->> 'delivery_id' = :id"
     assert len(await milo.home.rows(mails, id=str(rows[0].id))) == 1
+
+
+@pytest.mark.parametrize("word", sorted(set(DecoderSays) - {DecoderSays.EMPTY}))
+def test_every_word_of_the_decoder_is_a_reason_that_people_read(word: str) -> None:
+    assert reason_of(word).value == word
 
 
 async def test_without_a_scanner_nothing_is_published(milo: MediaHome) -> None:
@@ -198,10 +206,27 @@ async def test_two_first_photos_become_versions_of_each_other(milo: MediaHome) -
     assert (old.is_current, new.is_current, old.thread_id) == (False, True, new.thread_id)
 
 
+@pytest.mark.parametrize("looked_at_anew", ["scan_media", "render_media"])
+async def test_what_is_looked_at_anew_leaves_the_version_that_people_chose(
+    milo: MediaHome, looked_at_anew: str
+) -> None:
+    first = await milo.publish(PHOTO)
+    (chosen,) = await milo.links(first)
+    second = await milo.publish(photo(colour=(1, 2, 3)), thread_id=chosen.thread_id)
+    async with milo.home.db.sessions.begin() as session:
+        link = await session.get(MediaLink, chosen.id)
+        assert link is not None
+        await media_work.make_current(session, link)
+    for step in (looked_at_anew, "publish_media"):
+        await milo.run(step, second)
+    assert [link.is_current for link in await milo.links(first)] == [True]
+    assert [link.is_current for link in await milo.links(second)] == [False]
+
+
 async def test_what_nobody_uses_is_removed_with_every_version(milo: MediaHome) -> None:
     asset_id = await milo.publish(PHOTO)
     async with milo.home.db.sessions.begin() as session:
-        (doomed,) = await media_work.delete_links(session, "pet_id", milo.home.pet_id)
+        (doomed,) = await media_use.delete_links(session, "pet_id", milo.home.pet_id)
     assert doomed.asset_id == asset_id
     assert await milo.usage() == (0, 0)
     assert (await milo.run("review_media", asset_id)).task is MediaTask.REMOVE
@@ -224,7 +249,7 @@ async def test_what_is_given_up_meanwhile_is_not_published(milo: MediaHome) -> N
     asset_id = await milo.upload(PHOTO)
     await milo.examine(asset_id)
     async with milo.home.db.sessions.begin() as session:
-        await media_work.delete_links(session, "pet_id", milo.home.pet_id)
+        await media_use.delete_links(session, "pet_id", milo.home.pet_id)
     await milo.run("publish_media", asset_id)
     asset = await milo.asset(asset_id)
     assert asset is not None

@@ -14,6 +14,7 @@ from core.crypto import FieldCipher
 from core.db import Database
 from core.ids import new_id
 from domain.media import keys as places
+from domain.media.reasons import Reason
 from domain.media.state import AssetState
 from integrations.keys.store import KeyStore
 from integrations.storage.protocol import Bucket
@@ -89,6 +90,22 @@ async def test_contents_that_wait_for_too_long_have_their_workflow_rung(milo: Me
     assert await sweep(milo) == MediaSwept(expired=0, rung=3)
     assert sorted(await rung(milo)) == sorted(map(str, waiting))
     assert str(published) not in await rung(milo)
+
+
+async def test_what_was_refused_can_be_read_about_for_a_month_and_then_nothing_of_it_is_left(milo: MediaHome) -> None:
+    refused = [await milo.upload(photo(64, 64, (0, 0, number))) for number in range(3)]
+    for asset_id, reason in zip(refused, (Reason.DAMAGED, Reason.THREAT, Reason.ENCRYPTED), strict=True):
+        await milo.refuse(asset_id, reason)
+    published = await milo.publish(PHOTO)
+    assert (await milo.usage(), await sweep(milo)) == ((len(PHOTO), 0), MediaSwept(0, 0, 0))
+    await milo.home.db.reads.execute("UPDATE media_assets SET updated_at = updated_at - interval '31 days'")
+    assert await sweep(milo) == MediaSwept(0, 0, forgotten=3)
+    assert sorted(await rung(milo)) == sorted(map(str, refused))
+    for asset_id in refused:
+        await milo.run("remove_media", asset_id)
+        assert (await milo.asset(asset_id), await milo.links(asset_id)) == (None, [])
+    assert await milo.links(published)
+    assert await sweep(milo) == MediaSwept(0, 0, 0)
 
 
 async def test_objects_without_a_row_are_deleted_and_all_others_stay(milo: MediaHome) -> None:

@@ -119,6 +119,22 @@ async def test_what_is_owed_since_longer_of_the_same_subscription_is_no_drift(ti
     assert not await till.rows(LISTED)
 
 
+async def test_what_is_written_off_is_asked_for_no_longer(till: Till) -> None:
+    made = await till.shop.subscribe(await till.join())
+    await till.shop.replace_method(till.customer_id, "pm_card_chargeCustomerFail")
+    await till.shop.box.passes(32 * DAY)
+    await till.tell()
+    await till.shop.v1.subscriptions.cancel_async(made.id)
+    await till.pull()
+    (owed,) = till.shop.account.objects.find("invoice", lambda each: each["status"] == "open")
+    await till.shop.v1.invoices.mark_uncollectible_async(owed["id"])  # and nobody tells
+    await compare(till)
+    assert [tuple(row) for row in await till.rows(LISTED)] == [("open_invoice_id", made.id, owed["id"], None)]
+    await till.pull()
+    await compare(till)
+    assert len(await till.rows(LISTED)) == 1
+
+
 async def test_a_night_that_died_goes_on_with_the_list_that_it_was_at(till: Till) -> None:
     made = await till.shop.subscribe(await till.join())
     await settled(till)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain.billing.catalogue import Tier
+from integrations.payments.errors import PaymentsUnavailable
 from temporal.contracts.billing import Standing
 from tests.billing.till import Till
 from tests.infra.stripe_server.shops import DAY, HOUR
@@ -75,6 +76,21 @@ async def test_a_card_that_is_replaced_is_tried_once_and_ends_it(till: Till) -> 
     assert len(paid) == 1
     await days(till, 20)
     assert [step for _, step in await till.told()] == ["day_0"]
+    assert [entry for entry in await till.ledger() if entry[0] == "charge"] == [("charge", 499, "EUR")] * 2
+
+
+async def test_a_payment_that_was_made_and_not_answered_is_not_made_again_once_its_key_is_forgotten(till: Till) -> None:
+    await subscribed_and_declined(till)
+    await till.shop.replace_method(till.customer_id, "pm_card_visa")
+    await till.tell()
+    plan = await till.pull()
+    await till.shop.box.control("faults", method="POST", path="/v1/invoices/.*/pay", when="after", effect="drop")
+    with pytest.raises(PaymentsUnavailable):
+        await till.act(plan)
+    await till.shop.box.passes(2 * DAY)
+    assert await till.act(plan)  # as it would after two days without Stripe, without another read
+    assert (await till.follow()).standing is Standing.GOOD
+    assert len([each for each in till.shop.account.log.entries if each.path.endswith("/pay")]) == 2
     assert [entry for entry in await till.ledger() if entry[0] == "charge"] == [("charge", 499, "EUR")] * 2
 
 

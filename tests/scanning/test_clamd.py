@@ -83,10 +83,16 @@ def test_the_whole_file_is_sent_in_large_pieces(tmp_path: Path) -> None:
         assert server.received == [5_000_001]
 
 
-@pytest.mark.parametrize("name", ["Heuristics.Encrypted.PDF", "Heuristics.Limits.Exceeded.MaxScanSize"])
-def test_what_clamd_could_not_look_into_is_refused_and_not_called_a_virus(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("Heuristics.Encrypted.PDF", "encrypted"),
+        ("Heuristics.Limits.Exceeded.MaxScanSize", "Heuristics.Limits.Exceeded.MaxScanSize"),
+    ],
+)
+def test_what_clamd_could_not_look_into_is_refused_and_not_called_a_virus(said: str, name: str, tmp_path: Path) -> None:
     with clamd_protocol() as server:
-        server.misbehave = says(f"stream: {name} FOUND\n".encode())
+        server.misbehave = says(f"stream: {said} FOUND\n".encode())
         found = ClamdScanner(server.address).scan(a_file(tmp_path))
         assert (found.verdict, found.name) == (Verdict.REFUSED, name)
 

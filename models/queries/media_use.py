@@ -1,0 +1,125 @@
+"""Who uses a content: whose it is then, whether the household has it already, and when nobody wants it any more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from domain.media.state import AssetState
+from models.media import Held, MediaAsset, MediaLink, MediaUpload
+from models.queries import storage_usage
+from models.queries.clock import database_now
+from models.queries.media_work import lock
+
+_HOMES: Final = text("SELECT DISTINCT household_id FROM media_links WHERE asset_id = :id AND deleted_at IS NULL")
+_DOOM_UNUSED: Final = """
+UPDATE media_assets m SET doomed_at = clock_timestamp()
+ WHERE m.doomed_at IS NULL AND m.id IN (SELECT asset_id FROM media_links WHERE {which})
+   AND NOT EXISTS (SELECT FROM media_links l WHERE l.asset_id = m.id AND l.deleted_at IS NULL)
+RETURNING m.id, m.household_id"""
+_STRAYED: Final = """
+SELECT m.id FROM media_assets m
+ WHERE m.state = 'ready' AND m.doomed_at IS NULL AND m.id IN (SELECT asset_id FROM media_links WHERE {which})
+   AND NOT EXISTS (SELECT FROM media_links l
+                    WHERE l.asset_id = m.id AND l.deleted_at IS NULL AND l.household_id = m.household_id)
+ ORDER BY m.id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """An asset that nobody uses any more, and whose workflow has to hear of it."""
+
+    asset_id: UUID
+    household_id: UUID
+
+
+async def home_of(session: AsyncSession, asset: MediaAsset) -> UUID:
+    """The household whose it is: that in which it is used, should its pets have moved; otherwise the one it came in."""
+    homes = set((await session.execute(_HOMES, {"id": asset.id})).scalars())
+    return asset.household_id if asset.household_id in homes or not homes else min(homes)
+
+
+async def twin(session: AsyncSession, asset: MediaAsset) -> MediaAsset | None:
+    """The same content, ready in the household whose it is; locked, so that it is not doomed meanwhile."""
+    query = select(MediaAsset).where(
+        col(MediaAsset.household_id) == await home_of(session, asset),
+        col(MediaAsset.sha256) == asset.sha256,
+        col(MediaAsset.id) != asset.id,
+        col(MediaAsset.state) == AssetState.READY,
+        col(MediaAsset.doomed_at).is_(None),
+    )
+    return (await session.scalars(query.with_for_update())).one_or_none()
+
+
+async def merge(session: AsyncSession, asset: MediaAsset, known: MediaAsset) -> None:
+    """Let what uses `asset` use `known`; nobody uses `asset` then."""
+    for table in (MediaLink, MediaUpload):
+        await session.execute(update(table).where(col(table.asset_id) == asset.id).values(asset_id=known.id))
+    asset.doomed_at = await database_now(session)
+    await storage_usage.hold(session, asset, Held.NOTHING)
+    await session.flush()
+
+
+async def bring_home(session: AsyncSession, asset: MediaAsset) -> MediaAsset:
+    """Let a content, whose row is locked, be one of the household whose it is, whether there is room or not. Where that
+    has it already, its places use that one. Answers the one that is used."""
+    known = await twin(session, asset)
+    if known is not None:
+        await merge(session, asset, known)
+        return known
+    held, home = Held(asset.held), await home_of(session, asset)
+    if home != asset.household_id:
+        await storage_usage.hold(session, asset, Held.NOTHING)
+        asset.household_id = home
+        await storage_usage.begin(session, home)
+        await storage_usage.hold(session, asset, held)
+        await session.flush()
+    return asset
+
+
+async def delete_links(session: AsyncSession, which: str, value: UUID) -> Sequence[Doomed]:
+    """Take the links of a column's value (`id`, `thread_id`, `pet_id`, `record_id`, `asset_id`) away; answers the
+    assets that nobody uses any more."""
+    values = {"value": value}
+    await session.execute(
+        text(
+            f"""UPDATE media_links SET deleted_at = clock_timestamp(), is_current = false
+                 WHERE {which} = :value AND deleted_at IS NULL"""  # noqa: S608 - our own word
+        ),
+        values,
+    )
+    found = await session.execute(text(_DOOM_UNUSED.format(which=f"{which} = :value")), values)
+    doomed = [Doomed(row.id, row.household_id) for row in found]
+    for each in doomed:
+        await _release(session, each.asset_id)
+    return [*doomed, *await _bring_strayed(session, which, value)]
+
+
+async def move_pet(session: AsyncSession, pet_id: UUID) -> Sequence[Doomed]:
+    """Contents that are used for this pet alone come along with their links; answers those that the new household has
+    already. One that is under way comes when it is published, by the workflow that works on it; one that the former
+    household uses too when that gives it up."""
+    return await _bring_strayed(session, "pet_id", pet_id)
+
+
+async def _release(session: AsyncSession, asset_id: UUID) -> None:
+    asset = await lock(session, asset_id)
+    if asset is not None:
+        await storage_usage.hold(session, asset, Held.NOTHING)
+
+
+async def _bring_strayed(session: AsyncSession, which: str, value: UUID) -> Sequence[Doomed]:
+    """Contents that are shown, and that their household does not use any more, but another one does."""
+    found = await session.execute(text(_STRAYED.format(which=f"{which} = :value")), {"value": value})
+    doomed = []
+    for asset_id in found.scalars().all():
+        asset = await lock(session, asset_id)
+        if asset is None or asset.state != AssetState.READY or asset.doomed_at is not None:
+            continue
+        if await bring_home(session, asset) is not asset:
+            doomed.append(Doomed(asset.id, asset.household_id))
+    return doomed
