@@ -6,23 +6,20 @@ For the latter the media worker has one core, and everything else the other, whe
 import asyncio
 import hashlib
 import json
-import os
 import time
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from bench.fires import percentiles
 from bench.load import Load
 from bench.media_clients import Uploader
+from bench.media_cores import worker_apart
 from bench.media_uploads import a_photo
 from bench.platform import Platform
-from bench.processes import DRIVER_CORE, SERVER_CORE, pinned, python, start
+from bench.processes import DRIVER_CORE, python, start
 from domain.media.limits import LARGEST, Kind, part_sizes
 
-WORKER: Final = "worker-media"
 RATE: Final = 100.0
 """Of `GET /pets/{id}`: a third of what the core is good for."""
 _PARTS: Final = tuple(part_sizes(LARGEST[Kind.VIDEO]))
@@ -63,24 +60,13 @@ async def signing(uploader: Uploader, rounds: int) -> Signing:
 
 async def beside(on: Platform, people: Sequence[Uploader], rounds: int, seconds: float) -> Sequence[Beside]:
     """Rounds of as many seconds with nothing to do and with a full queue."""
-    services = (await on.stack.status())["services"]
-    others = [each["pid"] for name, each in services.items() if each["pid"] and name != WORKER]
-    with _apart(services[WORKER]["pid"], [*others, os.getpid()]):
+    async with worker_apart(on):
         return [await _round(on, people, seconds) for _ in range(rounds)]
 
 
 def ratio(rounds: Sequence[Beside]) -> float:
     """Of the 95th percentiles, full to idle."""
     return median(each.full.p95 / each.idle.p95 for each in rounds)
-
-
-@contextmanager
-def _apart(worker: int, others: Sequence[int]) -> Iterator[None]:
-    with ExitStack() as stack:
-        stack.enter_context(pinned([worker], SERVER_CORE))
-        # The worker is no child of any of these but of the supervisor, which has nothing to do.
-        stack.enter_context(pinned(others, DRIVER_CORE))
-        yield
 
 
 async def _round(on: Platform, people: Sequence[Uploader], seconds: float) -> Beside:
@@ -122,8 +108,3 @@ async def _took(request: Awaitable[object]) -> float:
 
 def _hash(number: int) -> str:
     return hashlib.sha256(b"%d" % number).hexdigest()
-
-
-def p95(milliseconds: Sequence[float]) -> float:
-    """The 95th percentile."""
-    return percentiles(list(milliseconds))[1]

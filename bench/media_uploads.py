@@ -2,57 +2,77 @@
 `integrations/imaging` alone, as many at once and on the same cores.
 
 A client sends its next photo when it sees the last one. What a photo costs beside decoding and encoding is everything:
-signing, storing it, fetching it, hashing, scanning, twelve renditions stored, the workflow, rows and live events; and
-the clients, whose cores these are as well.
+signing, storing it, fetching it, hashing, scanning, twelve renditions stored, the workflow, rows and live events. It
+is measured with the media worker on a core of its own, and on shared cores, where the rest of the platform and the
+clients take from it what they need.
 """
 
 import asyncio
+import os
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from bench.media_clients import Published, Uploader
+from bench.media_cores import WORKER, worker_apart
 from bench.media_processing import photos
 from bench.platform import Platform
-from bench.processes import cpu_seconds
+from bench.processes import SERVER_CORE, cpu_seconds, ended_seconds, pinned
 from domain.media.variants import plan
 from integrations.imaging.confined import ConfinedImaging
 from temporal.queues import MEDIA, SLOTS
 
-_ALONE: Final = 10
+_ALONE: Final = 20
 """Photos that are uploaded while nothing else happens."""
 _NUMBERS: Final = count()
-PARTS: Final = {
-    "api": ("api",),
-    "media worker": ("worker-media",),
-    "Temporal": ("temporal",),
-    "Postgres": ("postgres",),
-    "SeaweedFS": ("s3",),
-}
-"""Services whose CPU is counted."""
+_SERVICES: Final = {"API": "api", WORKER: WORKER, "Temporal": "temporal", "Postgres": "postgres", "SeaweedFS": "s3"}
+_CHILDREN: Final = "its children"
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """Imaging alone: photos per second, and CPU milliseconds of one in the children."""
+
+    per_second: float
+    cpu_ms: float
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Photos per second, through the platform and through imaging alone, before and after; what a photo cost each
-    service in CPU milliseconds; and all photos, with those that came alone."""
+    """Photos per second through the platform, and through imaging alone before and after; what a photo cost each
+    service in CPU milliseconds; and what its person saw."""
 
     per_second: float
-    bare: Sequence[float]
-    cpu_ms: dict[str, float]
+    bare: Sequence[Bare]
+    cpu_ms: Mapping[str, float]
     published: Sequence[Published]
-    alone: Sequence[Published]
 
     @property
     def ratio(self) -> float:
         """Of the platform to imaging alone."""
-        return self.per_second / (sum(self.bare) / len(self.bare))
+        return self.per_second / mean(each.per_second for each in self.bare)
+
+    @property
+    def cost(self) -> float:
+        """CPU of the media worker with its children, to that of imaging alone."""
+        return (self.cpu_ms[WORKER] + self.cpu_ms[_CHILDREN]) / mean(each.cpu_ms for each in self.bare)
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """One photo at a time, all with a core for the worker, and a part of them on shared cores."""
+
+    alone: Sequence[Published]
+    apart: Throughput
+    shared: Throughput
 
 
 def a_photo() -> Iterator[bytes]:
@@ -64,42 +84,62 @@ def a_photo() -> Iterator[bytes]:
         yield content[:2] + b"\xff\xfe" + struct.pack(">HQ", 10, next(_NUMBERS)) + content[2:]
 
 
-async def run(on: Platform, people: Sequence[Uploader], total: int) -> Throughput:
-    """`total` photos by these people; a fifth of them through imaging alone before, and a fifth after it."""
+async def run(on: Platform, people: Sequence[Uploader], total: int) -> Uploads:
+    """`total` photos by these people, and a quarter of that on shared cores."""
     made = a_photo()
-    fifth = max(total // 5, SLOTS[MEDIA])
     alone = [await people[0].upload(next(made)) for _ in range(_ALONE)]
-    before = await asyncio.to_thread(_bare, [next(made) for _ in range(fifth)])
-    pids = {name: await on.pids(*services) for name, services in PARTS.items()}
-    used, began = {name: cpu_seconds(each) for name, each in pids.items()}, time.perf_counter()
-    each_has = [[next(made) for _ in range(total // len(people))] for _ in people]
-    published = await asyncio.gather(*(_in_turn(*pair) for pair in zip(people, each_has, strict=True)))
-    seen = [each for of_one in published for each in of_one]
-    took = max(each.at for each in seen) - began
-    cpu_ms = {name: (cpu_seconds(each) - used[name]) / len(seen) * 1e3 for name, each in pids.items()}
-    after = await asyncio.to_thread(_bare, [next(made) for _ in range(fifth)])
-    return Throughput(len(seen) / took, (before, after), cpu_ms, seen, alone)
+    async with worker_apart(on):
+        apart = await _throughput(on, people, made, total // len(people), SERVER_CORE)
+    return Uploads(alone, apart, await _throughput(on, people, made, max(total // 4 // len(people), 1), None))
+
+
+async def _throughput(
+    on: Platform, people: Sequence[Uploader], made: Iterator[bytes], each_has: int, core: int | None
+) -> Throughput:
+    """Imaging alone, so many photos of each person, and imaging alone again."""
+    few = [next(made) for _ in range(max(each_has * len(people) // 12, SLOTS[MEDIA]))]
+    before = await asyncio.to_thread(_bare, few, core)
+    sending = [[next(made) for _ in range(each_has)] for _ in people]
+    used, began = await _used(on), time.perf_counter()
+    seen = await asyncio.gather(*(_in_turn(*pair) for pair in zip(people, sending, strict=True)))
+    published = [each for of_one in seen for each in of_one]
+    took = max(each.at for each in published) - began
+    cpu_ms = {name: (now - used[name]) / len(published) * 1e3 for name, now in (await _used(on)).items()}
+    after = await asyncio.to_thread(_bare, few, core)
+    return Throughput(len(published) / took, (before, after), cpu_ms, published)
+
+
+async def _used(on: Platform) -> dict[str, float]:
+    """CPU seconds so far, by service; those of the children are counted when they have ended."""
+    used = {name: cpu_seconds(await on.pids(service)) for name, service in _SERVICES.items()}
+    return used | {_CHILDREN: ended_seconds(await on.pids(WORKER))}
 
 
 async def _in_turn(uploader: Uploader, contents: Sequence[bytes]) -> list[Published]:
     return [await uploader.upload(each) for each in contents]
 
 
-def _bare(contents: Sequence[bytes]) -> float:
-    """Photos per second through imaging alone: as many at once as a worker of media has at work."""
-    imaging = ConfinedImaging()
-
-    def one(path: Path) -> None:
-        into = path.with_suffix(".made")
-        into.mkdir()
-        seen = imaging.inspect(path)
-        imaging.render(path, into, plan=plan(seen.content_type, seen.width, seen.height))
-
-    with TemporaryDirectory() as folder, ThreadPoolExecutor(SLOTS[MEDIA]) as threads:
+def _bare(contents: Sequence[bytes], core: int | None) -> Bare:
+    """Imaging alone, on this core or on all: as many photos at once as a worker of media has at work."""
+    ours = [os.getpid()]
+    with (
+        TemporaryDirectory() as folder,
+        nullcontext() if core is None else pinned(ours, core),
+        ThreadPoolExecutor(SLOTS[MEDIA]) as threads,
+    ):
         paths = [Path(folder) / f"{number}" for number in range(len(contents))]
         for path, content in zip(paths, contents, strict=True):
             path.write_bytes(content)
-        began = time.perf_counter()
-        for done in [threads.submit(one, path) for path in paths]:
+        used, began = ended_seconds(ours), time.perf_counter()
+        for done in [threads.submit(_all_variants, path) for path in paths]:
             done.result()
-        return len(contents) / (time.perf_counter() - began)
+        took, spent = time.perf_counter() - began, ended_seconds(ours) - used
+    return Bare(len(contents) / took, spent / len(contents) * 1e3)
+
+
+def _all_variants(path: Path) -> None:
+    """What the worker asks of imaging for a photo."""
+    imaging, into = ConfinedImaging(), path.with_suffix(".made")
+    into.mkdir()
+    seen = imaging.inspect(path)
+    imaging.render(path, into, plan=plan(seen.content_type, seen.width, seen.height))

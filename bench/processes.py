@@ -55,19 +55,22 @@ def _wait_for(url: str, token: str, process: subprocess.Popen[str], seconds: flo
 
 
 @contextmanager
-def pinned(pids: Iterable[int], core: int) -> Iterator[None]:
-    """Every thread of these processes and of those below them on one core meanwhile, and what they start as well."""
-    threads = [thread.id for pid in pids for each in _family(pid) for thread in each.threads()]
-    before = {thread: os.sched_getaffinity(thread) for thread in threads}
-    _move({thread: {core} for thread in threads})
+def pinned(pids: Sequence[int], core: int) -> Iterator[None]:
+    """Every thread of these processes and of those below them on one core meanwhile; so is what they start."""
+    before = {thread: os.sched_getaffinity(thread) for thread in _threads(pids)}
+    _move({thread: {core} for thread in before})
     try:
         yield
     finally:
-        _move(before)
+        _move({thread: before.get(thread, set(CORES)) for thread in _threads(pids)})
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    return [root := psutil.Process(pid), *root.children(recursive=True)]
+def _threads(pids: Iterable[int]) -> list[int]:
+    found = []
+    for each in families(pids):
+        with suppress(psutil.NoSuchProcess):
+            found += [thread.id for thread in each.threads()]
+    return found
 
 
 def _move(cores: Mapping[int, set[int]]) -> None:
@@ -76,16 +79,31 @@ def _move(cores: Mapping[int, set[int]]) -> None:
             os.sched_setaffinity(thread, where)
 
 
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time so far of these processes and everything below them."""
-    total = 0.0
+def families(pids: Iterable[int]) -> Iterator[psutil.Process]:
+    """These processes and everything below them."""
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
             root = psutil.Process(pid)
-            for process in (root, *root.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    used = process.cpu_times()
-                    total += used.user + used.system
+            yield from (root, *root.children(recursive=True))
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system time so far of these processes and everything below them."""
+    total = 0.0
+    for process in families(pids):
+        with suppress(psutil.NoSuchProcess):
+            used = process.cpu_times()
+            total += used.user + used.system
+    return total
+
+
+def ended_seconds(pids: Iterable[int]) -> float:
+    """User and system time of processes that ended below them."""
+    total = 0.0
+    for process in families(pids):
+        with suppress(psutil.NoSuchProcess):
+            used = process.cpu_times()
+            total += used.children_user + used.children_system
     return total
 
 

@@ -166,8 +166,8 @@ class S3Storage:
             "CopySourceIfMatch": source.etag,
             "MetadataDirective": "REPLACE",
         }
-        version = asked(lambda: self._client.copy_object(**more)).get("VersionId")
-        if (stored := self.head(bucket, key, version=version)) is None:
+        answer = asked(lambda: self._client.copy_object(**more))
+        if (stored := self.head(bucket, key, version=answer.get("VersionId"))) is None:
             raise StorageUnavailable("S3 does not have what it has just taken")
         return stored
 
