@@ -55,6 +55,7 @@ class MediaActivities:
         if not await asyncio.to_thread(self.store.is_published, asset, files):
             return
         async with self.sessions.begin() as session:
+            await media_use.hold_pets(session, request.asset_id)
             row = await media_work.lock(session, request.asset_id)
             if row is None or row.doomed_at is not None:
                 return
@@ -92,7 +93,7 @@ class MediaActivities:
         """Nothing of it is left: versions, renditions, parts, and then its rows. Raises `StorageUnavailable`."""
         async with self.sessions.begin() as session:
             asset = await media_work.lock(session, request.asset_id)
-            if asset is None or not await media_work.is_doomed(session, asset):
+            if asset is None or not await media_use.is_doomed(session, asset):
                 return
         async with metered() as meter:
             await meter.run(partial(self.store.remove, asset))

@@ -12,7 +12,7 @@ from temporalio import activity
 from activities import media_metrics as metrics
 from core.db import SessionFactory
 from domain.media import keys
-from domain.media.state import SETTLED
+from domain.media.state import SETTLED, AssetState
 from integrations.storage.protocol import Bucket, Listed, ObjectStorage
 from models.queries import media_sweep
 from models.queries.media_sweep import Published
@@ -84,9 +84,8 @@ def _is_old(entry: Listed, now: datetime) -> bool:
 
 
 def _is_wanted(key: str, content: Published | None) -> bool:
-    """Whether a row knows of it: its asset is there and, of what is published and settled, has a rendition of this
-    name."""
-    if content is None:
+    """Whether a row knows of it: its asset is there, was not refused and, of what is published and settled, has a
+    rendition of this name. A form that is used again after the refusal brings the bytes back."""
+    if content is None or content.asset.state in (AssetState.REJECTED, AssetState.QUARANTINED):
         return False
-    is_upload = key.startswith(keys.UPLOADS)
-    return is_upload or content.asset.state not in SETTLED or key.rpartition("/")[2] in content.files
+    return key.startswith(keys.UPLOADS) or content.asset.state not in SETTLED or key.rpartition("/")[2] in content.files

@@ -96,7 +96,7 @@ class MediaExaminationActivities:
                 async with metered() as meter:
                     files = await meter.run(partial(self._put, asset, rendered, meter))
         except Unreadable as refused:
-            return Finding(reason_of(refused.reason))
+            return await self._unreadable(asset, reason_of(refused.reason))
         except NotStored:
             return await self._missing(asset)
         await self._save(asset.id, inspected, rendered, files)
@@ -111,6 +111,16 @@ class MediaExaminationActivities:
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.plan_version, row.signatures = PLAN_VERSION, signatures
+        return Finding(is_known=True)
+
+    async def _unreadable(self, asset: MediaAsset, reason: Reason) -> Finding:
+        """What was published before stays so, as it is: that a newer decoder cannot read it is nobody's fault."""
+        if asset.state != AssetState.READY:
+            return Finding(reason)
+        metrics.SETTLED.labels("kept").inc()
+        async with self.sessions.begin() as session:
+            if (row := await media_work.lock(session, asset.id)) is not None:
+                row.plan_version = PLAN_VERSION
         return Finding(is_known=True)
 
     async def _begin(self, asset_id: UUID, stage: Stage) -> MediaAsset | None:
@@ -156,6 +166,7 @@ class MediaExaminationActivities:
     async def _use_known(self, asset_id: UUID) -> bool:
         """Whether the household has this content already; then its places use that one."""
         async with self.sessions.begin() as session:
+            await media_use.hold_pets(session, asset_id)
             asset = await media_work.lock(session, asset_id)
             known = None if asset is None else await media_use.twin(session, asset)
             if asset is None or known is None:

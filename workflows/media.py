@@ -77,11 +77,12 @@ class MediaWorkflow:
         return not work.done()
 
     async def process(self, task: MediaTask) -> None:
-        """Verify, scan, decode and render, publish; the first step that refuses it is the last one."""
+        """Verify, scan, decode and render, publish; the first step that refuses it is the last one. A scan alone
+        changes nothing that is shown."""
         finding = await self.examine(task)
         if finding.reason is not None:
             await self.refuse(finding.reason)
-        elif not finding.is_known:
+        elif not finding.is_known and task is not MediaTask.RESCAN:
             await self.publish()
 
     async def examine(self, task: MediaTask) -> Finding:

@@ -1,5 +1,9 @@
 """MP4 and QuickTime: boxes within boxes (ISO/IEC 14496-12; QuickTime calls them atoms).
 
+Of the data only the samples of pictures and sound are kept: what else cameras write between them, in tracks of their
+own or without any, is their sensors' and often their position. Fragments tell too little to do so: they may have no
+other tracks.
+
 Only boxes that hold others are entered and only small ones are read, so memory does not grow with the video.
 """
 
@@ -76,8 +80,13 @@ def read(path: Path) -> Container:
         shown = next((track for track in tracks if track.handler == b"vide"), None)
         if shown is None:
             raise Broken("no track of pictures")
-        private = [blank for box in boxes for blank in _blanked(file, box)]
-        private += [blank for each in tracks if each.handler not in _SHOWN for blank in _dropped(file, each, size)]
+        hidden = [track for track in tracks if track.handler not in _SHOWN]
+        private = [blank for box in boxes for blank in _blanked(file, box)] + [_freed(track.box) for track in hidden]
+        if b"moof" not in top:
+            samples = (each for track in tracks if track.handler in _SHOWN for each in _samples(file, track, size))
+            private += _between(sorted(samples), [box for box in boxes if box.kind == b"mdat" and not box.parent])
+        elif hidden:
+            raise Broken("fragments of a track that is not shown")
         return Container(*_size(file, shown), _captured_at(file, boxes), private)
 
 
@@ -149,11 +158,22 @@ def _freed(box: Box) -> Blank:
     return Blank(box.start + 4, box.end, b"free" + long)
 
 
-def _dropped(file: BinaryIO, track: _Track, size: int) -> Iterator[Blank]:
-    """A track and all its samples."""
+def _samples(file: BinaryIO, track: _Track, size: int) -> Iterator[tuple[int, int]]:
+    """Where they lie, chunk by chunk."""
     tables = {box.kind: (box.body, box.end) for box in track.boxes if box.parent == b"stbl"}
     for start, end in ranges(file, tables):
         if end > size:
             raise Broken("a sample lies outside of the file")
-        yield Blank(start, end)
-    yield _freed(track.box)
+        yield start, end
+
+
+def _between(samples: Sequence[tuple[int, int]], data: Sequence[Box]) -> Iterator[Blank]:
+    """The stretches of the data that no sample covers; samples come in their order, and may overlap."""
+    for box in data:
+        position = box.body
+        for start, end in samples:
+            if position < min(start, box.end):
+                yield Blank(position, min(start, box.end))
+            position = max(position, end)
+        if position < box.end:
+            yield Blank(position, box.end)

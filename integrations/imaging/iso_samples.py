@@ -8,23 +8,32 @@ from typing import BinaryIO, Final
 from integrations.imaging.video import Broken, read_exactly
 
 _LONGEST_TABLE: Final = 16 * 2**20
+_COMPACT: Final = {8: "B", 16: "H"}
+"""How `stz2` writes sizes. It may also use four bits, for samples of fifteen bytes: nobody does."""
 
 
 def ranges(file: BinaryIO, tables: Mapping[bytes, tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """(start, end) of each chunk; `tables` are where the boxes' contents begin and end. Nothing where a track has no
     samples of its own, as in fragmented files. Raises `Broken`."""
-    if b"stsz" not in tables or b"stsc" not in tables:
+    if b"stsc" not in tables:
         return
-    sizes = _sizes(file, tables[b"stsz"])
+    sizes = _sizes(file, tables)
     offsets = _offsets(file, tables)
     for offset, count in zip(offsets, _per_chunk(file, tables[b"stsc"], len(offsets)), strict=False):
         yield offset, offset + sum(islice(sizes, count))
 
 
-def _sizes(file: BinaryIO, table: tuple[int, int]) -> Iterator[int]:
+def _sizes(file: BinaryIO, tables: Mapping[bytes, tuple[int, int]]) -> Iterator[int]:
     """The size of each sample; one number where all are alike."""
-    same, count = struct.unpack(">II", read_exactly(file, table[0] + 4, 8))
-    return repeat(same, count) if same else iter(_numbers(file, table, 12, count, "I"))
+    if b"stsz" in tables:
+        same, count = struct.unpack(">II", read_exactly(file, tables[b"stsz"][0] + 4, 8))
+        return repeat(same, count) if same else iter(_numbers(file, tables[b"stsz"], 12, count, "I"))
+    if b"stz2" not in tables:
+        raise Broken("samples without sizes")
+    bits, count = struct.unpack(">II", read_exactly(file, tables[b"stz2"][0] + 4, 8))
+    if bits not in _COMPACT:
+        raise Broken("sizes of an unknown kind")
+    return iter(_numbers(file, tables[b"stz2"], 12, count, _COMPACT[bits]))
 
 
 def _offsets(file: BinaryIO, tables: Mapping[bytes, tuple[int, int]]) -> Sequence[int]:

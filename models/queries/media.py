@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from core.db import Database, raw_connection
 from domain.access import Access
-from models.media import MediaLink
+from models.media import MediaAsset, MediaLink
 from models.pet import Pet
 from models.queries.access import found_in, pet_access, reached, reaches
 from models.queries.limits import beyond
@@ -71,13 +71,15 @@ async def versions(
 
 
 async def lock(session: AsyncSession, user_id: UUID, media_id: UUID) -> tuple[MediaLink, Access] | None:
-    """The link's row for a write, with the access this person has to its pet."""
+    """The link's row for a write, with the access this person has to its pet. Its pet and its content are locked before
+    it, as everywhere (`media_use.py`)."""
     statement = (
         select(MediaLink, pet_access.c.role, pet_access.c.actions, literal_column(beyond("pets")))
         .join(Pet, col(Pet.id) == col(MediaLink.pet_id))
+        .join(MediaAsset, col(MediaAsset.id) == col(MediaLink.asset_id))
         .join(pet_access, reaches(col(MediaLink.household_id), col(MediaLink.pet_id), user_id))
         .where(col(MediaLink.id) == media_id, col(MediaLink.deleted_at).is_(None), col(Pet.deleted_at).is_(None))
-        .with_for_update(of=MediaLink)
+        .with_for_update(of=[Pet, MediaAsset, MediaLink])
     )
     found = (await session.execute(statement)).first()
     return None if found is None else (found[0], Access.of(found[1], found[2], read_only=found[3]))

@@ -1,4 +1,7 @@
-"""Who uses a content: whose it is then, whether the household has it already, and when nobody wants it any more."""
+"""Who uses a content: whose it is then, whether the household has it already, and when nobody wants it any more.
+
+Rows are locked in one order, pets, assets, links, usage: who changes what is shown of a pet holds the pet first.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +16,26 @@ from domain.media.state import AssetState
 from models.media import Held, MediaAsset, MediaLink, MediaUpload
 from models.queries import storage_usage
 from models.queries.clock import database_now
-from models.queries.media_work import lock
+from models.queries.media_work import links, lock
 
 _HOMES: Final = text("SELECT DISTINCT household_id FROM media_links WHERE asset_id = :id AND deleted_at IS NULL")
+_HOLD_PETS: Final = text(
+    """SELECT FROM pets WHERE id IN (SELECT pet_id FROM media_links WHERE asset_id = :id AND deleted_at IS NULL)
+        ORDER BY id FOR NO KEY UPDATE"""
+)
+_HOLD: Final = """
+SELECT FROM media_assets WHERE id IN (SELECT asset_id FROM media_links WHERE {which} AND deleted_at IS NULL)
+ ORDER BY id FOR UPDATE"""
+_DELETE: Final = """
+UPDATE media_links SET deleted_at = clock_timestamp(), is_current = false WHERE {which} AND deleted_at IS NULL"""
 _DOOM_UNUSED: Final = """
-UPDATE media_assets m SET doomed_at = clock_timestamp()
- WHERE m.doomed_at IS NULL AND m.id IN (SELECT asset_id FROM media_links WHERE {which})
-   AND NOT EXISTS (SELECT FROM media_links l WHERE l.asset_id = m.id AND l.deleted_at IS NULL)
-RETURNING m.id, m.household_id"""
+UPDATE media_assets m SET doomed_at = clock_timestamp(), held = 'nothing'
+  FROM (SELECT id, held FROM media_assets u
+         WHERE u.doomed_at IS NULL AND u.id IN (SELECT asset_id FROM media_links WHERE {which})
+           AND NOT EXISTS (SELECT FROM media_links l WHERE l.asset_id = u.id AND l.deleted_at IS NULL)
+         ORDER BY id FOR UPDATE) unused
+ WHERE m.id = unused.id
+RETURNING m.id, m.household_id, m.declared_bytes, unused.held"""
 _STRAYED: Final = """
 SELECT m.id FROM media_assets m
  WHERE m.state = 'ready' AND m.doomed_at IS NULL AND m.id IN (SELECT asset_id FROM media_links WHERE {which})
@@ -35,6 +50,11 @@ class Doomed:
 
     asset_id: UUID
     household_id: UUID
+
+
+async def hold_pets(session: AsyncSession, asset_id: UUID) -> None:
+    """Keep the pets as they are for which a content is used, until it is decided what is shown of them."""
+    await session.execute(_HOLD_PETS, {"id": asset_id})
 
 
 async def home_of(session: AsyncSession, asset: MediaAsset) -> UUID:
@@ -81,22 +101,29 @@ async def bring_home(session: AsyncSession, asset: MediaAsset) -> MediaAsset:
     return asset
 
 
+async def is_doomed(session: AsyncSession, asset: MediaAsset) -> bool:
+    """Whether nobody uses the asset, which is locked. A place that came in the moment in which the last one went keeps
+    it, or has what its household uses instead."""
+    if asset.doomed_at is None or not await links(session, asset.id):
+        return asset.doomed_at is not None
+    if await bring_home(session, asset) is not asset:
+        return True
+    asset.doomed_at = None
+    await storage_usage.hold(session, asset, Held.USED if asset.state == AssetState.READY else Held.NOTHING)
+    return False
+
+
 async def delete_links(session: AsyncSession, which: str, value: UUID) -> Sequence[Doomed]:
     """Take the links of a column's value (`id`, `thread_id`, `pet_id`, `record_id`, `asset_id`) away; answers the
     assets that nobody uses any more."""
-    values = {"value": value}
-    await session.execute(
-        text(
-            f"""UPDATE media_links SET deleted_at = clock_timestamp(), is_current = false
-                 WHERE {which} = :value AND deleted_at IS NULL"""  # noqa: S608 - our own word
-        ),
-        values,
-    )
-    found = await session.execute(text(_DOOM_UNUSED.format(which=f"{which} = :value")), values)
-    doomed = [Doomed(row.id, row.household_id) for row in found]
-    for each in doomed:
-        await _release(session, each.asset_id)
-    return [*doomed, *await _bring_strayed(session, which, value)]
+    where, values = f"{which} = :value", {"value": value}
+    for step in (_HOLD, _DELETE):
+        await session.execute(text(step.format(which=where)), values)
+    unused = (await session.execute(text(_DOOM_UNUSED.format(which=where)), values)).all()
+    for home in {row.household_id for row in unused}:
+        held = [(Held(row.held), row.declared_bytes) for row in unused if row.household_id == home]
+        await storage_usage.release(session, home, held)
+    return [*(Doomed(row.id, row.household_id) for row in unused), *await _bring_strayed(session, which, value)]
 
 
 async def move_pet(session: AsyncSession, pet_id: UUID) -> Sequence[Doomed]:
@@ -104,12 +131,6 @@ async def move_pet(session: AsyncSession, pet_id: UUID) -> Sequence[Doomed]:
     already. One that is under way comes when it is published, by the workflow that works on it; one that the former
     household uses too when that gives it up."""
     return await _bring_strayed(session, "pet_id", pet_id)
-
-
-async def _release(session: AsyncSession, asset_id: UUID) -> None:
-    asset = await lock(session, asset_id)
-    if asset is not None:
-        await storage_usage.hold(session, asset, Held.NOTHING)
 
 
 async def _bring_strayed(session: AsyncSession, which: str, value: UUID) -> Sequence[Doomed]:

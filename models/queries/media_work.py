@@ -142,15 +142,6 @@ async def save_renditions(session: AsyncSession, asset_id: UUID, files: Sequence
         await session.execute(row.on_conflict_do_update(index_elements=["asset_id", "name"], set_=kept))
 
 
-async def is_doomed(session: AsyncSession, asset: MediaAsset) -> bool:
-    """Whether nobody uses the asset, which is locked. A place that came in the moment in which the last one went keeps
-    it."""
-    if asset.doomed_at is not None and await links(session, asset.id):
-        asset.doomed_at = None
-        await storage_usage.hold(session, asset, Held.USED if asset.state == AssetState.READY else Held.NOTHING)
-    return asset.doomed_at is not None
-
-
 async def forget(session: AsyncSession, asset_id: UUID) -> None:
     """The rows of an asset whose objects are gone."""
     await session.execute(delete(MediaUpload).where(col(MediaUpload.asset_id) == asset_id))

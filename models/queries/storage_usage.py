@@ -1,6 +1,8 @@
 """How much room a household has for media, counted before an upload begins: two at once do not both take the last
 megabyte. Whoever changes an asset's share holds the asset's row."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -33,6 +35,15 @@ async def reserve(session: AsyncSession, household_id: UUID, size: int, quota: i
 async def begin(session: AsyncSession, household_id: UUID) -> None:
     """Whatever is counted for a household is counted in its row."""
     await session.execute(_BEGIN, {"home": household_id})
+
+
+async def release(session: AsyncSession, household_id: UUID, sizes: Iterable[tuple[Held, int]]) -> None:
+    """Contents of these sizes, which were counted as `Held` says, are not any more."""
+    freed = Counter[Held]()
+    for held, size in sizes:
+        freed[held] += size
+    values = {"home": household_id, "used": -freed[Held.USED], "reserved": -freed[Held.RESERVED]}
+    await session.execute(_MOVE, values)
 
 
 async def counts(session: AsyncSession, household_id: UUID) -> tuple[int, int]:

@@ -16,9 +16,11 @@ from core.ids import new_id
 from domain.media import keys as places
 from domain.media.reasons import Reason
 from domain.media.state import AssetState
+from integrations.imaging.confined import ConfinedImaging
+from integrations.imaging.limits import Limits
 from integrations.keys.store import KeyStore
 from integrations.storage.protocol import Bucket
-from temporal.contracts.media import MediaTask
+from temporal.contracts.media import Finding, MediaTask
 from temporal.contracts.media_compare import ComparedPart, ComparePage, PageCompared
 from temporal.contracts.media_renew import OutdatedRung, RingOutdated
 from temporal.contracts.media_sweep import MediaSwept, SweepMedia
@@ -123,6 +125,16 @@ async def test_objects_without_a_row_are_deleted_and_all_others_stay(milo: Media
     assert (milo.stored(Bucket.QUARANTINE), milo.stored(Bucket.MEDIA)) == kept
 
 
+async def test_what_is_sent_again_after_its_refusal_is_deleted(milo: MediaHome) -> None:
+    asset_id = await milo.upload(PHOTO)
+    await milo.refuse(asset_id, Reason.THREAT)
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    milo.arrive(asset, PHOTO)
+    assert (await compare(milo, ComparedPart.UPLOADS)).orphans == 1
+    assert milo.stored(Bucket.QUARANTINE) == []
+
+
 async def test_what_is_young_is_left_alone(milo: MediaHome) -> None:
     (milo.folder / "stray").write_bytes(b"stray")
     key = places.published(new_id(), new_id(), "480.webp")
@@ -172,6 +184,16 @@ async def test_renditions_of_a_former_release_go_when_the_new_ones_are_shown(mil
     for step in ("render_media", "publish_media"):
         await milo.run(step, asset_id)
     assert f"{folder}/77.gif" not in milo.stored(Bucket.MEDIA)
+    assert (await milo.run("review_media", asset_id)).task is MediaTask.NOTHING
+
+
+async def test_what_a_newer_decoder_cannot_read_stays_as_it_is(milo: MediaHome) -> None:
+    asset_id = await milo.publish(PHOTO)
+    before = milo.stored(Bucket.MEDIA)
+    await milo.home.db.reads.execute("UPDATE media_assets SET plan_version = 0 WHERE id = $1", asset_id)
+    milo.imaging = ConfinedImaging(Limits(pixels=100))
+    assert await milo.run("render_media", asset_id) == Finding(is_known=True)
+    assert milo.stored(Bucket.MEDIA) == before
     assert (await milo.run("review_media", asset_id)).task is MediaTask.NOTHING
 
 

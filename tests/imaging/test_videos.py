@@ -48,7 +48,14 @@ def movie(*tracks: bytes, data: bytes = b"\0" * 64, first: bytes = box(b"ftyp", 
     return first + box(b"mdat", data) + box(b"moov", full(b"mvhd", bytes(96)), *tracks)
 
 
-PICTURES = track(b"vide", size=(640, 360))
+def chunks(*at: int) -> tuple[bytes, bytes]:
+    """Tables of chunks of one sample each."""
+    offsets = struct.pack(f">{len(at) + 1}I", len(at), *at)
+    return full(b"stsc", struct.pack(">4I", 1, 1, 1, 1)), full(b"stco", offsets)
+
+
+SIZE = (640, 360)
+PICTURES = track(b"vide", size=SIZE)
 
 
 @pytest.mark.parametrize(
@@ -111,25 +118,54 @@ def test_boxes_without_end_are_given_up(tmp_path: Path) -> None:
         iso_media.read(path)
 
 
-def test_what_a_camera_s_sensors_measured_is_not_published(publish: Publish, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        full(b"stsz", struct.pack(">4I", 0, 2, 20, 20)),
+        full(b"stz2", struct.pack(">2I2H", 16, 2, 20, 20)),
+        full(b"stz2", struct.pack(">2I2B", 8, 2, 20, 20)),
+        b"",
+    ],
+    ids=["sizes", "short sizes", "shorter sizes", "no sizes"],
+)
+def test_what_a_camera_s_sensors_measured_is_not_published(publish: Publish, tmp_path: Path, sizes: bytes) -> None:
     """Action cameras write their position into a track of its own: it goes, with its samples; pictures stay."""
     shown, position = b"PICTURE-" * 8, b"GPS+47.3686+008.5392" * 2
     first = box(b"ftyp", b"isom", bytes(4))
     at = len(first) + 8 + len(shown)
-    measured = track(
-        b"meta",
-        full(b"stsz", struct.pack(">4I", 0, 2, 20, 20)),
-        full(b"stsc", struct.pack(">4I", 1, 1, 1, 1)),
-        full(b"stco", struct.pack(">3I", 2, at, at + 20)),
-    )
+    measured = track(b"meta", sizes, *chunks(at, at + 20))
+    pictures = track(b"vide", full(b"stsz", struct.pack(">2I", len(shown), 1)), *chunks(at - len(shown)), size=SIZE)
     path = tmp_path / "ride.mp4"
-    path.write_bytes(movie(PICTURES, measured, data=shown + position, first=first))
+    path.write_bytes(movie(pictures, measured, data=shown + position, first=first))
     (made,) = publish(path).files
     published = made.path.read_bytes()
     assert shown in published
     assert b"GPS" not in published
     assert (published.count(b"trak"), published.count(b"vide")) == (1, 1)
     assert struct.pack(">I", 0xE0000000) not in published, "the dates of the tracks are gone too"
+
+
+def test_what_lies_between_the_samples_is_not_published(publish: Publish, tmp_path: Path) -> None:
+    """Cameras of cars write their position there, and no track tells of it."""
+    first = box(b"ftyp", b"isom", bytes(4))
+    at = len(first) + 8
+    data = b"freeGPS " + b"PICTURE1" + b"freeGPS " + b"PICTURE2" + b"freeGPS "
+    pictures = track(b"vide", full(b"stsz", struct.pack(">2I", 8, 2)), *chunks(at + 8, at + 24), size=SIZE)
+    path = tmp_path / "car.mp4"
+    path.write_bytes(movie(pictures, data=data, first=first))
+    (made,) = publish(path).files
+    assert bytes(8) + b"PICTURE1" + bytes(8) + b"PICTURE2" + bytes(8) in made.path.read_bytes()
+    assert iso_media.read(made.path).width == SIZE[0]
+
+
+def test_fragments_of_a_track_that_is_not_shown_are_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "it.mp4"
+    fragment = box(b"moof", full(b"mfhd", bytes(4))) + box(b"mdat", b"GPS")
+    path.write_bytes(movie(PICTURES) + fragment)
+    assert iso_media.read(path).width == SIZE[0]
+    path.write_bytes(movie(PICTURES, track(b"meta")) + fragment)
+    with pytest.raises(Broken):
+        iso_media.read(path)
 
 
 def test_what_a_maker_adds_beside_the_movie_is_not_published(publish: Publish, tmp_path: Path) -> None:
@@ -150,7 +186,7 @@ def test_samples_outside_of_the_file_are_damage(tmp_path: Path) -> None:
         full(b"stco", struct.pack(">2I", 1, 0)),
     )
     path = tmp_path / "video.mp4"
-    path.write_bytes(movie(PICTURES, track(b"meta", *tables)))
+    path.write_bytes(movie(PICTURES, track(b"soun", *tables)))
     with pytest.raises(Broken):
         iso_media.read(path)
 
