@@ -19,7 +19,7 @@ T = TypeVar("T")
 _TICK: Final = 0.5
 _BEAT: Final = 3.0
 _STOP_SECONDS: Final = 20.0
-_PREFIX: Final = "petfolio-media-"
+_PREFIX: Final = "petfolio-media-scratch-"
 _UNLOCKED: Final = f".{_PREFIX}"
 """Of a folder that is not locked yet, so that nobody takes it for one whose process has died."""
 

@@ -24,7 +24,7 @@ with open_scratch(Path(sys.argv[1])) as scratch:
 
 
 def folders(home: Path) -> list[Path]:
-    return sorted(home.glob("*petfolio-media-*"))
+    return sorted(home.glob("*petfolio-media-scratch-*"))
 
 
 def begin_work(home: Path) -> "subprocess.Popen[bytes]":
@@ -72,3 +72,10 @@ def test_a_folder_that_vanished_is_made_anew_and_private_again(tmp_path: Path) -
             assert made.is_dir()
         assert os.stat(root).st_mode == before
         assert before & 0o077 == 0
+
+
+def test_a_folder_with_another_name_is_nobodys_scratch(tmp_path: Path) -> None:
+    theirs = tmp_path / "petfolio-media-photos"
+    theirs.mkdir()
+    with open_scratch(tmp_path):
+        assert theirs.exists()
