@@ -19,6 +19,8 @@ T = TypeVar("T")
 _TICK: Final = 0.5
 _BEAT: Final = 3.0
 _STOP_SECONDS: Final = 20.0
+_IDLE_SECONDS: Final = 20 * 60
+"""Longer than an attempt at a step may last (`temporal.policies.MEDIA_JOB`)."""
 _PREFIX: Final = "petfolio-media-scratch-"
 _UNLOCKED: Final = f".{_PREFIX}"
 """Of a folder that is not locked yet, so that nobody takes it for one whose process has died."""
@@ -85,7 +87,8 @@ async def _tick(meter: Meter, tell: Callable[[float], Awaitable[None]] | None) -
 
 class Scratch:
     """A folder for the files of contents that are being worked on, which its process alone may read. One that vanished
-    is made anew: what was in it is fetched again."""
+    is made anew: what was in it is fetched again. The next step of a content may be another process', which does not
+    tell: what was not used for a while is forgotten."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -95,6 +98,8 @@ class Scratch:
         folder = self._root / str(asset_id)
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(exist_ok=True)
+        os.utime(folder)
+        self._drop_idle()
         return folder
 
     @contextmanager
@@ -106,6 +111,12 @@ class Scratch:
     def drop(self, asset_id: UUID) -> None:
         """Forget a content's files."""
         shutil.rmtree(self._root / str(asset_id), ignore_errors=True)
+
+    def _drop_idle(self) -> None:
+        for folder in self._root.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - folder.stat().st_mtime > _IDLE_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -79,3 +79,15 @@ def test_a_folder_with_another_name_is_nobodys_scratch(tmp_path: Path) -> None:
     theirs.mkdir()
     with open_scratch(tmp_path):
         assert theirs.exists()
+
+
+def test_what_another_process_went_on_with_is_forgotten_after_a_while(tmp_path: Path) -> None:
+    idle, busy = new_id(), new_id()
+    with open_scratch(tmp_path) as scratch:
+        for asset_id in (idle, busy):
+            (scratch.of(asset_id) / "content").write_bytes(b"a photo")
+            os.utime(scratch.of(asset_id), (0, 0))
+        scratch.of(busy)
+        (root,) = folders(tmp_path)
+        assert [path.name for path in root.iterdir()] == [str(busy)]
+        assert (scratch.of(busy) / "content").exists()
