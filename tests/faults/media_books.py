@@ -86,7 +86,7 @@ async def differences(
         "published twice": [str(each["id"]) for each in ready.values() if each["version"] != 2],
         "outcomes": await _outcomes(database, book, sent),
         "objects": await _objects(site, database, book, ready),
-        "parts": _parts(site, book),
+        "parts": parts(site, book),
         "room": await _room(database, book, assets),
         "told": await _told(site, database, book, sent),
     }
@@ -123,8 +123,8 @@ async def _objects(
     }
     unpublished = [str(each) for each in ready if not any(f"/{each}/" in key for key in renditions)]
     there = {
-        QUARANTINE: _stored(site, QUARANTINE, f"{keys.UPLOADS}{book.home}/"),
-        MEDIA: _stored(site, MEDIA, f"{keys.MEDIA}{book.home}/"),
+        QUARANTINE: stored(site, QUARANTINE, f"{keys.UPLOADS}{book.home}/"),
+        MEDIA: stored(site, MEDIA, f"{keys.MEDIA}{book.home}/"),
     }
     wrong: dict[str, object] = {
         bucket: sorted(there[bucket].items() ^ wanted.items())
@@ -134,7 +134,7 @@ async def _objects(
     return wrong | ({"unpublished": unpublished} if unpublished else {})
 
 
-def _stored(site: MediaSite, bucket: str, prefix: str) -> dict[str, int]:
+def stored(site: MediaSite, bucket: str, prefix: str) -> dict[str, int]:
     """Sizes of the newest versions by key; -1 where that is a delete marker."""
     pages = s3_client(site.s3).get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
     found: dict[str, int] = {}
@@ -146,7 +146,7 @@ def _stored(site: MediaSite, bucket: str, prefix: str) -> dict[str, int]:
     return found
 
 
-def _parts(site: MediaSite, book: Book) -> list[str]:
+def parts(site: MediaSite, book: Book) -> list[str]:
     """Uploads in parts that are still open."""
     answer = s3_client(site.s3).list_multipart_uploads(Bucket=QUARANTINE, Prefix=f"{keys.UPLOADS}{book.home}/")
     return [each["Key"] for each in answer.get("Uploads", ())]

@@ -6,7 +6,6 @@ workers die one after the other, each at a moment of its own.
 """
 
 import asyncio
-import json
 import random
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,8 +17,8 @@ from tests.conftest import EXPLORE
 from tests.faults import media_books as books
 from tests.faults.media_load import Load, Visitor
 from tests.faults.media_site import MediaSite, begin, end
+from tests.faults.media_verdict import agree, forgotten, tell_once
 from tests.media_owner import Owner
-from tests.stack import until
 
 WHERE: Final = (
     "fetch",
@@ -63,15 +62,13 @@ async def test_wherever_its_worker_dies_an_upload_is_published_once_or_refused(
         async with media.working():
             await forgotten(media, load)
             await agree(media, load)
-        heard = await books.all_heard(events)
+        tell_once(await books.all_heard(events))
     record_property("uploads", len(load.sent))
     record_property("looked at", visitor.looked_at)
     assert died == [-signal.SIGKILL] * POINTS
     assert visitor.looked_at > POINTS
     record_property("answers", [*load.answers.items()])
     assert {status for what, status in load.answers if what in ("complete", "delete")} <= {202, 204, 409}, load.answers
-    twice = {what: times for what, times in heard.said.items() if what[0] != "media.progress" and times > 1}
-    assert not {what for what in twice if what[0] in ("media.ready", "media.rejected")}, twice
     assert len(list(media.scratch.iterdir())) == 0, "dead workers leave no files behind"
 
 
@@ -102,37 +99,3 @@ async def until_it_dies(worker: asyncio.subprocess.Process, moment: str, people:
         assert dies.done(), f"not within 90 s: {moment}"
     finally:
         await end(worker)
-
-
-async def forgotten(media: MediaSite, load: Load) -> None:
-    """Time passes for uploads that nobody completed."""
-    async with media.database() as database:
-        ids = [each.upload["id"] for each in load.abandoned]
-        await database.execute("UPDATE media_uploads SET expires_at = now() WHERE id = ANY($1)", ids)
-    await media.run_job("media-sweep")
-
-
-async def agree(media: MediaSite, load: Load) -> None:
-    """Soon: nothing is under way any more, and all books say the same."""
-    for each in load.owners:
-        await each.person.login()
-    of_whom = [(await books.book_of(owner), owner) for owner in load.owners]
-    async with media.database() as database:
-
-        async def wrong() -> dict[str, object]:
-            found = {
-                book.email: await books.differences(
-                    media, database, book, [each for each in (*load.sent, *load.abandoned) if each.owner is owner]
-                )
-                for book, owner in of_whom
-            }
-            return {email: what for email, what in found.items() if what}
-
-        async def none() -> bool:
-            await asyncio.sleep(0.5)  # the books are long
-            return not await wrong()
-
-        try:
-            await until(none, within=150, what="the books agree")
-        except AssertionError:
-            raise AssertionError(json.dumps(await wrong(), indent=1, default=str)) from None
