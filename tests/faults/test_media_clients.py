@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,33 @@ pytestmark = pytest.mark.timeout(240)
 PARTS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A video of three parts, and the file that it is."""
+
+    content: bytes
+    path: Path
+
+
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
-    """A video of three parts."""
+def film(tmp_path: Path) -> Film:
+    content = a_video(random.Random(3), size=2 * PART_BYTES + 5_000).body
     path = tmp_path / "film.mp4"
-    path.write_bytes(a_video(random.Random(3), size=2 * PART_BYTES + 5_000).body)
-    return path
+    path.write_bytes(content)
+    return Film(content, path)
 
 
-async def client(media: MediaSite, owner: Owner, upload: dict[str, Any], film: Path) -> asyncio.subprocess.Process:
+async def client(media: MediaSite, owner: Owner, upload: dict[str, Any], film: Film) -> asyncio.subprocess.Process:
     """A process that sends it (`tests/faults/sending.py`)."""
     about = {"API_URL": str(media.client.base_url), "TOKEN": owner.person.access_token}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.sending", upload["id"], str(film)),
+        *(sys.executable, "-m", "tests.faults.sending", upload["id"], str(film.path)),
         env=os.environ | about,
         stdout=asyncio.subprocess.PIPE,
     )
 
 
-async def killed_at_part(number: int, media: MediaSite, owner: Owner, upload: dict[str, Any], film: Path) -> list[int]:
+async def killed_at_part(number: int, media: MediaSite, owner: Owner, upload: dict[str, Any], film: Film) -> list[int]:
     """A client dies while it sends this part; answers the parts that it has sent."""
     begun = asyncio.Event()
 
@@ -68,10 +77,10 @@ async def arrived(owner: Owner, upload: dict[str, Any]) -> list[int]:
 
 
 async def test_a_new_client_goes_on_where_one_crashed_and_sends_no_part_again(
-    media: MediaSite, owners: Sequence[Owner], film: Path
+    media: MediaSite, owners: Sequence[Owner], film: Film
 ) -> None:
     owner = owners[0]
-    upload = await owner.begin(film.read_bytes(), name="film.mp4", content_type=MP4)
+    upload = await owner.begin(film.content, name="film.mp4", content_type=MP4)
     assert await killed_at_part(2, media, owner, upload, film) == [1]
     assert await arrived(owner, upload) == [1]
     assert await killed_at_part(3, media, owner, upload, film) == [2]
@@ -87,15 +96,15 @@ async def test_a_new_client_goes_on_where_one_crashed_and_sends_no_part_again(
 
 
 async def test_of_a_client_that_never_comes_back_neither_parts_nor_room_are_left(
-    media: MediaSite, owners: Sequence[Owner], film: Path
+    media: MediaSite, owners: Sequence[Owner], film: Film
 ) -> None:
     owner = owners[0]
     book = await books.book_of(owner)
-    upload = await owner.begin(film.read_bytes(), name="film.mp4", content_type=MP4)
+    upload = await owner.begin(film.content, name="film.mp4", content_type=MP4)
     await killed_at_part(PARTS, media, owner, upload, film)
     assert len(books.parts(media, book)) == 1
     storage = (await owner.person.call("GET", f"/households/{book.home}/storage")).json()
-    assert storage["reserved"] == len(film.read_bytes())
+    assert storage["reserved"] == len(film.content)
     async with media.database() as database, media.working():
         await database.execute("UPDATE media_uploads SET expires_at = now() WHERE id = $1", upload["id"])
         await media.run_job("media-sweep")

@@ -1,4 +1,4 @@
-"""Must hold: a store that refuses, forgets what it did, is slow or breaks off costs time. Each upload is published once,
+"""Must hold: a store that refuses, forgets what it did, is slow or breaks off costs time. An upload is published once,
 whole, or refused for what is in it; nothing is half shown meanwhile."""
 
 import asyncio
