@@ -26,7 +26,7 @@ PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A video of three parts, and the file that it is."""
+    """A video of three parts, each larger than what a line holds, and the file that it is."""
 
     content: bytes
     path: Path
@@ -34,7 +34,7 @@ class Film:
 
 @pytest.fixture
 def film(tmp_path: Path) -> Film:
-    content = a_video(random.Random(3), size=2 * PART_BYTES + 5_000).body
+    content = a_video(random.Random(3), size=PARTS * PART_BYTES - 10_000).body
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
     return Film(content, path)

@@ -45,14 +45,14 @@ async def test_an_upload_waits_for_its_scanner_in_sight_of_operators_and_is_publ
     owner, port = owners[0], next(port for port in range(22_400, 22_499) if ports.is_free(port))
     metrics = f"http://127.0.0.1:{port}/metrics"
     media.clamd_line.cut()
-    async with media.working(PETFOLIO_WORKER__METRICS_PORT=str(port)):
+    async with media.working(PETFOLIO_WORKER__HEALTH_PORT=str(port)):
         clean = await owner.send(photo(300, 200))
 
         async def is_seen() -> bool:
             return await looks_in_vain(metrics) >= 4
 
         await until(is_seen, within=90, what="the worker has looked for its scanner several times")
-        assert "ScannerUnavailable" in await what_it_waits_for(media, owner, clean)
+        assert await what_it_waits_for(media, owner, clean) == "scan_media: scanner_unavailable"
         found = await owner.media(clean)
         assert (found["state"], found["stage"], found["variants"]) == ("scanning", "scanning", [])
         assert await owner.listed() == []
