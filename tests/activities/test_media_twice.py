@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities import media_files
 from core import live
 from core.crypto import FieldCipher
 from core.db import Database
@@ -52,7 +53,10 @@ async def test_the_place_of_a_known_content_is_told_of_once(milo: MediaHome, sai
 
 
 @pytest.mark.parametrize("step", ["publish", "refuse"])
-async def test_a_worker_that_waits_for_storage_is_not_taken_for_a_dead_one(milo: MediaHome, step: str) -> None:
+async def test_a_worker_that_waits_for_storage_is_not_taken_for_a_dead_one(
+    milo: MediaHome, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media_files, "_BEAT", 0.0)  # this storage is not slow
     asset_id = await milo.upload(photo())
     await milo.examine(asset_id)
     beats: list[object] = []
