@@ -59,6 +59,14 @@ def test_pdfs_that_act_carry_files_or_hide_are_refused(sample: str, tmp_path: Pa
     assert name in _names(tmp_path)
 
 
+@pytest.mark.parametrize("sample", pdfs.ACTING)
+def test_pdfs_that_do_something_without_a_click_are_refused(sample: str, tmp_path: Path) -> None:
+    name, content = pdfs.ACTING[sample]
+    found = scanned(tmp_path, content)
+    assert found.verdict is Verdict.REFUSED
+    assert name in _names(tmp_path)
+
+
 @pytest.mark.parametrize("sample", pdfs.BENIGN)
 def test_documents_are_clean(sample: str, tmp_path: Path) -> None:
     assert scanned(tmp_path, pdfs.BENIGN[sample]).name is None
@@ -112,8 +120,10 @@ def test_a_bomb_of_objects_stays_within_the_limit_of_memory(tmp_path: Path) -> N
         b"%PDF-1.7\n" + (b"obj" + b" %\n" * 500_000) * 5,
         b"%PDF-1.7\n" + b"obj%" * 1_000_000,
         b"%PDF-1.7\n" + b"/OpenAction%" * 1_000_000,
+        b"%PDF-1.7\n" + b"/S%" * 2_000_000,
+        b"%PDF-1.7\n/OpenAction 5 0 R" + b" 5%" * 2_000_000,
     ],
-    ids=["streams", "objects", "actions", "escapes", "mark", "behind", "inside", "comments", "marks", "openings"],
+    ids="streams objects actions escapes mark behind inside comments marks openings kinds numbers".split(),
 )
 @pytest.mark.timeout(60)  # each would take hours
 def test_a_document_made_to_keep_us_busy_ends_in_time(content: bytes, tmp_path: Path) -> None:
