@@ -80,6 +80,8 @@ class MediaExaminationActivities:
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.scan_engine, row.signatures = scanned.engine, scanned.signatures
+        if asset.state == AssetState.READY:
+            self.scratch.drop(asset.id)  # nothing follows a scan of what is shown
         return Finding(_refusal(scanned))
 
     @activity.defn
@@ -118,6 +120,7 @@ class MediaExaminationActivities:
         if asset.state != AssetState.READY:
             return Finding(reason)
         metrics.SETTLED.labels("kept").inc()
+        self.scratch.drop(asset.id)
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.plan_version = PLAN_VERSION

@@ -90,10 +90,7 @@ async def present(services: Services, found: Uploading) -> dict[str, Any]:
 
 async def find(session: AsyncSession, caller: Caller, upload_id: UUID, *, lock: bool = False) -> Uploading:
     """An upload of the caller's. Raises `NotFound` for that of others, and for what they do not reach any more."""
-    found = await media_uploads.find(session, caller.user_id, upload_id, lock=lock)
-    if found is None:
-        raise NotFound("no such upload")
-    return found[0]
+    return (await _reached(session, caller, upload_id, lock=lock))[0]
 
 
 async def sign_parts(
@@ -131,9 +128,10 @@ async def parts(services: Services, found: Uploading) -> dict[str, Any]:
 async def complete(session: AsyncSession, services: Services, caller: Caller, upload_id: UUID) -> Uploading:
     """Take over what arrived: from now on its workflow decides. Repeating it changes nothing. Raises `NotFound`,
     `Conflict` (`upload_expired`, `parts_missing`), `NotPermitted`, `StorageUnavailable`."""
-    before = await find(session, caller, upload_id)
+    before, allowed = await _reached(session, caller, upload_id)
     if before.upload.state == UploadState.COMPLETED:
         return before
+    _require(allowed, before)
     if is_in_parts(before.asset.declared_bytes):
         await _join_parts(services, before)
     found = await _open(session, caller, upload_id, completed=True)
@@ -197,11 +195,28 @@ async def _thread(session: AsyncSession, caller: Caller, body: UploadIn, pet_id:
     return found[0].thread_id
 
 
+async def _reached(
+    session: AsyncSession, caller: Caller, upload_id: UUID, *, lock: bool = False
+) -> tuple[Uploading, Access]:
+    """As `find`, with what the caller may do there by now."""
+    found = await media_uploads.find(session, caller.user_id, upload_id, lock=lock)
+    if found is None:
+        raise NotFound("no such upload")
+    return found
+
+
+def _require(allowed: Access, found: Uploading) -> None:
+    """Whether they may still put it there. Raises `NotPermitted`, `PetReadOnly`."""
+    media.require_for(allowed, Purpose(found.link.purpose), replaces=found.link.thread_id != found.link.id)
+
+
 async def _open(session: AsyncSession, caller: Caller, upload_id: UUID, *, completed: bool = False) -> Uploading:
-    """The upload, locked, while bytes may come. `completed`: or when they have. Raises `NotFound`, `Conflict`."""
-    found = await find(session, caller, upload_id, lock=True)
+    """The upload, locked, while bytes may come and the caller may still put them there. `completed`: or when they have.
+    Raises `NotFound`, `NotPermitted`, `PetReadOnly`, `Conflict`."""
+    found, allowed = await _reached(session, caller, upload_id, lock=True)
     if completed and found.upload.state == UploadState.COMPLETED:
         return found
+    _require(allowed, found)
     is_late = found.upload.expires_at <= await database_now(session)
     if found.upload.state != UploadState.OPEN or is_late or found.asset.state in SETTLED:
         raise Conflict("This upload is over: begin another one.", code="upload_over")
