@@ -52,20 +52,24 @@ class MediaActivities:
             files = await media_work.renditions(session, request.asset_id)
         if asset is None or asset.doomed_at is not None:
             return
-        if not await asyncio.to_thread(self.store.is_published, asset, files):
-            return
+        async with metered() as meter:
+            if not await meter.run(partial(self.store.is_published, asset, files)):
+                return
         async with self.sessions.begin() as session:
             await media_use.hold_pets(session, request.asset_id)
             row = await media_work.lock(session, request.asset_id)
             if row is None or row.doomed_at is not None:
                 return
+            was_shown = row.state == AssetState.READY
             shown = await media_use.bring_home(session, row)
             if shown.state != AssetState.READY:
                 metrics.SETTLED.labels(AssetState.READY).inc()
-            await media_work.settle(session, shown, AssetState.READY)
-            await media_work.show(session, shown)
-            await media_work.tell(session, shown, live.Name.MEDIA_READY)
-        await asyncio.to_thread(self.store.prune, asset, files)
+                await media_work.settle(session, shown, AssetState.READY)
+            if not was_shown:  # an attempt that died after its commit, or a look at what is shown: no news
+                await media_work.show(session, shown)
+                await media_work.tell(session, shown, live.Name.MEDIA_READY)
+        async with metered() as meter:
+            await meter.run(partial(self.store.prune, asset, files))
         self.scratch.drop(request.asset_id)
 
     @activity.defn
@@ -85,7 +89,8 @@ class MediaActivities:
                     await media_refusals.tell(session, self.cipher, link, reason)
                 metrics.SETTLED.labels(state).inc()
                 metrics.REFUSED.labels(reason).inc()
-        await asyncio.to_thread(self.store.remove, asset)
+        async with metered() as meter:
+            await meter.run(partial(self.store.remove, asset))
         self.scratch.drop(asset.id)
 
     @activity.defn
