@@ -126,12 +126,12 @@ class MemoryStorage:
 
     def put(
         self, bucket: Bucket, key: str, path: Path, *, content_type: str, disposition: str, cache_control: str
-    ) -> StoredObject:
+    ) -> None:
         """See `ObjectStorage`."""
         self._may_fail()
         body = path.read_bytes()
         headers = {"content-disposition": disposition, "cache-control": cache_control}
-        return self._store(bucket, key, body, content_type, headers, sha256=hashlib.sha256(body).hexdigest())
+        self._store(bucket, key, body, content_type, headers, sha256=hashlib.sha256(body).hexdigest())
 
     def copy(
         self, source: StoredObject, bucket: Bucket, key: str, *, content_type: str, disposition: str, cache_control: str
@@ -167,6 +167,16 @@ class MemoryStorage:
         )
         page = [self._entry(bucket, key) for key in keys[:_PAGE]]
         return Page(page, keys[_PAGE - 1] if len(keys) > _PAGE else None)
+
+    def sizes(self, bucket: Bucket, prefix: str) -> Mapping[str, int]:
+        """See `ObjectStorage`."""
+        self._may_fail()
+        newest = {key: self._found(bucket, key, None) for where, key in self._objects if where is bucket}
+        return {
+            key: each.stored.size
+            for key, each in sorted(newest.items())
+            if key.startswith(prefix) and each is not None and each.body is not None
+        }
 
     def open_multiparts(self, bucket: Bucket) -> Sequence[OpenMultipart]:
         """See `ObjectStorage`."""

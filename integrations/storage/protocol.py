@@ -161,8 +161,8 @@ class ObjectStorage(Protocol):
 
     def put(
         self, bucket: Bucket, key: str, path: Path, *, content_type: str, disposition: str, cache_control: str
-    ) -> StoredObject:
-        """Store a file. The store checks its hash on arrival."""
+    ) -> None:
+        """Store a file. The store checks its hash on arrival; whoever shows it to others looks for it with `head`."""
         ...
 
     def copy(
@@ -178,6 +178,10 @@ class ObjectStorage(Protocol):
 
     def listed(self, bucket: Bucket, prefix: str, *, after: str | None = None) -> Page:
         """A page of what is there, objects that are hidden behind a delete marker included: these must go too."""
+        ...
+
+    def sizes(self, bucket: Bucket, prefix: str) -> Mapping[str, int]:
+        """Bytes of the newest versions under a prefix, by key, as `head` would find them: at most a thousand."""
         ...
 
     def open_multiparts(self, bucket: Bucket) -> Sequence[OpenMultipart]:
