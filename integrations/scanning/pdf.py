@@ -14,7 +14,7 @@ from mmap import mmap
 from typing import Final
 
 from integrations.scanning.pdf_actions import refuse_actions
-from integrations.scanning.pdf_syntax import BETWEEN, Encrypted, Objects, TooComplex, hurry, value
+from integrations.scanning.pdf_syntax import BETWEEN, NAME_ENDS, Encrypted, Objects, TooComplex, hurry, value
 
 REVISION: Final = 3
 """Counts up when this module sees more: then files deserve another look, as with other rules."""
@@ -33,6 +33,7 @@ _STREAM: Final = re.compile(BETWEEN + rb"stream(?:\r\n|\n|\r|)")
 _DEFLATED: Final = re.compile(rb"/Filter\s*(?:/(?:FlateDecode|Fl)(?![A-Za-z0-9])|\[\s*/(?:FlateDecode|Fl)\s*\])")
 _FIRST: Final = re.compile(rb"/First\s+(\d{1,9})(?!\d|\s+\d+\s+R)")
 _PREDICTOR: Final = re.compile(rb"/Predictor\s++(?!1\s*[/>])")
+_ELSEWHERE: Final = re.compile(rb"/F" + NAME_ENDS)
 _ENCRYPT: Final = re.compile(rb"/Encrypt\s{0,9}[\d<]")
 
 
@@ -83,7 +84,13 @@ def _object_streams(data: bytes | mmap, until: float) -> Iterator[Objects]:
 
 def _objects(header: bytes, data: bytes | mmap, position: int, room: int) -> Objects:
     first = _FIRST.search(header)
-    if first is None or not position or header.count(b"/Filter") > 1 or _PREDICTOR.search(header):
+    if (
+        first is None
+        or not position
+        or header.count(b"/Filter") > 1
+        or _PREDICTOR.search(header)
+        or _ELSEWHERE.search(header)
+    ):
         raise TooComplex("an object stream of an unusual kind")
     if b"/Filter" not in header:
         end = data.find(b"endstream", position)

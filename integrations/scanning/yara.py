@@ -13,8 +13,9 @@ from typing import Final
 
 import yara_x
 
-from integrations.scanning.pdf import REVISION, TooComplex, is_pdf, opened
-from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
+from integrations.scanning.pdf import REVISION, is_pdf, opened
+from integrations.scanning.pdf_syntax import TooComplex
+from integrations.scanning.protocol import Scanned, ScannerUnavailable, ScanTooSlow, Verdict
 
 _SOURCES: Final = ("files", "pdf")
 _Scan = Callable[[yara_x.Scanner], yara_x.ScanResults]
@@ -44,7 +45,7 @@ class YaraScanner:
         try:
             found = dict(self._matches(path))
         except yara_x.TimeoutError:
-            raise ScannerUnavailable("the rules took too long") from None
+            raise ScanTooSlow("the rules took too long") from None
         except yara_x.ScanError:
             raise ScannerUnavailable("the rules could not be applied") from None
         name = min(found, key=lambda name: (found[name] is not Verdict.INFECTED, name), default=None)

@@ -181,6 +181,7 @@ OTHERS: dict[str, tuple[str, bytes]] = {
         "pdf_too_complex",
         document(b"", object_stream({9: JAVASCRIPT}, header=b"/DecodeParms<</Predictor 12/Columns 4>>")),
     ),
+    "objects that lie somewhere else": ("pdf_too_complex", document(b"", object_stream({9: b""}, header=b"/F(x)"))),
     "a bomb of objects": ("pdf_too_complex", document(b"", object_stream({9: b" " * 100_000_000}))),
     "an object behind too much": (
         "pdf_too_complex",

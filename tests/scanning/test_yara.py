@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from integrations.scanning import pdf
-from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
+from integrations.scanning.protocol import Scanned, ScannerUnavailable, ScanTooSlow, Verdict
 from integrations.scanning.yara import YaraScanner
 from tests.scanning import pdfs, samples
 from tests.scanning.pdfs import document, object_stream
@@ -131,10 +131,18 @@ def test_a_document_made_to_keep_us_busy_ends_in_time(content: bytes, tmp_path: 
         assert scanned(tmp_path, content, YaraScanner(seconds=1)).verdict is not Verdict.INFECTED
 
 
+@pytest.mark.parametrize("unit", [b"<svg ", b"<svg " + b" " * 40, b"<body ", b"PK\5\6"])
+def test_a_film_made_of_what_the_rules_look_for_keeps_nobody_busy(unit: bytes, tmp_path: Path) -> None:
+    content = b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + unit * (20_000_000 // len(unit))
+    assert scanned(tmp_path, content, YaraScanner(seconds=8)).name == (
+        None if unit[:1] == b"P" else "markup_in_picture"
+    )
+
+
 def test_a_scan_that_takes_too_long_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = YaraScanner(seconds=1)
     monkeypatch.setitem(slow._rules, "files", _endless())
-    with pytest.raises(ScannerUnavailable):
+    with pytest.raises(ScanTooSlow):
         scanned(tmp_path, samples.noise(5_000_000), slow)
 
 
