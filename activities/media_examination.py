@@ -114,7 +114,7 @@ class MediaExaminationActivities:
                 row.scan_engine, row.signatures = engine, signatures
 
     async def _never_scanned(self, asset: MediaAsset) -> Finding:
-        """These rules come to no end with it. What was published after a look by others stays, until there are others."""
+        """These rules come to no end with it. What was published after a look by others stays until they change."""
         signatures = await asyncio.to_thread(self.scanner.signatures)
         await self._looked_at(asset.id, self.scanner.engine, signatures)
         return await self._unreadable(asset, Reason.TOO_SLOW)

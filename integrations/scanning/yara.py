@@ -18,6 +18,8 @@ from integrations.scanning.pdf_syntax import TooComplex
 from integrations.scanning.protocol import Scanned, ScannerUnavailable, ScanTooSlow, Verdict
 
 _SOURCES: Final = ("files", "pdf")
+_MATCHES: Final = 1000
+"""Of one pattern; no rule counts further, and a film made of nothing else has fifty million."""
 _Scan = Callable[[yara_x.Scanner], yara_x.ScanResults]
 
 
@@ -70,6 +72,7 @@ class YaraScanner:
         # A scanner of its own for each call: one may not be used by two threads.
         scanner = yara_x.Scanner(self._rules[rules])
         scanner.set_timeout(self._seconds)
+        scanner.max_matches_per_pattern(_MATCHES)
         for rule in scan(scanner).matching_rules:
             yield rule.identifier, Verdict(rule.tags[0])
 

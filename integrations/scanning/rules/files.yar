@@ -152,7 +152,8 @@ rule archive : refused
 
 rule hidden_archive : infected
 {
-    // A ZIP is found from its end: the directory lies exactly as far before the end record as that one says.
+    // A ZIP is found from its end: the directory lies exactly as far before the end record as that one says. A crowd of
+    // ends hides one.
     strings:
         $end = "PK\x05\x06"
         $end64 = { 50 4B 06 07 [16] 50 4B 05 06 }
@@ -161,6 +162,7 @@ rule hidden_archive : infected
     condition:
         not zip and
         (
+            #end > 99 or
             for any i in (1..#end) : (
                 @end[i] >= uint32(@end[i] + 12) and uint32be(@end[i] - uint32(@end[i] + 12)) == 0x504B0102
             ) or
