@@ -179,6 +179,7 @@ class MediaExaminationActivities:
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.content_type, row.object_version = sniffed, stored.version
+        await meter.run(partial(self.store.storage.keep, stored))  # a form may be sent again as long as it is valid
         return None
 
     async def _use_known(self, asset_id: UUID) -> bool:
