@@ -1,7 +1,7 @@
 """Rows and objects, compared page by page. May run twice: what is gone is gone, and what is made anew is made once."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,6 +14,7 @@ from core.db import SessionFactory
 from domain.media import keys
 from domain.media.state import SETTLED, AssetState
 from integrations.storage.protocol import Bucket, Listed, ObjectStorage
+from models.media import MediaAsset
 from models.queries import media_sweep
 from models.queries.media_sweep import Published
 from temporal import outbox
@@ -53,7 +54,19 @@ class MediaCompareActivities:
         if orphans:
             await asyncio.to_thread(self.storage.delete, bucket, orphans)
             metrics.ORPHANS.labels("object").inc(len(orphans))
+        if bucket is Bucket.QUARANTINE:
+            contents = ((each, known.get(owner)) for each in old if (owner := owners[each.key]) is not None)
+            await self._thin_out([content.asset for each, content in contents if content and _has_more(each, content)])
         return PageCompared(page.after, len(page.entries), len(orphans))
+
+    async def _thin_out(self, assets: Sequence[MediaAsset]) -> None:
+        """Versions beside the one that was verified: a form was sent again after it had done its work."""
+        for asset in assets:
+            activity.heartbeat()
+            key = keys.upload(asset.stored_under, asset.id)
+            stored = await asyncio.to_thread(self.storage.head, Bucket.QUARANTINE, key, version=asset.object_version)
+            if stored is not None:
+                await asyncio.to_thread(self.storage.keep, stored)
 
     async def _rows(self, after: UUID | None) -> PageCompared:
         async with self.sessions() as session:
@@ -70,7 +83,7 @@ class MediaCompareActivities:
 
     def _is_whole(self, content: Published) -> bool:
         prefix = keys.published_prefix(content.asset.stored_under, content.asset.id)
-        there = {each.key.removeprefix(prefix) for each in self.storage.listed(Bucket.MEDIA, prefix).entries}
+        there = {key.removeprefix(prefix) for key in self.storage.sizes(Bucket.MEDIA, prefix)}
         return bool(content.files) and content.files <= there
 
     async def _renew(self, content: Published) -> None:
@@ -81,6 +94,11 @@ class MediaCompareActivities:
 
 def _is_old(entry: Listed, now: datetime) -> bool:
     return entry.modified_at < now - YOUNG
+
+
+def _has_more(entry: Listed, content: Published) -> bool:
+    """Than the content that was verified: `size` is that of all versions."""
+    return content.asset.state == AssetState.READY and entry.size > content.asset.declared_bytes
 
 
 def _is_wanted(key: str, content: Published | None) -> bool:

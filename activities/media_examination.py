@@ -27,7 +27,7 @@ from domain.media.sniff import DOCUMENTS, HEAD_BYTES, sniff
 from domain.media.state import AssetState, Stage, percent
 from domain.media.variants import PLAN_VERSION
 from integrations.imaging.protocol import Imaging, Inspected, Rendered, Unreadable
-from integrations.scanning.protocol import ENCRYPTED, Scanned, Scanner, ScannerUnavailable, Verdict
+from integrations.scanning.protocol import ENCRYPTED, Scanned, Scanner, ScannerUnavailable, ScanTooSlow, Verdict
 from models.media import MediaAsset
 from models.queries import media_use, media_work
 from models.queries.media_work import File
@@ -35,6 +35,8 @@ from temporal.contracts.media import Finding, WorkOnMedia
 
 CAPTURED_AT: Final = "media_assets.captured_at_ct"
 GONE: Final = Finding()
+SLOW_SCANS: Final = 5
+"""A busy machine is another one after so many tries, a minute apart; a file that is made to take long is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,16 @@ class MediaExaminationActivities:
             async with metered() as meter:
                 try:
                     scanned = await meter.run(partial(self.scanner.scan, await self._local(asset, meter)))
+                except ScanTooSlow:
+                    if self.scratch.count_slow_scan(asset.id) >= SLOW_SCANS:
+                        return await self._never_scanned(asset)
+                    raise
                 except ScannerUnavailable:
                     metrics.WAITING.labels("scanner").inc()
                     raise
                 except NotStored:
                     return await self._missing(asset)
-        async with self.sessions.begin() as session:
-            if (row := await media_work.lock(session, asset.id)) is not None:
-                row.scan_engine, row.signatures = scanned.engine, scanned.signatures
+        await self._looked_at(asset.id, scanned.engine, scanned.signatures)
         if asset.state == AssetState.READY:
             self.scratch.drop(asset.id)  # nothing follows a scan of what is shown
         return Finding(_refusal(scanned))
@@ -104,6 +108,17 @@ class MediaExaminationActivities:
             return await self._missing(asset)
         await self._save(asset.id, inspected, rendered, files)
         return Finding()
+
+    async def _looked_at(self, asset_id: UUID, engine: str, signatures: str) -> None:
+        async with self.sessions.begin() as session:
+            if (row := await media_work.lock(session, asset_id)) is not None:
+                row.scan_engine, row.signatures = engine, signatures
+
+    async def _never_scanned(self, asset: MediaAsset) -> Finding:
+        """These rules come to no end with it. What was published after a look by others stays until they change."""
+        signatures = await asyncio.to_thread(self.scanner.signatures)
+        await self._looked_at(asset.id, self.scanner.engine, signatures)
+        return await self._unreadable(asset, Reason.TOO_SLOW)
 
     async def _missing(self, asset: MediaAsset) -> Finding:
         """Its bytes are not there any more. What is published already stays so, as it is."""
@@ -165,6 +180,7 @@ class MediaExaminationActivities:
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.content_type, row.object_version = sniffed, stored.version
+        await meter.run(partial(self.store.storage.keep, stored))  # a form may be sent again as long as it is valid
         return None
 
     async def _use_known(self, asset_id: UUID) -> bool:

@@ -1,6 +1,7 @@
 """Who may do what in S3, as IAM policies: the same documents are for SeaweedFS' identities and for the roles of AWS.
 
-`python -m infra.local.s3_identities api|media` prints one, for whoever sets up AWS. The api may bring uploads into the
+`python -m infra.local.s3_identities api|media` prints one, for whoever sets up AWS; `store` makes
+`infra/docker/s3/s3.json`. The api may bring uploads into the
 quarantine and hand out what is published; it can neither read, list nor delete there. The media worker reads and clears
 the quarantine and keeps what is published. Nobody but the provisioning may change a bucket.
 """
@@ -30,7 +31,7 @@ POLICIES: Final[Mapping[str, dict[str, Any]]] = {
     name: {"Version": "2012-10-17", "Statement": list(statements)}
     for name, statements in {
         "api": (
-            _allow("PutObject AbortMultipartUpload ListMultipartUploadParts", f"{QUARANTINE}/uploads/*"),
+            _allow("PutObject ListMultipartUploadParts", f"{QUARANTINE}/uploads/*"),
             _allow("GetObject", f"{MEDIA}/media/*"),
         ),
         "media": (
@@ -69,5 +70,12 @@ def _pair(secrets: Mapping[str, str], name: str) -> dict[str, str]:
     return {"accessKey": secrets[key_id], "secretKey": secrets[secret]}
 
 
+def printed(about: str) -> str:
+    """A policy, or with `store` all of SeaweedFS' identities, with variables of the environment for secrets."""
+    if about == "store":
+        return configuration({secret: f"${{{secret.upper()}}}" for secret in SECRETS}) + "\n"
+    return json.dumps(POLICIES[about], indent=2) + "\n"
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(POLICIES[sys.argv[1]], indent=2) + "\n")
+    sys.stdout.write(printed(sys.argv[1]))

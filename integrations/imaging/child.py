@@ -21,6 +21,7 @@ import pypdfium2
 import pyvips
 from pydantic import TypeAdapter
 
+from integrations.imaging import cage
 from integrations.imaging.limits import Limits
 from integrations.imaging.pictures import SaveFailed
 from integrations.imaging.protocol import Inspected, Progress, Reason, Unreadable
@@ -50,6 +51,7 @@ _MALLOC: Final = {
 }
 """By the numbers of glibc's malloc.h."""
 _LARGEST_FILE: Final = 256 * 2**20
+_MOST_FILES: Final = 64
 
 
 def run(answers: Connection, task: Task, limits: Limits) -> None:
@@ -87,6 +89,8 @@ def _end_with_parent() -> None:
 
 def _confine(limits: Limits) -> None:
     """Give up what the file must not have. The alarm is for a child that not even its parent's death ends."""
+    cage.forget_environment()
+    cage.enter()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -102,5 +106,6 @@ def _confine(limits: Limits) -> None:
         (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_FSIZE, _LARGEST_FILE),
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, _MOST_FILES),
     ):
         resource.setrlimit(limit, (most, most + (limit == resource.RLIMIT_CPU)))

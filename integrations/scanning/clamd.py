@@ -11,12 +11,13 @@ from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from aioclamd import ClamdAsyncClient, ClamdError
 
-from integrations.scanning.protocol import ENCRYPTED, Scanned, ScannerUnavailable, Verdict
+from integrations.scanning.protocol import ENCRYPTED, Scanned, ScannerUnavailable, ScanTooSlow, Verdict
 
 _T = TypeVar("_T")
 _PIECE: Final = 2**17
 # What it reports when it gave up looking; no virus has such a name.
 _LIMITS: Final = "Heuristics.Limits.Exceeded"
+_TIME: Final = f"{_LIMITS}.MaxScanTime"
 _LOCKED: Final = "Heuristics.Encrypted"
 
 
@@ -65,6 +66,8 @@ def _meaning(answer: Any) -> tuple[Verdict, str | None]:
         return Verdict.CLEAN, None
     if status != "FOUND" or not name:
         raise ScannerUnavailable("clamd gave no verdict")
+    if name.startswith(_TIME):
+        raise ScanTooSlow("clamd took too long")
     if name.startswith(_LOCKED):
         return Verdict.REFUSED, ENCRYPTED
     return (Verdict.REFUSED if name.startswith(_LIMITS) else Verdict.INFECTED), name

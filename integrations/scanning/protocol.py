@@ -29,6 +29,13 @@ class ScannerUnavailable(Unavailable):
     code = "scanner_unavailable"
 
 
+class ScanTooSlow(ScannerUnavailable):
+    """The scanner looked, and did not come to an end in its time: a busy machine, or a file that is made for it.
+    Whoever asks may give up on a file that does this again and again."""
+
+    code = "scan_too_slow"
+
+
 @dataclass(frozen=True, slots=True)
 class Scanned:
     """`name` of what was found, None for `clean`. `signatures` is the version of what was looked for: where it is

@@ -13,10 +13,13 @@ from typing import Final
 
 import yara_x
 
-from integrations.scanning.pdf import REVISION, TooComplex, is_pdf, opened
-from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
+from integrations.scanning.pdf import REVISION, is_pdf, opened
+from integrations.scanning.pdf_syntax import TooComplex
+from integrations.scanning.protocol import Scanned, ScannerUnavailable, ScanTooSlow, Verdict
 
 _SOURCES: Final = ("files", "pdf")
+_MATCHES: Final = 1000
+"""Of one pattern; no rule counts further, and a film made of nothing else has fifty million."""
 _Scan = Callable[[yara_x.Scanner], yara_x.ScanResults]
 
 
@@ -44,7 +47,7 @@ class YaraScanner:
         try:
             found = dict(self._matches(path))
         except yara_x.TimeoutError:
-            raise ScannerUnavailable("the rules took too long") from None
+            raise ScanTooSlow("the rules took too long") from None
         except yara_x.ScanError:
             raise ScannerUnavailable("the rules could not be applied") from None
         name = min(found, key=lambda name: (found[name] is not Verdict.INFECTED, name), default=None)
@@ -69,6 +72,7 @@ class YaraScanner:
         # A scanner of its own for each call: one may not be used by two threads.
         scanner = yara_x.Scanner(self._rules[rules])
         scanner.set_timeout(self._seconds)
+        scanner.max_matches_per_pattern(_MATCHES)
         for rule in scan(scanner).matching_rules:
             yield rule.identifier, Verdict(rule.tags[0])
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from integrations.storage.calls import asked
-from integrations.storage.protocol import Listed, OpenMultipart, Page
+from integrations.storage.protocol import Listed, Page
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -31,13 +31,6 @@ def sizes(client: "S3Client", bucket: str, prefix: str) -> Mapping[str, int]:
     """By key, of what can be read: the newest versions, without what is hidden. A page of it."""
     answer: Any = asked(lambda: client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE))
     return {each["Key"]: each["Size"] for each in answer.get("Contents", ())}
-
-
-def open_multiparts(client: "S3Client", bucket: str) -> Sequence[OpenMultipart]:
-    """The first thousand by key, the oldest first."""
-    answer: Any = asked(lambda: client.list_multipart_uploads(Bucket=bucket, MaxUploads=_PAGE))
-    found = [OpenMultipart(each["Key"], each["UploadId"], each["Initiated"]) for each in answer.get("Uploads", ())]
-    return sorted(found, key=lambda upload: upload.started_at)
 
 
 def every_multipart(client: "S3Client", where: Any) -> Sequence[str]:

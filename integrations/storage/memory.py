@@ -17,7 +17,6 @@ from integrations.storage.protocol import (
     Listed,
     ObjectChanged,
     ObjectMissing,
-    OpenMultipart,
     Page,
     Part,
     Refused,
@@ -103,12 +102,6 @@ class MemoryStorage:
         self._store(Bucket.QUARANTINE, key, upload.joined(parts), upload.content_type, {})
         del self._uploads[upload_id]
 
-    def abort_multipart(self, key: str, upload_id: str) -> None:
-        """See `ObjectStorage`."""
-        self._may_fail()
-        if upload_id in self._uploads and self._uploads[upload_id].key == key:
-            del self._uploads[upload_id]
-
     def abort_multiparts(self, key: str) -> None:
         """See `ObjectStorage`."""
         self._may_fail()
@@ -164,6 +157,13 @@ class MemoryStorage:
             if bucket is Bucket.QUARANTINE:
                 self._uploads = {name: upload for name, upload in self._uploads.items() if upload.key != key}
 
+    def keep(self, stored: StoredObject) -> None:
+        """See `ObjectStorage`."""
+        self._may_fail()
+        where = (stored.bucket, stored.key)
+        kept = [each for each in self._objects.pop(where, []) if each.stored.version == stored.version]
+        self._objects |= {where: kept} if kept else {}
+
     def listed(self, bucket: Bucket, prefix: str, *, after: str | None = None) -> Page:
         """See `ObjectStorage`."""
         self._may_fail()
@@ -182,14 +182,6 @@ class MemoryStorage:
             for key, each in sorted(newest.items())
             if key.startswith(prefix) and each is not None and each.body is not None
         }
-
-    def open_multiparts(self, bucket: Bucket) -> Sequence[OpenMultipart]:
-        """See `ObjectStorage`."""
-        self._may_fail()
-        if bucket is not Bucket.QUARANTINE:
-            return []
-        found = [OpenMultipart(upload.key, name, upload.started_at) for name, upload in self._uploads.items()]
-        return sorted(found, key=lambda upload: upload.started_at)[:_PAGE]
 
     def download_url(self, key: str, *, content_type: str, disposition: str, expires_in: timedelta) -> str:
         """See `ObjectStorage`."""

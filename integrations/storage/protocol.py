@@ -103,15 +103,6 @@ class Page:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenMultipart:
-    """A multipart upload that was neither completed nor aborted."""
-
-    key: str
-    upload_id: str
-    started_at: datetime
-
-
 class ObjectStorage(Protocol):
     """Two buckets with versions. Raises what the module names, nothing else."""
 
@@ -140,10 +131,6 @@ class ObjectStorage(Protocol):
     def finish_multipart(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
         """Join these parts. Raises `ObjectMissing` for an upload that was aborted, and maybe for one that was finished
         before (a store may also answer as it did then), and `Refused` for parts that it does not have."""
-        ...
-
-    def abort_multipart(self, key: str, upload_id: str) -> None:
-        """Drop it with its parts; nothing happens where there is none."""
         ...
 
     def abort_multiparts(self, key: str) -> None:
@@ -180,16 +167,16 @@ class ObjectStorage(Protocol):
         are gone already."""
         ...
 
+    def keep(self, stored: StoredObject) -> None:
+        """Nothing of its key is left but this version."""
+        ...
+
     def listed(self, bucket: Bucket, prefix: str, *, after: str | None = None) -> Page:
         """A page of what is there, objects that are hidden behind a delete marker included: these must go too."""
         ...
 
     def sizes(self, bucket: Bucket, prefix: str) -> Mapping[str, int]:
         """Bytes of the newest versions under a prefix, by key, as `head` would find them: at most a thousand."""
-        ...
-
-    def open_multiparts(self, bucket: Bucket) -> Sequence[OpenMultipart]:
-        """At most a thousand unfinished uploads, the oldest of them first."""
         ...
 
     def download_url(self, key: str, *, content_type: str, disposition: str, expires_in: timedelta) -> str:

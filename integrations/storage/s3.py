@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from integrations.storage.calls import asked
 from integrations.storage.encryption import Encryption
-from integrations.storage.listing import every_multipart, every_version, listed, open_multiparts, sizes
+from integrations.storage.listing import every_multipart, every_version, listed, sizes
 from integrations.storage.protocol import (
     Bucket,
     ObjectMissing,
-    OpenMultipart,
     Page,
     Part,
     Refused,
@@ -110,10 +109,6 @@ class S3Storage:
         joined: Any = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
         asked(lambda: self._client.complete_multipart_upload(**where, UploadId=upload_id, MultipartUpload=joined))
 
-    def abort_multipart(self, key: str, upload_id: str) -> None:
-        """See `ObjectStorage`."""
-        self._abort(self._at(Bucket.QUARANTINE, key), upload_id)
-
     def abort_multiparts(self, key: str) -> None:
         """See `ObjectStorage`."""
         self._abort_all(self._at(Bucket.QUARANTINE, key))
@@ -182,6 +177,11 @@ class S3Storage:
             self._abort_all(where)
             self._delete_versions(where)
 
+    def keep(self, stored: StoredObject) -> None:
+        """See `ObjectStorage`. Without versions there is no other one."""
+        if stored.version is not None:
+            self._delete_versions(self._at(stored.bucket, stored.key), but=stored.version)
+
     def listed(self, bucket: Bucket, prefix: str, *, after: str | None = None) -> Page:
         """See `ObjectStorage`."""
         return listed(self._client, self._names[bucket], prefix, after)
@@ -189,10 +189,6 @@ class S3Storage:
     def sizes(self, bucket: Bucket, prefix: str) -> Mapping[str, int]:
         """See `ObjectStorage`."""
         return sizes(self._client, self._names[bucket], prefix)
-
-    def open_multiparts(self, bucket: Bucket) -> Sequence[OpenMultipart]:
-        """See `ObjectStorage`."""
-        return open_multiparts(self._client, self._names[bucket])
 
     def download_url(self, key: str, *, content_type: str, disposition: str, expires_in: timedelta) -> str:
         """See `ObjectStorage`."""
@@ -220,9 +216,10 @@ class S3Storage:
         except ObjectMissing:
             return
 
-    def _delete_versions(self, where: Any) -> None:
+    def _delete_versions(self, where: Any, *, but: str | None = None) -> None:
         for _ in range(_ROUNDS):
-            if not (versions := every_version(self._client, where)):
+            versions = [each for each in every_version(self._client, where) if each["VersionId"] != but]
+            if not versions:
                 return
             self._drop(where["Bucket"], versions)
         raise StorageUnavailable("S3 still has versions of a key that was deleted")

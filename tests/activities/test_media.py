@@ -7,6 +7,7 @@ import orjson
 import pytest
 from PIL import Image
 
+from activities.media_examination import SLOW_SCANS
 from core.crypto import FieldCipher
 from core.db import Database
 from domain.media.limits import Purpose
@@ -14,11 +15,11 @@ from domain.media.reasons import GERMAN, SENTENCES, Reason, reason_of
 from domain.media.state import AssetState
 from integrations.imaging.protocol import Reason as DecoderSays
 from integrations.keys.store import KeyStore
-from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
+from integrations.scanning.protocol import Scanned, ScannerUnavailable, ScanTooSlow, Verdict
 from integrations.storage.protocol import Bucket, StorageUnavailable
 from models.media import MediaLink
 from models.queries import media_use, media_work
-from temporal.contracts.media import Finding, MediaTask
+from temporal.contracts.media import Finding, MediaStanding, MediaTask
 from tests.activities.media_home import MediaHome, photo
 from tests.activities.reminder_home import move_in
 
@@ -157,6 +158,27 @@ async def test_without_a_scanner_nothing_is_published(milo: MediaHome) -> None:
     assert asset is not None
     assert (asset.state, asset.stage) == (AssetState.SCANNING, "scanning")
     assert milo.stored(Bucket.MEDIA) == []
+
+
+async def test_a_file_that_the_rules_come_to_no_end_with_is_refused_in_the_end(milo: MediaHome) -> None:
+    asset_id = await milo.upload(PHOTO)
+    await milo.run("verify_media", asset_id)
+    for answer in [ScanTooSlow("slow"), *[ScannerUnavailable("away")] * 6, *[ScanTooSlow("slow")] * (SLOW_SCANS - 2)]:
+        milo.scanner.answers = [answer]
+        with pytest.raises(type(answer)):
+            await milo.run("scan_media", asset_id)
+    milo.scanner.answers = [ScanTooSlow("slow")]
+    assert await milo.run("scan_media", asset_id) == Finding(Reason.TOO_SLOW)
+
+
+async def test_what_is_published_stays_where_newer_rules_come_to_no_end_with_it(milo: MediaHome) -> None:
+    asset_id = await milo.publish(PHOTO)
+    milo.scanner.answers = [ScanTooSlow("slow")] * SLOW_SCANS
+    for _ in range(SLOW_SCANS - 1):
+        with pytest.raises(ScanTooSlow):
+            await milo.run("scan_media", asset_id)
+    assert await milo.run("scan_media", asset_id) == Finding(is_known=True)
+    assert await milo.run("review_media", asset_id) == MediaStanding(MediaTask.NOTHING, AssetState.READY)
 
 
 async def test_an_outage_of_storage_is_an_error_and_no_verdict(milo: MediaHome) -> None:

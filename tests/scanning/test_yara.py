@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from integrations.scanning import pdf
-from integrations.scanning.protocol import Scanned, ScannerUnavailable, Verdict
+from integrations.scanning.protocol import Scanned, ScannerUnavailable, ScanTooSlow, Verdict
 from integrations.scanning.yara import YaraScanner
 from tests.scanning import pdfs, samples
 from tests.scanning.pdfs import document, object_stream
@@ -54,6 +54,14 @@ def test_javascript_in_a_pdf_is_found_wherever_it_hides(sample: str, tmp_path: P
 @pytest.mark.parametrize("sample", pdfs.OTHERS)
 def test_pdfs_that_act_carry_files_or_hide_are_refused(sample: str, tmp_path: Path) -> None:
     name, content = pdfs.OTHERS[sample]
+    found = scanned(tmp_path, content)
+    assert found.verdict is Verdict.REFUSED
+    assert name in _names(tmp_path)
+
+
+@pytest.mark.parametrize("sample", pdfs.ACTING)
+def test_pdfs_that_do_something_without_a_click_are_refused(sample: str, tmp_path: Path) -> None:
+    name, content = pdfs.ACTING[sample]
     found = scanned(tmp_path, content)
     assert found.verdict is Verdict.REFUSED
     assert name in _names(tmp_path)
@@ -112,8 +120,10 @@ def test_a_bomb_of_objects_stays_within_the_limit_of_memory(tmp_path: Path) -> N
         b"%PDF-1.7\n" + (b"obj" + b" %\n" * 500_000) * 5,
         b"%PDF-1.7\n" + b"obj%" * 1_000_000,
         b"%PDF-1.7\n" + b"/OpenAction%" * 1_000_000,
+        b"%PDF-1.7\n" + b"/S%" * 2_000_000,
+        b"%PDF-1.7\n/OpenAction 5 0 R" + b" 5%" * 2_000_000,
     ],
-    ids=["streams", "objects", "actions", "escapes", "mark", "behind", "inside", "comments", "marks", "openings"],
+    ids="streams objects actions escapes mark behind inside comments marks openings kinds numbers".split(),
 )
 @pytest.mark.timeout(60)  # each would take hours
 def test_a_document_made_to_keep_us_busy_ends_in_time(content: bytes, tmp_path: Path) -> None:
@@ -121,10 +131,16 @@ def test_a_document_made_to_keep_us_busy_ends_in_time(content: bytes, tmp_path: 
         assert scanned(tmp_path, content, YaraScanner(seconds=1)).verdict is not Verdict.INFECTED
 
 
+@pytest.mark.parametrize("unit", [b"<svg ", b"<svg " + b" " * 40, b"<body ", b"PK\5\6"])
+def test_a_film_made_of_what_the_rules_look_for_keeps_nobody_busy(unit: bytes, tmp_path: Path) -> None:
+    content = b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + unit * (20_000_000 // len(unit))
+    assert scanned(tmp_path, content, YaraScanner(seconds=8)).verdict is Verdict.INFECTED
+
+
 def test_a_scan_that_takes_too_long_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = YaraScanner(seconds=1)
     monkeypatch.setitem(slow._rules, "files", _endless())
-    with pytest.raises(ScannerUnavailable):
+    with pytest.raises(ScanTooSlow):
         scanned(tmp_path, samples.noise(5_000_000), slow)
 
 

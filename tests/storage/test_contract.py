@@ -181,29 +181,30 @@ def test_parts_of_another_length_or_number_and_late_ones_are_refused(store: Stor
     assert stored.size == 100
 
 
-def test_an_aborted_upload_leaves_nothing_and_may_be_aborted_again(store: Store) -> None:
-    key = a_key()
-    upload_id = store.storage.begin_multipart(key, content_type="video/mp4")
-    url = store.storage.part_urls(key, upload_id, {1: 10}, expires_in=MINUTES)[1]
-    store.put_part(url, b"x" * 10)
-    assert upload_id in [each.upload_id for each in store.storage.open_multiparts(Bucket.QUARANTINE)]
-    store.storage.abort_multipart(key, upload_id)
-    store.storage.abort_multipart(key, upload_id)
-    assert upload_id not in [each.upload_id for each in store.storage.open_multiparts(Bucket.QUARANTINE)]
-    with pytest.raises(ObjectMissing):
-        store.storage.parts(key, upload_id)
-    with pytest.raises((Refused, ObjectMissing)):
-        store.put_part(url, b"x" * 10)
+def test_only_the_version_that_is_kept_is_left(store: Store) -> None:
+    store.uploaded(b"first", key=(key := a_key()))
+    kept = store.uploaded(b"second", key=key)
+    neighbour, longer = store.uploaded(b"not this one"), store.uploaded(b"nor this", key=f"{key}0")
+    store.uploaded(b"third", key=key)
+    store.hide(Bucket.QUARANTINE, key)
+
+    store.storage.keep(kept)
+    store.storage.keep(kept)
+    assert store.storage.head(Bucket.QUARANTINE, key) == kept, "nothing hides it any more"
+    assert [each.size for each in store.storage.listed(Bucket.QUARANTINE, key).entries] == [kept.size, longer.size]
+    assert store.storage.head(Bucket.QUARANTINE, neighbour.key) == neighbour
 
 
 def test_every_open_upload_of_a_key_can_be_ended_and_what_is_stored_there_stays(store: Store) -> None:
     stored = store.uploaded(b"first")
-    for key in (stored.key, stored.key, f"{stored.key}0"):
-        store.storage.begin_multipart(key, content_type="video/mp4")
+    keys = (stored.key, stored.key, f"{stored.key}0")
+    first, second, other = (store.storage.begin_multipart(key, content_type="video/mp4") for key in keys)
     store.storage.abort_multiparts(stored.key)
     store.storage.abort_multiparts(stored.key)
-    still = [each.key for each in store.storage.open_multiparts(Bucket.QUARANTINE)]
-    assert (still.count(stored.key), still.count(f"{stored.key}0")) == (0, 1)
+    for ended in (first, second):
+        with pytest.raises(ObjectMissing):
+            store.storage.parts(stored.key, ended)
+    assert list(store.storage.parts(f"{stored.key}0", other)) == []
     assert store.storage.head(Bucket.QUARANTINE, stored.key) == stored
 
 
@@ -218,7 +219,8 @@ def test_deleting_leaves_no_version_no_marker_and_no_open_upload_of_these_keys(s
     store.storage.delete(Bucket.QUARANTINE, [stored.key, a_key()])
     listed = store.storage.listed(Bucket.QUARANTINE, stored.key).entries
     assert [entry.key for entry in listed] == [longer.key]
-    assert upload_id not in [each.upload_id for each in store.storage.open_multiparts(Bucket.QUARANTINE)]
+    with pytest.raises(ObjectMissing):
+        store.storage.parts(stored.key, upload_id)
     assert store.storage.head(Bucket.QUARANTINE, neighbour.key) == neighbour
     store.storage.delete(Bucket.QUARANTINE, [stored.key])
 

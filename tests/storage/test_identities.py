@@ -43,8 +43,6 @@ def test_the_api_brings_uploads_and_hands_out_what_is_published(s3: S3Server, tm
     upload_id = api.storage.begin_multipart(other, content_type="video/mp4")
     api.put_part(api.storage.part_urls(other, upload_id, {1: 3}, expires_in=MINUTES)[1], b"abc")
     api.storage.finish_multipart(other, upload_id, api.storage.parts(other, upload_id))
-    aborted = api.storage.begin_multipart(a_key(), content_type="video/mp4")
-    api.storage.abort_multipart(a_key(), aborted)
     published = s3_store(s3).published(tmp_path / "v", b"rendition")
     url = api.storage.download_url(published.key, content_type="image/webp", disposition="inline", expires_in=MINUTES)
     assert api.get(url)[0] == b"rendition"
@@ -56,7 +54,6 @@ def test_the_api_can_neither_read_nor_list_nor_delete_in_the_quarantine(s3: S3Se
     refused(lambda: api.fetch(stored, tmp_path / "it", on_bytes=lambda _: None))
     refused(lambda: api.copy(stored, Bucket.QUARANTINE, a_key(), **HEADERS))
     refused(lambda: api.listed(Bucket.QUARANTINE, "uploads/"))
-    refused(lambda: api.open_multiparts(Bucket.QUARANTINE))
     refused(lambda: api.delete(Bucket.QUARANTINE, [stored.key]))
     assert s3_store(s3).storage.head(Bucket.QUARANTINE, stored.key) == stored
 
@@ -79,7 +76,7 @@ def test_the_media_worker_reads_clears_and_publishes_but_brings_nothing_in(s3: S
     published = worker.published(tmp_path / "v", b"rendition")
     copied = worker.storage.copy(stored, Bucket.MEDIA, a_key("media"), **HEADERS)
     worker.storage.listed(Bucket.MEDIA, "media/")
-    worker.storage.open_multiparts(Bucket.QUARANTINE)
+    worker.storage.keep(stored)
     worker.storage.delete(Bucket.QUARANTINE, [stored.key])
     worker.storage.delete(Bucket.MEDIA, [published.key, copied.key])
     assert s3_store(s3).storage.head(Bucket.QUARANTINE, stored.key) is None
@@ -134,7 +131,6 @@ def test_a_page_reads_the_etag_of_a_part(s3: S3Server) -> None:
     url = api.part_urls(key, upload_id, {1: 3}, expires_in=MINUTES)[1]
     answer = httpx.put(url, content=b"abc", headers={"Origin": s3.origin})
     assert answer.headers["access-control-expose-headers"].lower() == "etag"
-    api.abort_multipart(key, upload_id)
 
 
 def test_buckets_keep_versions_encrypt_and_drop_unfinished_uploads(

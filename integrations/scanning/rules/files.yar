@@ -76,13 +76,22 @@ rule markup_in_picture : infected
         $html = /<html[\s>]/ nocase
         $doctype = /<!doctype\s+html/ nocase
         $frame = /<iframe\s/ nocase
-        $load = /<body\s[^>]{0,99}onload/ nocase
-        $svg = /<svg\s[^>]{0,199}(xmlns|onload)/ nocase
+        $body = /<body\s/ nocase
+        $load = "onload" nocase
+        $svg = /<svg\s/ nocase
+        $names = "xmlns" nocase
         $javascript = "javascript:" nocase
         $hta = "<hta:application" nocase
         $php = /<\?php\s/ nocase
     condition:
-        (image or video) and any of them
+        // Four of these are no noise, and to look behind each of millions would take minutes.
+        (image or video) and
+        (
+            any of ($script, $html, $doctype, $frame, $javascript, $hta, $php) or
+            #body > 3 or #svg > 3 or
+            for any i in (1..#body) : ( $load in (@body[i]..@body[i] + 110) ) or
+            for any i in (1..#svg) : ( any of ($names, $load) in (@svg[i]..@svg[i] + 210) )
+        )
 }
 
 rule markup_before_pdf : infected
@@ -143,7 +152,8 @@ rule archive : refused
 
 rule hidden_archive : infected
 {
-    // A ZIP is found from its end: the directory lies exactly as far before the end record as that one says.
+    // A ZIP is found from its end: the directory lies exactly as far before the end record as that one says. A crowd of
+    // ends hides one.
     strings:
         $end = "PK\x05\x06"
         $end64 = { 50 4B 06 07 [16] 50 4B 05 06 }
@@ -152,6 +162,7 @@ rule hidden_archive : infected
     condition:
         not zip and
         (
+            #end > 99 or
             for any i in (1..#end) : (
                 @end[i] >= uint32(@end[i] + 12) and uint32be(@end[i] - uint32(@end[i] + 12)) == 0x504B0102
             ) or

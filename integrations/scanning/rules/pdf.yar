@@ -1,12 +1,14 @@
 // A PDF as `integrations/scanning/pdf.py` lays it open: names without escapes (`/J#61vaScript`), streams included, then
-// the objects of object streams, and a line for each action on opening. All patterns are too long to occur in noise.
+// the objects of object streams. All patterns are too long to occur in noise. Of what comes between a key and its name,
+// a comment ends like a line; a name that stands somewhere else, and what happens without a click, `pdf_actions.py` sees.
 
 rule pdf_javascript : refused
 {
-    // `application/javascript` in a text is none; `/S/JavaScript` is one.
+    // `application/javascript` in a text is none; `/S/JavaScript` is one. A model of three dimensions may bring its own.
     strings:
-        $name = /(\/S|[^A-Za-z0-9])\s{0,9}\/JavaScript[^A-Za-z0-9]/
-        $rendition = /\/S\s{0,9}\/Rendition[^A-Za-z0-9]/
+        $name = /(\/S|[^A-Za-z0-9])\/JavaScript[^A-Za-z0-9]/
+        $rendition = /\/S(\s{0,9}|%[^\r\n]{0,999}[\r\n])\/Rendition[^A-Za-z0-9]/
+        $model = /\/OnInstantiate[^A-Za-z0-9]/
     condition:
         any of them
 }
@@ -14,7 +16,16 @@ rule pdf_javascript : refused
 rule pdf_launch : refused
 {
     strings:
-        $name = /(\/S|[^A-Za-z0-9])\s{0,9}\/Launch[^A-Za-z0-9]/
+        $name = /(\/S|[^A-Za-z0-9])\/Launch[^A-Za-z0-9]/
+    condition:
+        $name
+}
+
+rule pdf_reaches_out : refused
+{
+    // Other files, which Windows fetches with the person's credentials, and forms that are sent somewhere: click or not.
+    strings:
+        $name = /(\/S|[^A-Za-z0-9])\/(GoToR|GoToE|SubmitForm|ImportData)[^A-Za-z0-9]/
     condition:
         $name
 }
@@ -27,22 +38,4 @@ rule pdf_embedded_file : refused
         $media = /\/RichMedia(Content|Settings|[^A-Za-z0-9])/
     condition:
         any of them
-}
-
-rule pdf_open_action : refused
-{
-    // A place to open the document at is harmless, and most writers give one: an array, or the action GoTo.
-    strings:
-        $action = /\n%petfolio-action [^\n]{0,2000}\/S\s{0,9}\/(URI|GoToR|GoToE|SubmitForm|ImportData|Movie|Sound|Thread|Hide)/
-        $lost = "\n%petfolio-action nowhere\n"
-    condition:
-        any of them
-}
-
-rule pdf_script_form : refused
-{
-    strings:
-        $form = /\/XFA\s{0,9}(\[\s{0,9}\(|\d{1,9}\s{1,9}\d{1,5}\s{1,9}R)/
-    condition:
-        $form
 }
