@@ -129,7 +129,7 @@ class MediaActivities:
             row = await media_work.lock(session, request.asset_id)
             if row is None or row.doomed_at is not None:
                 return
-            known = await media_work.twin(session, row)
+            places, known = await media_work.links(session, row.id), await media_work.twin(session, row)
             if known is not None:
                 await media_work.merge(session, row, known)
             shown, was_shown = known or row, row.state == AssetState.READY
@@ -138,7 +138,8 @@ class MediaActivities:
                 await media_work.settle(session, shown, AssetState.READY)
             if not was_shown:  # an attempt that died after its commit, or a look at what is shown: no news
                 await media_work.show(session, shown)
-                await media_work.tell(session, shown, live.Name.MEDIA_READY)
+                for each in places:
+                    await media_work.tell_of(session, each, live.Name.MEDIA_READY)
         async with metered() as meter:
             await meter.run(partial(self.store.prune, asset, files))
         self.scratch.drop(request.asset_id)
@@ -248,9 +249,11 @@ class MediaActivities:
             known = None if asset is None else await media_work.twin(session, asset)
             if asset is None or known is None:
                 return False
+            places = await media_work.links(session, asset.id)
             await media_work.merge(session, asset, known)
             await media_work.show(session, known)
-            await media_work.tell(session, known, live.Name.MEDIA_READY)
+            for each in places:
+                await media_work.tell_of(session, each, live.Name.MEDIA_READY)
             return True
 
     async def _local(self, asset: MediaAsset, meter: Meter) -> Path:
