@@ -198,8 +198,13 @@ async def _thread(session: AsyncSession, caller: Caller, body: UploadIn, pet_id:
 
 
 async def _open(session: AsyncSession, caller: Caller, upload_id: UUID, *, completed: bool = False) -> Uploading:
-    """The upload, locked, while bytes may come. `completed`: or when they have. Raises `NotFound`, `Conflict`."""
-    found = await find(session, caller, upload_id, lock=True)
+    """The upload, locked, while bytes may come and the caller may still put them there. `completed`: or when they have.
+    Raises `NotFound`, `NotPermitted`, `PetReadOnly`, `Conflict`."""
+    reached = await media_uploads.find(session, caller.user_id, upload_id, lock=True)
+    if reached is None:
+        raise NotFound("no such upload")
+    found, allowed = reached
+    media.require_for(allowed, found.link.purpose, replaces=found.link.thread_id != found.link.id)
     if completed and found.upload.state == UploadState.COMPLETED:
         return found
     is_late = found.upload.expires_at <= await database_now(session)

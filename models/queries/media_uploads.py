@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -15,6 +15,7 @@ from domain.media.limits import Purpose
 from models.media import MediaAsset, MediaLink, MediaUpload
 from models.pet import Pet
 from models.queries.access import pet_access, reaches
+from models.queries.limits import beyond
 
 _PHOTO_THREAD: Final = text(
     """SELECT thread_id FROM media_links
@@ -95,7 +96,14 @@ async def find(
 ) -> tuple[Uploading, Access] | None:
     """An upload of this person, as long as they reach what it is for. `lock`: its rows are locked, the asset first."""
     statement = (
-        select(MediaUpload, MediaAsset, MediaLink, pet_access.c.role, pet_access.c.actions)
+        select(
+            MediaUpload,
+            MediaAsset,
+            MediaLink,
+            pet_access.c.role,
+            pet_access.c.actions,
+            literal_column(beyond("pets")),
+        )
         .join(MediaAsset, col(MediaAsset.id) == col(MediaUpload.asset_id))
         .join(MediaLink, col(MediaLink.id) == col(MediaUpload.link_id))
         .join(Pet, col(Pet.id) == col(MediaLink.pet_id))
@@ -105,4 +113,4 @@ async def find(
     if lock:
         statement = statement.with_for_update(of=[MediaAsset, MediaLink, MediaUpload])
     found = (await session.execute(statement.execution_options(populate_existing=True))).first()
-    return None if found is None else (Uploading(*found[:3]), Access.of(found[3], found[4], read_only=False))
+    return None if found is None else (Uploading(*found[:3]), Access.of(found[3], found[4], read_only=found[5]))
