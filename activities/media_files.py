@@ -67,7 +67,7 @@ async def metered(tell: Callable[[float], Awaitable[None]] | None = None) -> Asy
 
 
 async def _tick(meter: Meter, tell: Callable[[float], Awaitable[None]] | None) -> None:
-    told, beaten = 0.0, 0.0
+    told, beaten = 0.0, time.monotonic()  # that the work began is a sign of life by itself
     while True:
         if time.monotonic() - beaten >= _BEAT:
             activity.heartbeat()

@@ -21,6 +21,7 @@ from bench import (
     calendars,
     fires,
     logins,
+    media,
     media_processing,
     reads,
     sleepers,
@@ -62,6 +63,8 @@ NUMBERS = {
     "accounts": 500,
     "posts": 10_000,
     "subscriptions": 10_000,
+    "photos": 200,
+    "uploaders": 20,
 }
 """What is measured, as often and as much as this unless told otherwise."""
 WARM_UP = 50
@@ -160,6 +163,11 @@ async def measure_photos(on: Platform, options: argparse.Namespace) -> str:
     return media_processing.show(await asyncio.to_thread(media_processing.run, options.rounds))
 
 
+async def measure_uploads(on: Platform, options: argparse.Namespace) -> str:
+    """Bench 13."""
+    return await media.run(on, options.uploaders, options.photos, min(options.rounds, 3), 2 * options.seconds)
+
+
 async def _pair(on: Platform, count: int) -> tuple[Burst, Burst]:
     return await fires.reminders(on, count), await fires.no_ops(on, count)
 
@@ -178,6 +186,7 @@ PARTS: dict[str, Callable[[Platform, argparse.Namespace], Awaitable[str]]] = {
     "connections": measure_connections,
     "billing": measure_billing,
     "photos": measure_photos,
+    "uploads": measure_uploads,
 }
 """In the order of a whole run: what leaves much behind comes last."""
 

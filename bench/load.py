@@ -85,11 +85,12 @@ class Connection(asyncio.Protocol):
         self.transport.write(request)
 
 
-async def run(url: str, token: str, connections: int, seconds: float) -> Load:
-    """GET `url` over that many connections for that long."""
+async def run(url: str, token: str, connections: int, seconds: float, per_second: float = 0) -> Load:
+    """GET `url` over that many connections for that long; so many a second, where that is named."""
     place = urlsplit(url)
     head = f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    return await press(url, [repeat(head) for _ in range(connections)], seconds)
+    requests = [repeat(head) for _ in range(connections)]
+    return await (drip(url, requests, seconds, per_second) if per_second else press(url, requests, seconds))
 
 
 async def press(url: str, requests: Sequence[Iterator[bytes]], seconds: float) -> Load:
@@ -125,9 +126,11 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rate", type=float, default=0, help="a second, whatever is answered")
     options = parser.parse_args()
     token = os.environ.get("BENCH_TOKEN", "")
-    print(json.dumps(asdict(uvloop.run(run(options.url, token, options.connections, options.seconds)))))
+    load = uvloop.run(run(options.url, token, options.connections, options.seconds, options.rate))
+    print(json.dumps(asdict(load)))
 
 
 if __name__ == "__main__":

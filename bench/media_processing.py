@@ -60,11 +60,11 @@ def run(rounds: int) -> Mapping[str, Rounds]:
                 }
                 for _ in range(rounds + 1)
             ][1:]
-            for kind, photo in _photos(folder)
+            for kind, photo in photos(folder)
         }
 
 
-def _photos(folder: Path) -> Iterator[tuple[str, Path]]:
+def photos(folder: Path) -> Iterator[tuple[str, Path]]:
     """Clouds of three sizes and the noise of a sensor: as hard to encode as a photo, and the same each time."""
     clouds = [
         sum(pyvips.Image.perlin(WIDTH, HEIGHT, cell_size=cell, seed=seed) * part for cell, part in _CLOUDS)

@@ -16,6 +16,7 @@ from tests.stack import Inbox, Stack, running_stack
 
 ROOMY = '{"quota": 6000000, "window": 60, "burst": 1000000}'
 """The limit is checked on every request and never reached."""
+_NEVER_REACHED = ("DEFAULT", "LOGIN_ACCOUNT", "LOGIN_HOURLY", "REGISTRATION")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,10 @@ class Platform:
 @asynccontextmanager
 async def platform(**environment: str) -> AsyncIterator[Platform]:
     """Up on free ports in a new folder, with this environment; gone afterwards."""
-    limits = {f"PETFOLIO_RATE_LIMITS__{policy}": ROOMY for policy in ("DEFAULT", "LOGIN_ACCOUNT", "LOGIN_HOURLY")}
+    limits = {
+        f"PETFOLIO_RATE_LIMITS__{policy}": ROOMY
+        for policy in ("DEFAULT", "LOGIN_ACCOUNT", "LOGIN_HOURLY", "REGISTRATION")
+    }
     async with running_stack("bench", **limits, **environment) as stack:
         urls = await stack.status()
         lines = (stack.data_dir / "env").read_text().splitlines()

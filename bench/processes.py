@@ -54,16 +54,56 @@ def _wait_for(url: str, token: str, process: subprocess.Popen[str], seconds: flo
     raise SystemExit(f"no server answered {url}")
 
 
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time so far of these processes and everything below them."""
-    total = 0.0
+@contextmanager
+def pinned(pids: Sequence[int], core: int) -> Iterator[None]:
+    """Every thread of these processes and of those below them on one core meanwhile; so is what they start."""
+    before = {thread: os.sched_getaffinity(thread) for thread in _threads(pids)}
+    _move({thread: {core} for thread in before})
+    try:
+        yield
+    finally:
+        _move({thread: before.get(thread, set(CORES)) for thread in _threads(pids)})
+
+
+def _threads(pids: Iterable[int]) -> list[int]:
+    found = []
+    for each in families(pids):
+        with suppress(psutil.NoSuchProcess):
+            found += [thread.id for thread in each.threads()]
+    return found
+
+
+def _move(cores: Mapping[int, set[int]]) -> None:
+    for thread, where in cores.items():
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(thread, where)
+
+
+def families(pids: Iterable[int]) -> Iterator[psutil.Process]:
+    """These processes and everything below them."""
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
             root = psutil.Process(pid)
-            for process in (root, *root.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    used = process.cpu_times()
-                    total += used.user + used.system
+            yield from (root, *root.children(recursive=True))
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system time so far of these processes and everything below them."""
+    total = 0.0
+    for process in families(pids):
+        with suppress(psutil.NoSuchProcess):
+            used = process.cpu_times()
+            total += used.user + used.system
+    return total
+
+
+def ended_seconds(pids: Iterable[int]) -> float:
+    """User and system time of processes that ended below them."""
+    total = 0.0
+    for process in families(pids):
+        with suppress(psutil.NoSuchProcess):
+            used = process.cpu_times()
+            total += used.children_user + used.children_system
     return total
 
 

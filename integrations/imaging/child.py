@@ -43,8 +43,12 @@ class Answer:
 ANSWER: Final = TypeAdapter(Answer)
 _DECODERS_SAY: Final = (pyvips.Error, pypdfium2.PdfiumError, ValueError, RuntimeError, EOFError, SyntaxError)
 """What the libraries raise for a file that they cannot make sense of."""
-_M_ARENA_MAX: Final = -8
-"""Of glibc's malloc.h: each arena reserves address space, which is what is limited."""
+_MALLOC: Final = {
+    -8: 2,  # M_ARENA_MAX: each arena reserves address space, which is what is limited
+    -3: 32 * 2**20,  # M_MMAP_THRESHOLD, the highest: what an encoder gives back, the next one finds warm (3 % of CPU)
+    -1: 512 * 2**20,  # M_TRIM_THRESHOLD: for the same reason
+}
+"""By the numbers of glibc's malloc.h."""
 _LARGEST_FILE: Final = 256 * 2**20
 
 
@@ -86,16 +90,17 @@ def _confine(limits: Limits) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_ARENA_MAX, 2)
+        for what, value in _MALLOC.items():
+            libc.mallopt(what, value)
     warnings.simplefilter("ignore")  # what libraries have to say about a stranger's file is the answer
     pyvips.cache_set_max(0)
     pyvips.concurrency_set(cores())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)
-    for what, most in (
+    for limit, most in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_FSIZE, _LARGEST_FILE),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(what, (most, most + (what == resource.RLIMIT_CPU)))
+        resource.setrlimit(limit, (most, most + (limit == resource.RLIMIT_CPU)))

@@ -9,7 +9,7 @@ from typing import Final
 
 import pyvips
 
-from domain.media.sniff import DOCUMENTS, HEAD_BYTES, MOV, MP4, VIDEOS, WEBM, sniff
+from domain.media.sniff import AVIF, DOCUMENTS, HEAD_BYTES, JPEG, MOV, MP4, VIDEOS, WEBM, WEBP, sniff
 from domain.media.variants import Variant
 from integrations.imaging import documents, iso_media, pictures, video, webm
 from integrations.imaging.captured import captured_at
@@ -18,9 +18,12 @@ from integrations.imaging.protocol import Inspected, Progress, Reason, Unreadabl
 
 MOST_CORES: Final = 4
 """A child uses no more, however many there are: each thread costs memory."""
-_ENCODERS: Final = 4
-"""At work at once, with a thread each: more than a small machine has cores, so that short ones wait for no long one."""
-_DECODED: Final = 30
+_EFFORT: Final = {WEBP: 6, AVIF: 4, JPEG: 1}
+"""What a pixel costs to encode, roughly (noise of a sensor, measured). The long ones begin first: then no core is left
+with one of them when the others have nothing to do."""
+_AHEAD: Final = 1
+"""Encoders beside one for each core: somebody computes while another reads its pixels or writes its file."""
+_DECODED: Final = 20
 """Per cent of the time of a picture, roughly; the rest is encoding."""
 _CONTAINERS: Final = {MP4: iso_media.read, MOV: iso_media.read, WEBM: webm.read}
 
@@ -42,8 +45,8 @@ class _Saving:
     image: pyvips.Image
 
     @property
-    def weight(self) -> int:
-        return int(self.image.width * self.image.height)
+    def cost(self) -> int:
+        return int(self.image.width * self.image.height) * _EFFORT[self.variant.content_type]
 
 
 def cores() -> int:
@@ -74,16 +77,16 @@ def render(path: Path, folder: Path, plan: Sequence[Variant], limits: Limits, sa
         return _copied(path, folder, plan, content_type)
     image, pages = _decoded(path, content_type, plan, limits)
     say(_DECODED)
-    savings = list(_savings(image, plan))
-    pyvips.concurrency_set(1)
-    with ThreadPoolExecutor(_ENCODERS) as threads:
-        encoding = {threads.submit(_save, saving, folder): saving.weight for saving in savings}
+    pyvips.concurrency_set(1)  # from here on each core has a picture of its own
+    with ThreadPoolExecutor(cores() + _AHEAD) as threads:
+        encoding = {threads.submit(_save, saving, folder): saving for saving in _savings(image, plan)}
+        savings = list(encoding.values())
         thumbhash = pictures.placeholder(savings[-1].image)
-        done = 0
+        done, whole = 0, sum(saving.cost for saving in savings)
         for saved in as_completed(encoding):
             saved.result()
-            done += encoding[saved]
-            say(_DECODED + (100 - _DECODED) * done // sum(encoding.values()))
+            done += encoding[saved].cost
+            say(_DECODED + (100 - _DECODED) * done // whole)
     return Drawn({each.variant.name: _shown(each.image) for each in savings}, thumbhash.hex(), pages)
 
 
@@ -109,10 +112,11 @@ def _decoded(path: Path, content_type: str, plan: Sequence[Variant], limits: Lim
 
 def _savings(image: pyvips.Image, plan: Sequence[Variant]) -> Iterator[_Saving]:
     """Largest first, each size made of the one before: the long ones begin early, and little is read twice."""
+    longest_first = sorted(plan, key=lambda variant: _EFFORT[variant.content_type], reverse=True)
     for edge in sorted({variant.edge or 0 for variant in plan}, reverse=True):
         image = pictures.shrink(image, edge)
         first = pictures.still(image)
-        for variant in plan:
+        for variant in longest_first:
             if variant.edge == edge:
                 yield _Saving(variant, image if variant.animated else first)
 

@@ -126,12 +126,12 @@ class MemoryStorage:
 
     def put(
         self, bucket: Bucket, key: str, path: Path, *, content_type: str, disposition: str, cache_control: str
-    ) -> StoredObject:
+    ) -> None:
         """See `ObjectStorage`."""
         self._may_fail()
         body = path.read_bytes()
         headers = {"content-disposition": disposition, "cache-control": cache_control}
-        return self._store(bucket, key, body, content_type, headers, sha256=hashlib.sha256(body).hexdigest())
+        self._store(bucket, key, body, content_type, headers, sha256=hashlib.sha256(body).hexdigest())
 
     def copy(
         self, source: StoredObject, bucket: Bucket, key: str, *, content_type: str, disposition: str, cache_control: str

@@ -161,8 +161,8 @@ class ObjectStorage(Protocol):
 
     def put(
         self, bucket: Bucket, key: str, path: Path, *, content_type: str, disposition: str, cache_control: str
-    ) -> StoredObject:
-        """Store a file. The store checks its hash on arrival."""
+    ) -> None:
+        """Store a file. The store checks its hash on arrival; whoever shows it to others looks for it with `head`."""
         ...
 
     def copy(

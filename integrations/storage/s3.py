@@ -145,14 +145,13 @@ class S3Storage:
 
     def put(
         self, bucket: Bucket, key: str, path: Path, *, content_type: str, disposition: str, cache_control: str
-    ) -> StoredObject:
+    ) -> None:
         """See `ObjectStorage`."""
         headers = _headers(content_type, disposition, cache_control)
         more: Any = {**self._at(bucket, key), **headers, **self._encryption.arguments()}
         checksum = _base64(hash_of(path))
         with path.open("rb") as file:
-            answer = asked(lambda: self._client.put_object(**more, Body=file, ChecksumSHA256=checksum))
-        return self._present(bucket, key, answer.get("VersionId"))
+            asked(lambda: self._client.put_object(**more, Body=file, ChecksumSHA256=checksum))
 
     def copy(
         self, source: StoredObject, bucket: Bucket, key: str, *, content_type: str, disposition: str, cache_control: str
@@ -167,7 +166,10 @@ class S3Storage:
             "CopySourceIfMatch": source.etag,
             "MetadataDirective": "REPLACE",
         }
-        return self._present(bucket, key, asked(lambda: self._client.copy_object(**more)).get("VersionId"))
+        answer = asked(lambda: self._client.copy_object(**more))
+        if (stored := self.head(bucket, key, version=answer.get("VersionId"))) is None:
+            raise StorageUnavailable("S3 does not have what it has just taken")
+        return stored
 
     def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """See `ObjectStorage`. Uploads first: one that is finished meanwhile leaves a version, which goes after it."""
@@ -200,12 +202,6 @@ class S3Storage:
 
     def _at(self, bucket: Bucket, key: str) -> Any:
         return {"Bucket": self._names[bucket], "Key": key}
-
-    def _present(self, bucket: Bucket, key: str, version: str | None) -> StoredObject:
-        """What was just written, as the store sees it: nothing counts as stored before it was found there."""
-        if (stored := self.head(bucket, key, version=version)) is None:
-            raise StorageUnavailable("S3 does not have what it has just taken")
-        return stored
 
     def _abort(self, where: Any, upload_id: str) -> None:
         try:

@@ -102,7 +102,11 @@ class Store:
 
     def published(self, path: Path, body: bytes, key: str | None = None) -> StoredObject:
         path.write_bytes(body)
-        return self.storage.put(Bucket.MEDIA, key or a_key("media") + "/480.webp", path, **HEADERS)
+        key = key or a_key("media") + "/480.webp"
+        self.storage.put(Bucket.MEDIA, key, path, **HEADERS)
+        stored = self.storage.head(Bucket.MEDIA, key)
+        assert stored is not None
+        return stored
 
 
 def form_of(storage: ObjectStorage, key: str, body: bytes, **changed: Any) -> UploadForm:

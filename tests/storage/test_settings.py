@@ -51,8 +51,7 @@ def encryption_of(key: str) -> tuple[str, str]:
 @pytest.mark.usefixtures("aws")
 def test_in_production_every_object_is_encrypted_with_our_key(tmp_path: Path) -> None:
     storage = open_storage(on_aws(kms_key_id=KMS_KEY))
-    (tmp_path / "v").write_bytes(b"rendition")
-    put = storage.put(Bucket.MEDIA, a_key("media"), tmp_path / "v", **HEADERS)
+    put = Store(storage).published(tmp_path / "v", b"rendition")
     copied = storage.copy(put, Bucket.MEDIA, a_key("media"), **HEADERS)
     assert encryption_of(put.key) == encryption_of(copied.key) == ("aws:kms", KMS_KEY)
     key = a_key()
