@@ -80,6 +80,8 @@ class MediaExaminationActivities:
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.scan_engine, row.signatures = scanned.engine, scanned.signatures
+                if row.state == AssetState.QUARANTINED and scanned.verdict is Verdict.CLEAN:
+                    await media_work.look_anew(session, row)
         return Finding(_refusal(scanned))
 
     @activity.defn

@@ -105,6 +105,11 @@ class MediaStore:
 
     def remove(self, asset: MediaAsset) -> None:
         """Every version, rendition and open part of it."""
+        self.withdraw(asset)
+        self.storage.delete(Bucket.QUARANTINE, [keys.upload(asset.stored_under, asset.id)])
+
+    def withdraw(self, asset: MediaAsset) -> None:
+        """Every rendition of it; what was uploaded stays in the quarantine."""
         prefix, after = keys.published_prefix(asset.stored_under, asset.id), None
         while True:
             page = self.storage.listed(Bucket.MEDIA, prefix, after=after)
@@ -112,7 +117,6 @@ class MediaStore:
                 self.storage.delete(Bucket.MEDIA, [each.key for each in page.entries])
             if (after := page.after) is None:
                 break
-        self.storage.delete(Bucket.QUARANTINE, [keys.upload(asset.stored_under, asset.id)])
 
     def _lies_there(self, asset: MediaAsset, file: MediaVariant) -> bool:
         stored = self.storage.head(Bucket.MEDIA, keys.published(asset.stored_under, asset.id, file.name))

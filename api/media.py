@@ -19,7 +19,7 @@ from domain.media.limits import Purpose
 from domain.media.reasons import SENTENCES, Reason
 from domain.media.state import AssetState
 from models.media import MediaLink
-from models.queries import media, media_use, media_work
+from models.queries import media, media_use, media_withdrawn, media_work
 from models.queries.media_use import Doomed
 from temporal import outbox
 
@@ -80,6 +80,7 @@ async def restore(session: AsyncSession, link: MediaLink) -> None:
     if asset is None or asset.state != AssetState.READY:
         raise Conflict("This version cannot be looked at.", code="not_ready")
     if not link.is_current:
+        await media_withdrawn.forgo(session, link)
         await media_work.make_current(session, link)
         await media_work.tell_of(session, link, live.Name.MEDIA_READY)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import or_, select, text, update
+from sqlalchemy import and_, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -95,14 +95,16 @@ async def ready(session: AsyncSession, after: UUID | None, limit: int) -> Sequen
 async def outdated(
     session: AsyncSession, plan_version: int, signatures: str, after: UUID | None, limit: int
 ) -> Sequence[Doomed]:
-    """Contents that are shown, and have other renditions, or were scanned with other rules, than they would now."""
+    """Contents that are shown, and have other renditions, or were scanned with other rules, than they would now; and
+    those that former rules withdrew."""
+    is_ready = col(MediaAsset.state) == AssetState.READY
+    is_withdrawn = and_(col(MediaAsset.state) == AssetState.QUARANTINED, col(MediaAsset.withdrawn_at).is_not(None))
     query = select(col(MediaAsset.id), col(MediaAsset.household_id)).where(
         col(MediaAsset.id) > (after or _NOBODY),
-        col(MediaAsset.state) == AssetState.READY,
         col(MediaAsset.doomed_at).is_(None),
         or_(
-            col(MediaAsset.plan_version) < plan_version,
-            col(MediaAsset.signatures).is_distinct_from(signatures),
+            and_(is_ready, col(MediaAsset.plan_version) < plan_version),
+            and_(or_(is_ready, is_withdrawn), col(MediaAsset.signatures).is_distinct_from(signatures)),
         ),
     )
     found = await session.execute(query.order_by(col(MediaAsset.id)).limit(limit))
@@ -113,7 +115,7 @@ async def hide(session: AsyncSession, asset_id: UUID) -> None:
     """Its renditions are not all there: it is looked at from the beginning, and not shown meanwhile."""
     asset = await media_work.lock(session, asset_id)
     if asset is not None and asset.state == AssetState.READY and asset.doomed_at is None:
-        asset.state, asset.percent = AssetState.SCANNING, 0
+        await media_work.look_anew(session, asset)
 
 
 async def _end(session: AsyncSession, upload: MediaUpload) -> Sequence[Doomed]:
