@@ -76,7 +76,7 @@ class MediaCompareActivities:
     async def _renew(self, content: Published) -> None:
         async with self.sessions.begin() as session:
             await media_sweep.hide(session, content.asset.id)
-            await outbox.ring_media(session, content.asset.household_id, content.asset.id)
+            await outbox.ring_media(session, content.asset.stored_under, content.asset.id)
 
 
 def _is_old(entry: Listed, now: datetime) -> bool:
