@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities import media_metrics as metrics
 from core import live
 from core.crypto import FieldCipher, SubjectErased
+from core.logging import logger
 from domain.media.reasons import GERMAN, SENTENCES, Reason
 from domain.media.state import AssetState
 from domain.notification import Category, Channel
@@ -17,6 +18,8 @@ from models.notification import MailTemplate
 from models.queries import audit, media_withdrawn, media_work, notices
 from models.queries.notices import Notice
 from temporal import outbox
+
+log = logger(__name__)
 
 NAME: Final = "media_links.name_ct"
 
@@ -31,6 +34,12 @@ async def refuse(session: AsyncSession, cipher: FieldCipher, asset: MediaAsset, 
         asset.withdrawn_at = asset.updated_at
     former = await media_withdrawn.withdraw(session, asset)
     if is_news:
+        log.warning(
+            "media_refused", asset_id=str(asset.id), reason=reason, threat=asset.threat, engine=asset.scan_engine
+        )
+        if asset.threat is not None:
+            found = f"media-asset:{asset.id}"
+            await audit.record_finding(session, engine=asset.scan_engine, threat=asset.threat, object=found)
         await media_work.tell(session, asset, live.Name.MEDIA_REJECTED, state=state, reason=reason)
         for link in await media_work.links(session, asset.id):
             await write_down(session, link, state)

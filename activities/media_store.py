@@ -60,6 +60,13 @@ class MediaStore:
             raise NotStored("the upload is not there any more")
         return path
 
+    def published(self, asset: MediaAsset, file: MediaVariant, folder: Path, meter: Meter) -> Path | None:
+        """The bytes of a rendition; None: it is not there."""
+        stored = self.storage.head(Bucket.MEDIA, keys.published(asset.stored_under, asset.id, file.name))
+        path = folder / file.name
+        path.unlink(missing_ok=True)
+        return path if stored is not None and self._hash(stored, path, meter) is not None else None
+
     def publish(self, asset: MediaAsset, file: RenderedFile) -> File:
         """Store a rendition."""
         name = f"{file.name}.{EXTENSIONS[file.content_type]}"

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 from temporalio.testing import ActivityEnvironment
 
 from activities.media_compare import MediaCompareActivities
@@ -16,12 +17,12 @@ from core.crypto import FieldCipher
 from core.db import Database
 from domain.media.limits import Purpose
 from domain.media.reasons import Reason
-from domain.media.state import AssetState
+from domain.media.state import AssetState, Stage
 from integrations.imaging.confined import ConfinedImaging
 from integrations.imaging.limits import Limits
 from integrations.keys.store import KeyStore
 from integrations.scanning.protocol import Scanned, Verdict
-from integrations.storage.protocol import Bucket
+from integrations.storage.protocol import Bucket, StorageUnavailable
 from models.media import MediaLink
 from temporal.contracts.media import MediaTask
 from temporal.contracts.media_compare import ComparedPart, ComparePage
@@ -89,6 +90,11 @@ async def test_what_new_rules_find_is_shown_no_more_and_its_upload_is_kept(milo:
     assert (milo.stored(Bucket.QUARANTINE), milo.stored(Bucket.MEDIA)) == (uploaded, [])
     assert await milo.home.rows("SELECT 1 FROM media_variants WHERE asset_id = :id", id=asset_id) == []
     assert (await current(milo), await milo.usage(), await told(milo)) == ([], (0, 0), 1)
+    found = await milo.home.rows("SELECT * FROM audit_log WHERE object = :object", object=f"media-asset:{asset_id}")
+    assert [(each.actor, each.outcome, each.subject, each.household) for each in found] == [
+        ("scanner:scripted", "Win.Trojan.X", None, None)
+    ]
+    assert asset.threat == "Win.Trojan.X"
     (link,) = await milo.links(asset_id)
     audited = await milo.home.rows("SELECT action FROM audit_log WHERE object = :object", object=f"media:{link.id}")
     assert [each.action for each in audited] == ["media.quarantined"]
@@ -100,11 +106,49 @@ async def test_what_newer_rules_find_nothing_in_is_shown_again_as_it_was(milo: M
     await found_by_new_rules(milo, asset_id)
     await cleared_by_newer_rules(milo, asset_id)
     asset = await row(milo, asset_id)
-    assert (asset.state, asset.reason, asset.withdrawn_at) == (AssetState.READY, None, None)
+    assert (asset.state, asset.reason, asset.threat, asset.withdrawn_at) == (AssetState.READY, None, None, None)
     assert milo.stored(Bucket.MEDIA) == published
     assert (await current(milo), await milo.usage()) == ([asset_id], (len(PHOTO), 0))
     await found_by_new_rules(milo, asset_id)
     assert await told(milo) == 2, "whose file goes again is told again"
+
+
+async def test_what_is_found_in_the_copy_of_a_lost_upload_is_withdrawn_for_good(milo: MediaHome) -> None:
+    asset_id = await milo.publish(PHOTO)
+    milo.storage.delete(Bucket.QUARANTINE, milo.stored(Bucket.QUARANTINE))
+    await found_by_new_rules(milo, asset_id)
+    assert (await row(milo, asset_id)).reason == Reason.THREAT
+    await cleared_by_newer_rules(milo, asset_id)
+    assert ((await row(milo, asset_id)).state, milo.stored(Bucket.MEDIA)) == (AssetState.QUARANTINED, [])
+
+
+async def test_a_look_that_finds_nothing_is_silent_and_leaves_no_file(milo: MediaHome) -> None:
+    asset_id = await milo.publish(PHOTO)
+    before = await row(milo, asset_id)
+    said = "SELECT count(*) AS count FROM outbox"
+    (outbox,) = await milo.home.rows(said)
+    await cleared_by_newer_rules(milo, asset_id)
+    after = await row(milo, asset_id)
+    assert (after.version, after.updated_at, after.signatures) == (before.version, before.updated_at, "1-")
+    assert await milo.home.rows(said) == [outbox]
+    assert [path for path in milo.folder.rglob("*") if path.is_file()] == []
+
+
+async def test_operators_see_how_long_each_stage_takes_and_what_is_away(milo: MediaHome) -> None:
+    def measured(metric: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(metric, labels) or 0
+
+    def timed() -> list[float]:
+        return [measured("petfolio_media_stage_seconds_count", stage=stage) for stage in Stage]
+
+    before, away = timed(), measured("petfolio_media_waiting_total", part="storage")
+    asset_id = await milo.upload(PHOTO)
+    milo.storage.fail_next = 1
+    with pytest.raises(StorageUnavailable):
+        await milo.run("verify_media", asset_id)
+    await milo.work(asset_id)
+    assert [now - then for now, then in zip(timed(), before, strict=True)] == [1] * len(Stage)
+    assert measured("petfolio_media_waiting_total", part="storage") - away == 1
 
 
 async def test_what_is_found_again_stays_withdrawn_and_nobody_is_told_again(milo: MediaHome) -> None:
