@@ -61,8 +61,8 @@ async def parts(services: Services, caller: Caller, upload_id: UUID) -> dict[str
 async def complete(services: Services, caller: Caller, upload_id: UUID) -> Uploading:
     """Take over what arrived: from now on its workflow decides. Repeating it changes nothing. Raises `NotFound`,
     `Conflict` (`upload_expired`, `parts_missing`), `NotPermitted`, `StorageUnavailable`."""
-    async with services.db.sessions() as session:
-        before = await find(session, caller, upload_id)
+    async with services.db.sessions.begin() as session:
+        before = await find_open(session, caller, upload_id, completed=True)
     if before.upload.state == UploadState.COMPLETED:
         return before
     if is_in_parts(before.asset.declared_bytes):

@@ -86,22 +86,16 @@ async def present(services: Services, found: Uploading) -> dict[str, Any]:
 
 async def find(session: AsyncSession, caller: Caller, upload_id: UUID, *, lock: bool = False) -> Uploading:
     """An upload of the caller's. Raises `NotFound` for that of others, and for what they do not reach any more."""
-    found = await media_uploads.find(session, caller.user_id, upload_id, lock=lock)
-    if found is None:
-        raise NotFound("no such upload")
-    return found[0]
+    return (await _reached(session, caller, upload_id, lock=lock))[0]
 
 
 async def find_open(session: AsyncSession, caller: Caller, upload_id: UUID, *, completed: bool = False) -> Uploading:
     """The upload, locked, while bytes may come and the caller may still put them there. `completed`: or when they have.
     Raises `NotFound`, `NotPermitted`, `PetReadOnly`, `Conflict`."""
-    reached = await media_uploads.find(session, caller.user_id, upload_id, lock=True)
-    if reached is None:
-        raise NotFound("no such upload")
-    found, allowed = reached
-    media.require_for(allowed, found.link.purpose, replaces=found.link.thread_id != found.link.id)
+    found, allowed = await _reached(session, caller, upload_id, lock=True)
     if completed and found.upload.state == UploadState.COMPLETED:
         return found
+    media.require_for(allowed, Purpose(found.link.purpose), replaces=found.link.thread_id != found.link.id)
     is_late = found.upload.expires_at <= await database_now(session)
     if found.upload.state != UploadState.OPEN or is_late or found.asset.state in SETTLED:
         raise Conflict("This upload is over: begin another one.", code="upload_over")
@@ -159,6 +153,16 @@ async def _thread(session: AsyncSession, caller: Caller, body: UploadIn, pet_id:
     ):
         raise NotFound("no such media")
     return found[0].thread_id
+
+
+async def _reached(
+    session: AsyncSession, caller: Caller, upload_id: UUID, *, lock: bool = False
+) -> tuple[Uploading, Access]:
+    """As `find`, with what the caller may do there by now."""
+    found = await media_uploads.find(session, caller.user_id, upload_id, lock=lock)
+    if found is None:
+        raise NotFound("no such upload")
+    return found
 
 
 def _form(services: Services, found: Uploading) -> dict[str, Any]:

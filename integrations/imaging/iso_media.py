@@ -161,7 +161,7 @@ def _freed(box: Box) -> Blank:
 def _samples(file: BinaryIO, track: _Track, size: int) -> Iterator[tuple[int, int]]:
     """Where they lie, chunk by chunk."""
     tables = {box.kind: (box.body, box.end) for box in track.boxes if box.parent == b"stbl"}
-    for start, end in ranges(file, tables):
+    for start, end in ranges(file, tables, is_sound=track.handler == b"soun"):
         if end > size:
             raise Broken("a sample lies outside of the file")
         yield start, end

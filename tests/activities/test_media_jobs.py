@@ -189,6 +189,14 @@ async def test_renditions_of_a_former_release_go_when_the_new_ones_are_shown(mil
     assert (await milo.run("review_media", asset_id)).task is MediaTask.NOTHING
 
 
+async def test_a_look_anew_leaves_no_file_behind(milo: MediaHome) -> None:
+    asset_id = await milo.publish(PHOTO)
+    await milo.run("scan_media", asset_id)
+    milo.imaging = ConfinedImaging(Limits(pixels=100))
+    await milo.run("render_media", asset_id)
+    assert [path for path in milo.folder.rglob("*") if path.is_file()] == []
+
+
 async def test_what_a_newer_decoder_cannot_read_stays_as_it_is(milo: MediaHome) -> None:
     asset_id = await milo.publish(PHOTO)
     before = milo.stored(Bucket.MEDIA)

@@ -158,6 +158,28 @@ def test_what_lies_between_the_samples_is_not_published(publish: Publish, tmp_pa
     assert iso_media.read(made.path).width == SIZE[0]
 
 
+@pytest.mark.parametrize(
+    ("version", "told", "size"),
+    [(0, b"", 4), (1, struct.pack(">4I", 1, 2, 4, 2), 4), (1, struct.pack(">4I", 64, 34, 68, 2), 68 / 64)],
+    ids=["plain", "in frames", "in packets"],
+)
+def test_the_sound_of_a_quicktime_film_is_whole(
+    publish: Publish, tmp_path: Path, version: int, told: bytes, size: float
+) -> None:
+    """Its table of sizes says one byte for each sample; how many they are, its description says."""
+    first, sound = box(b"ftyp", b"qt  ", bytes(4)), b"S" * int(64 * size)
+    entry = struct.pack(">HHIHHHHI", version, 0, 0, 2, 16, 0, 0, 48_000 << 16) + told
+    described = full(b"stsd", struct.pack(">I", 1), box(b"sowt", bytes(8), entry))
+    sizes = full(b"stsz", struct.pack(">2I", 1, 64))
+    per_chunk = full(b"stsc", struct.pack(">4I", 1, 1, 64, 1))
+    offsets = full(b"stco", struct.pack(">2I", 1, len(first) + 8))
+    path = tmp_path / "film.mov"
+    film = movie(PICTURES, track(b"soun", described, sizes, per_chunk, offsets), data=sound + b"GPS", first=first)
+    path.write_bytes(film)
+    (made,) = publish(path).files
+    assert sound + bytes(3) in made.path.read_bytes()
+
+
 def test_fragments_of_a_track_that_is_not_shown_are_not_taken(tmp_path: Path) -> None:
     path = tmp_path / "it.mp4"
     fragment = box(b"moof", full(b"mfhd", bytes(4))) + box(b"mdat", b"GPS")
