@@ -51,20 +51,23 @@ class MediaActivities:
             files = await media_work.renditions(session, request.asset_id)
         if asset is None or asset.doomed_at is not None:
             return
-        if not await asyncio.to_thread(self.store.is_published, asset, files):
-            return
+        async with metered() as meter:
+            if not await meter.run(partial(self.store.is_published, asset, files)):
+                return
         async with self.sessions.begin() as session:
             await media_use.hold_pets(session, request.asset_id)
             row = await media_work.lock(session, request.asset_id)
             if row is None or row.doomed_at is not None:
                 return
-            shown = await media_use.bring_home(session, row)
+            shown, was_shown = await media_use.bring_home(session, row), row.state == AssetState.READY
             if shown.state != AssetState.READY:
                 metrics.SETTLED.labels(AssetState.READY).inc()
-            await media_work.settle(session, shown, AssetState.READY)
-            await media_work.show(session, shown)
-            await media_work.tell(session, shown, live.Name.MEDIA_READY)
-        await asyncio.to_thread(self.store.prune, asset, files)
+                await media_work.settle(session, shown, AssetState.READY)
+            if not was_shown:  # an attempt that died after its commit, or a look at what is shown: no news
+                await media_work.show(session, shown)
+                await media_work.tell(session, shown, live.Name.MEDIA_READY)
+        async with metered() as meter:
+            await meter.run(partial(self.store.prune, asset, files))
         self.scratch.drop(request.asset_id)
 
     @activity.defn
@@ -78,7 +81,8 @@ class MediaActivities:
                 return
             if asset.state in (AssetState.SCANNING, AssetState.READY):
                 await media_refusals.refuse(session, self.cipher, asset, request.reason)
-        await asyncio.to_thread(self.store.withdraw if asset.withdrawn_at else self.store.remove, asset)
+        async with metered() as meter:
+            await meter.run(partial(self.store.withdraw if asset.withdrawn_at else self.store.remove, asset))
         self.scratch.drop(asset.id)
 
     @activity.defn

@@ -227,6 +227,8 @@ class MediaExaminationActivities:
             asset.width, asset.height, asset.pages, asset.animated = seen.width, seen.height, seen.pages, seen.animated
             asset.thumbhash = base64.b64encode(rendered.thumbhash).decode() or None
             asset.plan_version = PLAN_VERSION
+            if asset.state == AssetState.READY:  # what kept it as it was does so no more
+                asset.reason, asset.version = None, asset.version + 1
             if asset.keeps_captured_at and seen.captured_at is not None:
                 home, text = Subject.household(await media_use.home_of(session, asset)), seen.captured_at.isoformat()
                 asset.captured_at_ct = await self.cipher.seal(home, CAPTURED_AT, asset.id, text)

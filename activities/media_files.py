@@ -1,6 +1,8 @@
 """Blocking work on files, beside the event loop: it heartbeats, tells how far it is, and ends when it is cancelled."""
 
 import asyncio
+import fcntl
+import os
 import shutil
 import tempfile
 import time
@@ -17,7 +19,11 @@ T = TypeVar("T")
 _TICK: Final = 0.5
 _BEAT: Final = 3.0
 _STOP_SECONDS: Final = 20.0
-_OLD_SECONDS: Final = 24 * 3600
+_IDLE_SECONDS: Final = 20 * 60
+"""Longer than an attempt at a step may last (`temporal.policies.MEDIA_JOB`)."""
+_PREFIX: Final = "petfolio-media-scratch-"
+_UNLOCKED: Final = f".{_PREFIX}"
+"""Of a folder that is not locked yet, so that nobody takes it for one whose process has died."""
 
 
 class Stopped(Exception):
@@ -80,8 +86,9 @@ async def _tick(meter: Meter, tell: Callable[[float], Awaitable[None]] | None) -
 
 
 class Scratch:
-    """A folder for the files of contents that are being worked on. A process that died leaves its own behind, which
-    another one removes a day later."""
+    """A folder for the files of contents that are being worked on, which its process alone may read. One that vanished
+    is made anew: what was in it is fetched again. The next step of a content may be another process', which does not
+    tell: what was not used for a while is forgotten."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -89,7 +96,10 @@ class Scratch:
     def of(self, asset_id: UUID) -> Path:
         """The folder of a content. Its file is kept from one step to the next, and continued after a break."""
         folder = self._root / str(asset_id)
-        folder.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        os.utime(folder)
+        self._drop_idle()
         return folder
 
     @contextmanager
@@ -102,14 +112,41 @@ class Scratch:
         """Forget a content's files."""
         shutil.rmtree(self._root / str(asset_id), ignore_errors=True)
 
+    def _drop_idle(self) -> None:
+        for folder in self._root.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - folder.stat().st_mtime > _IDLE_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+
 
 @contextmanager
 def open_scratch(parent: Path | None) -> Iterator[Scratch]:
-    """A process' own folder below `parent`, by default that of temporary files."""
+    """A process' own folder below `parent`, by default that of temporary files. What processes that died have left
+    there is removed."""
     home = parent or Path(tempfile.gettempdir())
-    for left in home.glob("petfolio-media-*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _OLD_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="petfolio-media-", dir=home, ignore_cleanup_errors=True) as root:
-        yield Scratch(Path(root))
+    _remove_left(home)
+    made = Path(tempfile.mkdtemp(prefix=_UNLOCKED, dir=home))
+    with _locked(made):
+        root = made.rename(home / made.name.removeprefix("."))
+        try:
+            yield Scratch(root)
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def _remove_left(home: Path) -> None:
+    for left in home.glob(f"{_PREFIX}*"):
+        with suppress(OSError), _locked(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Its lock, which the kernel takes back when the process dies, however it dies. Raises OSError where another one
+    has it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

@@ -100,7 +100,7 @@ class Stack:
             entry = (await self.status())["services"][service]
             return bool(entry["state"] == "running" and entry["pid"] != old)
 
-        await until(is_back, within=60, what=f"{service} running again")
+        await until(is_back, within=120, what=f"{service} running again")
 
     def processes(self) -> list[psutil.Process]:
         """Every live process that names this data folder, the supervisor included."""

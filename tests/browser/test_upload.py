@@ -12,7 +12,7 @@ from playwright.async_api import Browser, expect
 from infra.local.toxic import Toxic, toxic
 from tests.browser.chromium import running_chromium
 from tests.browser.upload_page import UploadPage, open_page
-from tests.e2e.test_media import EICAR, photo
+from tests.media_owner import EICAR, photo
 from tests.person import Person, sign_up
 from tests.stack import Inbox, Stack
 

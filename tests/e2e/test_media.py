@@ -1,66 +1,13 @@
 """Files on the whole stack: sent straight to storage, looked at by the real worker, and gone when they are deleted."""
 
-import hashlib
-import io
-from dataclasses import dataclass
-from typing import Any
-
 import httpx
 import pytest
-from PIL import Image
 
-from tests.person import Person, sign_up
+from tests.media_owner import EICAR, Owner, photo
+from tests.person import sign_up
 from tests.stack import Inbox, Stack, until
 
 pytestmark = pytest.mark.timeout(300)
-
-EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
-
-
-def photo(width: int, height: int) -> bytes:
-    """Noise, so that it takes the decoder as long as a real one."""
-    made = io.BytesIO()
-    Image.effect_noise((width, height), 40).convert("RGB").save(made, "JPEG", quality=85)
-    return made.getvalue()
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """A person with a pet, who uploads."""
-
-    person: Person
-    pet_id: str
-
-    async def send(self, content: bytes, name: str = "Milo 🐈.jpg", purpose: str = "document") -> dict[str, Any]:
-        """Announced, sent, completed."""
-        about = {
-            "filename": name,
-            "content_type": "image/jpeg",
-            "size": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "purpose": purpose,
-            "pet_id": self.pet_id,
-        }
-        begun = await self.person.call("POST", "/media/uploads", json=about)
-        assert begun.status_code == 201, begun.text
-        upload: dict[str, Any] = begun.json()
-        async with httpx.AsyncClient(timeout=60) as http:
-            if upload["form"] is not None:
-                fields = {field: (None, value) for field, value in upload["form"]["fields"].items()}
-                sent = await http.post(upload["form"]["url"], files=fields | {"file": ("blob", content)})
-                assert sent.is_success, sent.text
-        assert (await self.person.call("POST", f"/media/uploads/{upload['id']}/complete")).status_code == 202
-        return upload
-
-    async def settled(self, upload: dict[str, Any], *, within: float = 60) -> dict[str, Any]:
-        """The media, once nothing more happens to it."""
-
-        async def state() -> dict[str, Any] | None:
-            media: dict[str, Any] = (await self.person.call("GET", f"/media/{upload['media_id']}")).json()
-            return media if media["state"] in ("ready", "rejected", "quarantined") else None
-
-        found: dict[str, Any] = await until(state, within=within, what="the upload has settled")
-        return found
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ async def test_households_take_turns_and_what_the_night_does_anew_comes_last(
     rows = [bell(outdated, new_id(), is_urgent=False) for _ in range(3)]
     rows += [bell(many, new_id()) for _ in range(12)] + [bell(few, new_id()) for _ in range(2)]
     whose = {UUID(str(row.args["asset_id"])): ids.parse(row.workflow_id).subject.id for row in rows}
-    looked, sender = Looked(), Sender(client, registry.KINDS)
+    looked, sender = Looked(), Sender(client, registry.OUTBOX)
     async with Worker(client, task_queue=queue, workflows=[MediaWorkflow], workflow_runner=workflow_runner()):
         for row in rows:
             await sender.send(row)

@@ -1,0 +1,73 @@
+"""An attempt that died after its commit, or over a slow store, is made again: nobody hears of it twice."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.media_store import MediaStore
+from core import live
+from core.crypto import FieldCipher
+from core.db import Database
+from domain.media.reasons import Reason
+from integrations.keys.store import KeyStore
+from temporal.contracts.media import RefuseMedia, WorkOnMedia
+from tests.activities.media_home import MediaHome, photo
+from tests.activities.reminder_home import move_in
+
+
+@pytest.fixture
+async def milo(db: Database, keys: KeyStore, cipher: FieldCipher, tmp_path: Path) -> MediaHome:
+    """A household with a pet."""
+    return MediaHome(await move_in(db, keys, cipher), tmp_path)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[live.Name]:
+    """What screens are told, but for how far it is."""
+    names: list[live.Name] = []
+    monkeypatch.setattr(live, "say", lambda session, people, name, **data: names.append(name))
+    return names
+
+
+def news(said: list[live.Name]) -> list[live.Name]:
+    return [name for name in said if name is not live.Name.MEDIA_PROGRESS]
+
+
+async def test_what_is_published_again_is_no_news(milo: MediaHome, said: list[live.Name]) -> None:
+    asset_id = await milo.publish(photo())
+    before = await milo.asset(asset_id), await milo.links(asset_id)
+    await milo.run("publish_media", asset_id)
+    after = await milo.asset(asset_id), await milo.links(asset_id)
+    assert news(said) == [live.Name.MEDIA_READY]
+    assert after == before
+
+
+async def test_the_place_of_a_known_content_is_told_of_once(milo: MediaHome, said: list[live.Name]) -> None:
+    known = await milo.publish(photo())
+    again = await milo.upload(photo())
+    said.clear()
+    for _ in range(2):
+        await milo.run("verify_media", again)
+    assert news(said).count(live.Name.MEDIA_READY) == len(await milo.links(known))
+
+
+@pytest.mark.parametrize(("step", "call"), [("publish_media", "is_published"), ("refuse_media", "remove")])
+async def test_a_worker_that_waits_for_storage_is_not_taken_for_a_dead_one(
+    milo: MediaHome, monkeypatch: pytest.MonkeyPatch, step: str, call: str
+) -> None:
+    asset_id, beaten = await milo.upload(photo()), threading.Event()
+    await milo.examine(asset_id)
+    asks = getattr(MediaStore, call)
+
+    def is_slow(store: MediaStore, *arguments: object) -> object:
+        assert beaten.wait(10), "storage answers, and nobody has heard of the worker since it was asked"
+        return asks(store, *arguments)
+
+    monkeypatch.setattr(MediaStore, call, is_slow)
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *details: beaten.set()
+    request = RefuseMedia(asset_id, Reason.DAMAGED) if step == "refuse_media" else WorkOnMedia(asset_id)
+    await environment.run(getattr(milo.activities, step), request)
+    assert (await milo.links(asset_id))[0].is_current is (step == "publish_media")
