@@ -59,7 +59,8 @@ class MediaActivities:
             row = await media_work.lock(session, request.asset_id)
             if row is None or row.doomed_at is not None:
                 return
-            shown, was_shown = await media_use.bring_home(session, row), row.state == AssetState.READY
+            was_shown = row.state == AssetState.READY
+            shown = await media_use.bring_home(session, row)
             if shown.state != AssetState.READY:
                 metrics.SETTLED.labels(AssetState.READY).inc()
                 await media_work.settle(session, shown, AssetState.READY)

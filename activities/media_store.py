@@ -101,7 +101,9 @@ class MediaStore:
 
     def is_published(self, asset: MediaAsset, files: Sequence[MediaVariant]) -> bool:
         """Whether there are renditions, and every one of them lies there whole."""
-        return bool(files) and all(self._lies_there(asset, each) for each in files)
+        prefix = keys.published_prefix(asset.stored_under, asset.id)
+        there = self.storage.sizes(Bucket.MEDIA, prefix)
+        return bool(files) and all(there.get(f"{prefix}{each.name}") == each.size for each in files)
 
     def prune(self, asset: MediaAsset, files: Sequence[MediaVariant]) -> None:
         """Renditions that a former release made, and this one does not."""
@@ -124,10 +126,6 @@ class MediaStore:
                 self.storage.delete(Bucket.MEDIA, [each.key for each in page.entries])
             if (after := page.after) is None:
                 break
-
-    def _lies_there(self, asset: MediaAsset, file: MediaVariant) -> bool:
-        stored = self.storage.head(Bucket.MEDIA, keys.published(asset.stored_under, asset.id, file.name))
-        return stored is not None and stored.size == file.size
 
     def _hash(self, stored: StoredObject, path: Path, meter: Meter) -> str | None:
         """None: what lies there is of another content."""

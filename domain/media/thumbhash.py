@@ -8,7 +8,9 @@ first and columns afterwards: 64 × 64 pixels take milliseconds in plain Python.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import zip_longest
+from operator import mul
 from typing import Final
 
 LARGEST: Final = 100
@@ -67,10 +69,13 @@ def _terms(values: Sequence[float], width: int, height: int, across: int, down: 
 def _cosines(values: Sequence[float], count: int) -> list[float]:
     """The first terms of the cosine transform, each as an average."""
     size = len(values)
-    return [
-        sum(value * math.cos(math.pi / size * term * (at + 0.5)) for at, value in enumerate(values)) / size
-        for term in range(count)
-    ]
+    return [sum(map(mul, values, _wave(size, term))) / size for term in range(count)]
+
+
+@cache
+def _wave(size: int, term: int) -> Sequence[float]:
+    """Half a cosine wave for each term: all rows of a picture, and all its columns, are compared with the same few."""
+    return [math.cos(math.pi / size * term * (at + 0.5)) for at in range(size)]
 
 
 def _packed(luminance: _Channel, yellow: _Channel, redness: _Channel, alpha: _Channel | None, shape: int) -> bytes:

@@ -1,6 +1,6 @@
 """What a bucket holds, seen with its versions: an object whose newest version is a delete marker is still there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from integrations.storage.calls import asked
@@ -25,6 +25,12 @@ def listed(client: "S3Client", bucket: str, prefix: str, after: str | None) -> P
         )
     page = [entries[key] for key in sorted(entries)]
     return Page(page, answer.get("NextKeyMarker") if answer.get("IsTruncated") else None)
+
+
+def sizes(client: "S3Client", bucket: str, prefix: str) -> Mapping[str, int]:
+    """By key, of what can be read: the newest versions, without what is hidden. A page of it."""
+    answer: Any = asked(lambda: client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE))
+    return {each["Key"]: each["Size"] for each in answer.get("Contents", ())}
 
 
 def open_multiparts(client: "S3Client", bucket: str) -> Sequence[OpenMultipart]:

@@ -168,6 +168,16 @@ class MemoryStorage:
         page = [self._entry(bucket, key) for key in keys[:_PAGE]]
         return Page(page, keys[_PAGE - 1] if len(keys) > _PAGE else None)
 
+    def sizes(self, bucket: Bucket, prefix: str) -> Mapping[str, int]:
+        """See `ObjectStorage`."""
+        self._may_fail()
+        newest = {key: self._found(bucket, key, None) for where, key in self._objects if where is bucket}
+        return {
+            key: each.stored.size
+            for key, each in sorted(newest.items())
+            if key.startswith(prefix) and each is not None and each.body is not None
+        }
+
     def open_multiparts(self, bucket: Bucket) -> Sequence[OpenMultipart]:
         """See `ObjectStorage`."""
         self._may_fail()

@@ -180,6 +180,10 @@ class ObjectStorage(Protocol):
         """A page of what is there, objects that are hidden behind a delete marker included: these must go too."""
         ...
 
+    def sizes(self, bucket: Bucket, prefix: str) -> Mapping[str, int]:
+        """Bytes of the newest versions under a prefix, by key, as `head` would find them: at most a thousand."""
+        ...
+
     def open_multiparts(self, bucket: Bucket) -> Sequence[OpenMultipart]:
         """At most a thousand unfinished uploads, the oldest of them first."""
         ...

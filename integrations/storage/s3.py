@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from integrations.storage.calls import asked
 from integrations.storage.encryption import Encryption
-from integrations.storage.listing import every_multipart, every_version, listed, open_multiparts
+from integrations.storage.listing import every_multipart, every_version, listed, open_multiparts, sizes
 from integrations.storage.protocol import (
     Bucket,
     ObjectMissing,
@@ -182,6 +182,10 @@ class S3Storage:
     def listed(self, bucket: Bucket, prefix: str, *, after: str | None = None) -> Page:
         """See `ObjectStorage`."""
         return listed(self._client, self._names[bucket], prefix, after)
+
+    def sizes(self, bucket: Bucket, prefix: str) -> Mapping[str, int]:
+        """See `ObjectStorage`."""
+        return sizes(self._client, self._names[bucket], prefix)
 
     def open_multiparts(self, bucket: Bucket) -> Sequence[OpenMultipart]:
         """See `ObjectStorage`."""

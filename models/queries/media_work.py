@@ -4,7 +4,7 @@ Everything here may run twice: each write says what is, not what is added.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 from uuid import UUID
 
@@ -135,18 +135,11 @@ async def save_renditions(session: AsyncSession, asset_id: UUID, files: Sequence
     await session.execute(
         delete(MediaVariant).where(col(MediaVariant.asset_id) == asset_id, col(MediaVariant.name).not_in(names))
     )
-    for each in files:
-        row = insert(MediaVariant).values(
-            id=new_id(),
-            asset_id=asset_id,
-            name=each.name,
-            content_type=each.content_type,
-            size=each.size,
-            width=each.width,
-            height=each.height,
-        )
-        kept = {name: getattr(row.excluded, name) for name in ("content_type", "size", "width", "height")}
-        await session.execute(row.on_conflict_do_update(index_elements=["asset_id", "name"], set_=kept))
+    if not files:
+        return
+    rows = insert(MediaVariant).values([{"id": new_id(), "asset_id": asset_id, **asdict(each)} for each in files])
+    kept = {name: getattr(rows.excluded, name) for name in ("content_type", "size", "width", "height")}
+    await session.execute(rows.on_conflict_do_update(index_elements=["asset_id", "name"], set_=kept))
 
 
 async def forget(session: AsyncSession, asset_id: UUID) -> None:

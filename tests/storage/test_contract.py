@@ -221,6 +221,18 @@ def test_a_listing_shows_what_is_hidden_behind_a_delete_marker(store: Store) -> 
     assert (entry.key, entry.size) == (stored.key, 16)
 
 
+def test_the_sizes_under_a_prefix_are_those_of_what_can_be_read(store: Store) -> None:
+    folder = a_key()
+    hidden = store.uploaded(b"hidden", key=f"{folder}/hidden")
+    store.hide(Bucket.QUARANTINE, hidden.key)
+    store.uploaded(b"the first version", key=f"{folder}/seen")
+    newest = store.uploaded(b"the second", key=f"{folder}/seen")
+    other = store.uploaded(b"other", key=f"{folder}/other")
+    store.uploaded(b"beside", key=f"{folder}-beside/seen")
+    assert store.storage.sizes(Bucket.QUARANTINE, f"{folder}/") == {newest.key: 10, other.key: 5}
+    assert store.storage.sizes(Bucket.QUARANTINE, f"{a_key()}/") == {}
+
+
 def test_a_long_listing_comes_in_pages_without_gaps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (listing, memory):
         monkeypatch.setattr(module, "_PAGE", 10)
