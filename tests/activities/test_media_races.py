@@ -33,7 +33,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     async def settle_and_wait(*given: Any, **named: Any) -> None:
         await settle(*given, **named)
         event.set()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # whoever waits for our locks does so by now, or has taken theirs before
 
     monkeypatch.setattr(media_work, "settle", settle_and_wait)
     return event
