@@ -12,6 +12,7 @@ from core.crypto import FieldCipher
 from core.db import Database
 from domain.media.reasons import Reason
 from integrations.keys.store import KeyStore
+from integrations.storage.protocol import Bucket
 from temporal.contracts.media import RefuseMedia, WorkOnMedia
 from tests.activities.media_home import MediaHome, photo
 from tests.activities.reminder_home import move_in
@@ -71,3 +72,12 @@ async def test_a_worker_that_waits_for_storage_is_not_taken_for_a_dead_one(
     request = RefuseMedia(asset_id, Reason.DAMAGED) if step == "refuse_media" else WorkOnMedia(asset_id)
     await environment.run(getattr(milo.activities, step), request)
     assert (await milo.links(asset_id))[0].is_current is (step == "publish_media")
+
+
+async def test_parts_whose_upload_was_never_answered_for_are_gone_when_it_is_published(milo: MediaHome) -> None:
+    asset_id = await milo.upload(photo())
+    (key,) = milo.stored(Bucket.QUARANTINE)
+    milo.storage.begin_multipart(key, content_type="image/jpeg")
+    await milo.examine(asset_id)
+    await milo.run("publish_media", asset_id)
+    assert milo.storage.open_multiparts(Bucket.QUARANTINE) == []

@@ -196,6 +196,17 @@ def test_an_aborted_upload_leaves_nothing_and_may_be_aborted_again(store: Store)
         store.put_part(url, b"x" * 10)
 
 
+def test_every_open_upload_of_a_key_can_be_ended_and_what_is_stored_there_stays(store: Store) -> None:
+    stored = store.uploaded(b"first")
+    for key in (stored.key, stored.key, f"{stored.key}0"):
+        store.storage.begin_multipart(key, content_type="video/mp4")
+    store.storage.abort_multiparts(stored.key)
+    store.storage.abort_multiparts(stored.key)
+    still = [each.key for each in store.storage.open_multiparts(Bucket.QUARANTINE)]
+    assert (still.count(stored.key), still.count(f"{stored.key}0")) == (0, 1)
+    assert store.storage.head(Bucket.QUARANTINE, stored.key) == stored
+
+
 def test_deleting_leaves_no_version_no_marker_and_no_open_upload_of_these_keys(store: Store) -> None:
     stored, neighbour = store.uploaded(b"first"), store.uploaded(b"not this one")
     longer = store.uploaded(b"nor this", key=f"{stored.key}0")
