@@ -27,7 +27,8 @@ NAME: Final = "media_links.name_ct"
 async def refuse(session: AsyncSession, cipher: FieldCipher, asset: MediaAsset, reason: Reason) -> None:
     """Settle a content, which is locked as its pets are. One that was published before is withdrawn, and its people
     hear of that once, however often it is looked at until it is shown again."""
-    is_news, was_published = asset.withdrawn_at is None, asset.plan_version > 0
+    is_news, places = asset.withdrawn_at is None, await media_work.links(session, asset.id)
+    was_published = not is_news or any(link.shown_at is not None for link in places)
     state = AssetState.QUARANTINED if was_published or reason is Reason.THREAT else AssetState.REJECTED
     await media_work.settle(session, asset, state, reason)
     if was_published and is_news:
@@ -41,7 +42,7 @@ async def refuse(session: AsyncSession, cipher: FieldCipher, asset: MediaAsset, 
             found = f"media-asset:{asset.id}"
             await audit.record_finding(session, engine=asset.scan_engine, threat=asset.threat, object=found)
         await media_work.tell(session, asset, live.Name.MEDIA_REJECTED, state=state, reason=reason)
-        for link in await media_work.links(session, asset.id):
+        for link in places:
             await write_down(session, link, state)
             await tell(session, cipher, link, reason, asset.version)
         metrics.SETTLED.labels(state).inc()

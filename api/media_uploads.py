@@ -97,7 +97,8 @@ async def find_open(session: AsyncSession, caller: Caller, upload_id: UUID, *, c
         return found
     media.require_for(allowed, Purpose(found.link.purpose), replaces=found.link.thread_id != found.link.id)
     is_late = found.upload.expires_at <= await database_now(session)
-    if found.upload.state != UploadState.OPEN or is_late or found.asset.state in SETTLED:
+    is_over = found.upload.state != UploadState.OPEN or found.asset.state in SETTLED
+    if is_late or is_over or found.link.deleted_at is not None:
         raise Conflict("This upload is over: begin another one.", code="upload_over")
     return found
 
