@@ -15,7 +15,6 @@ from activities.media_store import MediaStore
 from core import live
 from core.crypto import FieldCipher
 from core.db import SessionFactory
-from domain.media.reasons import Reason
 from domain.media.state import AssetState
 from domain.media.variants import PLAN_VERSION
 from integrations.scanning.protocol import Scanner
@@ -75,23 +74,17 @@ class MediaActivities:
 
     @activity.defn
     async def refuse_media(self, request: RefuseMedia) -> None:
-        """Say why it is not taken, write it down, and delete it, in this order. Raises `StorageUnavailable`."""
-        reason = request.reason
+        """Say why it is not taken, write it down, and delete it, in this order. Of what was published before the upload
+        is kept: later rules may find nothing. Raises `StorageUnavailable`."""
         async with self.sessions.begin() as session:
+            await media_use.hold_pets(session, request.asset_id)
             asset = await media_work.lock(session, request.asset_id)
             if asset is None:
                 return
             if asset.state in (AssetState.SCANNING, AssetState.READY):
-                state = AssetState.QUARANTINED if reason is Reason.THREAT else AssetState.REJECTED
-                await media_work.settle(session, asset, state, reason)
-                await media_work.tell(session, asset, live.Name.MEDIA_REJECTED, state=state, reason=reason)
-                for link in await media_work.links(session, asset.id):
-                    await media_refusals.write_down(session, link, state)
-                    await media_refusals.tell(session, self.cipher, link, reason)
-                metrics.SETTLED.labels(state).inc()
-                metrics.REFUSED.labels(reason).inc()
+                await media_refusals.refuse(session, self.cipher, asset, request.reason)
         async with metered() as meter:
-            await meter.run(partial(self.store.remove, asset))
+            await meter.run(partial(self.store.withdraw if asset.withdrawn_at else self.store.remove, asset))
         self.scratch.drop(asset.id)
 
     @activity.defn
@@ -113,9 +106,9 @@ class MediaActivities:
             return MediaTask.REMOVE
         if asset.state == AssetState.SCANNING:
             return MediaTask.PUBLISH
-        if asset.state != AssetState.READY:
-            return MediaTask.NOTHING
-        if asset.plan_version < PLAN_VERSION:
+        if asset.state == AssetState.READY and asset.plan_version < PLAN_VERSION:
             return MediaTask.RENDER
+        if asset.state != AssetState.READY and asset.withdrawn_at is None:
+            return MediaTask.NOTHING
         is_scanned = asset.signatures == await asyncio.to_thread(self.scanner.signatures)
         return MediaTask.NOTHING if is_scanned else MediaTask.RESCAN

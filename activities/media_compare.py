@@ -89,7 +89,7 @@ class MediaCompareActivities:
     async def _renew(self, content: Published) -> None:
         async with self.sessions.begin() as session:
             await media_sweep.hide(session, content.asset.id)
-            await outbox.ring_media(session, content.asset.household_id, content.asset.id)
+            await outbox.ring_media(session, content.asset.stored_under, content.asset.id)
 
 
 def _is_old(entry: Listed, now: datetime) -> bool:
@@ -103,7 +103,10 @@ def _has_more(entry: Listed, content: Published) -> bool:
 
 def _is_wanted(key: str, content: Published | None) -> bool:
     """Whether a row knows of it: its asset is there, was not refused and, of what is published and settled, has a
-    rendition of this name. A form that is used again after the refusal brings the bytes back."""
-    if content is None or content.asset.state in (AssetState.REJECTED, AssetState.QUARANTINED):
+    rendition of this name. A form that is used again after the refusal brings the bytes back; what was withdrawn is
+    kept for another look."""
+    if content is None:
         return False
+    if content.asset.state in (AssetState.REJECTED, AssetState.QUARANTINED):
+        return key.startswith(keys.UPLOADS) and content.asset.withdrawn_at is not None
     return key.startswith(keys.UPLOADS) or content.asset.state not in SETTLED or key.rpartition("/")[2] in content.files

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities import media_metrics as metrics
@@ -21,17 +22,20 @@ from activities.media_store import MediaStore, NotStored
 from core import live
 from core.crypto import FieldCipher, Subject
 from core.db import SessionFactory
+from core.logging import logger
 from domain.media import variants
 from domain.media.reasons import Reason, reason_of
 from domain.media.sniff import DOCUMENTS, HEAD_BYTES, sniff
 from domain.media.state import AssetState, Stage, percent
 from domain.media.variants import PLAN_VERSION
 from integrations.imaging.protocol import Imaging, Inspected, Rendered, Unreadable
-from integrations.scanning.protocol import ENCRYPTED, Scanned, Scanner, ScannerUnavailable, ScanTooSlow, Verdict
+from integrations.scanning.protocol import ENCRYPTED, Scanned, Scanner, ScanTooSlow, Verdict
 from models.media import MediaAsset
 from models.queries import media_use, media_work
 from models.queries.media_work import File
 from temporal.contracts.media import Finding, WorkOnMedia
+
+log = logger(__name__)
 
 CAPTURED_AT: Final = "media_assets.captured_at_ct"
 GONE: Final = Finding()
@@ -74,20 +78,17 @@ class MediaExaminationActivities:
         with metrics.timed(Stage.SCANNING):
             async with metered() as meter:
                 try:
-                    scanned = await meter.run(partial(self.scanner.scan, await self._local(asset, meter)))
+                    scanned = await self._scan(asset, meter)
                 except ScanTooSlow:
-                    if self.scratch.count_slow_scan(asset.id) >= SLOW_SCANS:
-                        return await self._never_scanned(asset)
-                    raise
-                except ScannerUnavailable:
-                    metrics.WAITING.labels("scanner").inc()
-                    raise
-                except NotStored:
-                    return await self._missing(asset)
-        await self._looked_at(asset.id, scanned.engine, scanned.signatures)
-        if asset.state == AssetState.READY:
-            self.scratch.drop(asset.id)  # nothing follows a scan of what is shown
-        return Finding(_refusal(scanned))
+                    if self.scratch.count_slow_scan(asset.id) < SLOW_SCANS:
+                        raise
+                    return await self._never_scanned(asset)
+        async with self.sessions.begin() as session:
+            if (row := await media_work.lock(session, asset.id)) is not None:
+                await self._note(session, row, scanned)
+        if asset.state != AssetState.SCANNING:  # nothing follows that needs them
+            self.scratch.drop(asset.id)
+        return Finding(Reason.MISSING if scanned is None else _refusal(scanned))
 
     @activity.defn
     async def render_media(self, request: WorkOnMedia) -> Finding:
@@ -97,50 +98,62 @@ class MediaExaminationActivities:
         if asset is None:
             return GONE
         try:
-            with metrics.timed(Stage.RENDERING), self.scratch.output(asset.id) as made:
+            with self.scratch.output(asset.id) as made:
                 inspected, rendered = await self._render(asset, made)
                 await self._advance(asset.id, Stage.PUBLISHING)
-                async with metered() as meter:
-                    files = await meter.run(partial(self._put, asset, rendered, meter))
+                with metrics.timed(Stage.PUBLISHING):
+                    async with metered() as meter:
+                        files = await meter.run(partial(self._put, asset, rendered, meter))
         except Unreadable as refused:
-            return await self._unreadable(asset, reason_of(refused.reason))
+            return await self._unrendered(asset, reason_of(refused.reason))
         except NotStored:
-            return await self._missing(asset)
+            return await self._unrendered(asset, Reason.MISSING)
         await self._save(asset.id, inspected, rendered, files)
         return Finding()
-
-    async def _looked_at(self, asset_id: UUID, engine: str, signatures: str) -> None:
-        async with self.sessions.begin() as session:
-            if (row := await media_work.lock(session, asset_id)) is not None:
-                row.scan_engine, row.signatures = engine, signatures
 
     async def _never_scanned(self, asset: MediaAsset) -> Finding:
         """These rules come to no end with it. What was published after a look by others stays until they change."""
         signatures = await asyncio.to_thread(self.scanner.signatures)
-        await self._looked_at(asset.id, self.scanner.engine, signatures)
-        return await self._unreadable(asset, Reason.TOO_SLOW)
-
-    async def _missing(self, asset: MediaAsset) -> Finding:
-        """Its bytes are not there any more. What is published already stays so, as it is."""
-        if asset.state != AssetState.READY:
-            return Finding(Reason.MISSING)
-        metrics.ORPHANS.labels("original").inc()
-        signatures = await asyncio.to_thread(self.scanner.signatures)
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
-                row.plan_version, row.signatures = PLAN_VERSION, signatures
-        return Finding(is_known=True)
+                row.scan_engine, row.signatures = self.scanner.engine, signatures
+        return await self._unrendered(asset, Reason.TOO_SLOW)
 
-    async def _unreadable(self, asset: MediaAsset, reason: Reason) -> Finding:
-        """What was published before stays so, as it is: that a newer decoder cannot read it is nobody's fault."""
+    async def _unrendered(self, asset: MediaAsset, reason: Reason) -> Finding:
+        """What was published before stays so, as it is: that its upload is gone, or a newer decoder cannot read it, is
+        nobody's fault. It is not tried again before the next plan."""
         if asset.state != AssetState.READY:
             return Finding(reason)
-        metrics.SETTLED.labels("kept").inc()
-        self.scratch.drop(asset.id)
+        metrics.KEPT.labels(reason).inc()
+        log.warning("media_kept_as_it_was", asset_id=str(asset.id), reason=reason)
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
-                row.plan_version = PLAN_VERSION
+                row.plan_version, row.reason = PLAN_VERSION, reason.value
+        self.scratch.drop(asset.id)
         return Finding(is_known=True)
+
+    async def _scan(self, asset: MediaAsset, meter: Meter) -> Scanned | None:
+        """What the scanner says of the upload or, where that is gone, of what is published. None: nothing is left."""
+        try:
+            return await meter.run(partial(self.scanner.scan, await self._local(asset, meter)))
+        except NotStored:
+            async with self.sessions() as session:
+                files = await media_work.renditions(session, asset.id)
+        scanned = None
+        for file in files if asset.state == AssetState.READY else ():
+            path = await meter.run(partial(self.store.published, asset, file, self.scratch.of(asset.id), meter))
+            if path is not None and (scanned is None or scanned.verdict is Verdict.CLEAN):
+                scanned = await meter.run(partial(self.scanner.scan, path))
+        return scanned
+
+    async def _note(self, session: AsyncSession, row: MediaAsset, scanned: Scanned | None) -> None:
+        """With what it was looked at. What is withdrawn, and clear by now, goes the whole way again."""
+        if scanned is None:
+            row.signatures = await asyncio.to_thread(self.scanner.signatures)
+            return
+        row.scan_engine, row.signatures, row.threat = scanned.engine, scanned.signatures, scanned.name
+        if row.state == AssetState.QUARANTINED and scanned.verdict is Verdict.CLEAN:
+            await media_work.look_anew(session, row)
 
     async def _begin(self, asset_id: UUID, stage: Stage) -> MediaAsset | None:
         """The asset, shown as being at this stage; None where nobody wants it any more. One that is published stays
@@ -203,14 +216,16 @@ class MediaExaminationActivities:
         return await meter.run(partial(self.store.verified, asset, self.scratch.of(asset.id), meter))
 
     async def _render(self, asset: MediaAsset, made: Path) -> tuple[Inspected, Rendered]:
-        async with metered() as meter:
-            path = await self._local(asset, meter)
-            inspected = await meter.run(partial(self.imaging.inspect, path))
+        with metrics.timed(Stage.DECODING):
+            async with metered() as meter:
+                path = await self._local(asset, meter)
+                inspected = await meter.run(partial(self.imaging.inspect, path))
         await self._advance(asset.id, Stage.RENDERING)
         plan = variants.plan(inspected.content_type, inspected.width, inspected.height, animated=inspected.animated)
-        async with metered(partial(self._advance, asset.id, Stage.RENDERING)) as meter:
-            render = partial(self.imaging.render, path, made, plan=plan, on_progress=meter.heard_percent)
-            return inspected, await meter.run(render)
+        with metrics.timed(Stage.RENDERING):
+            async with metered(partial(self._advance, asset.id, Stage.RENDERING)) as meter:
+                render = partial(self.imaging.render, path, made, plan=plan, on_progress=meter.heard_percent)
+                return inspected, await meter.run(render)
 
     def _put(self, asset: MediaAsset, rendered: Rendered, meter: Meter) -> Sequence[File]:
         files = []
@@ -230,6 +245,8 @@ class MediaExaminationActivities:
             asset.width, asset.height, asset.pages, asset.animated = seen.width, seen.height, seen.pages, seen.animated
             asset.thumbhash = base64.b64encode(rendered.thumbhash).decode() or None
             asset.plan_version = PLAN_VERSION
+            if asset.state == AssetState.READY:  # what kept it as it was does so no more
+                asset.reason, asset.version = None, asset.version + 1
             if asset.keeps_captured_at and seen.captured_at is not None:
                 home, text = Subject.household(await media_use.home_of(session, asset)), seen.captured_at.isoformat()
                 asset.captured_at_ct = await self.cipher.seal(home, CAPTURED_AT, asset.id, text)

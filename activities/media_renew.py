@@ -27,6 +27,6 @@ class MediaRenewActivities:
         async with self.sessions.begin() as session:
             page = await media_sweep.outdated(session, PLAN_VERSION, signatures, request.after, request.page_size)
             for each in page:
-                await outbox.ring_media(session, each.household_id, each.asset_id)
+                await outbox.ring_media(session, each.stored_under, each.asset_id, is_urgent=False)
         after = page[-1].asset_id if len(page) == request.page_size else None
         return OutdatedRung(after, len(page))

@@ -60,6 +60,13 @@ class MediaStore:
             raise NotStored("the upload is not there any more")
         return path
 
+    def published(self, asset: MediaAsset, file: MediaVariant, folder: Path, meter: Meter) -> Path | None:
+        """The bytes of a rendition; None: it is not there."""
+        stored = self.storage.head(Bucket.MEDIA, keys.published(asset.stored_under, asset.id, file.name))
+        path = folder / file.name
+        path.unlink(missing_ok=True)
+        return path if stored is not None and self._hash(stored, path, meter) is not None else None
+
     def publish(self, asset: MediaAsset, file: RenderedFile) -> File:
         """Store a rendition."""
         name = f"{file.name}.{EXTENSIONS[file.content_type]}"
@@ -108,6 +115,11 @@ class MediaStore:
 
     def remove(self, asset: MediaAsset) -> None:
         """Every version, rendition and open part of it."""
+        self.withdraw(asset)
+        self.storage.delete(Bucket.QUARANTINE, [keys.upload(asset.stored_under, asset.id)])
+
+    def withdraw(self, asset: MediaAsset) -> None:
+        """Every rendition of it; what was uploaded stays in the quarantine."""
         prefix, after = keys.published_prefix(asset.stored_under, asset.id), None
         while True:
             page = self.storage.listed(Bucket.MEDIA, prefix, after=after)
@@ -115,7 +127,6 @@ class MediaStore:
                 self.storage.delete(Bucket.MEDIA, [each.key for each in page.entries])
             if (after := page.after) is None:
                 break
-        self.storage.delete(Bucket.QUARANTINE, [keys.upload(asset.stored_under, asset.id)])
 
     def _hash(self, stored: StoredObject, path: Path, meter: Meter) -> str | None:
         """None: what lies there is of another content."""

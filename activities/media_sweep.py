@@ -39,7 +39,7 @@ class MediaSweepActivities:
             async with self.sessions.begin() as session:
                 count, doomed = await media_sweep.expire(session, page_size)
                 for each in doomed:
-                    await outbox.ring_media(session, each.household_id, each.asset_id)
+                    await outbox.ring_media(session, each.stored_under, each.asset_id)
             total += count
             activity.heartbeat(total)
         metrics.SETTLED.labels("expired").inc(total)
@@ -52,7 +52,7 @@ class MediaSweepActivities:
                 before = await database_now(session) - READABLE
                 doomed = await media_sweep.forget_refused(session, before, page_size)
                 for each in doomed:
-                    await outbox.ring_media(session, each.household_id, each.asset_id)
+                    await outbox.ring_media(session, each.stored_under, each.asset_id)
             count = len(doomed)
             total += count
             activity.heartbeat(total)
@@ -66,7 +66,7 @@ class MediaSweepActivities:
                 before = await database_now(session) - PATIENCE
                 page = await media_sweep.waiting(session, before, after, page_size)
                 for each in page:
-                    await outbox.ring_media(session, each.household_id, each.asset_id)
+                    await outbox.ring_media(session, each.stored_under, each.asset_id)
             after, count = (page[-1].asset_id if page else None), len(page)
             total += count
             activity.heartbeat(total)

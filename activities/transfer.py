@@ -130,7 +130,7 @@ class TransferActivities:
             await outbox.ring_reminder(session, transfer.from_household_id, reminder_id)
             await outbox.ring_reminder(session, pet.household_id, reminder_id, watching=locked.watching)
         for each in await media_use.move_pet(session, pet.id):
-            await outbox.ring_media(session, each.household_id, each.asset_id)
+            await outbox.ring_media(session, each.stored_under, each.asset_id)
 
     async def _words(self, row: PetTransfer, words: transfers.MailWords) -> Message:
         values = {

@@ -19,7 +19,7 @@ from domain.media.limits import Purpose
 from domain.media.reasons import SENTENCES, Reason
 from domain.media.state import AssetState
 from models.media import MediaLink
-from models.queries import media, media_use, media_work
+from models.queries import media, media_use, media_withdrawn, media_work
 from models.queries.media_use import Doomed
 from temporal import outbox
 
@@ -63,15 +63,15 @@ async def present(services: Services, row: asyncpg.Record) -> dict[str, Any]:
     return {
         **{field: row[field] for field in _SHOWN},
         "name": name,
-        "reason": present_reason(row["reason"]),
+        "reason": present_reason(row["state"], row["reason"]),
         "captured_at": await services.cipher.open_optional(CAPTURED_AT, row["asset_id"], row["captured_at_ct"]),
         "variants": services.media_urls.variants(row, name) if is_ready else [],
     }
 
 
-def present_reason(code: str | None) -> dict[str, str] | None:
-    """The document of `ReasonOut`."""
-    return None if code is None else {"code": code, "text": SENTENCES[Reason(code)]}
+def present_reason(state: str, code: str | None) -> dict[str, str] | None:
+    """The document of `ReasonOut`. Why something that is shown could not be made anew is nothing for people."""
+    return None if code is None or state == AssetState.READY else {"code": code, "text": SENTENCES[Reason(code)]}
 
 
 async def restore(session: AsyncSession, link: MediaLink) -> None:
@@ -80,6 +80,7 @@ async def restore(session: AsyncSession, link: MediaLink) -> None:
     if asset is None or asset.state != AssetState.READY:
         raise Conflict("This version cannot be looked at.", code="not_ready")
     if not link.is_current:
+        await media_withdrawn.forgo(session, link)
         await media_work.make_current(session, link)
         await media_work.tell_of(session, link, live.Name.MEDIA_READY)
 
@@ -108,7 +109,7 @@ async def record_gone(session: AsyncSession, record_id: UUID) -> None:
 async def let_go(session: AsyncSession, doomed: Iterable[Doomed]) -> None:
     """The workflows of contents that nobody uses any more remove them."""
     for each in list(doomed)[:AT_ONCE]:
-        await outbox.ring_media(session, each.household_id, each.asset_id)
+        await outbox.ring_media(session, each.stored_under, each.asset_id)
 
 
 def needed_for(purpose: Purpose, *, replaces: bool) -> Right:

@@ -1,9 +1,7 @@
-"""Uploads over HTTP: reserve room, sign where the bytes go, take over what arrived. The bytes never pass through here;
+"""Uploads over HTTP: reserve room, sign where the bytes go. The bytes never pass through here;
 whether they are what was promised, the workflow finds out."""
 
-import asyncio
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -17,19 +15,17 @@ from api.idempotency import Once
 from api.schemas.media import UploadIn
 from api.services import Services
 from core.crypto import Subject
-from core.errors import Conflict, FieldProblem, Invalid, NotFound
+from core.errors import Conflict, NotFound
 from core.ids import new_id
 from domain.access import Access, Right
 from domain.media import keys, names
 from domain.media.limits import MULTIPART_ABOVE, PART_BYTES, Purpose, check_upload, part_sizes
-from domain.media.state import SETTLED, AssetState, Stage
-from integrations.storage.protocol import ObjectMissing, Part
+from domain.media.state import SETTLED, AssetState
 from models.media import UploadState
-from models.queries import health_records, limits, media_uploads, media_use, media_work, pets, storage_usage
+from models.queries import health_records, limits, media_uploads, media_use, pets, storage_usage
 from models.queries import media as media_queries
 from models.queries.clock import database_now
 from models.queries.media_uploads import Content, Place, Uploading
-from temporal import outbox
 
 FORM_LIVES: Final = timedelta(hours=1)
 PARTS_LIVE: Final = timedelta(hours=24)
@@ -80,7 +76,7 @@ async def present(services: Services, found: Uploading) -> dict[str, Any]:
         "state": asset.state,
         "stage": asset.stage,
         "percent": asset.percent,
-        "reason": media.present_reason(asset.reason),
+        "reason": media.present_reason(asset.state, asset.reason),
         "form": None if in_parts or not is_open else _form(services, found),
         "part_size": PART_BYTES if in_parts else None,
         "part_count": len(part_sizes(asset.declared_bytes)) if in_parts else None,
@@ -93,52 +89,17 @@ async def find(session: AsyncSession, caller: Caller, upload_id: UUID, *, lock: 
     return (await _reached(session, caller, upload_id, lock=lock))[0]
 
 
-async def sign_parts(
-    session: AsyncSession, services: Services, caller: Caller, upload_id: UUID, numbers: list[int]
-) -> list[dict[str, Any]]:
-    """Where these parts go; the first time, storage is told that they will come. Raises `NotFound`, `Conflict`,
-    `Invalid`, `StorageUnavailable`."""
-    found = await _open(session, caller, upload_id)
-    sizes = part_sizes(found.asset.declared_bytes)
-    unknown = sorted(set(numbers) - set(sizes))
-    if not is_in_parts(found.asset.declared_bytes) or unknown:
-        problem = FieldProblem("/numbers", "no_such_part", f"parts have the numbers 1 to {len(sizes)}")
-        raise Invalid("There is no such part.", errors=(problem,))
-    key = keys.upload(found.asset.stored_under, found.asset.id)
-    if found.upload.multipart_id is None:
-        content_type = found.asset.declared_type
-        found.upload.multipart_id = await asyncio.to_thread(
-            services.storage.begin_multipart, key, content_type=content_type
-        )
-    asked = {number: sizes[number] for number in sorted(set(numbers))}
-    urls = services.storage.part_urls(key, found.upload.multipart_id, asked, expires_in=FORM_LIVES)
-    return [{"number": number, "size": size, "url": urls[number]} for number, size in asked.items()]
-
-
-async def parts(services: Services, found: Uploading) -> dict[str, Any]:
-    """The document of `PartsOut`. Raises `StorageUnavailable`."""
-    sizes = part_sizes(found.asset.declared_bytes)
-    missing = _missing(found, await _arrived(services, found) or ())
-    return {
-        "items": [{"number": number, "size": size} for number, size in sizes.items() if number not in missing],
-        "missing": missing,
-    }
-
-
-async def complete(session: AsyncSession, services: Services, caller: Caller, upload_id: UUID) -> Uploading:
-    """Take over what arrived: from now on its workflow decides. Repeating it changes nothing. Raises `NotFound`,
-    `Conflict` (`upload_expired`, `parts_missing`), `NotPermitted`, `StorageUnavailable`."""
-    before, allowed = await _reached(session, caller, upload_id)
-    if before.upload.state == UploadState.COMPLETED:
-        return before
-    _require(allowed, before)
-    if is_in_parts(before.asset.declared_bytes):
-        await _join_parts(services, before)
-    found = await _open(session, caller, upload_id, completed=True)
-    if found.upload.state == UploadState.OPEN:
-        found.upload.state, found.asset.state = UploadState.COMPLETED, AssetState.SCANNING
-        await media_work.advance(session, found.asset, Stage.VERIFYING)
-        await outbox.ring_media(session, found.asset.household_id, found.asset.id)
+async def find_open(session: AsyncSession, caller: Caller, upload_id: UUID, *, completed: bool = False) -> Uploading:
+    """The upload, locked, while bytes may come and the caller may still put them there. `completed`: or when they have.
+    Raises `NotFound`, `NotPermitted`, `PetReadOnly`, `Conflict`."""
+    found, allowed = await _reached(session, caller, upload_id, lock=True)
+    if completed and found.upload.state == UploadState.COMPLETED:
+        return found
+    media.require_for(allowed, Purpose(found.link.purpose), replaces=found.link.thread_id != found.link.id)
+    is_late = found.upload.expires_at <= await database_now(session)
+    is_over = found.upload.state != UploadState.OPEN or found.asset.state in SETTLED
+    if is_late or is_over or found.link.deleted_at is not None:
+        raise Conflict("This upload is over: begin another one.", code="upload_over")
     return found
 
 
@@ -203,54 +164,6 @@ async def _reached(
     if found is None:
         raise NotFound("no such upload")
     return found
-
-
-def _require(allowed: Access, found: Uploading) -> None:
-    """Whether they may still put it there. Raises `NotPermitted`, `PetReadOnly`."""
-    media.require_for(allowed, Purpose(found.link.purpose), replaces=found.link.thread_id != found.link.id)
-
-
-async def _open(session: AsyncSession, caller: Caller, upload_id: UUID, *, completed: bool = False) -> Uploading:
-    """The upload, locked, while bytes may come and the caller may still put them there. `completed`: or when they have.
-    Raises `NotFound`, `NotPermitted`, `PetReadOnly`, `Conflict`."""
-    found, allowed = await _reached(session, caller, upload_id, lock=True)
-    if completed and found.upload.state == UploadState.COMPLETED:
-        return found
-    _require(allowed, found)
-    is_late = found.upload.expires_at <= await database_now(session)
-    is_over = found.upload.state != UploadState.OPEN or found.asset.state in SETTLED
-    if is_late or is_over or found.link.deleted_at is not None:
-        raise Conflict("This upload is over: begin another one.", code="upload_over")
-    return found
-
-
-async def _join_parts(services: Services, found: Uploading) -> None:
-    """Make one object of the parts, if that was not done before. Raises `Conflict` where some have not arrived."""
-    arrived, multipart_id = await _arrived(services, found), found.upload.multipart_id
-    if arrived is None:
-        return
-    missing = _missing(found, arrived)
-    if missing or multipart_id is None:
-        raise Conflict("Not all parts have arrived.", code="parts_missing", extra={"missing": missing})
-    key = keys.upload(found.asset.stored_under, found.asset.id)
-    with suppress(ObjectMissing):  # somebody else was quicker
-        await asyncio.to_thread(services.storage.finish_multipart, key, multipart_id, arrived)
-
-
-async def _arrived(services: Services, found: Uploading) -> list[Part] | None:
-    """None: storage knows of no such parts any more, because they were joined; else the workflow finds nothing."""
-    if found.upload.multipart_id is None:
-        return []
-    key = keys.upload(found.asset.stored_under, found.asset.id)
-    try:
-        return list(await asyncio.to_thread(services.storage.parts, key, found.upload.multipart_id))
-    except ObjectMissing:
-        return None
-
-
-def _missing(found: Uploading, arrived: Iterable[Part]) -> list[int]:
-    sizes, present = part_sizes(found.asset.declared_bytes), {each.number: each.size for each in arrived}
-    return [number for number, size in sizes.items() if present.get(number) != size]
 
 
 def _form(services: Services, found: Uploading) -> dict[str, Any]:

@@ -34,8 +34,9 @@ class MediaAsset(Versioned, table=True):
     """One content. `sha256` is what its person declared until `content_type` says that it was verified.
 
     `plan_version`: the renditions it has (`domain/media/variants.py`); `signatures`: what it was scanned with;
-    `keeps_captured_at`: its person wants to know when it was taken; `doomed_at`: nobody uses it any more, its objects
-    go.
+    `threat`: what the scanner calls that which it found; `keeps_captured_at`: its person wants to know when it was
+    taken; `withdrawn_at`: it was published before it was refused, so its upload is kept for another look; `doomed_at`:
+    nobody uses it any more, its objects go. One that is ready has a `reason` where it could not be rendered anew.
     """
 
     __tablename__ = "media_assets"
@@ -61,7 +62,9 @@ class MediaAsset(Versioned, table=True):
     plan_version: int = Field(default=0)
     scan_engine: str | None = words(default=None)
     signatures: str | None = words(default=None)
+    threat: str | None = words(default=None)
     held: Held = words(default=Held.RESERVED)
+    withdrawn_at: datetime | None = timestamptz(default=None)
     doomed_at: datetime | None = timestamptz(default=None)
 
     __table_args__ = (

@@ -135,14 +135,16 @@ async def ring_refund(session: AsyncSession, account_id: UUID, refund_id: UUID) 
     )
 
 
-async def ring_media(session: AsyncSession, household_id: UUID, asset_id: UUID) -> None:
-    """A content arrived, or nobody uses it any more: its workflow brings it to where it should be."""
+async def ring_media(session: AsyncSession, stored_under: UUID, asset_id: UUID, *, is_urgent: bool = True) -> None:
+    """A content arrived, or nobody uses it any more: its workflow brings it to where it should be. Its id is of
+    the household that the content came in, for ever: two ids would be two that write. What is not urgent lets people's
+    uploads go first."""
     await ring(
         session,
         aggregate=media.aggregate(asset_id),
         kind=media.KIND,
-        workflow_id=ids.media(household_id, asset_id),
-        args=media.bell_args(asset_id),
+        workflow_id=ids.media(stored_under, asset_id),
+        args=media.bell_args(asset_id, is_urgent=is_urgent),
     )
 
 

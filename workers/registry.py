@@ -48,7 +48,7 @@ from core import unsubscribe
 from core.unsubscribe import Unsubscriber
 from domain.notification import Channel
 from models.queries.keys import KeyTable
-from temporal import queues
+from temporal import priorities, queues
 from temporal.contracts import (
     billing,
     billing_resolve,
@@ -185,6 +185,7 @@ OUTBOX: Final[Mapping[str, OutboxKind]] = {
         signal=media.CHANGED,
         message=lambda row: MediaChanged(row.seq),
         queue=lambda _: queues.MEDIA,
+        priority=lambda row: priorities.media(row.workflow_id, is_urgent=media.is_urgent(row.args)),
         summary="An uploaded file: verified, scanned, decoded, and published or refused; removed when nobody uses it",
     ),
     mail.KIND: OutboxKind(

@@ -8,6 +8,7 @@ from typing import Final
 
 from temporalio.client import Client
 from temporalio.common import (
+    Priority,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -53,6 +54,7 @@ class OutboxKind:
     signal: str | None = None
     message: Callable[[OutboxRow], object] | None = None
     queue: Callable[[OutboxRow], str] = lambda _: queues.CORE
+    priority: Callable[[OutboxRow], Priority] = lambda _: Priority.default
     is_repeatable: bool = False
     summary: str = field(kw_only=True)
 
@@ -74,6 +76,7 @@ class Sender:
                     kind.first_state(row),
                     id=row.workflow_id,
                     task_queue=kind.queue(row),
+                    priority=kind.priority(row),
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
                     if kind.signal or kind.is_repeatable
                     else WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -1,7 +1,7 @@
 """Looks at what should have happened and has not: the alarm that rings when everything is silent.
 
 A worker that is stuck reports nothing by itself, so each worker asks Postgres, whatever the others do, and Temporal
-about the job that finds what both have lost. Two indexed queries and one look-up every quarter of a minute. When the
+about the job that finds what both have lost. Three indexed queries and one look-up every quarter of a minute. When the
 last look was is told too: no worker, or none that can look, is an alarm of its own.
 """
 
@@ -28,7 +28,10 @@ UNDELIVERED: Final = Gauge(
     "petfolio_oldest_undelivered_seconds", "How long the oldest message waits that may leave and has not."
 )
 MEDIA: Final = Gauge(
-    "petfolio_oldest_media_seconds", "How long ago the upload, or deletion of a file, began that waits the longest."
+    "petfolio_oldest_media_seconds", "How long the upload, or deletion of a file, waits that waits the longest."
+)
+MEDIA_QUEUE: Final = Gauge(
+    "petfolio_media_queue", "Contents that are not where they should be yet, by state.", ["state"]
 )
 LOOKED: Final = Gauge("petfolio_watch_last_look_timestamp_seconds", "When this worker last looked for both of them.")
 RECONCILED: Final = Gauge(
@@ -54,6 +57,8 @@ class Watch:
                 UNCLAIMED.set(found.unclaimed)
                 UNDELIVERED.set(found.undelivered)
                 MEDIA.set(found.media)
+                for state, count in (await overdue.media_queue(self._db)).items():
+                    MEDIA_QUEUE.labels(state).set(count)
                 LOOKED.set_to_current_time()
             except AWAY as error:
                 log.warning("watch_away", reason=describe(error))

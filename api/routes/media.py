@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api import media, media_uploads
+from api import media, media_arrival, media_uploads
 from api.auth import CurrentUser
 from api.deps import PagingDep, ServicesDep, UnitOfWork
 from api.etag import IfMatch
@@ -45,25 +45,21 @@ async def get_upload(upload_id: UUID, caller: CurrentUser, session: UnitOfWork, 
 
 
 @router.post("/uploads/{upload_id}/parts", operation_id="sign_upload_parts", response_model=PartUrlsOut)
-async def sign_upload_parts(
-    upload_id: UUID, body: PartsIn, caller: CurrentUser, session: UnitOfWork, services: ServicesDep
-) -> Response:
+async def sign_upload_parts(upload_id: UUID, body: PartsIn, caller: CurrentUser, services: ServicesDep) -> Response:
     """Where to send these parts. Ask again for what did not get through."""
-    return computed({"items": await media_uploads.sign_parts(session, services, caller, upload_id, body.numbers)})
+    return computed({"items": await media_arrival.sign_parts(services, caller, upload_id, body.numbers)})
 
 
 @router.get("/uploads/{upload_id}/parts", operation_id="list_upload_parts", response_model=PartsOut)
-async def list_upload_parts(
-    upload_id: UUID, caller: CurrentUser, session: UnitOfWork, services: ServicesDep
-) -> Response:
+async def list_upload_parts(upload_id: UUID, caller: CurrentUser, services: ServicesDep) -> Response:
     """What has arrived: whoever lost their connection, or their browser, goes on from here."""
-    return computed(await media_uploads.parts(services, await media_uploads.find(session, caller, upload_id)))
+    return computed(await media_arrival.parts(services, caller, upload_id))
 
 
 @router.post("/uploads/{upload_id}/complete", operation_id="complete_upload", status_code=202, response_model=UploadOut)
-async def complete_upload(upload_id: UUID, caller: CurrentUser, session: UnitOfWork, services: ServicesDep) -> Response:
+async def complete_upload(upload_id: UUID, caller: CurrentUser, services: ServicesDep) -> Response:
     """All is sent: check it and publish it. 409 `parts_missing` names what is not there yet."""
-    found = await media_uploads.complete(session, services, caller, upload_id)
+    found = await media_arrival.complete(services, caller, upload_id)
     answer = computed(await media_uploads.present(services, found), status=202)
     answer.headers["Location"] = f"/api/v1/media/uploads/{upload_id}"
     return answer

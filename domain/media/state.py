@@ -3,6 +3,8 @@
 pending ──complete──► scanning ──► ready ──reprocess──► ready
                          ├───────► quarantined   a threat was found
                          └───────► rejected      for a reason (`domain/media/reasons.py`)
+
+What is ready and is refused by a later look is withdrawn: quarantined, and scanning again once a look finds nothing.
 """
 
 from collections.abc import Mapping

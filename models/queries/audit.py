@@ -69,6 +69,12 @@ async def record_operator(
     session.add(AuditEntry(actor=operator, action=action, object=object, outcome="ok", request_id=request_id))
 
 
+async def record_finding(session: AsyncSession, *, engine: str | None, threat: str, object: str) -> None:
+    """Add an entry of what a scanner found, by its name for it. Nobody's: who uploaded it is not told the rule, which
+    would help to get round it; their own entry says that it was refused."""
+    session.add(AuditEntry(actor=f"scanner:{engine}", action="media.found", object=object, outcome=threat))
+
+
 async def about(db: Database, subject: UUID, before: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
     """What was done to a person's account and data, newest first, before an entry."""
     return await db.reads.fetch(_ABOUT, f"user:{subject}", before, limit)

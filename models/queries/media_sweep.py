@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import or_, select, text, update
+from sqlalchemy import and_, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,8 +17,8 @@ from models.queries.media_use import Doomed
 
 _NOBODY: Final = UUID(int=0)
 _WAITING: Final = text(
-    """SELECT id, household_id FROM media_assets
-        WHERE id > :after AND (doomed_at < :before OR state = 'scanning' AND created_at < :before)
+    """SELECT id, stored_under FROM media_assets
+        WHERE id > :after AND (doomed_at < :before OR state = 'scanning' AND updated_at < :before)
         ORDER BY id LIMIT :limit"""
 )
 
@@ -27,7 +27,7 @@ _DOOM_REFUSED: Final = text(
         WHERE id IN (SELECT id FROM media_assets
                       WHERE state IN ('rejected', 'quarantined') AND doomed_at IS NULL AND updated_at < :before
                       ORDER BY updated_at LIMIT :limit FOR UPDATE)
-    RETURNING id, household_id"""
+    RETURNING id, stored_under"""
 )
 _DELETE_LINKS: Final = text(
     """UPDATE media_links SET deleted_at = clock_timestamp(), is_current = false
@@ -63,7 +63,7 @@ async def forget_refused(session: AsyncSession, before: datetime, limit: int) ->
     """Take contents away that were refused before an instant, with their places: they could be read about for long
     enough."""
     found = await session.execute(_DOOM_REFUSED, {"before": before, "limit": limit})
-    doomed = [Doomed(row.id, row.household_id) for row in found]
+    doomed = [Doomed(row.id, row.stored_under) for row in found]
     await session.execute(_DELETE_LINKS, {"ids": [each.asset_id for each in doomed]})
     return doomed
 
@@ -71,7 +71,7 @@ async def forget_refused(session: AsyncSession, before: datetime, limit: int) ->
 async def waiting(session: AsyncSession, before: datetime, after: UUID | None, limit: int) -> Sequence[Doomed]:
     """Contents that have waited for their workflow since before an instant, in the order of their ids."""
     found = await session.execute(_WAITING, {"before": before, "after": after or _NOBODY, "limit": limit})
-    return [Doomed(row.id, row.household_id) for row in found]
+    return [Doomed(row.id, row.stored_under) for row in found]
 
 
 async def known(session: AsyncSession, asset_ids: Iterable[UUID]) -> Mapping[UUID, Published]:
@@ -95,25 +95,27 @@ async def ready(session: AsyncSession, after: UUID | None, limit: int) -> Sequen
 async def outdated(
     session: AsyncSession, plan_version: int, signatures: str, after: UUID | None, limit: int
 ) -> Sequence[Doomed]:
-    """Contents that are shown, and have other renditions, or were scanned with other rules, than they would now."""
-    query = select(col(MediaAsset.id), col(MediaAsset.household_id)).where(
+    """Contents that are shown, and have other renditions, or were scanned with other rules, than they would now; and
+    those that former rules withdrew."""
+    is_ready = col(MediaAsset.state) == AssetState.READY
+    is_withdrawn = and_(col(MediaAsset.state) == AssetState.QUARANTINED, col(MediaAsset.withdrawn_at).is_not(None))
+    query = select(col(MediaAsset.id), col(MediaAsset.stored_under)).where(
         col(MediaAsset.id) > (after or _NOBODY),
-        col(MediaAsset.state) == AssetState.READY,
         col(MediaAsset.doomed_at).is_(None),
         or_(
-            col(MediaAsset.plan_version) < plan_version,
-            col(MediaAsset.signatures).is_distinct_from(signatures),
+            and_(is_ready, col(MediaAsset.plan_version) < plan_version),
+            and_(or_(is_ready, is_withdrawn), col(MediaAsset.signatures).is_distinct_from(signatures)),
         ),
     )
     found = await session.execute(query.order_by(col(MediaAsset.id)).limit(limit))
-    return [Doomed(row.id, row.household_id) for row in found]
+    return [Doomed(row.id, row.stored_under) for row in found]
 
 
 async def hide(session: AsyncSession, asset_id: UUID) -> None:
     """Its renditions are not all there: it is looked at from the beginning, and not shown meanwhile."""
     asset = await media_work.lock(session, asset_id)
     if asset is not None and asset.state == AssetState.READY and asset.doomed_at is None:
-        asset.state, asset.percent = AssetState.SCANNING, 0
+        await media_work.look_anew(session, asset)
 
 
 async def _end(session: AsyncSession, upload: MediaUpload) -> Sequence[Doomed]:

@@ -36,7 +36,7 @@ UPDATE media_assets m SET doomed_at = clock_timestamp(), held = 'nothing'
            AND NOT EXISTS (SELECT FROM media_links l WHERE l.asset_id = u.id AND l.deleted_at IS NULL)
          ORDER BY id FOR UPDATE) unused
  WHERE m.id = unused.id
-RETURNING m.id, m.household_id, m.declared_bytes, unused.held"""
+RETURNING m.id, m.household_id, m.stored_under, m.declared_bytes, unused.held"""
 _STRAYED: Final = """
 SELECT m.id FROM media_assets m
  WHERE m.state = 'ready' AND m.doomed_at IS NULL AND m.id IN (SELECT asset_id FROM media_links WHERE {which})
@@ -47,10 +47,11 @@ SELECT m.id FROM media_assets m
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """An asset that nobody uses any more, and whose workflow has to hear of it."""
+    """An asset that nobody uses any more, and whose workflow has to hear of it: that of the household it came in,
+    wherever its pets have moved since."""
 
     asset_id: UUID
-    household_id: UUID
+    stored_under: UUID
 
 
 async def hold_pets(session: AsyncSession, asset_id: UUID) -> None:
@@ -131,7 +132,7 @@ async def delete_links(session: AsyncSession, which: str, value: UUID) -> Sequen
     for home in {row.household_id for row in unused}:
         held = [(Held(row.held), row.declared_bytes) for row in unused if row.household_id == home]
         await storage_usage.release(session, home, held)
-    return [*(Doomed(row.id, row.household_id) for row in unused), *await _bring_strayed(session, which, value)]
+    return [*(Doomed(row.id, row.stored_under) for row in unused), *await _bring_strayed(session, which, value)]
 
 
 async def move_pet(session: AsyncSession, pet_id: UUID) -> Sequence[Doomed]:
@@ -150,5 +151,5 @@ async def _bring_strayed(session: AsyncSession, which: str, value: UUID) -> Sequ
         if asset is None or asset.state != AssetState.READY or asset.doomed_at is not None:
             continue
         if await bring_home(session, asset) is not asset:
-            doomed.append(Doomed(asset.id, asset.household_id))
+            doomed.append(Doomed(asset.id, asset.stored_under))
     return doomed

@@ -74,12 +74,20 @@ async def advance(session: AsyncSession, asset: MediaAsset, stage: Stage, done: 
     await tell(session, asset, live.Name.MEDIA_PROGRESS, **said)
 
 
+async def look_anew(session: AsyncSession, asset: MediaAsset) -> None:
+    """It is looked at from the beginning, and not shown meanwhile."""
+    asset.state, asset.percent = AssetState.SCANNING, 0
+    asset.updated_at = await database_now(session)
+
+
 async def settle(session: AsyncSession, asset: MediaAsset, state: AssetState, reason: Reason | None = None) -> None:
     """Its end, with what it means for the household's room."""
     asset.state, asset.reason, asset.stage = state, reason and reason.value, None
     asset.percent = 100
     asset.version += 1
     asset.updated_at = await database_now(session)
+    if state is AssetState.READY:
+        asset.withdrawn_at = None
     await storage_usage.hold(session, asset, Held.USED if state is AssetState.READY else Held.NOTHING)
     await session.flush()
 
@@ -89,17 +97,16 @@ async def show(session: AsyncSession, asset: MediaAsset) -> None:
     now = await database_now(session)
     for link in [each for each in await links(session, asset.id) if each.shown_at is None]:
         link.shown_at = now
+        await _join_photo(session, link)
         if not await _was_overtaken(session, link):
             await make_current(session, link)
 
 
 async def make_current(session: AsyncSession, link: MediaLink) -> None:
-    """Show this version. A pet has one photo: two first ones that came at once are versions of each other."""
+    """Show this version."""
     now = await database_now(session)
+    await _join_photo(session, link)
     if link.purpose == Purpose.PROFILE_PHOTO:
-        former = await _photo_of(session, link.pet_id)
-        if former is not None:
-            link.thread_id = former.thread_id
         await touch_pet(session, link.pet_id)
     await session.execute(
         update(MediaLink)
@@ -140,6 +147,12 @@ async def forget(session: AsyncSession, asset_id: UUID) -> None:
     await session.execute(delete(MediaUpload).where(col(MediaUpload.asset_id) == asset_id))
     await session.execute(delete(MediaLink).where(col(MediaLink.asset_id) == asset_id))
     await session.execute(delete(MediaAsset).where(col(MediaAsset.id) == asset_id))
+
+
+async def _join_photo(session: AsyncSession, link: MediaLink) -> None:
+    """A pet has one photo: two first ones that came at once are versions of each other."""
+    if link.purpose == Purpose.PROFILE_PHOTO and (shown := await _photo_of(session, link.pet_id)) is not None:
+        link.thread_id = shown.thread_id
 
 
 async def _photo_of(session: AsyncSession, pet_id: UUID) -> MediaLink | None:

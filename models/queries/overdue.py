@@ -1,5 +1,6 @@
 """What is late by now, for the operators' alarm: found through two partial indexes, whatever the tables hold."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,14 +27,24 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - (
             WHERE since < clock_timestamp())), 0) AS undelivered,
        coalesce(extract(epoch FROM clock_timestamp() - (
            SELECT min(since) FROM (
-               SELECT created_at AS since FROM media_assets WHERE state = 'scanning'
+               SELECT updated_at AS since FROM media_assets WHERE state = 'scanning'
                UNION ALL SELECT doomed_at FROM media_assets WHERE doomed_at IS NOT NULL) AS media)), 0) AS media"""  # noqa: S608 - our own words
+
+
+_MEDIA: Final = """
+SELECT count(*) FILTER (WHERE state = 'pending' AND doomed_at IS NULL) AS pending,
+       count(*) FILTER (WHERE state = 'scanning' AND doomed_at IS NULL) AS scanning,
+       count(*) FILTER (WHERE doomed_at IS NOT NULL) AS doomed
+  FROM (SELECT state, doomed_at FROM media_assets WHERE state IN ('pending', 'scanning')
+        UNION ALL
+        SELECT state, doomed_at FROM media_assets
+         WHERE doomed_at IS NOT NULL AND state NOT IN ('pending', 'scanning')) AS waiting"""
 
 
 @dataclass(frozen=True, slots=True)
 class Oldest:
     """Seconds since the earliest unclaimed occurrence fell due, since the oldest message could have left, and since the
-    upload began, or the deletion, that has waited for the media worker the longest; or 0."""
+    upload came, or the deletion, that has waited for the media worker the longest; or 0."""
 
     unclaimed: float
     undelivered: float
@@ -46,3 +57,10 @@ async def oldest(db: Database) -> Oldest:
     if row is None:
         return Oldest(0.0, 0.0, 0.0)
     return Oldest(float(row["unclaimed"]), float(row["undelivered"]), float(row["media"]))
+
+
+async def media_queue(db: Database) -> Mapping[str, int]:
+    """How many contents are being uploaded (`pending`), looked at or waiting for it (`scanning`), and to be removed
+    (`doomed`)."""
+    row = await db.reads.fetchrow(_MEDIA)
+    return {} if row is None else {state: int(count) for state, count in row.items()}

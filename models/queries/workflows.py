@@ -21,7 +21,7 @@ SELECT * FROM (
          NULL, NULL, NULL
     FROM lost_cases c {reached("c.household_id", "c.pet_id")}
   UNION ALL
-  SELECT 'media', m.id, m.household_id, l.pet_id, m.state, NULL, m.created_at, m.updated_at, a.role, a.actions,
+  SELECT 'media', m.id, m.stored_under, l.pet_id, m.state, NULL, m.created_at, m.updated_at, a.role, a.actions,
          NULL, NULL, l.id
     FROM media_links l JOIN media_assets m ON m.id = l.asset_id {reached("l.household_id", "l.pet_id")}
    WHERE l.deleted_at IS NULL AND NOT EXISTS (SELECT FROM media_links e WHERE e.asset_id = m.id

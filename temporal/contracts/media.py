@@ -82,9 +82,14 @@ def aggregate(asset_id: UUID) -> str:
     return f"{KIND}/{asset_id}"
 
 
-def bell_args(asset_id: UUID) -> Mapping[str, object]:
-    """What an outbox row needs for `first_state`."""
-    return {"asset_id": str(asset_id)}
+def bell_args(asset_id: UUID, *, is_urgent: bool = True) -> Mapping[str, object]:
+    """What an outbox row needs for `first_state` and `is_urgent`."""
+    return {"asset_id": str(asset_id), "is_urgent": is_urgent}
+
+
+def is_urgent(args: Mapping[str, object]) -> bool:
+    """Whether somebody waits for it, from the outbox row's args."""
+    return bool(args.get("is_urgent", True))
 
 
 def first_state(args: Mapping[str, object]) -> MediaArrived:

@@ -3,6 +3,7 @@ activities with the real decoder."""
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +30,7 @@ from integrations.storage.protocol import Bucket
 from models.media import MediaAsset, UploadState
 from models.queries import media_uploads, media_work, storage_usage
 from models.queries.media_uploads import Content, Place
-from temporal.contracts.media import Finding, RefuseMedia, WorkOnMedia
+from temporal.contracts.media import Finding, MediaTask, RefuseMedia, WorkOnMedia
 from tests.activities.reminder_home import Home
 
 QUOTA = 10**9
@@ -49,13 +50,14 @@ class ScriptedScanner:
     answers: list[Scanned | Exception] = field(default_factory=list)
     engine: str = "scripted"
     looked_at: list[bytes] = field(default_factory=list)
+    rules: str = "1"
 
     def signatures(self) -> str:
-        return "1"
+        return self.rules
 
     def scan(self, path: Path) -> Scanned:
         self.looked_at.append(path.read_bytes())
-        answer = self.answers.pop(0) if self.answers else Scanned(Verdict.CLEAN, None, self.engine, "1")
+        answer = self.answers.pop(0) if self.answers else Scanned(Verdict.CLEAN, None, self.engine, self.rules)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -150,6 +152,30 @@ class MediaHome:
         assert finding == Finding(), finding
         await self.run("publish_media", asset_id)
         return asset_id
+
+    async def work(self, asset_id: UUID) -> MediaTask:
+        """What its workflow does, until nothing is left to do or nothing comes of it; answers what is left."""
+        for _ in range(3):
+            task: MediaTask = (await self.run("review_media", asset_id)).task
+            steps = {
+                MediaTask.PUBLISH: ("verify_media", "scan_media", "render_media"),
+                MediaTask.RENDER: ("render_media",),
+                MediaTask.RESCAN: ("scan_media",),
+            }.get(task, ())
+            if not steps:
+                return task
+            await self._process(asset_id, task, steps)
+        return task
+
+    async def _process(self, asset_id: UUID, task: MediaTask, steps: Sequence[str]) -> None:
+        finding = Finding()
+        for step in steps:
+            if finding == Finding():
+                finding = await self.run(step, asset_id)
+        if finding.reason is not None:
+            await self.refuse(asset_id, finding.reason)
+        elif not finding.is_known and task is not MediaTask.RESCAN:
+            await self.run("publish_media", asset_id)
 
     async def refuse(self, asset_id: UUID, reason: Reason) -> None:
         """The step after a finding."""

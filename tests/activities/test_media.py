@@ -274,6 +274,18 @@ async def test_what_somebody_began_to_use_in_the_moment_of_its_end_stays(milo: M
     assert await milo.usage() == (len(PHOTO), 0)
 
 
+async def test_what_is_published_anew_in_the_moment_of_its_end_takes_the_place_of_the_former_one(
+    milo: MediaHome,
+) -> None:
+    first = await milo.publish(PHOTO)
+    await milo.home.db.reads.execute(
+        "UPDATE media_assets SET doomed_at = clock_timestamp(), held = 'nothing' WHERE id = $1", first
+    )
+    second = await milo.publish(PHOTO)
+    await milo.run("remove_media", first)
+    assert (await milo.asset(first), len(await milo.links(second))) == (None, 2)
+
+
 async def test_what_is_given_up_meanwhile_is_not_published(milo: MediaHome) -> None:
     asset_id = await milo.upload(PHOTO)
     await milo.examine(asset_id)

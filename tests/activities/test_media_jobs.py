@@ -88,7 +88,9 @@ async def test_an_upload_that_was_completed_in_time_is_left_alone(milo: MediaHom
 async def test_contents_that_wait_for_too_long_have_their_workflow_rung(milo: MediaHome) -> None:
     waiting = [await milo.upload(photo(64, 64, (0, number, 0))) for number in range(3)]
     published = await milo.publish(PHOTO)
-    await milo.home.db.reads.execute("UPDATE media_assets SET created_at = created_at - interval '1 hour'")
+    await milo.home.db.reads.execute("UPDATE media_assets SET created_at = created_at - interval '1 day'")
+    assert await sweep(milo) == MediaSwept(expired=0, rung=0), "parts may have taken a day; they wait since then"
+    await milo.home.db.reads.execute("UPDATE media_assets SET updated_at = updated_at - interval '1 hour'")
     assert await sweep(milo) == MediaSwept(expired=0, rung=3)
     assert sorted(await rung(milo)) == sorted(map(str, waiting))
     assert str(published) not in await rung(milo)
@@ -202,6 +204,9 @@ async def test_what_a_newer_decoder_cannot_read_stays_as_it_is(milo: MediaHome) 
     milo.imaging = ConfinedImaging(Limits(pixels=100))
     assert await milo.run("render_media", asset_id) == Finding(is_known=True)
     assert milo.stored(Bucket.MEDIA) == before
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    assert (asset.state, asset.reason) == (AssetState.READY, "too_many_pixels"), "operators see why"
     assert (await milo.run("review_media", asset_id)).task is MediaTask.NOTHING
 
 
@@ -209,7 +214,12 @@ async def test_what_cannot_be_made_anew_stays_as_it_is(milo: MediaHome) -> None:
     asset_id = await milo.publish(PHOTO)
     milo.storage.delete(Bucket.QUARANTINE, milo.stored(Bucket.QUARANTINE))
     await milo.home.db.reads.execute("UPDATE media_assets SET plan_version = 0 WHERE id = $1", asset_id)
+    await milo.home.db.reads.execute("UPDATE media_assets SET signatures = '0' WHERE id = $1", asset_id)
     assert (await milo.run("render_media", asset_id)).is_known
+    looked_at = len(milo.scanner.looked_at)
+    assert (await milo.run("review_media", asset_id)).task is MediaTask.RESCAN, "nobody says that it was scanned"
+    assert await milo.run("scan_media", asset_id) == Finding()
+    assert len(milo.scanner.looked_at) - looked_at == len(milo.stored(Bucket.MEDIA)), "what is shown of it was"
     asset = await milo.asset(asset_id)
     assert asset is not None
     assert asset.state == AssetState.READY

@@ -150,7 +150,7 @@ async def test_what_moved_is_removed_with_every_version(milo: MediaHome, theirs:
     await move(milo, theirs.home)
     async with milo.home.db.sessions.begin() as session:
         (doomed,) = await media_use.delete_links(session, "pet_id", milo.home.pet_id)
-    assert doomed.household_id == theirs.home.household_id
+    assert doomed.stored_under == milo.home.household_id, "its workflow is the one that it always had"
     await theirs.run("remove_media", asset_id)
     assert (milo.stored(Bucket.QUARANTINE), milo.stored(Bucket.MEDIA)) == ([], [])
     assert await theirs.usage() == (0, 0)

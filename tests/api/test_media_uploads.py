@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi import FastAPI
@@ -86,6 +87,14 @@ async def test_a_large_file_comes_in_parts_and_goes_on_after_a_crash(milo: Uploa
         start = (number - 1) * PART_BYTES
         assert await send_part(url["url"], content[start : start + url["size"]]) == 200
     assert (await milo.complete(upload)).status_code == 202
+
+
+async def test_who_asks_for_parts_twice_at_once_sends_them_to_one_place(milo: Uploader) -> None:
+    upload = await milo.begin(bytes(BIG))
+    path = f"/media/uploads/{upload['id']}/parts"
+    answers = await asyncio.gather(*(milo.person.request("POST", path, {"numbers": [1]}) for _ in range(4)))
+    urls = [answer.json()["items"][0]["url"] for answer in answers]
+    assert len({parse_qs(urlsplit(url).query)["uploadId"][0] for url in urls}) == 1
 
 
 @pytest.mark.parametrize("numbers", [[0], [4], [], [1] * 51])

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -24,6 +25,7 @@ from temporal import ids
 from temporal.client import connect, plugin
 from temporal.contracts.reconcile import EndOrphans, MissingRung, OrphansEnded, Reconcile, RingMissing
 from temporal.gateway import Gateway
+from tests.activities.media_home import MediaHome, photo
 from tests.activities.reminder_home import Home, move_in
 from tests.relay.kit import until
 from workers.watch import LOOKED, RECONCILED, UNCLAIMED, Watch
@@ -48,6 +50,18 @@ async def home(db: Database, keys: KeyStore, cipher: FieldCipher) -> Home:
     await found.execute("UPDATE occurrences SET state = 'cancelled' WHERE state = 'scheduled'")  # of other tests
     await found.execute("UPDATE deliveries SET state = 'withdrawn' WHERE state IN ('planned', 'deferred')")
     return found
+
+
+async def test_operators_see_how_many_files_wait(
+    db: Database, keys: KeyStore, cipher: FieldCipher, tmp_path: Path
+) -> None:
+    milo = MediaHome(await move_in(db, keys, cipher), tmp_path)
+    waiting = [await milo.upload(photo(64, 64, (0, 0, number))) for number in range(3)]
+    for change in ("state = 'pending'", "state = 'ready', doomed_at = clock_timestamp()"):
+        await db.reads.execute(f"UPDATE media_assets SET {change} WHERE id = $1", waiting.pop())
+    assert await overdue.media_queue(db) == {"pending": 1, "scanning": 1, "doomed": 1}
+    await db.reads.execute("UPDATE media_assets SET created_at = created_at - interval '20 hours'")
+    assert (await overdue.oldest(db)).media < 60, "the parts of an upload may take a day; it waits since they are there"
 
 
 async def test_something_fell_due_and_nobody_looked(db: Database, keys: KeyStore, cipher: FieldCipher) -> None:

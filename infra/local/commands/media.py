@@ -53,7 +53,7 @@ async def inspect(url: str, wanted: UUID) -> dict[str, Any]:
     return {
         "asset": known | {"sha256": asset["sha256"].hex()},
         **{name: [dict(row) for row in rows] for name, rows in found.items()},
-        "workflow": ids.media(asset["household_id"], asset["id"]),
+        "workflow": ids.media(asset["stored_under"], asset["id"]),
         "upload_key": keys.upload(asset["stored_under"], asset["id"]),
         "published_below": keys.published_prefix(asset["stored_under"], asset["id"]),
     }

@@ -21,6 +21,9 @@ _DYNAMIC_CONFIG = (
     "matching.numTaskqueueWritePartitions=1",
     "system.forceSearchAttributesCacheRefreshOnRead=true",
     "frontend.WorkflowTimeSkippingEnabled=true",
+    # Households take turns on the queue of media (temporal/priorities.py).
+    "matching.useNewMatcher=true",
+    "matching.enableFairness=true",
 )
 
 
