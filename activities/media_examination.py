@@ -52,8 +52,9 @@ class MediaExaminationActivities:
 
     @activity.defn
     async def verify_media(self, request: WorkOnMedia) -> Finding:
-        """Whether what arrived is what was promised, byte for byte, and of the kind that it says. What the household
-        has already is used in its place. Raises `StorageUnavailable`."""
+        """Whether what arrived is what was promised, byte for byte, and of the kind that it says; what is of another
+        one may be a threat. What the household has already is used in its place. Raises `StorageUnavailable`,
+        `ScannerUnavailable`."""
         asset = await self._begin(request.asset_id, Stage.VERIFYING)
         if asset is None:
             return GONE
@@ -172,10 +173,10 @@ class MediaExaminationActivities:
             return Reason.HASH_MISMATCH
         metrics.BYTES.labels("uploads").inc(stored.size)
         sniffed = sniff(await meter.run(partial(_head, path)))
-        if sniffed is None:
-            return Reason.UNKNOWN_TYPE
         if sniffed != asset.declared_type:
-            return Reason.TYPE_MISMATCH
+            scanned = await meter.run(partial(self.scanner.scan, path))
+            is_threat = scanned.verdict is Verdict.INFECTED
+            return Reason.THREAT if is_threat else Reason.TYPE_MISMATCH if sniffed else Reason.UNKNOWN_TYPE
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.content_type, row.object_version = sniffed, stored.version

@@ -99,11 +99,12 @@ class MediaStore:
         return bool(files) and all(there.get(f"{prefix}{each.name}") == each.size for each in files)
 
     def prune(self, asset: MediaAsset, files: Sequence[MediaVariant]) -> None:
-        """Renditions that a former release made, and this one does not."""
+        """Renditions that a former release made, and this one does not; parts that were sent beside the upload."""
         prefix, wanted = keys.published_prefix(asset.stored_under, asset.id), {each.name for each in files}
         there = [each.key for each in self.storage.listed(Bucket.MEDIA, prefix).entries]
         if former := [key for key in there if key.removeprefix(prefix) not in wanted]:
             self.storage.delete(Bucket.MEDIA, former)
+        self.storage.abort_multiparts(keys.upload(asset.stored_under, asset.id))
 
     def remove(self, asset: MediaAsset) -> None:
         """Every version, rendition and open part of it."""

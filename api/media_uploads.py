@@ -218,7 +218,8 @@ async def _open(session: AsyncSession, caller: Caller, upload_id: UUID, *, compl
         return found
     _require(allowed, found)
     is_late = found.upload.expires_at <= await database_now(session)
-    if found.upload.state != UploadState.OPEN or is_late or found.asset.state in SETTLED:
+    is_over = found.upload.state != UploadState.OPEN or found.asset.state in SETTLED
+    if is_late or is_over or found.link.deleted_at is not None:
         raise Conflict("This upload is over: begin another one.", code="upload_over")
     return found
 

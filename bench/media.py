@@ -8,6 +8,8 @@ from bench.platform import Platform
 
 _SIGNED: Final = 200
 """Uploads that are begun, to see how soon they are signed."""
+_FEW: Final = 4
+"""Are enough to fill the queue."""
 
 
 async def run(on: Platform, clients: int, photos: int, rounds: int, seconds: float) -> str:
@@ -15,7 +17,7 @@ async def run(on: Platform, clients: int, photos: int, rounds: int, seconds: flo
     async with uploaders(on, clients) as people:
         signing = await media_endpoints.signing(people[0], _SIGNED)
         uploads = await media_uploads.run(on, people, photos)
-    async with uploaders(on, clients) as people:  # tokens last for ten minutes
+    async with uploaders(on, _FEW) as people:  # new ones: a token lasts for ten minutes
         await on.owner.login()
         beside = await media_endpoints.beside(on, people, rounds, seconds)
     return media_report.show(uploads, signing, beside, clients)

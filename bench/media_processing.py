@@ -132,6 +132,10 @@ Medians of {len(next(iter(found.values())))} rounds on {work.cores()} cores; rat
 effort 1), WebP (80) and progressive JPEG (80) at 2048, 1080, 480 and 160 pixels. Petfolio forks a child for each photo,
 which finds no memory warm, and computes its placeholder as well; the peers are warm processes that decode once and make
 each size of the one before.
+
+What a process per photo costs is 12 ms until it decodes, 25,000 page faults (40 ms of CPU) and 6 ms until it is gone.
+Encoders that begin with the longest one, one more than cores, and find the memory of the former ones took 7 % of time
+and 2 % of CPU away. Huge pages gained nothing beside that; memory touched before the fork is copied after it.
 """
 
 

@@ -44,6 +44,10 @@ A client sends its next photo when the live stream shows it the last one. Imagin
 {SLOTS[MEDIA]} photos at once, the slots of a worker, on the same core or cores, before and after. In the first row and
 for `GET /pets/{{id}}` the worker and its children have one core; API, Temporal, Postgres, SeaweedFS and the clients
 share the other.
+
+A photo costs the worker 18 calls of storage through boto3, some 16 transactions and 6 activities beside its children.
+One listing in place of 24 HEADs, one statement for twelve rows and no heartbeat in the first seconds took a quarter of
+that away (269 to 199 CPU ms, under load). Of signing 25 addresses (7 CPU ms) the derived key is a thirtieth.
 """
 
 

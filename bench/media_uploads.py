@@ -85,12 +85,12 @@ def a_photo() -> Iterator[bytes]:
 
 
 async def run(on: Platform, people: Sequence[Uploader], total: int) -> Uploads:
-    """`total` photos by these people, and a quarter of that on shared cores."""
+    """`total` photos by these people, and a tenth of that on shared cores."""
     made = a_photo()
     alone = [await people[0].upload(next(made)) for _ in range(_ALONE)]
     async with worker_apart(on):
         apart = await _throughput(on, people, made, total // len(people), SERVER_CORE)
-    return Uploads(alone, apart, await _throughput(on, people, made, max(total // 4 // len(people), 1), None))
+    return Uploads(alone, apart, await _throughput(on, people, made, max(total // 10 // len(people), 1), None))
 
 
 async def _throughput(

@@ -8,6 +8,7 @@ anew, and a removal ends the work that is under way.
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -29,6 +30,12 @@ with workflow.unsafe.imports_passed_through():
     from temporal.policies import MEDIA_JOB
     from temporal.search_attributes import STATE
 
+AGAIN_AFTER = timedelta(seconds=5)
+"""The first pause before work that was to no avail, such as a rendition that vanished again; each is twice as long as
+the one before."""
+MOST_DOUBLINGS = 7
+"""Ten minutes."""
+
 
 @workflow.defn(name=contract.WORKFLOW)
 class MediaWorkflow:
@@ -39,25 +46,38 @@ class MediaWorkflow:
         self.asset = WorkOnMedia(request.asset_id)
         self.announced = 0
         self.shown: str | None = None
+        self.task: MediaTask | None = None
+        self.repeated = 0
 
     @workflow.run
     async def run(self, request: MediaArrived) -> None:
         """Do what its row says is to be done, until that is nothing and nobody has rung since."""
-        while True:
+        while not workflow.info().is_continue_as_new_suggested():
             heard = self.announced
             standing = await self.review()
             self.show(standing)
             if standing.task is MediaTask.REMOVE:
                 await self.remove()
             elif standing.task is not MediaTask.NOTHING:
+                await self.rest_before(standing.task)
                 await self.unless_removed(standing.task, heard)
             elif self.announced == heard:
                 return
+        workflow.continue_as_new(request)
 
     @workflow.signal(name=contract.CHANGED)
     def changed(self, bell: MediaChanged) -> None:
         """Its row is another one."""
         self.announced = max(self.announced, bell.seq)
+
+    async def rest_before(self, task: MediaTask) -> None:
+        """A pause where the same is to be done once more, unless a bell rings."""
+        self.repeated = self.repeated + 1 if task is self.task else 0
+        self.task, heard = task, self.announced
+        if self.repeated:
+            pause = AGAIN_AFTER * 2 ** min(self.repeated - 1, MOST_DOUBLINGS)
+            with suppress(TimeoutError):
+                await workflow.wait_condition(lambda: self.announced > heard, timeout=pause)
 
     async def unless_removed(self, task: MediaTask, heard: int) -> None:
         """Work until it is done, or a bell says that nobody uses the content any more."""

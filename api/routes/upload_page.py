@@ -7,6 +7,7 @@ published files are read.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from html import escape
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -21,6 +22,7 @@ from api.routes.pages import STYLE, AcceptLanguage, Frame, language_of
 from core.errors import NotFound
 from domain.media import keys
 from domain.media.limits import KINDS
+from domain.media.reasons import GERMAN, SENTENCES
 from integrations.storage.protocol import ObjectStorage
 
 page = APIRouter(include_in_schema=False)
@@ -44,7 +46,7 @@ MAIN: Final = Template(
   data-unsupported_type="$unsupported_type" data-too_large="$too_large" data-quota_exceeded="$quota_exceeded"
   data-sending="$sending" data-waiting="$waiting" data-checking="$checking" data-verifying="$checking"
   data-scanning="$scanning" data-decoding="$rendering" data-rendering="$rendering" data-publishing="$publishing"
-  data-ready="$ready"><h1>$title</h1>
+  data-ready="$ready" $reasons><h1>$title</h1>
 <form><fieldset>
 <label>$email<input name="email" type="email" autocomplete="username" required></label>
 <label>$password<input name="password" type="password" autocomplete="current-password" required></label>
@@ -175,9 +177,10 @@ WORDS: Final = {
 async def upload_page(services: ServicesDep, accept_language: AcceptLanguage = "") -> HTMLResponse:
     """For whoever signs in on it."""
     language = language_of(accept_language)
-    words = WORDS[language]
+    words, sentences = WORDS[language], GERMAN if language == "de" else SENTENCES
+    reasons = " ".join(f'data-{code}="{escape(sentence)}"' for code, sentence in sentences.items())
     frame = Frame(style=PAGE_STYLE, sources=_sources(services.storage))
-    return frame.page(language, words.title, MAIN.substitute(asdict(words), accepted=_ACCEPTED))
+    return frame.page(language, words.title, MAIN.substitute(asdict(words), accepted=_ACCEPTED, reasons=reasons))
 
 
 @page.get("/upload/{name}", operation_id="upload_script")

@@ -83,7 +83,8 @@ sending.addEventListener("submit", (event) => {
     way.hidden = false;
     shown.hidden = true;
     const upload = await new Transfer(session, shows).run(file, place);
-    said.textContent = upload.state === "ready" ? words.ready : upload.reason?.text ?? words.refused;
+    const refused = words[upload.reason?.code] ?? words.refused;
+    said.textContent = upload.state === "ready" ? words.ready : refused;
     if (upload.state === "ready") await show(upload.media_id);
   }, sentence);
 });

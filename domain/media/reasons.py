@@ -21,6 +21,7 @@ class Reason(StrEnum):
     TOO_SLOW = "too_slow"
     TOO_MUCH_MEMORY = "too_much_memory"
     ENCRYPTED = "encrypted"
+    MIXED_TRACKS = "mixed_tracks"
     DAMAGED = "damaged"
 
 
@@ -37,6 +38,8 @@ SENTENCES: Final[Mapping[Reason, str]] = {
     Reason.TOO_SLOW: "The file is too complicated to show. Please save it in a simpler form.",
     Reason.TOO_MUCH_MEMORY: "The file is too complicated to show. Please save it in a simpler form.",
     Reason.ENCRYPTED: "The file is protected by a password. Please save it without one.",
+    Reason.MIXED_TRACKS: "The video has data of its camera between the pictures, such as places, which we cannot take "
+    "out. Please export it as an ordinary MP4.",
     Reason.DAMAGED: "The file is damaged or incomplete, and cannot be shown.",
 }
 GERMAN: Final[Mapping[Reason, str]] = {
@@ -53,6 +56,8 @@ GERMAN: Final[Mapping[Reason, str]] = {
     Reason.TOO_MUCH_MEMORY: "Die Datei ist zu aufwendig, um sie zu zeigen. Bitte speichere sie in einer einfacheren "
     "Form.",
     Reason.ENCRYPTED: "Die Datei ist mit einem Passwort geschützt. Bitte speichere sie ohne.",
+    Reason.MIXED_TRACKS: "Das Video enthält zwischen den Bildern Daten der Kamera, etwa Orte, die wir nicht entfernen "
+    "können. Bitte exportiere es als gewöhnliches MP4.",
     Reason.DAMAGED: "Die Datei ist beschädigt oder unvollständig und kann nicht gezeigt werden.",
 }
 

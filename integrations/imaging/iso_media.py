@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from integrations.imaging.iso_samples import ranges
+from integrations.imaging.protocol import Reason, Unreadable
 from integrations.imaging.video import Blank, Broken, Container, read_exactly
 
 MOST_BOXES: Final = 200_000
@@ -69,7 +70,7 @@ class _Track:
 
 
 def read(path: Path) -> Container:
-    """Check the structure from end to end. Raises `Broken`."""
+    """Check the structure from end to end. Raises `Broken`, `Unreadable`."""
     with path.open("rb") as file:
         size = path.stat().st_size
         boxes = list(islice(_tree(file, 0, size, b""), MOST_BOXES + 1))
@@ -86,7 +87,7 @@ def read(path: Path) -> Container:
             samples = (each for track in tracks if track.handler in _SHOWN for each in _samples(file, track, size))
             private += _between(sorted(samples), [box for box in boxes if box.kind == b"mdat" and not box.parent])
         elif hidden:
-            raise Broken("fragments of a track that is not shown")
+            raise Unreadable(Reason.MIXED_TRACKS)
         return Container(*_size(file, shown), _captured_at(file, boxes), private)
 
 

@@ -8,57 +8,60 @@ from typing import BinaryIO, Final
 
 from integrations.imaging.video import Broken, read_exactly
 
+Tables = Mapping[bytes, tuple[int, int]]
 _LONGEST_TABLE: Final = 16 * 2**20
-_PLAIN, _IN_FRAMES = 44, 56
-"""Where descriptions of sound end: of version 0, and what version 1 adds about frames."""
-_NOTHING: Final = Fraction()
 _COMPACT: Final = {8: "B", 16: "H"}
 """How `stz2` writes sizes. It may also use four bits, for samples of fifteen bytes: nobody does."""
 
 
-def ranges(
-    file: BinaryIO, tables: Mapping[bytes, tuple[int, int]], *, is_sound: bool = False
-) -> Iterator[tuple[int, int]]:
+def ranges(file: BinaryIO, tables: Tables, *, is_sound: bool) -> Iterator[tuple[int, int]]:
     """(start, end) of each chunk; `tables` are where the boxes' contents begin and end. Nothing where a track has no
     samples of its own, as in fragmented files. Raises `Broken`."""
     if b"stsc" not in tables:
         return
-    sizes = _sizes(file, tables)
+    each = _size_of_each(file, tables, is_sound=is_sound)
+    sizes = iter(()) if each else iter(_sizes(file, tables))
     offsets = _offsets(file, tables)
-    share = _sound(file, tables) if is_sound else _NOTHING
     for offset, count in zip(offsets, _per_chunk(file, tables[b"stsc"], len(offsets)), strict=False):
-        yield offset, offset + max(sum(islice(sizes, count)), -(-count * share.numerator // share.denominator))
+        yield offset, offset + (int(each * count) if each else sum(islice(sizes, count)))
 
 
-def _sizes(file: BinaryIO, tables: Mapping[bytes, tuple[int, int]]) -> Iterator[int]:
-    """The size of each sample; one number where all are alike."""
+def _size_of_each(file: BinaryIO, tables: Tables, *, is_sound: bool) -> Fraction | None:
+    """What all samples have, where they are alike. QuickTime counts uncompressed sound in samples of one byte, and says
+    elsewhere how long they are (QuickTime File Format, "Sound Sample Descriptions")."""
+    if b"stsz" not in tables:
+        return None
+    (same,) = struct.unpack(">I", read_exactly(file, tables[b"stsz"][0] + 4, 4))
+    if same == 1 and is_sound and b"stsd" in tables:
+        return _described(file, tables[b"stsd"][0]) or Fraction(1)
+    return Fraction(same) or None
+
+
+def _described(file: BinaryIO, start: int) -> Fraction:
+    """Bytes for each sample of the first description, in the versions 0, 1 and 2 that QuickTime has of them."""
+    version, channels, bits = struct.unpack(">H6xHH", read_exactly(file, start + 24, 12))
+    if version == 0:
+        return Fraction(channels * bits, 8)
+    samples, _, size = struct.unpack(">III", read_exactly(file, start + 44, 12))
+    if version == 2:
+        size, samples = struct.unpack(">II", read_exactly(file, start + 72, 8))
+    return Fraction(size, samples) if samples else Fraction(0)
+
+
+def _sizes(file: BinaryIO, tables: Tables) -> Sequence[int]:
+    """The size of each sample."""
     if b"stsz" in tables:
-        same, count = struct.unpack(">II", read_exactly(file, tables[b"stsz"][0] + 4, 8))
-        return repeat(same, count) if same else iter(_numbers(file, tables[b"stsz"], 12, count, "I"))
+        (count,) = struct.unpack(">I", read_exactly(file, tables[b"stsz"][0] + 8, 4))
+        return _numbers(file, tables[b"stsz"], 12, count, "I")
     if b"stz2" not in tables:
         raise Broken("samples without sizes")
     bits, count = struct.unpack(">II", read_exactly(file, tables[b"stz2"][0] + 4, 8))
     if bits not in _COMPACT:
         raise Broken("sizes of an unknown kind")
-    return iter(_numbers(file, tables[b"stz2"], 12, count, _COMPACT[bits]))
+    return _numbers(file, tables[b"stz2"], 12, count, _COMPACT[bits])
 
 
-def _sound(file: BinaryIO, tables: Mapping[bytes, tuple[int, int]]) -> Fraction:
-    """The bytes of a sample as the description of a QuickTime sound says them: where it is not coded in packets of
-    their own, the table of sizes says one for each (QuickTime File Format, Sound Media)."""
-    start, end = tables.get(b"stsd", (0, 0))
-    if end - start < _PLAIN or b"stsz" not in tables:
-        return _NOTHING
-    version, _, _, channels, bits = struct.unpack(">HHIHH", read_exactly(file, start + 24, 12))
-    if version == 0:
-        return Fraction(channels * bits, 8)
-    if version != 1 or end - start < _IN_FRAMES:
-        return _NOTHING
-    samples, _, frame = struct.unpack(">III", read_exactly(file, start + 44, 12))
-    return Fraction(frame, samples) if samples else _NOTHING
-
-
-def _offsets(file: BinaryIO, tables: Mapping[bytes, tuple[int, int]]) -> Sequence[int]:
+def _offsets(file: BinaryIO, tables: Tables) -> Sequence[int]:
     kind, code = (b"co64", "Q") if b"co64" in tables else (b"stco", "I")
     if kind not in tables:
         return ()

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     EMPTY = "empty"
     DAMAGED = "damaged"
     ENCRYPTED = "encrypted"
+    MIXED_TRACKS = "mixed_tracks"
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_MANY_FRAMES = "too_many_frames"
     TOO_MUCH_MEMORY = "too_much_memory"

@@ -102,6 +102,11 @@ class MemoryStorage:
         self._store(Bucket.QUARANTINE, key, upload.joined(parts), upload.content_type, {})
         del self._uploads[upload_id]
 
+    def abort_multiparts(self, key: str) -> None:
+        """See `ObjectStorage`."""
+        self._may_fail()
+        self._uploads = {upload_id: upload for upload_id, upload in self._uploads.items() if upload.key != key}
+
     def head(self, bucket: Bucket, key: str, *, version: str | None = None) -> StoredObject | None:
         """See `ObjectStorage`."""
         self._may_fail()

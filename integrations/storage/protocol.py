@@ -133,6 +133,10 @@ class ObjectStorage(Protocol):
         before (a store may also answer as it did then), and `Refused` for parts that it does not have."""
         ...
 
+    def abort_multiparts(self, key: str) -> None:
+        """Whatever uploads of this key are open in the quarantine end: also one whose id was lost on its way to us."""
+        ...
+
     def head(self, bucket: Bucket, key: str, *, version: str | None = None) -> StoredObject | None:
         """The newest version, or this one; None where there is none or it was deleted."""
         ...

@@ -109,6 +109,10 @@ class S3Storage:
         joined: Any = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
         asked(lambda: self._client.complete_multipart_upload(**where, UploadId=upload_id, MultipartUpload=joined))
 
+    def abort_multiparts(self, key: str) -> None:
+        """See `ObjectStorage`."""
+        self._abort_all(self._at(Bucket.QUARANTINE, key))
+
     def head(self, bucket: Bucket, key: str, *, version: str | None = None) -> StoredObject | None:
         """See `ObjectStorage`."""
         where: Any = {**self._at(bucket, key), **({"VersionId": version} if version else {})}
@@ -170,8 +174,7 @@ class S3Storage:
         """See `ObjectStorage`. Uploads first: one that is finished meanwhile leaves a version, which goes after it."""
         for key in keys:
             where = self._at(bucket, key)
-            for upload_id in every_multipart(self._client, where):
-                self._abort(where, upload_id)
+            self._abort_all(where)
             self._delete_versions(where)
 
     def keep(self, stored: StoredObject) -> None:
@@ -202,6 +205,10 @@ class S3Storage:
 
     def _at(self, bucket: Bucket, key: str) -> Any:
         return {"Bucket": self._names[bucket], "Key": key}
+
+    def _abort_all(self, where: Any) -> None:
+        for upload_id in every_multipart(self._client, where):
+            self._abort(where, upload_id)
 
     def _abort(self, where: Any, upload_id: str) -> None:
         try:

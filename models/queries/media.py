@@ -15,6 +15,7 @@ from models.media import MediaAsset, MediaLink
 from models.pet import Pet
 from models.queries.access import found_in, pet_access, reached, reaches
 from models.queries.limits import beyond
+from models.queries.media_use import reread
 
 _COLUMNS: Final = """
 SELECT l.id, l.household_id, l.pet_id, l.record_id, l.purpose, l.thread_id, l.is_current, l.name_ct, l.by_user_id,
@@ -81,5 +82,5 @@ async def lock(session: AsyncSession, user_id: UUID, media_id: UUID) -> tuple[Me
         .where(col(MediaLink.id) == media_id, col(MediaLink.deleted_at).is_(None), col(Pet.deleted_at).is_(None))
         .with_for_update(of=[Pet, MediaAsset, MediaLink])
     )
-    found = (await session.execute(statement)).first()
+    found = await reread(session, statement)
     return None if found is None else (found[0], Access.of(found[1], found[2], read_only=found[3]))

@@ -16,6 +16,7 @@ from models.media import MediaAsset, MediaLink, MediaUpload
 from models.pet import Pet
 from models.queries.access import pet_access, reaches
 from models.queries.limits import beyond
+from models.queries.media_use import reread
 
 _PHOTO_THREAD: Final = text(
     """SELECT thread_id FROM media_links
@@ -112,5 +113,5 @@ async def find(
     )
     if lock:
         statement = statement.with_for_update(of=[MediaAsset, MediaLink, MediaUpload])
-    found = (await session.execute(statement.execution_options(populate_existing=True))).first()
+    found = await reread(session, statement.execution_options(populate_existing=True))
     return None if found is None else (Uploading(*found[:3]), Access.of(found[3], found[4], read_only=found[5]))

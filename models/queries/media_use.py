@@ -5,10 +5,10 @@ Rows are locked in one order, pets, assets, links, usage: who changes what is sh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVarTuple
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Row, Select, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -18,6 +18,7 @@ from models.queries import storage_usage
 from models.queries.clock import database_now
 from models.queries.media_work import links, lock
 
+Columns = TypeVarTuple("Columns")
 _HOMES: Final = text("SELECT DISTINCT household_id FROM media_links WHERE asset_id = :id AND deleted_at IS NULL")
 _HOLD_PETS: Final = text(
     """SELECT FROM pets WHERE id IN (SELECT pet_id FROM media_links WHERE asset_id = :id AND deleted_at IS NULL)
@@ -55,6 +56,13 @@ class Doomed:
 async def hold_pets(session: AsyncSession, asset_id: UUID) -> None:
     """Keep the pets as they are for which a content is used, until it is decided what is shown of them."""
     await session.execute(_HOLD_PETS, {"id": asset_id})
+
+
+async def reread(session: AsyncSession, statement: Select[*Columns]) -> Row[*Columns] | None:
+    """The first row of a statement that locks links together with their contents, read once more where nothing came: a
+    link that was given another content while this transaction waited for it fits neither in the first reading
+    (PostgreSQL, "Read Committed Isolation Level")."""
+    return (await session.execute(statement)).first() or (await session.execute(statement)).first()
 
 
 async def home_of(session: AsyncSession, asset: MediaAsset) -> UUID:

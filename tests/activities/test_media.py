@@ -74,7 +74,14 @@ async def test_what_is_not_what_was_promised_is_refused(
 ) -> None:
     asset_id = await milo.upload(content, declared=declared, content_type=content_type)
     assert await milo.examine(asset_id) == Finding(Reason(reason))
-    assert milo.scanner.looked_at == []
+
+
+async def test_what_is_of_another_kind_and_a_threat_is_called_one(milo: MediaHome) -> None:
+    milo.scanner.answers = [ScannerUnavailable("away"), Scanned(Verdict.INFECTED, "Eicar-Test", "scripted", "1")]
+    asset_id = await milo.upload(b"MZ" + bytes(3_000))
+    with pytest.raises(ScannerUnavailable):
+        await milo.examine(asset_id)
+    assert await milo.examine(asset_id) == Finding(Reason.THREAT)
 
 
 async def test_what_did_not_arrive_is_refused(milo: MediaHome) -> None:

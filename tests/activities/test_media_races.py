@@ -14,7 +14,7 @@ from domain.media.limits import Purpose
 from domain.media.state import AssetState
 from integrations.keys.store import KeyStore
 from models.queries import media as media_queries
-from models.queries import media_work, pets, storage_usage
+from models.queries import media_use, media_work, pets, storage_usage
 from tests.activities.media_home import QUOTA, MediaHome, photo
 from tests.activities.reminder_home import move_in
 
@@ -33,7 +33,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     async def settle_and_wait(*given: Any, **named: Any) -> None:
         await settle(*given, **named)
         event.set()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # whoever waits for our locks does so by now, or has taken theirs before
 
     monkeypatch.setattr(media_work, "settle", settle_and_wait)
     return event
@@ -83,3 +83,27 @@ async def test_a_document_may_be_deleted_while_its_newer_version_is_published(
     asset = await milo.asset(second)
     assert asset is not None
     assert asset.state == AssetState.READY
+
+
+async def test_a_deletion_that_waits_until_a_content_is_found_to_be_known_finds_its_file(milo: MediaHome) -> None:
+    await milo.publish(photo())
+    again = await milo.upload(photo())
+    (link,) = await milo.links(again)
+    merged = asyncio.Event()
+
+    async def publish() -> None:
+        async with milo.home.db.sessions.begin() as session:
+            await media_use.hold_pets(session, again)
+            row = await media_work.lock(session, again)
+            assert row is not None
+            assert (await media_use.bring_home(session, row)).id != again
+            merged.set()
+            await asyncio.sleep(0.5)  # long enough for the other one to wait
+
+    async def delete() -> object:
+        await merged.wait()
+        async with milo.home.db.sessions.begin() as session:
+            return await media_queries.lock(session, milo.home.user_id, link.id)
+
+    _, found = await asyncio.gather(publish(), delete())
+    assert found is not None

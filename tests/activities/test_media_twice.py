@@ -1,15 +1,18 @@
 """An attempt that died after its commit, or over a slow store, is made again: nobody hears of it twice."""
 
+import threading
 from pathlib import Path
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.media_store import MediaStore
 from core import live
 from core.crypto import FieldCipher
 from core.db import Database
 from domain.media.reasons import Reason
 from integrations.keys.store import KeyStore
+from integrations.storage.protocol import Bucket, ObjectMissing
 from temporal.contracts.media import RefuseMedia, WorkOnMedia
 from tests.activities.media_home import MediaHome, photo
 from tests.activities.reminder_home import move_in
@@ -51,15 +54,31 @@ async def test_the_place_of_a_known_content_is_told_of_once(milo: MediaHome, sai
     assert news(said).count(live.Name.MEDIA_READY) == len(await milo.links(known))
 
 
-@pytest.mark.parametrize("step", ["publish", "refuse"])
-async def test_a_worker_that_waits_for_storage_is_not_taken_for_a_dead_one(milo: MediaHome, step: str) -> None:
-    asset_id = await milo.upload(photo())
+@pytest.mark.parametrize(("step", "call"), [("publish_media", "is_published"), ("refuse_media", "remove")])
+async def test_a_worker_that_waits_for_storage_is_not_taken_for_a_dead_one(
+    milo: MediaHome, monkeypatch: pytest.MonkeyPatch, step: str, call: str
+) -> None:
+    asset_id, beaten = await milo.upload(photo()), threading.Event()
     await milo.examine(asset_id)
-    beats: list[object] = []
+    asks = getattr(MediaStore, call)
+
+    def is_slow(store: MediaStore, *arguments: object) -> object:
+        assert beaten.wait(10), "storage answers, and nobody has heard of the worker since it was asked"
+        return asks(store, *arguments)
+
+    monkeypatch.setattr(MediaStore, call, is_slow)
     environment = ActivityEnvironment()
-    environment.on_heartbeat = lambda *details: beats.append(details)
-    if step == "publish":
-        await environment.run(milo.activities.publish_media, WorkOnMedia(asset_id))
-    else:
-        await environment.run(milo.activities.refuse_media, RefuseMedia(asset_id, Reason.DAMAGED))
-    assert beats
+    environment.on_heartbeat = lambda *details: beaten.set()
+    request = RefuseMedia(asset_id, Reason.DAMAGED) if step == "refuse_media" else WorkOnMedia(asset_id)
+    await environment.run(getattr(milo.activities, step), request)
+    assert (await milo.links(asset_id))[0].is_current is (step == "publish_media")
+
+
+async def test_parts_whose_upload_was_never_answered_for_are_gone_when_it_is_published(milo: MediaHome) -> None:
+    asset_id = await milo.upload(photo())
+    (key,) = milo.stored(Bucket.QUARANTINE)
+    lost = milo.storage.begin_multipart(key, content_type="image/jpeg")
+    await milo.examine(asset_id)
+    await milo.run("publish_media", asset_id)
+    with pytest.raises(ObjectMissing):
+        milo.storage.parts(key, lost)

@@ -46,6 +46,13 @@ async def announce(milo: Uploader, size: int, content_type: str = "video/mp4") -
     return await milo.person.request("POST", "/media/uploads", about)
 
 
+async def announced(milo: Uploader, size: int) -> Any:
+    """A photo, again for as long as a busy machine says so."""
+    while (answer := await announce(milo, size, "image/jpeg")).status_code == 503:
+        await asyncio.sleep(0.2)
+    return answer
+
+
 async def fill(milo: Uploader, left: int) -> list[dict[str, Any]]:
     """All room but so many bytes is taken."""
     sizes = [VIDEO] * (ROOM // VIDEO - 1)
@@ -77,7 +84,8 @@ async def expire(milo: Uploader, upload: dict[str, Any]) -> None:
 async def test_of_twenty_that_want_the_last_bytes_as_many_get_them_as_there_are(milo: Uploader) -> None:
     size = len(JPEG)
     await fill(milo, left=3 * size + size // 2)
-    answers = await asyncio.gather(*(announce(milo, size, "image/jpeg") for _ in range(20)))
+    answers = await asyncio.gather(*(announced(milo, size) for _ in range(20)))
+    assert {each.status_code for each in answers} == {201, 409}, [each.text for each in answers]
     refused = [each.json() for each in answers if each.status_code == 409]
     assert sum(each.status_code == 201 for each in answers) == 3
     assert len(refused) == 17

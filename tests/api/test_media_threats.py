@@ -20,7 +20,7 @@ from tests.services import S3Server
 
 JPEG, PDF = "image/jpeg", "application/pdf"
 THREATS = {
-    "eicar called a photo": (EICAR, JPEG, Reason.UNKNOWN_TYPE),
+    "eicar called a photo": (EICAR, JPEG, Reason.THREAT),
     "eicar in a zip called a document": (samples.zipped(EICAR), PDF, Reason.UNKNOWN_TYPE),
     "eicar in a zip called a photo": (samples.zipped(EICAR), JPEG, Reason.UNKNOWN_TYPE),
     "eicar in a zip behind a photo": (samples.jpeg() + samples.zipped(EICAR), JPEG, Reason.THREAT),
@@ -42,9 +42,9 @@ THREATS = {
         PDF,
         Reason.ENCRYPTED,
     ),
-    "a linux program called a photo": (samples.ELF, JPEG, Reason.UNKNOWN_TYPE),
-    "a windows program called a photo": (samples.PE, JPEG, Reason.UNKNOWN_TYPE),
-    "a script called a photo": (b"#!/bin/sh\nrm -rf /\n", JPEG, Reason.UNKNOWN_TYPE),
+    "a linux program called a photo": (samples.ELF, JPEG, Reason.THREAT),
+    "a windows program called a photo": (samples.PE, JPEG, Reason.THREAT),
+    "a script called a photo": (b"#!/bin/sh\nrm -rf /\n", JPEG, Reason.THREAT),
     "a program behind a photo": (samples.jpeg() + samples.PE, JPEG, Reason.THREAT),
     "a photo called a document": (samples.jpeg(), PDF, Reason.TYPE_MISMATCH),
 }

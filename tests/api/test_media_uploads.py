@@ -195,3 +195,13 @@ async def test_the_first_word_about_it_is_said_with_the_commit_of_complete(milo:
     (event,) = await until(said, within=2, what="the first event")
     check(live.Name.MEDIA_PROGRESS, event["data"])
     assert (event["data"]["media_id"], event["data"]["stage"]) == (upload["media_id"], "verifying")
+
+
+async def test_an_upload_is_over_when_the_entry_that_it_was_for_is_deleted(milo: Uploader) -> None:
+    entry = {"record_type": "lab", "title": "Blood"}
+    record = (await milo.person.request("POST", f"/pets/{milo.pet_id}/records", entry)).json()
+    upload = await milo.begin(purpose="attachment", pet_id=None, record_id=record["id"])
+    assert (await milo.person.request("DELETE", f"/health-records/records/{record['id']}")).status_code == 204
+    late = await milo.complete(upload)
+    assert (late.status_code, late.json()["code"]) == (409, "upload_over")
+    assert (await milo.storage())["reserved"] == 0

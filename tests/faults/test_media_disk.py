@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import EXPLORE
 from tests.faults.media_site import MediaSite
 from tests.media_owner import Owner, photo
 from tests.stack import until
@@ -59,6 +60,7 @@ async def test_a_full_disk_is_waited_for_and_is_nobodys_fault(
     assert (shown["state"], len(shown["variants"])) == ("ready", 12)
 
 
+@pytest.mark.skipif(not EXPLORE, reason="much as the one before: PETFOLIO_EXPLORE=1 runs it")
 async def test_a_disk_that_fills_up_while_renditions_are_made_is_waited_for(
     media: MediaSite, owners: Sequence[Owner], small_disk: Path
 ) -> None:

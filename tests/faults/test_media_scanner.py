@@ -11,7 +11,7 @@ from infra.local import ports
 from temporal import ids
 from tests.faults import media_books as books
 from tests.faults.media_site import MediaSite
-from tests.media_owner import EICAR, Owner, photo
+from tests.media_owner import Owner, photo
 from tests.stack import until
 
 pytestmark = pytest.mark.timeout(240)
@@ -60,12 +60,3 @@ async def test_an_upload_waits_for_its_scanner_in_sight_of_operators_and_is_publ
         assert books.stored(media, books.MEDIA, f"media/{book.home}/") == {}
         media.clamd_line.mend()
         assert (await owner.settled(clean, within=90))["state"] == "ready"
-
-
-async def test_what_the_rules_of_ours_know_is_refused_without_asking_the_scanner_that_is_away(
-    media: MediaSite, owners: Sequence[Owner]
-) -> None:
-    media.clamd_line.cut()
-    async with media.working():
-        refused = await owners[0].settled(await owners[0].send(photo(64, 64) + EICAR), within=90)
-    assert (refused["state"], refused["reason"]["code"]) == ("quarantined", "threat")

@@ -158,26 +158,28 @@ def test_what_lies_between_the_samples_is_not_published(publish: Publish, tmp_pa
     assert iso_media.read(made.path).width == SIZE[0]
 
 
+def sound(version: int, *extension: int) -> bytes:
+    """A `stsd` of QuickTime: two channels of 16 bits, with what later versions add."""
+    inside = struct.pack(">HHIHHHHI", version, 0, 0, 2, 16, 0, 0, 44_100 << 16)
+    added = struct.pack(f">{len(extension)}I", *extension)
+    return full(b"stsd", struct.pack(">I", 1), box(b"sowt", bytes(6), b"\0\1", inside, added))
+
+
 @pytest.mark.parametrize(
-    ("version", "told", "size"),
-    [(0, b"", 4), (1, struct.pack(">4I", 1, 2, 4, 2), 4), (1, struct.pack(">4I", 64, 34, 68, 2), 68 / 64)],
-    ids=["plain", "in frames", "in packets"],
+    "description",
+    [sound(0), sound(1, 1, 2, 4, 2), sound(2, 72, 0, 0, 2, 0x7F000000, 16, 0, 4, 1)],
+    ids=["first version", "second version", "third version"],
 )
-def test_the_sound_of_a_quicktime_film_is_whole(
-    publish: Publish, tmp_path: Path, version: int, told: bytes, size: float
-) -> None:
-    """Its table of sizes says one byte for each sample; how many they are, its description says."""
-    first, sound = box(b"ftyp", b"qt  ", bytes(4)), b"S" * int(64 * size)
-    entry = struct.pack(">HHIHHHHI", version, 0, 0, 2, 16, 0, 0, 48_000 << 16) + told
-    described = full(b"stsd", struct.pack(">I", 1), box(b"sowt", bytes(8), entry))
-    sizes = full(b"stsz", struct.pack(">2I", 1, 64))
-    per_chunk = full(b"stsc", struct.pack(">4I", 1, 1, 64, 1))
-    offsets = full(b"stco", struct.pack(">2I", 1, len(first) + 8))
-    path = tmp_path / "film.mov"
-    film = movie(PICTURES, track(b"soun", described, sizes, per_chunk, offsets), data=sound + b"GPS", first=first)
-    path.write_bytes(film)
+def test_uncompressed_sound_is_published_whole(publish: Publish, tmp_path: Path, description: bytes) -> None:
+    """Its table says one byte a sample; the description says how many they are."""
+    first, tone = box(b"ftyp", b"qt  ", bytes(4)), b"TONE" * 100
+    stsc = full(b"stsc", struct.pack(">4I", 1, 1, 100, 1))
+    stco = full(b"stco", struct.pack(">2I", 1, len(first) + 8))
+    heard = track(b"soun", description, full(b"stsz", struct.pack(">2I", 1, 100)), stsc, stco)
+    path = tmp_path / "concert.mov"
+    path.write_bytes(movie(PICTURES, heard, data=tone + b"freeGPS ", first=first))
     (made,) = publish(path).files
-    assert sound + bytes(3) in made.path.read_bytes()
+    assert tone + bytes(8) in made.path.read_bytes()
 
 
 def test_fragments_of_a_track_that_is_not_shown_are_not_taken(tmp_path: Path) -> None:
@@ -186,8 +188,9 @@ def test_fragments_of_a_track_that_is_not_shown_are_not_taken(tmp_path: Path) ->
     path.write_bytes(movie(PICTURES) + fragment)
     assert iso_media.read(path).width == SIZE[0]
     path.write_bytes(movie(PICTURES, track(b"meta")) + fragment)
-    with pytest.raises(Broken):
+    with pytest.raises(Unreadable) as caught:
         iso_media.read(path)
+    assert caught.value.reason is Reason.MIXED_TRACKS
 
 
 def test_what_a_maker_adds_beside_the_movie_is_not_published(publish: Publish, tmp_path: Path) -> None:

@@ -195,6 +195,19 @@ def test_only_the_version_that_is_kept_is_left(store: Store) -> None:
     assert store.storage.head(Bucket.QUARANTINE, neighbour.key) == neighbour
 
 
+def test_every_open_upload_of_a_key_can_be_ended_and_what_is_stored_there_stays(store: Store) -> None:
+    stored = store.uploaded(b"first")
+    where = (stored.key, stored.key, f"{stored.key}0")
+    begun = [(key, store.storage.begin_multipart(key, content_type="video/mp4")) for key in where]
+    store.storage.abort_multiparts(stored.key)
+    store.storage.abort_multiparts(stored.key)
+    for upload in begun[:2]:
+        with pytest.raises(ObjectMissing):
+            store.storage.parts(*upload)
+    assert store.storage.parts(*begun[2]) == []
+    assert store.storage.head(Bucket.QUARANTINE, stored.key) == stored
+
+
 def test_deleting_leaves_no_version_no_marker_and_no_open_upload_of_these_keys(store: Store) -> None:
     stored, neighbour = store.uploaded(b"first"), store.uploaded(b"not this one")
     longer = store.uploaded(b"nor this", key=f"{stored.key}0")

@@ -10,6 +10,7 @@ from integrations.scanning.protocol import ScannerUnavailable
 from integrations.storage.protocol import StorageUnavailable
 from temporal.contracts.media import Finding, MediaTask
 from tests.workflows.media_world import MediaWorld, media_world
+from workflows.media import AGAIN_AFTER
 
 ALL = ["verify", "scan", "render", "publish"]
 
@@ -62,6 +63,20 @@ async def test_a_worker_that_dies_at_any_step_leaves_a_step_to_be_done_again(wor
     world.row.faults = {step: [RuntimeError("the worker died")] for step in ALL}
     await (await world.ring()).result()
     assert world.row.done == ALL
+
+
+async def test_what_was_to_no_avail_is_done_again_after_pauses_that_grow(world: MediaWorld) -> None:
+    world.row.vain = 4
+    handle = await world.ring()
+    await handle.result()
+    assert world.row.done == ALL * 5
+    history = await handle.fetch_history()
+    pauses = [
+        event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+        for event in history.events
+        if event.HasField("timer_started_event_attributes")
+    ]
+    assert pauses == [AGAIN_AFTER * factor for factor in (1, 2, 4, 8)]
 
 
 async def test_what_is_given_up_while_it_is_scanned_is_cancelled_and_removed(world: MediaWorld) -> None:

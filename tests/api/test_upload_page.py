@@ -1,0 +1,25 @@
+"""What the page /upload says, in the language of whoever opens it."""
+
+from html import escape
+
+import pytest
+
+from core.settings import Settings
+from domain.media.reasons import GERMAN, SENTENCES
+from tests.api.media_kit import stored_in
+from tests.api.signing_in import Api
+from tests.services import S3Server
+
+
+@pytest.fixture(scope="module")
+def settings(settings: Settings, s3: S3Server) -> Settings:
+    return stored_in(settings, s3)
+
+
+@pytest.mark.parametrize(("language", "sentences"), [("de-CH,de;q=0.9", GERMAN), ("en", SENTENCES), ("fr", SENTENCES)])
+async def test_every_reason_is_said_in_the_language_of_the_page(
+    api: Api, language: str, sentences: dict[str, str]
+) -> None:
+    page = (await api.http.get("/upload", headers={"Accept-Language": language})).text
+    for code, sentence in sentences.items():
+        assert f'data-{code}="{escape(sentence)}"' in page
