@@ -60,14 +60,15 @@ class MediaActivities:
             row = await media_work.lock(session, request.asset_id)
             if row is None or row.doomed_at is not None:
                 return
-            was_shown = row.state == AssetState.READY
+            places, was_shown = await media_work.links(session, row.id), row.state == AssetState.READY
             shown = await media_use.bring_home(session, row)
             if shown.state != AssetState.READY:
                 metrics.SETTLED.labels(AssetState.READY).inc()
                 await media_work.settle(session, shown, AssetState.READY)
             if not was_shown:  # an attempt that died after its commit, or a look at what is shown: no news
                 await media_work.show(session, shown)
-                await media_work.tell(session, shown, live.Name.MEDIA_READY)
+                for each in places:
+                    await media_work.tell_of(session, each, live.Name.MEDIA_READY)
         async with metered() as meter:
             await meter.run(partial(self.store.prune, asset, files))
         self.scratch.drop(request.asset_id)

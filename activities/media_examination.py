@@ -191,9 +191,11 @@ class MediaExaminationActivities:
             known = None if asset is None else await media_use.twin(session, asset)
             if asset is None or known is None:
                 return False
+            places = await media_work.links(session, asset.id)
             await media_use.merge(session, asset, known)
             await media_work.show(session, known)
-            await media_work.tell(session, known, live.Name.MEDIA_READY)
+            for each in places:
+                await media_work.tell_of(session, each, live.Name.MEDIA_READY)
             return True
 
     async def _local(self, asset: MediaAsset, meter: Meter) -> Path:

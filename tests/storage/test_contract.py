@@ -197,14 +197,14 @@ def test_only_the_version_that_is_kept_is_left(store: Store) -> None:
 
 def test_every_open_upload_of_a_key_can_be_ended_and_what_is_stored_there_stays(store: Store) -> None:
     stored = store.uploaded(b"first")
-    where = (stored.key, stored.key, f"{stored.key}0")
-    begun = [(key, store.storage.begin_multipart(key, content_type="video/mp4")) for key in where]
+    keys = (stored.key, stored.key, f"{stored.key}0")
+    first, second, other = (store.storage.begin_multipart(key, content_type="video/mp4") for key in keys)
     store.storage.abort_multiparts(stored.key)
     store.storage.abort_multiparts(stored.key)
-    for upload in begun[:2]:
+    for ended in (first, second):
         with pytest.raises(ObjectMissing):
-            store.storage.parts(*upload)
-    assert store.storage.parts(*begun[2]) == []
+            store.storage.parts(stored.key, ended)
+    assert list(store.storage.parts(f"{stored.key}0", other)) == []
     assert store.storage.head(Bucket.QUARANTINE, stored.key) == stored
 
 
