@@ -17,8 +17,8 @@ from integrations.storage.protocol import Bucket, ObjectChanged, ObjectStorage, 
 from models.media import MediaAsset, MediaVariant
 from models.queries.media_work import File
 
-CACHE_CONTROL: Final = "private, max-age=31536000, immutable"
-"""What lies under a key never changes: another content is another asset, another rendition another plan."""
+CACHE_CONTROL: Final = "private, max-age=3600"
+"""As long as the address is signed for. A later plan writes renditions anew under their keys, at another address."""
 ORIGINAL: Final = "original"
 
 

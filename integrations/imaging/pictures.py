@@ -28,6 +28,8 @@ _SIDEWAYS: Final = range(5, 9)
 """EXIF orientations that swap width and height."""
 _DISPLAY_P3: Final = 12
 """The colour primaries of H.273 that phones use beside those of sRGB."""
+_BEFORE_PIXELS: Final = 65_536
+"""Of an AVIF file: its properties stand at the beginning."""
 _PROFILE: Final = "icc-profile-data"
 _PLACEHOLDER_EDGE: Final = 32
 _SAVERS: Final[Mapping[str, Callable[[pyvips.Image, str], None]]] = {
@@ -99,10 +101,28 @@ def decode(path: Path, content_type: str, edge: int, *, moving: bool = False) ->
     if content_type == HEIC:
         image = _heic_pixels(path)
         return image.thumbnail_image(edge, height=edge, size="down", **_into_srgb(image)).copy_memory()
-    options = _into_srgb(_opened(path)) | ({"option_string": "n=-1"} if moving else {})
-    return pyvips.Image.thumbnail_source(
+    options: dict[str, object] = {**_from_p3(path)} if content_type == AVIF else {}
+    options |= _into_srgb(_opened(path)) | ({"option_string": "n=-1", "no_rotate": True} if moving else {})
+    image = pyvips.Image.thumbnail_source(
         _source(path), edge, height=edge, size="down", fail_on="error", **options
     ).copy_memory()
+    return _upright(image) if moving and _field(image, "orientation", 1) > 1 else image
+
+
+def _upright(image: pyvips.Image) -> pyvips.Image:
+    """Frame by frame: all of them as one would be turned into a strip."""
+    frames = [frame.autorot() for frame in image.pagesplit()]
+    joined = pyvips.Image.arrayjoin(frames, across=1).copy()
+    joined.set_type(pyvips.GValue.gint_type, "page-height", frames[0].height)
+    return joined.copy_memory()
+
+
+def _from_p3(path: Path) -> dict[str, str]:
+    """AVIF names the primaries of its colours where others have a profile; libvips reads profiles only."""
+    with path.open("rb") as file:
+        _, mark, colours = file.read(_BEFORE_PIXELS).partition(b"colrnclx")
+    is_p3 = bool(mark) and int.from_bytes(colours[:2], "big") == _DISPLAY_P3
+    return {"input_profile": "p3", "output_profile": "srgb"} if is_p3 else {}
 
 
 def _heic_pixels(path: Path) -> pyvips.Image:

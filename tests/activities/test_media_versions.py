@@ -63,6 +63,13 @@ async def test_a_form_that_is_sent_after_publication_leaves_nothing_behind(milo:
     await milo.run("scan_media", asset_id)
 
 
+async def test_a_browser_keeps_what_is_shown_as_long_as_its_address_is_valid(milo: MediaHome) -> None:
+    asset_id = await milo.publish(PHOTO)
+    key = next(key for key in milo.stored(Bucket.MEDIA) if str(asset_id) in key)
+    url = milo.storage.download_url(key, content_type="image/webp", disposition="inline", expires_in=timedelta(hours=1))
+    assert milo.storage.get(url)[1]["cache-control"] == "private, max-age=3600"
+
+
 async def test_a_rendition_behind_a_delete_marker_is_made_anew(milo: MediaHome) -> None:
     asset_id = await milo.publish(PHOTO)
     key = next(key for key in milo.stored(Bucket.MEDIA) if str(asset_id) in key)

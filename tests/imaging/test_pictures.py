@@ -151,6 +151,28 @@ def test_what_moves_goes_on_moving_in_webp_alone(
                 assert (picture.info["duration"], picture.info["loop"]) == (60, 0)
 
 
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_what_moves_is_turned_frame_by_frame(publish: Publish, tmp_path: Path, orientation: int) -> None:
+    moving, frame = tmp_path / "moving", stored(orientation)
+    options = {"save_all": True, "append_images": [frame.point(lambda value: 255 - value)], "duration": 60, "loop": 0}
+    moving.write_bytes(encoded(frame, "WEBP", exif=exif(orientation), lossless=True, **options))
+    path = by_name(publish(moving))["480.webp"]
+    with Image.open(path) as picture:
+        assert (picture.size, picture.n_frames) == ((320, 240), 2)
+        picture.seek(1)
+        picture.load()
+        assert (picture.info["duration"], picture.info["loop"]) == (60, 0)
+    assert shows_corners(path)
+
+
+def test_an_avif_that_names_display_p3_keeps_its_colours(publish: Publish, tmp_path: Path) -> None:
+    content = encoded(Image.new("RGB", (64, 64), (200, 80, 80)), "AVIF", quality=95)
+    mark = content.index(b"colrnclx") + 8
+    (tmp_path / "photo").write_bytes(content[:mark] + (12).to_bytes(2, "big") + content[mark + 2 :])
+    for each in publish(tmp_path / "photo").files:
+        assert near(middle(each.path), (216, 69, 76), within=5), each
+
+
 def test_the_camera_s_clock_is_read_with_and_without_a_zone(imaging: ConfinedImaging, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     moment = datetime(2024, 5, 1, 12, 30)  # noqa: DTZ001  a camera's clock

@@ -1,5 +1,6 @@
 """Files go through the production proxy to the store, and nothing else of the store is reached through it."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -94,6 +95,20 @@ async def test_forms_parts_and_downloads_pass_and_what_is_read_runs_nothing(
 async def test_nothing_else_of_the_store_is_reached(front: str, method: str, path: str, status: int) -> None:
     async with httpx.AsyncClient() as http:
         assert (await http.request(method, front + path)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "size"),
+    [("POST", "/petfolio-quarantine/", 17 * 2**20 + 1), ("PUT", "/petfolio-quarantine/x?X-Amz-Signature=x", 2**23 + 1)],
+)
+async def test_what_is_larger_than_anything_signed_does_not_reach_the_store(
+    front: str, method: str, address: str, size: int
+) -> None:
+    reader, writer = await asyncio.open_connection(*urlsplit(front).netloc.split(":"))
+    writer.write(f"{method} {address} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+    assert (await asyncio.wait_for(reader.readline(), 10)).split()[1] == b"413", "before the first byte of it"
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_pages_of_ours_may_ask_through_it_and_no_others(front: str, s3: S3Server) -> None:
