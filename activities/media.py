@@ -5,6 +5,7 @@ what is. What is found out before is `activities/media_examination.py`.
 import asyncio
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from temporalio import activity
 
@@ -21,6 +22,9 @@ from integrations.scanning.protocol import Scanner
 from models.media import MediaAsset
 from models.queries import media_use, media_work
 from temporal.contracts.media import MediaStanding, MediaTask, RefuseMedia, WorkOnMedia
+
+_LOOKED_AT: Final = (AssetState.SCANNING, AssetState.READY)
+"""From here it may be shown or refused; otherwise that is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class MediaActivities:
         async with self.sessions.begin() as session:
             await media_use.hold_pets(session, request.asset_id)
             row = await media_work.lock(session, request.asset_id)
-            if row is None or row.doomed_at is not None:
+            if row is None or row.doomed_at is not None or AssetState(row.state) not in _LOOKED_AT:
                 return
             places, was_shown = await media_work.links(session, row.id), row.state == AssetState.READY
             shown = await media_use.bring_home(session, row)
@@ -81,7 +85,7 @@ class MediaActivities:
             asset = await media_work.lock(session, request.asset_id)
             if asset is None:
                 return
-            if asset.state in (AssetState.SCANNING, AssetState.READY):
+            if AssetState(asset.state) in _LOOKED_AT:
                 await media_refusals.refuse(session, self.cipher, asset, request.reason)
         async with metered() as meter:
             await meter.run(partial(self.store.withdraw if asset.withdrawn_at else self.store.remove, asset))

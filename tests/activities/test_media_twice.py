@@ -11,6 +11,7 @@ from core import live
 from core.crypto import FieldCipher
 from core.db import Database
 from domain.media.reasons import Reason
+from domain.media.state import AssetState
 from integrations.keys.store import KeyStore
 from integrations.storage.protocol import Bucket, ObjectMissing
 from temporal.contracts.media import RefuseMedia, WorkOnMedia
@@ -84,3 +85,15 @@ async def test_parts_whose_upload_was_never_answered_for_are_gone_when_it_is_pub
     await milo.run("publish_media", asset_id)
     with pytest.raises(ObjectMissing):
         milo.storage.parts(key, lost)
+
+
+async def test_what_was_refused_in_the_meantime_is_not_shown(milo: MediaHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    asset_id = await milo.upload(photo())
+    await milo.examine(asset_id)
+    await milo.refuse(asset_id, Reason.DAMAGED)
+    monkeypatch.setattr(MediaStore, "is_published", lambda *_: True)  # as it was when the other one looked
+    await milo.run("publish_media", asset_id)
+    assert [link.is_current for link in await milo.links(asset_id)] == [False]
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    assert asset.state == AssetState.REJECTED
