@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from integrations.scanning.memory import EICAR
 
 VERSION = b"ClamAV 1.4.6/27500/Sun Nov 29 08:00:00 2026\n"
-Answer = Callable[["Clamd", socket], None]
+Answer = Callable[["Session"], None]
 
 
 class Clamd(socketserver.ThreadingTCPServer):
@@ -24,7 +24,7 @@ class Clamd(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(self, limit: int = 210_000_000) -> None:
-        super().__init__(("127.0.0.1", 0), _Session)
+        super().__init__(("127.0.0.1", 0), Session)
         self.limit = limit
         self.misbehave: Answer | None = None
         self.version = VERSION
@@ -36,7 +36,9 @@ class Clamd(socketserver.ThreadingTCPServer):
         return f"127.0.0.1:{self.server_address[1]}"
 
 
-class _Session(socketserver.StreamRequestHandler):
+class Session(socketserver.StreamRequestHandler):
+    """One command. What is read is read from `rfile`: it may have all of a small stream before anybody asks."""
+
     server: Clamd
 
     def handle(self) -> None:
@@ -45,11 +47,12 @@ class _Session(socketserver.StreamRequestHandler):
             self.wfile.write(self.server.version)
         elif command == b"nINSTREAM\n":
             if self.server.misbehave:
-                self.server.misbehave(self.server, self.connection)
+                self.server.misbehave(self)
             else:
-                self.wfile.write(self._scanned())
+                self.wfile.write(self.scanned())
 
-    def _scanned(self) -> bytes:
+    def scanned(self) -> bytes:
+        """The answer to the stream, once it is read."""
         body = b""
         while size := struct.unpack("!L", self.rfile.read(4))[0]:
             body += self.rfile.read(size)
@@ -72,25 +75,25 @@ def clamd_protocol(limit: int = 210_000_000) -> Iterator[Clamd]:
             thread.join()
 
 
-def closes(_: Clamd, connection: socket) -> None:
-    connection.shutdown(SHUT_RDWR)
+def closes(session: Session) -> None:
+    session.connection.shutdown(SHUT_RDWR)
 
 
-def resets(_: Clamd, connection: socket) -> None:
+def resets(session: Session) -> None:
     """What a client sees that goes on sending above StreamMaxLength."""
-    connection.recv(10)
-    connection.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER of no time: RST instead of FIN
-    connection.close()
+    session.rfile.read(4)
+    session.connection.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER of no time: RST instead of FIN
+    session.connection.close()
 
 
-def is_silent(server: Clamd, _: socket) -> None:
-    server.released.wait(20)
+def is_silent(session: Session) -> None:
+    session.server.released.wait(20)
 
 
 def says(words: bytes) -> Answer:
-    def answer(_: Clamd, connection: socket) -> None:
-        connection.recv(2**20)
-        connection.sendall(words)
+    def answer(session: Session) -> None:
+        session.scanned()
+        session.wfile.write(words)
 
     return answer
 
