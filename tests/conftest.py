@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+import signal
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import hypothesis
 import pytest
@@ -40,6 +41,19 @@ pytest_plugins = [
     "tests.stripe_servers",
     "tests.whole",
 ]
+
+ALARM_AGAIN: Final = 15.0
+"""Seconds between two alarms of a test that has had its time."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_timeout_set_timer(settings: Any) -> Generator[None, object, object]:
+    """The alarm of a test comes again: the first one may end some task of the test's loop in place of the test, which
+    then waits for that task for ever."""
+    done = yield
+    if settings.method == "signal":
+        signal.setitimer(signal.ITIMER_REAL, settings.timeout, ALARM_AGAIN)
+    return done
 
 
 @pytest.fixture(scope="session")
