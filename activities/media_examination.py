@@ -187,14 +187,24 @@ class MediaExaminationActivities:
         metrics.BYTES.labels("uploads").inc(stored.size)
         sniffed = sniff(await meter.run(partial(_head, path)))
         if sniffed != asset.declared_type:
-            scanned = await meter.run(partial(self.scanner.scan, path))
-            is_threat = scanned.verdict is Verdict.INFECTED
+            is_threat = await self._is_threat(asset, path, meter)
             return Reason.THREAT if is_threat else Reason.TYPE_MISMATCH if sniffed else Reason.UNKNOWN_TYPE
         async with self.sessions.begin() as session:
             if (row := await media_work.lock(session, asset.id)) is not None:
                 row.content_type, row.object_version = sniffed, stored.version
         await meter.run(partial(self.store.storage.keep, stored))  # a form may be sent again as long as it is valid
         return None
+
+    async def _is_threat(self, asset: MediaAsset, path: Path, meter: Meter) -> bool:
+        """Of what is refused in any case; where the scanner comes to no end, for that alone."""
+        try:
+            scanned = await meter.run(partial(self.scanner.scan, path))
+        except ScanTooSlow:
+            return False
+        async with self.sessions.begin() as session:
+            if (row := await media_work.lock(session, asset.id)) is not None:
+                await self._note(session, row, scanned)
+        return scanned.verdict is Verdict.INFECTED
 
     async def _use_known(self, asset_id: UUID) -> bool:
         """Whether the household has this content already; then its places use that one."""

@@ -82,6 +82,15 @@ async def test_what_is_of_another_kind_and_a_threat_is_called_one(milo: MediaHom
     with pytest.raises(ScannerUnavailable):
         await milo.examine(asset_id)
     assert await milo.examine(asset_id) == Finding(Reason.THREAT)
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    assert (asset.threat, asset.scan_engine) == ("Eicar-Test", "scripted")
+
+
+async def test_what_is_of_another_kind_is_refused_for_that_where_the_scanner_comes_to_no_end(milo: MediaHome) -> None:
+    milo.scanner.answers = [ScanTooSlow("slow")]
+    asset_id = await milo.upload(b"MZ" + bytes(3_000))
+    assert await milo.examine(asset_id) == Finding(Reason.UNKNOWN_TYPE)
 
 
 async def test_what_did_not_arrive_is_refused(milo: MediaHome) -> None:
