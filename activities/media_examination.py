@@ -25,7 +25,7 @@ from core.db import SessionFactory
 from core.logging import logger
 from domain.media import variants
 from domain.media.reasons import Reason, reason_of
-from domain.media.sniff import DOCUMENTS, HEAD_BYTES, sniff
+from domain.media.sniff import HEAD_BYTES, sniff
 from domain.media.state import AssetState, Stage, percent
 from domain.media.variants import PLAN_VERSION
 from integrations.imaging.protocol import Imaging, Inspected, Rendered, Unreadable
@@ -242,8 +242,6 @@ class MediaExaminationActivities:
         for each in rendered.files:
             meter.heard(1.0)
             files.append(self.store.publish(asset, each))
-        if asset.content_type in DOCUMENTS:
-            files.append(self.store.publish_original(asset))
         metrics.BYTES.labels("renditions").inc(sum(each.size for each in files))
         return files
 

@@ -19,7 +19,6 @@ from models.queries.media_work import File
 
 CACHE_CONTROL: Final = "private, max-age=3600"
 """As long as the address is signed for. A later plan writes renditions anew under their keys, at another address."""
-ORIGINAL: Final = "original"
 
 
 class NotStored(PetfolioError):
@@ -78,26 +77,7 @@ class MediaStore:
             disposition=content_disposition(file.content_type, name),
             cache_control=CACHE_CONTROL,
         )
-        return File(name, file.content_type, file.size, file.width, file.height)
-
-    def publish_original(self, asset: MediaAsset) -> File:
-        """Store the verified bytes as they came. Raises `NotStored`."""
-        content_type = asset.content_type or asset.declared_type
-        name = f"{ORIGINAL}.{EXTENSIONS[content_type]}"
-        source = self.storage.head(
-            Bucket.QUARANTINE, keys.upload(asset.stored_under, asset.id), version=asset.object_version
-        )
-        if source is None:
-            raise NotStored("the upload is not there any more")
-        self.storage.copy(
-            source,
-            Bucket.MEDIA,
-            keys.published(asset.stored_under, asset.id, name),
-            content_type=content_type,
-            disposition=content_disposition(content_type, name),
-            cache_control=CACHE_CONTROL,
-        )
-        return File(name, content_type, source.size, None, None)
+        return File(name, file.content_type, file.size, file.width or None, file.height or None)
 
     def is_published(self, asset: MediaAsset, files: Sequence[MediaVariant]) -> bool:
         """Whether there are renditions, and every one of them lies there whole."""

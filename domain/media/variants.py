@@ -35,17 +35,19 @@ def plan(content_type: str, width: int, height: int, *, animated: bool = False) 
     """What to make of an upload, of which `width` and `height` are as people see it.
 
     Nothing is enlarged: a picture smaller than an edge is published once in its own size, under the first edge that it
-    fits into. A PDF's pictures are of its first page. A video is published as it came, without what it says about
-    where and with what it was taken.
+    fits into. A PDF's pictures are of its first page. A video and a PDF are published as well, without what they say
+    about where and with what they were made.
     """
+    original = (Variant("original", content_type),)
     if content_type in VIDEOS:
-        return (Variant("original", content_type),)
+        return original
     prefix = "preview-" if content_type in DOCUMENTS else ""
-    return tuple(
+    pictures = tuple(
         Variant(f"{prefix}{edge}", kind, edge, animated and kind == WEBP)
         for edge in _edges(max(width, height))
         for kind in FORMATS
     )
+    return pictures + original if content_type in DOCUMENTS else pictures
 
 
 def _edges(longest: int) -> Iterator[int]:

@@ -1,23 +1,37 @@
-"""PDF through PDFium: how many pages, and what the first one looks like. Runs in the child.
+"""PDF: how many pages, what the first one looks like, through PDFium; and a copy that does not say where it is from,
+through qpdf. Runs in the child.
 
-Nothing in a document is executed: the library is built without JavaScript and without XFA, forms are not initialised,
-and nothing outside of the file is looked at.
+Nothing in a document is executed: PDFium is built without JavaScript and without XFA, forms are not initialised, and
+nothing outside of the file is looked at.
 """
 
-from collections.abc import Iterator
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import pikepdf
 import pypdfium2
 import pypdfium2.raw as pdfium
 import pyvips
+from pikepdf import sanitize
 
 from domain.media.variants import EDGES
+from integrations.imaging import embedded
 from integrations.imaging.protocol import Reason, Unreadable
 
 LARGEST: Final = max(EDGES)
 """The longer edge of the first page's picture, in pixels."""
+_REMOVED: Final = (sanitize.remove_thumbnails, sanitize.remove_private_app_data, sanitize.remove_web_capture)
+_ORIGINS: Final = ("/Metadata", "/LastModified")
+_LARGEST_PICTURE: Final = 64 * 2**20
+_PICTURES: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "/DCTDecode": embedded.jpeg,
+    "/DCT": embedded.jpeg,
+    "/JPXDecode": embedded.jpeg_2000,
+}
 
 
 @contextmanager
@@ -52,6 +66,69 @@ def draw(path: Path) -> tuple[pyvips.Image, int]:
         )
         image = image.crop(0, 0, bitmap.width, bitmap.height).extract_band(0, n=3)
         return image.copy(interpretation="srgb").copy_memory(), len(document)
+
+
+def publish(path: Path, target: Path) -> None:
+    """The document without its title and author, metadata, thumbnails and what programs keep in it for themselves, and
+    its pictures without what cameras wrote into them. One that is signed stays as it is: its signature is of every
+    byte. Raises `Unreadable`, OSError."""
+    try:
+        with pikepdf.open(path) as document:
+            if _is_signed(document):
+                shutil.copyfile(path, target)
+                return
+            for remove in _REMOVED:
+                remove(document)
+            if "/Info" in document.trailer:
+                del document.trailer["/Info"]
+            for found in document.objects:
+                _forget_origin(found)
+            document.save(target, preserve_pdfa=False, fix_metadata_version=False)
+    except pikepdf.PasswordError:
+        raise Unreadable(Reason.ENCRYPTED) from None
+    except pikepdf.PdfError:
+        raise Unreadable(Reason.DAMAGED) from None
+
+
+def _is_signed(document: pikepdf.Pdf) -> bool:
+    return any(isinstance(each, pikepdf.Dictionary) and "/ByteRange" in each for each in document.objects)
+
+
+def _forget_origin(found: pikepdf.Object) -> None:
+    if not isinstance(found, pikepdf.Dictionary | pikepdf.Stream):
+        return
+    for key in _ORIGINS:
+        if key in found:
+            del found[key]
+    if isinstance(found, pikepdf.Stream):
+        _clean_picture(found)
+
+
+def _clean_picture(found: pikepdf.Stream) -> None:
+    """As cameras write them, or deflated once more; nobody writes other pictures any more."""
+    filters, settings = _listed(found.get("/Filter")), _listed(found.get("/DecodeParms"))
+    if not filters or len(filters) > 2 or (clean := _PICTURES.get(str(filters[-1]))) is None:
+        return
+    data = found.read_raw_bytes()
+    if len(filters) == 2:
+        if str(filters[0]) != "/FlateDecode":
+            return
+        data = _inflated(data)
+    own = settings[-1] if settings else None
+    found.write(clean(data), filter=filters[-1], decode_parms=own if isinstance(own, pikepdf.Dictionary) else None)
+
+
+def _inflated(data: bytes) -> bytes:
+    inflate = zlib.decompressobj()
+    inflated = inflate.decompress(data, _LARGEST_PICTURE)
+    if inflate.unconsumed_tail:
+        raise Unreadable(Reason.TOO_MUCH_MEMORY)
+    return inflated
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """One, several or none."""
+    return list(value) if isinstance(value, pikepdf.Array) else [] if value is None else [value]
 
 
 def _scale(width: float, height: float) -> float:

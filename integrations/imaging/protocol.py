@@ -65,7 +65,8 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """One file that was made. `name` is the variant's, `path` where it lies until the caller removes it."""
+    """One file that was made. `name` is the variant's, `path` where it lies until the caller removes it; a document has
+    no width and height (0)."""
 
     name: str
     path: Path

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +75,16 @@ def render(path: Path, folder: Path, plan: Sequence[Variant], limits: Limits, sa
     content_type = _content_type(path)
     if content_type in VIDEOS:
         return _copied(path, folder, plan, content_type)
+    originals = [variant for variant in plan if variant.content_type in DOCUMENTS]
+    drawn = _drawn(path, content_type, folder, [variant for variant in plan if variant not in originals], limits, say)
+    for variant in originals:
+        documents.publish(path, folder / variant.file_name)
+    return replace(drawn, sizes={**drawn.sizes, **{variant.name: (0, 0) for variant in originals}})
+
+
+def _drawn(
+    path: Path, content_type: str, folder: Path, plan: Sequence[Variant], limits: Limits, say: Progress
+) -> Drawn:
     image, pages = _decoded(path, content_type, plan, limits)
     say(_DECODED)
     pyvips.concurrency_set(1)  # from here on each core has a picture of its own

@@ -15,7 +15,6 @@ from integrations.storage.memory_uploads import Grant, Grants, Upload
 from integrations.storage.protocol import (
     Bucket,
     Listed,
-    ObjectChanged,
     ObjectMissing,
     Page,
     Part,
@@ -130,19 +129,6 @@ class MemoryStorage:
         body = path.read_bytes()
         headers = {"content-disposition": disposition, "cache-control": cache_control}
         self._store(bucket, key, body, content_type, headers, sha256=hashlib.sha256(body).hexdigest())
-
-    def copy(
-        self, source: StoredObject, bucket: Bucket, key: str, *, content_type: str, disposition: str, cache_control: str
-    ) -> StoredObject:
-        """See `ObjectStorage`."""
-        self._may_fail()
-        found = self._found(source.bucket, source.key, source.version)
-        if found is None or found.body is None:
-            raise ObjectMissing("there is no such version")
-        if found.stored.etag != source.etag:
-            raise ObjectChanged("the object was replaced")
-        headers = {"content-disposition": disposition, "cache-control": cache_control}
-        return self._store(bucket, key, found.body, content_type, headers, sha256=source.sha256)
 
     def hide(self, bucket: Bucket, key: str) -> None:
         """What a plain DELETE of S3 does: a delete marker on top."""

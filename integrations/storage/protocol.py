@@ -156,12 +156,6 @@ class ObjectStorage(Protocol):
         """Store a file. The store checks its hash on arrival; whoever shows it to others looks for it with `head`."""
         ...
 
-    def copy(
-        self, source: StoredObject, bucket: Bucket, key: str, *, content_type: str, disposition: str, cache_control: str
-    ) -> StoredObject:
-        """Store this version again, under other headers, without its bytes passing through here."""
-        ...
-
     def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """Nothing of these keys is left: every version, delete marker and open multipart upload. Keys that nobody has
         are gone already."""

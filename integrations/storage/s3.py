@@ -152,24 +152,6 @@ class S3Storage:
         with path.open("rb") as file:
             asked(lambda: self._client.put_object(**more, Body=file, ChecksumSHA256=checksum))
 
-    def copy(
-        self, source: StoredObject, bucket: Bucket, key: str, *, content_type: str, disposition: str, cache_control: str
-    ) -> StoredObject:
-        """See `ObjectStorage`. S3 copies up to 5 GB in one call."""
-        version = {"VersionId": source.version} if source.version else {}
-        more: Any = {
-            **self._at(bucket, key),
-            **_headers(content_type, disposition, cache_control),
-            **self._encryption.arguments(),
-            "CopySource": {**self._at(source.bucket, source.key), **version},
-            "CopySourceIfMatch": source.etag,
-            "MetadataDirective": "REPLACE",
-        }
-        answer = asked(lambda: self._client.copy_object(**more))
-        if (stored := self.head(bucket, key, version=answer.get("VersionId"))) is None:
-            raise StorageUnavailable("S3 does not have what it has just taken")
-        return stored
-
     def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """See `ObjectStorage`. Uploads first: one that is finished meanwhile leaves a version, which goes after it."""
         for key in keys:

@@ -90,8 +90,6 @@ def test_fetching_what_was_deleted_says_that_it_is_missing(store: Store, tmp_pat
     store.storage.delete(stored.bucket, [stored.key])
     with pytest.raises(ObjectMissing):
         store.storage.fetch(stored, tmp_path / "it", on_bytes=ignore)
-    with pytest.raises(ObjectMissing):
-        store.storage.copy(stored, Bucket.MEDIA, a_key("media"), **HEADERS)
 
 
 def test_a_published_file_is_downloaded_with_the_headers_of_its_url(store: Store, tmp_path: Path) -> None:
@@ -110,22 +108,6 @@ def test_publishing_again_is_harmless(store: Store, tmp_path: Path) -> None:
     first = store.published(tmp_path / "v", b"same")
     again = store.published(tmp_path / "v", b"same", key=first.key)
     assert (again.size, again.sha256, again.etag) == (first.size, first.sha256, first.etag)
-
-
-def test_a_copy_is_of_the_version_that_was_checked(store: Store) -> None:
-    checked = store.uploaded(b"the checked document")
-    store.uploaded(b"another one", key=checked.key)
-    copied = store.storage.copy(
-        checked,
-        Bucket.MEDIA,
-        a_key("media") + "/original.pdf",
-        **{**HEADERS, "content_type": "application/pdf", "disposition": "attachment"},
-    )
-    assert copied.content_type == "application/pdf"
-    signed = {"content_type": "application/pdf", "disposition": "attachment", "expires_in": MINUTES}
-    body, headers = store.get(store.storage.download_url(copied.key, **signed))
-    assert body == b"the checked document"
-    assert headers["cache-control"] == HEADERS["cache_control"]
 
 
 def test_a_deleted_files_url_stops_working(store: Store, tmp_path: Path) -> None:
@@ -156,9 +138,6 @@ def test_an_upload_in_parts_survives_a_client_that_crashed(store: Store, tmp_pat
     assert store.storage.fetch(stored, tmp_path / "it", on_bytes=ignore) == sha256(body)
     with pytest.raises(ObjectMissing):
         store.storage.parts(key, upload_id)
-    copied = store.storage.copy(stored, Bucket.MEDIA, a_key("media"), **{**HEADERS, "content_type": "video/mp4"})
-    assert (copied.size, copied.content_type) == (len(body), "video/mp4")
-    assert store.storage.fetch(copied, tmp_path / "copy", on_bytes=ignore) == sha256(body)
 
 
 def test_parts_of_another_length_or_number_and_late_ones_are_refused(store: Store) -> None:

@@ -52,17 +52,15 @@ def test_the_api_can_neither_read_nor_list_nor_delete_in_the_quarantine(s3: S3Se
     api, stored = of(s3, "api").storage, s3_store(s3).uploaded()
     refused(lambda: api.head(Bucket.QUARANTINE, stored.key))
     refused(lambda: api.fetch(stored, tmp_path / "it", on_bytes=lambda _: None))
-    refused(lambda: api.copy(stored, Bucket.QUARANTINE, a_key(), **HEADERS))
     refused(lambda: api.listed(Bucket.QUARANTINE, "uploads/"))
     refused(lambda: api.delete(Bucket.QUARANTINE, [stored.key]))
     assert s3_store(s3).storage.head(Bucket.QUARANTINE, stored.key) == stored
 
 
 def test_the_api_can_neither_publish_nor_sign_what_lies_elsewhere(s3: S3Server, tmp_path: Path) -> None:
-    api, stored = of(s3, "api").storage, s3_store(s3).uploaded()
+    api = of(s3, "api").storage
     (tmp_path / "v").write_bytes(b"x")
     refused(lambda: api.put(Bucket.MEDIA, a_key("media"), tmp_path / "v", **HEADERS))
-    refused(lambda: api.copy(stored, Bucket.MEDIA, a_key("media"), **HEADERS))
     assert posted(form_of(api, a_key("elsewhere"), PHOTO), PHOTO).status_code == 403
     s3_client(s3).put_object(Bucket="petfolio-media", Key="elsewhere/x", Body=b"x")
     url = api.download_url("elsewhere/x", content_type="image/webp", disposition="inline", expires_in=MINUTES)
@@ -74,11 +72,10 @@ def test_the_media_worker_reads_clears_and_publishes_but_brings_nothing_in(s3: S
     assert worker.storage.head(Bucket.QUARANTINE, stored.key) == stored
     worker.storage.fetch(stored, tmp_path / "it", on_bytes=lambda _: None)
     published = worker.published(tmp_path / "v", b"rendition")
-    copied = worker.storage.copy(stored, Bucket.MEDIA, a_key("media"), **HEADERS)
     worker.storage.listed(Bucket.MEDIA, "media/")
     worker.storage.keep(stored)
     worker.storage.delete(Bucket.QUARANTINE, [stored.key])
-    worker.storage.delete(Bucket.MEDIA, [published.key, copied.key])
+    worker.storage.delete(Bucket.MEDIA, [published.key])
     assert s3_store(s3).storage.head(Bucket.QUARANTINE, stored.key) is None
     assert posted(form_of(worker.storage, a_key(), PHOTO), PHOTO).status_code == 403
     refused(lambda: worker.storage.begin_multipart(a_key(), content_type="video/mp4"))
