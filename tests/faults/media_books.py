@@ -167,8 +167,8 @@ async def _told(
 ) -> dict[str, object] | None:
     """Refusals that somebody was not told of once in the app and once by mail; mails that came more than once."""
     told = await database.fetch(_TOLD, book.user_id)
-    refused = {f"media/{each.media_id}/refused" for each in sent if each.becomes not in (READY, GONE)}
-    gone = {f"media/{each.media_id}/refused" for each in sent if each.becomes == GONE}
+    refused = {f"media/{each.media_id}/refused/2" for each in sent if each.becomes not in (READY, GONE)}
+    gone = {f"media/{each.media_id}/refused/2" for each in sent if each.becomes == GONE}
     times = Counter((each["event_key"], each["channel"]) for each in told if each["state"] == "sent")
     wanted = Counter((key, channel) for key in refused for channel in ("in_app", "email"))
     differ = {key: (times[key], wanted[key]) for key in times | wanted if times[key] != wanted[key]}

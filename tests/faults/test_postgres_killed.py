@@ -72,5 +72,7 @@ async def test_what_falls_due_while_postgres_is_dead_fires_once_when_it_is_back(
 
     await until(served_again, within=10, what="the api serves again by itself")
     verdict = await ledger.outcome(stack, inbox, person, within=60)
-    assert (verdict.accepted, verdict.lost, verdict.duplicates, verdict.ambiguous) == (len(due), [], [], 0)
+    assert (verdict.accepted, verdict.lost, verdict.duplicates) == (len(due), [], [])
+    # What was sent and could not be noted, on a connection that had died unnoticed, comes again under its own id.
+    assert verdict.ambiguous <= 1
     assert verdict.late.max <= (back - died).total_seconds() + 10
