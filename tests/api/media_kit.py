@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 from pydantic import SecretStr
 
 from core.settings import Settings
@@ -67,6 +68,18 @@ async def uploader(person: Person) -> Uploader:
     pet = await person.request("POST", "/pets", {"name": "Milo"})
     assert pet.status_code == 201, pet.text
     return Uploader(person, pet.json()["id"])
+
+
+@pytest.fixture(scope="module")
+def settings(settings: Settings, s3: S3Server) -> Settings:
+    """Those of an api with real storage."""
+    return stored_in(settings, s3)
+
+
+@pytest.fixture
+async def milo(person: Person) -> Uploader:
+    """Somebody with a pet of this name."""
+    return await uploader(person)
 
 
 async def send_form(form: dict[str, Any], content: bytes) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
 from fastapi import FastAPI
 from temporalio.testing import ActivityEnvironment
 
@@ -114,3 +115,9 @@ class MediaWorker:
             SCANNER,
             Scratch(self.folder),
         )
+
+
+@pytest.fixture
+def worker(app: FastAPI, s3: S3Server, tmp_path: Path) -> MediaWorker:
+    """Of the api under test."""
+    return MediaWorker(app, s3, tmp_path)

@@ -4,30 +4,17 @@ deleted. What publishing does is in `tests/activities/test_media.py`."""
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from api.schemas.media import MediaOut
 from core.db import Database
-from core.settings import Settings
 from domain.media.state import AssetState
 from models.media import MediaLink
 from models.queries import media_work
 from models.queries.media_work import File
-from tests.api.media_kit import JPEG, Uploader, stored_in, uploader
-from tests.api.signing_in import Person
-from tests.services import S3Server
+from tests.api.media_kit import JPEG, Uploader
+from tests.api.media_kit import milo as milo
+from tests.api.media_kit import settings as settings
 
 FILES = [File("160.webp", "image/webp", 100, 160, 120), File("480.webp", "image/webp", 300, 480, 360)]
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, s3: S3Server) -> Settings:
-    return stored_in(settings, s3)
-
-
-@pytest.fixture
-async def milo(person: Person) -> Uploader:
-    return await uploader(person)
 
 
 async def publish(milo: Uploader, content: bytes = JPEG, **about: Any) -> dict[str, Any]:

@@ -2,42 +2,26 @@
 storage itself enforces is in `tests/storage/test_upload_rules.py`."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 import pytest
-from fastapi import FastAPI
 
 from core.db import Database
-from core.settings import Settings
 from domain.access import Role
 from domain.media.limits import PART_BYTES
 from domain.media.reasons import Reason
 from tests.activities.media_home import photo
 from tests.api.household_kit import home_of, member
-from tests.api.media_kit import JPEG, Uploader, send_form, send_part, stored_in, uploader
+from tests.api.media_kit import JPEG, Uploader, send_form, send_part
+from tests.api.media_kit import milo as milo
+from tests.api.media_kit import settings as settings
 from tests.api.media_worker import MediaWorker
-from tests.api.signing_in import Api, Person
-from tests.services import S3Server
+from tests.api.media_worker import worker as worker
+from tests.api.signing_in import Api
 
 BIG = JPEG + bytes(17 * 10**6 - len(JPEG))
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, s3: S3Server) -> Settings:
-    return stored_in(settings, s3)
-
-
-@pytest.fixture
-async def milo(person: Person) -> Uploader:
-    return await uploader(person)
-
-
-@pytest.fixture
-def worker(app: FastAPI, s3: S3Server, tmp_path: Path) -> MediaWorker:
-    return MediaWorker(app, s3, tmp_path)
 
 
 async def bells(db: Database, media_id: str) -> int:

@@ -3,21 +3,20 @@
 import json
 import logging
 from email.message import Message
-from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from core.settings import Settings
 from domain.media import names
 from tests.activities.media_home import photo
 from tests.api.household_kit import home_of
-from tests.api.media_kit import Uploader, stored_in, uploader
+from tests.api.media_kit import Uploader
+from tests.api.media_kit import milo as milo
+from tests.api.media_kit import settings as settings
 from tests.api.media_worker import MediaWorker
-from tests.api.signing_in import Person, bearer
-from tests.services import S3Server
+from tests.api.media_worker import worker as worker
+from tests.api.signing_in import bearer
 
 NAMES = {
     "a path": ("../../x", "x"),
@@ -33,21 +32,6 @@ NAMES = {
     "quotation marks": ('cat"; filename="evil.exe', 'cat"; filename="evil.exe'),
 }
 PHOTO = photo(64, 48)
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, s3: S3Server) -> Settings:
-    return stored_in(settings, s3)
-
-
-@pytest.fixture
-async def milo(person: Person) -> Uploader:
-    return await uploader(person)
-
-
-@pytest.fixture
-def worker(app: FastAPI, s3: S3Server, tmp_path: Path) -> MediaWorker:
-    return MediaWorker(app, s3, tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)

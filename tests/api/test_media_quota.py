@@ -4,41 +4,22 @@ and a smaller plan takes nothing away."""
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
-from fastapi import FastAPI
-
-from core.settings import Settings
 from domain.billing.catalogue import LIMITS, Tier
 from models.queries import media_sweep
 from tests.activities.media_home import photo
 from tests.api.household_kit import home_of
-from tests.api.media_kit import JPEG, Uploader, send_form, stored_in, uploader
+from tests.api.media_kit import JPEG, Uploader, send_form
+from tests.api.media_kit import milo as milo
+from tests.api.media_kit import settings as settings
 from tests.api.media_worker import MediaWorker
+from tests.api.media_worker import worker as worker
 from tests.api.plans_kit import entitle
-from tests.api.signing_in import Person
-from tests.services import S3Server
 
 ROOM = LIMITS[Tier.FREE].storage_bytes
 VIDEO = 100 * 10**6
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, s3: S3Server) -> Settings:
-    return stored_in(settings, s3)
-
-
-@pytest.fixture
-async def milo(person: Person) -> Uploader:
-    return await uploader(person)
-
-
-@pytest.fixture
-def worker(app: FastAPI, s3: S3Server, tmp_path: Path) -> MediaWorker:
-    return MediaWorker(app, s3, tmp_path)
 
 
 async def announce(milo: Uploader, size: int, content_type: str = "video/mp4") -> Any:

@@ -1,40 +1,22 @@
 """Whoever deletes something deletes every version, rendition and part of its files: what lies in both buckets is
 counted, versions and delete markers included."""
 
-from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
-from fastapi import FastAPI
 
 from api.media_urls import LIVES
-from core.settings import Settings
 from tests.activities.media_home import photo
 from tests.api.household_kit import home_of
-from tests.api.media_kit import JPEG, Uploader, send_form, send_part, stored_in, uploader
+from tests.api.media_kit import JPEG, Uploader, send_form, send_part
+from tests.api.media_kit import milo as milo
+from tests.api.media_kit import settings as settings
 from tests.api.media_worker import MediaWorker
-from tests.api.signing_in import Person
+from tests.api.media_worker import worker as worker
 from tests.scanning import pdfs
-from tests.services import S3Server
 
 BIG = JPEG + bytes(17 * 10**6 - len(JPEG))
 FIRST, SECOND, THIRD = (photo(200, 150, (number, 9, 9)) for number in (0, 90, 180))
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, s3: S3Server) -> Settings:
-    return stored_in(settings, s3)
-
-
-@pytest.fixture
-async def milo(person: Person) -> Uploader:
-    return await uploader(person)
-
-
-@pytest.fixture
-def worker(app: FastAPI, s3: S3Server, tmp_path: Path) -> MediaWorker:
-    return MediaWorker(app, s3, tmp_path)
 
 
 async def record_of(milo: Uploader) -> str:

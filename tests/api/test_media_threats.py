@@ -1,22 +1,20 @@
 """What is not safe to show is never shown: it is refused, lies nowhere, its person is told, and it is on record."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
 
-from core.settings import Settings
 from domain.media import keys
 from domain.media.reasons import GERMAN, SENTENCES, Reason
 from integrations.scanning.memory import EICAR
-from tests.api.media_kit import Uploader, stored_in, uploader
+from tests.api.media_kit import Uploader
+from tests.api.media_kit import milo as milo
+from tests.api.media_kit import settings as settings
 from tests.api.media_worker import MediaWorker
-from tests.api.signing_in import Person
+from tests.api.media_worker import worker as worker
 from tests.scanning import pdfs, samples
-from tests.services import S3Server
 
 JPEG, PDF = "image/jpeg", "application/pdf"
 THREATS = {
@@ -48,21 +46,6 @@ THREATS = {
     "a program behind a photo": (samples.jpeg() + samples.PE, JPEG, Reason.THREAT),
     "a photo called a document": (samples.jpeg(), PDF, Reason.TYPE_MISMATCH),
 }
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, s3: S3Server) -> Settings:
-    return stored_in(settings, s3)
-
-
-@pytest.fixture
-async def milo(person: Person) -> Uploader:
-    return await uploader(person)
-
-
-@pytest.fixture
-def worker(app: FastAPI, s3: S3Server, tmp_path: Path) -> MediaWorker:
-    return MediaWorker(app, s3, tmp_path)
 
 
 @pytest.mark.parametrize("name", THREATS)

@@ -10,26 +10,16 @@ from fastapi import FastAPI
 from api.schemas.media import MediaOut, UploadOut
 from core import live
 from core.db import Database
-from core.settings import Settings
 from domain.billing.catalogue import LIMITS, Tier
 from domain.media.limits import PART_BYTES
-from tests.api.media_kit import JPEG, Uploader, send_form, send_part, stored_in, uploader
-from tests.api.signing_in import Api, Person
+from tests.api.media_kit import JPEG, Uploader, send_form, send_part
+from tests.api.media_kit import milo as milo
+from tests.api.media_kit import settings as settings
+from tests.api.signing_in import Api
 from tests.live.asyncapi import check
-from tests.services import S3Server
 from tests.stack import until
 
 BIG = 17 * 10**6
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, s3: S3Server) -> Settings:
-    return stored_in(settings, s3)
-
-
-@pytest.fixture
-async def milo(person: Person) -> Uploader:
-    return await uploader(person)
 
 
 async def outbox_of(db: Database, media_id: str) -> list[str]:

@@ -4,16 +4,9 @@ from html import escape
 
 import pytest
 
-from core.settings import Settings
 from domain.media.reasons import GERMAN, SENTENCES
-from tests.api.media_kit import stored_in
+from tests.api.media_kit import settings as settings
 from tests.api.signing_in import Api
-from tests.services import S3Server
-
-
-@pytest.fixture(scope="module")
-def settings(settings: Settings, s3: S3Server) -> Settings:
-    return stored_in(settings, s3)
 
 
 @pytest.mark.parametrize(("language", "sentences"), [("de-CH,de;q=0.9", GERMAN), ("en", SENTENCES), ("fr", SENTENCES)])
