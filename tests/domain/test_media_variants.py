@@ -28,7 +28,8 @@ def test_what_moves_moves_in_webp() -> None:
     }
 
 
-def test_a_document_has_previews_and_a_video_itself() -> None:
-    assert {each.name for each in plan("application/pdf", 1448, 2048)} == {f"preview-{edge}" for edge in EDGES}
+def test_a_document_has_previews_and_like_a_video_itself() -> None:
+    previews = {f"preview-{edge}" for edge in EDGES}
+    assert {each.name for each in plan("application/pdf", 1448, 2048)} == {"original", *previews}
     assert plan("video/webm", 640, 360) == (Variant("original", "video/webm"),)
     assert plan("video/quicktime", 640, 360)[0].file_name == "original.mov"
