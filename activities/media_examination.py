@@ -30,6 +30,7 @@ from domain.media.state import AssetState, Stage, percent
 from domain.media.variants import PLAN_VERSION
 from integrations.imaging.protocol import Imaging, Inspected, Rendered, Unreadable
 from integrations.scanning.protocol import ENCRYPTED, Scanned, Scanner, ScanTooSlow, Verdict
+from integrations.storage.protocol import StoredObject
 from models.media import MediaAsset
 from models.queries import media_use, media_work
 from models.queries.media_work import File
@@ -64,10 +65,10 @@ class MediaExaminationActivities:
             return GONE
         with metrics.timed(Stage.VERIFYING):
             async with metered(partial(self._advance, asset.id, Stage.VERIFYING)) as meter:
-                reason = await self._verify(asset, meter)
-        if reason is not None:
-            return Finding(reason)
-        return Finding(is_known=await self._use_known(asset.id))
+                verified = await self._verify(asset, meter)
+        if isinstance(verified, Reason):
+            return Finding(verified)
+        return Finding(is_known=await self._note_verified(asset.id, verified))
 
     @activity.defn
     async def scan_media(self, request: WorkOnMedia) -> Finding:
@@ -175,7 +176,8 @@ class MediaExaminationActivities:
             if percent(stage, done) > asset.percent:
                 await media_work.advance(session, asset, stage, done)
 
-    async def _verify(self, asset: MediaAsset, meter: Meter) -> Reason | None:
+    async def _verify(self, asset: MediaAsset, meter: Meter) -> Reason | StoredObject:
+        """The version that it is from now on, or why not."""
         stored = await meter.run(partial(self.store.arrived, asset))
         if stored is None:
             return Reason.MISSING
@@ -189,11 +191,8 @@ class MediaExaminationActivities:
         if sniffed != asset.declared_type:
             is_threat = await self._is_threat(asset, path, meter)
             return Reason.THREAT if is_threat else Reason.TYPE_MISMATCH if sniffed else Reason.UNKNOWN_TYPE
-        async with self.sessions.begin() as session:
-            if (row := await media_work.lock(session, asset.id)) is not None:
-                row.content_type, row.object_version = sniffed, stored.version
         await meter.run(partial(self.store.storage.keep, stored))  # a form may be sent again as long as it is valid
-        return None
+        return stored
 
     async def _is_threat(self, asset: MediaAsset, path: Path, meter: Meter) -> bool:
         """Of what is refused in any case; where the scanner comes to no end, for that alone."""
@@ -206,13 +205,16 @@ class MediaExaminationActivities:
                 await self._note(session, row, scanned)
         return scanned.verdict is Verdict.INFECTED
 
-    async def _use_known(self, asset_id: UUID) -> bool:
-        """Whether the household has this content already; then its places use that one."""
+    async def _note_verified(self, asset_id: UUID, stored: StoredObject) -> bool:
+        """Pin the version. Whether the household has this content already; then its places use that one."""
         async with self.sessions.begin() as session:
             await media_use.hold_pets(session, asset_id)
             asset = await media_work.lock(session, asset_id)
-            known = None if asset is None else await media_use.twin(session, asset)
-            if asset is None or known is None:
+            if asset is None:
+                return False
+            asset.content_type, asset.object_version = asset.declared_type, stored.version
+            known = await media_use.twin(session, asset)
+            if known is None:
                 return False
             places = await media_work.links(session, asset.id)
             await media_use.merge(session, asset, known)
