@@ -34,6 +34,7 @@ from integrations.storage.protocol import StoredObject
 from models.media import MediaAsset
 from models.queries import media_use, media_work
 from models.queries.media_work import File
+from temporal import outbox
 from temporal.contracts.media import Finding, WorkOnMedia
 
 log = logger(__name__)
@@ -218,6 +219,8 @@ class MediaExaminationActivities:
                 return False
             places = await media_work.links(session, asset.id)
             await media_use.merge(session, asset, known)
+            if known.plan_version < PLAN_VERSION:
+                await outbox.ring_media(session, known.stored_under, known.id, is_urgent=False)
             await media_work.show(session, known)
             for each in places:
                 await media_work.tell_of(session, each, live.Name.MEDIA_READY)
@@ -257,7 +260,8 @@ class MediaExaminationActivities:
             asset.plan_version = PLAN_VERSION
             if asset.state == AssetState.READY:  # what kept it as it was does so no more
                 asset.reason, asset.version = None, asset.version + 1
-            if asset.keeps_captured_at and seen.captured_at is not None:
+            asset.captured_at_ct = None
+            if seen.captured_at is not None and await media_use.wants_date(session, asset_id):
                 home, text = Subject.household(await media_use.home_of(session, asset)), seen.captured_at.isoformat()
                 asset.captured_at_ct = await self.cipher.seal(home, CAPTURED_AT, asset.id, text)
             await media_work.save_renditions(session, asset_id, files)
