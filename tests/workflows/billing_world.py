@@ -44,6 +44,7 @@ from temporal.contracts.billing import (
 from temporal.contracts.refund import LookAtRefund, RefundChanged, Refunding, RefundStanding
 from temporal.interceptors import ActivityInterceptor
 from tests.workflows.reminder_world import histories_of, is_at_rest, register_search_attributes
+from tests.workflows.time_limits import TimeLimits
 from workflows.billing import BillingWorkflow
 from workflows.refund import RefundWorkflow
 
@@ -259,7 +260,7 @@ class BillingWorld:
                 refund.send_refund,
                 refund.conclude_refund,
             ],
-            interceptors=[ActivityInterceptor()],
+            interceptors=[TimeLimits(), ActivityInterceptor()],
             workflow_runner=self.runner,
             max_cached_workflows=cached,
             # A bug in a workflow task would freeze the clock for everybody; here it ends the workflow instead.

@@ -43,6 +43,7 @@ from temporal.contracts.calendar_sync import (
 )
 from temporal.interceptors import ActivityInterceptor
 from tests.workflows.reminder_world import histories_of, is_at_rest, register_search_attributes
+from tests.workflows.time_limits import TimeLimits
 from workflows.calendar_sync import CalendarSyncWorkflow
 
 IDENTITY = "calendar-world"
@@ -272,7 +273,7 @@ async def calendar_world(
             identity=IDENTITY,
             workflows=[CalendarSyncWorkflow],
             activities=[world.providers.pull_changes, world.providers.reconcile_batch, world.providers.renew_push],
-            interceptors=[ActivityInterceptor()],
+            interceptors=[TimeLimits(), ActivityInterceptor()],
             max_concurrent_activities=slots,
             workflow_runner=runner or workflow_runner(strict=True),
             # A bug in a workflow task would freeze the clock for everybody; here it ends the workflow instead.
