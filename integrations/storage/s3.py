@@ -30,8 +30,6 @@ from integrations.storage.transfer import continued, hash_of
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_AT_ONCE = 2**20
-"""Bytes that are sent from memory; most renditions are smaller."""
 _ROUNDS = 50
 """Of deleting a page of versions; a key with more than 50,000 of them is somebody's mistake to look at."""
 
@@ -152,9 +150,7 @@ class S3Storage:
         more: Any = {**self._at(bucket, key), **headers, **self._encryption.arguments()}
         checksum = _base64(hash_of(path))
         with path.open("rb") as file:
-            # For a file botocore asks first whether it may come (`Expect: 100-continue`): a round trip for each.
-            body = file.read() if path.stat().st_size <= _AT_ONCE else file
-            asked(lambda: self._client.put_object(**more, Body=body, ChecksumSHA256=checksum))
+            asked(lambda: self._client.put_object(**more, Body=file, ChecksumSHA256=checksum))
 
     def delete(self, bucket: Bucket, keys: Sequence[str]) -> None:
         """See `ObjectStorage`. Uploads first: one that is finished meanwhile leaves a version, which goes after it."""
