@@ -56,8 +56,9 @@ class MediaActivities:
         if asset is None or asset.doomed_at is not None:
             return
         async with metered() as meter:
-            if not await meter.run(partial(self.store.is_published, asset, files)):
-                return
+            there = await meter.run(partial(self.store.renditions, asset))
+        if not files or any(there.get(each.name) != each.size for each in files):
+            return
         async with self.sessions.begin() as session:
             await media_use.hold_pets(session, request.asset_id)
             row = await media_work.lock(session, request.asset_id)
@@ -73,7 +74,7 @@ class MediaActivities:
                 for each in places:
                     await media_work.tell_of(session, each, live.Name.MEDIA_READY)
         async with metered() as meter:
-            await meter.run(partial(self.store.prune, asset, files))
+            await meter.run(partial(self.store.prune, asset, there.keys() - {each.name for each in files}))
         self.scratch.drop(request.asset_id)
 
     @activity.defn

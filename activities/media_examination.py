@@ -30,9 +30,11 @@ from domain.media.state import AssetState, Stage, percent
 from domain.media.variants import PLAN_VERSION
 from integrations.imaging.protocol import Imaging, Inspected, Rendered, Unreadable
 from integrations.scanning.protocol import ENCRYPTED, Scanned, Scanner, ScanTooSlow, Verdict
+from integrations.storage.protocol import StoredObject
 from models.media import MediaAsset
 from models.queries import media_use, media_work
 from models.queries.media_work import File
+from temporal import outbox
 from temporal.contracts.media import Finding, WorkOnMedia
 
 log = logger(__name__)
@@ -64,10 +66,10 @@ class MediaExaminationActivities:
             return GONE
         with metrics.timed(Stage.VERIFYING):
             async with metered(partial(self._advance, asset.id, Stage.VERIFYING)) as meter:
-                reason = await self._verify(asset, meter)
-        if reason is not None:
-            return Finding(reason)
-        return Finding(is_known=await self._use_known(asset.id))
+                verified = await self._verify(asset, meter)
+        if isinstance(verified, Reason):
+            return Finding(verified)
+        return Finding(is_known=await self._note_verified(asset.id, verified))
 
     @activity.defn
     async def scan_media(self, request: WorkOnMedia) -> Finding:
@@ -175,7 +177,8 @@ class MediaExaminationActivities:
             if percent(stage, done) > asset.percent:
                 await media_work.advance(session, asset, stage, done)
 
-    async def _verify(self, asset: MediaAsset, meter: Meter) -> Reason | None:
+    async def _verify(self, asset: MediaAsset, meter: Meter) -> Reason | StoredObject:
+        """The version that it is from now on, or why not."""
         stored = await meter.run(partial(self.store.arrived, asset))
         if stored is None:
             return Reason.MISSING
@@ -189,11 +192,8 @@ class MediaExaminationActivities:
         if sniffed != asset.declared_type:
             is_threat = await self._is_threat(asset, path, meter)
             return Reason.THREAT if is_threat else Reason.TYPE_MISMATCH if sniffed else Reason.UNKNOWN_TYPE
-        async with self.sessions.begin() as session:
-            if (row := await media_work.lock(session, asset.id)) is not None:
-                row.content_type, row.object_version = sniffed, stored.version
         await meter.run(partial(self.store.storage.keep, stored))  # a form may be sent again as long as it is valid
-        return None
+        return stored
 
     async def _is_threat(self, asset: MediaAsset, path: Path, meter: Meter) -> bool:
         """Of what is refused in any case; where the scanner comes to no end, for that alone."""
@@ -206,16 +206,21 @@ class MediaExaminationActivities:
                 await self._note(session, row, scanned)
         return scanned.verdict is Verdict.INFECTED
 
-    async def _use_known(self, asset_id: UUID) -> bool:
-        """Whether the household has this content already; then its places use that one."""
+    async def _note_verified(self, asset_id: UUID, stored: StoredObject) -> bool:
+        """Pin the version. Whether the household has this content already; then its places use that one."""
         async with self.sessions.begin() as session:
             await media_use.hold_pets(session, asset_id)
             asset = await media_work.lock(session, asset_id)
-            known = None if asset is None else await media_use.twin(session, asset)
-            if asset is None or known is None:
+            if asset is None:
+                return False
+            asset.content_type, asset.object_version = asset.declared_type, stored.version
+            known = await media_use.twin(session, asset)
+            if known is None:
                 return False
             places = await media_work.links(session, asset.id)
             await media_use.merge(session, asset, known)
+            if known.plan_version < PLAN_VERSION:
+                await outbox.ring_media(session, known.stored_under, known.id, is_urgent=False)
             await media_work.show(session, known)
             for each in places:
                 await media_work.tell_of(session, each, live.Name.MEDIA_READY)
@@ -255,7 +260,8 @@ class MediaExaminationActivities:
             asset.plan_version = PLAN_VERSION
             if asset.state == AssetState.READY:  # what kept it as it was does so no more
                 asset.reason, asset.version = None, asset.version + 1
-            if asset.keeps_captured_at and seen.captured_at is not None:
+            asset.captured_at_ct = None
+            if seen.captured_at is not None and await media_use.wants_date(session, asset_id):
                 home, text = Subject.household(await media_use.home_of(session, asset)), seen.captured_at.isoformat()
                 asset.captured_at_ct = await self.cipher.seal(home, CAPTURED_AT, asset.id, text)
             await media_work.save_renditions(session, asset_id, files)

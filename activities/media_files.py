@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 _TICK: Final = 0.5
 _BEAT: Final = 3.0
+_TELL: Final = 2.0
+"""What takes no longer has a beginning and an end for its screens, and costs no row in between."""
 _STOP_SECONDS: Final = 20.0
 _IDLE_SECONDS: Final = 20 * 60
 """Longer than an attempt at a step may last (`temporal.policies.MEDIA_JOB`)."""
@@ -61,7 +63,7 @@ class Meter:
 
 @asynccontextmanager
 async def metered(tell: Callable[[float], Awaitable[None]] | None = None) -> AsyncIterator[Meter]:
-    """A meter whose activity heartbeats; `tell` hears of each tenth that is done."""
+    """A meter whose activity heartbeats; `tell` hears of each tenth that is done, every two seconds at most."""
     meter = Meter()
     ticks = asyncio.create_task(_tick(meter, tell))
     try:
@@ -74,12 +76,13 @@ async def metered(tell: Callable[[float], Awaitable[None]] | None = None) -> Asy
 
 async def _tick(meter: Meter, tell: Callable[[float], Awaitable[None]] | None) -> None:
     told, beaten = 0.0, time.monotonic()  # that the work began is a sign of life by itself
+    told_at = beaten
     while True:
         if time.monotonic() - beaten >= _BEAT:
             activity.heartbeat()
             beaten = time.monotonic()
-        if tell is not None and meter.done - told >= 0.1:
-            told = meter.done
+        if tell is not None and meter.done - told >= 0.1 and time.monotonic() - told_at >= _TELL:
+            told, told_at = meter.done, time.monotonic()
             with suppress(Exception):  # a hint for screens: the work does not fail for it
                 await tell(told)
         await asyncio.sleep(_TICK)

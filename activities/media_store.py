@@ -1,7 +1,7 @@
 """Contents in storage: what arrived, its bytes on this machine, its renditions, and its end. Blocking; raises
 `StorageUnavailable` besides what each method names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,10 +10,12 @@ from activities.media_files import Meter
 from core.errors import PetfolioError
 from core.ids import new_id
 from domain.media import keys
+from domain.media.limits import MULTIPART_ABOVE
 from domain.media.variants import EXTENSIONS
 from integrations.imaging.protocol import RenderedFile
 from integrations.storage.disposition import content_disposition
 from integrations.storage.protocol import Bucket, ObjectChanged, ObjectStorage, StoredObject
+from integrations.storage.transfer import hash_of
 from models.media import MediaAsset, MediaVariant
 from models.queries.media_work import File
 
@@ -51,7 +53,10 @@ class MediaStore:
         return None
 
     def verified(self, asset: MediaAsset, folder: Path, meter: Meter) -> Path:
-        """The bytes of the version that was verified. Raises `NotStored`: it is gone."""
+        """The bytes of the version that was verified. Raises `NotStored`: it is gone, and is not on this machine."""
+        here = folder / "content"
+        if here.exists() and hash_of(here) == asset.sha256.hex():
+            return here
         key = keys.upload(asset.stored_under, asset.id)
         stored = self.storage.head(Bucket.QUARANTINE, key, version=asset.object_version)
         path = None if stored is None else self.fetch(asset, stored, folder, meter)
@@ -79,19 +84,17 @@ class MediaStore:
         )
         return File(name, file.content_type, file.size, file.width or None, file.height or None)
 
-    def is_published(self, asset: MediaAsset, files: Sequence[MediaVariant]) -> bool:
-        """Whether there are renditions, and every one of them lies there whole."""
+    def renditions(self, asset: MediaAsset) -> Mapping[str, int]:
+        """Bytes of the renditions that lie there, by name."""
         prefix = keys.published_prefix(asset.stored_under, asset.id)
-        there = self.storage.sizes(Bucket.MEDIA, prefix)
-        return bool(files) and all(there.get(f"{prefix}{each.name}") == each.size for each in files)
+        return {key.removeprefix(prefix): size for key, size in self.storage.sizes(Bucket.MEDIA, prefix).items()}
 
-    def prune(self, asset: MediaAsset, files: Sequence[MediaVariant]) -> None:
+    def prune(self, asset: MediaAsset, former: Iterable[str]) -> None:
         """Renditions that a former release made, and this one does not; parts that were sent beside the upload."""
-        prefix, wanted = keys.published_prefix(asset.stored_under, asset.id), {each.name for each in files}
-        there = [each.key for each in self.storage.listed(Bucket.MEDIA, prefix).entries]
-        if former := [key for key in there if key.removeprefix(prefix) not in wanted]:
-            self.storage.delete(Bucket.MEDIA, former)
-        self.storage.abort_multiparts(keys.upload(asset.stored_under, asset.id))
+        if keys_of_former := [keys.published(asset.stored_under, asset.id, name) for name in former]:
+            self.storage.delete(Bucket.MEDIA, keys_of_former)
+        if asset.declared_bytes > MULTIPART_ABOVE:
+            self.storage.abort_multiparts(keys.upload(asset.stored_under, asset.id))
 
     def remove(self, asset: MediaAsset) -> None:
         """Every version, rendition and open part of it."""

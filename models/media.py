@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, false, func, text
 from sqlmodel import Field, SQLModel
 
 from domain.media.limits import Purpose
@@ -34,8 +34,8 @@ class MediaAsset(Versioned, table=True):
     """One content. `sha256` is what its person declared until `content_type` says that it was verified.
 
     `plan_version`: the renditions it has (`domain/media/variants.py`); `signatures`: what it was scanned with;
-    `threat`: what the scanner calls that which it found; `keeps_captured_at`: its person wants to know when it was
-    taken; `withdrawn_at`: it was published before it was refused, so its upload is kept for another look; `doomed_at`:
+    `threat`: what the scanner calls that which it found; `captured_at_ct`: where somebody wants to know it;
+    `withdrawn_at`: it was published before it was refused, so its upload is kept for another look; `doomed_at`:
     nobody uses it any more, its objects go. One that is ready has a `reason` where it could not be rendered anew.
     """
 
@@ -56,7 +56,6 @@ class MediaAsset(Versioned, table=True):
     height: int | None = Field(default=None)
     pages: int | None = Field(default=None)
     animated: bool = Field(default=False)
-    keeps_captured_at: bool = Field(default=False)
     captured_at_ct: str | None = words(default=None)
     thumbhash: str | None = words(default=None)
     plan_version: int = Field(default=0)
@@ -87,8 +86,9 @@ class MediaAsset(Versioned, table=True):
 
 class MediaLink(Versioned, table=True):
     """Where an asset is used. `is_current`: the version that is shown, once its asset is ready; `by_user_id` uploaded
-    it. A replacement is not current before it is ready. `shown_at`: when it had its turn to be; that comes once, so
-    whatever is done to its asset later, the version stays that people chose."""
+    it, and wants to know when it was taken if `keeps_captured_at`: the same content in another place does not tell. A
+    replacement is not current before it is ready. `shown_at`: when it had its turn to be; that comes once, so whatever
+    is done to its asset later, the version stays that people chose."""
 
     __tablename__ = "media_links"
 
@@ -101,6 +101,7 @@ class MediaLink(Versioned, table=True):
     is_current: bool = Field(default=False)
     name_ct: str = words()
     by_user_id: UUID = Field(foreign_key="users.id")
+    keeps_captured_at: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     shown_at: datetime | None = timestamptz(default=None)
     deleted_at: datetime | None = timestamptz(default=None)
 

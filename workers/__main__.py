@@ -4,6 +4,8 @@ import argparse
 import asyncio
 from typing import NoReturn
 
+import uvloop
+
 from core.clock import pin_zone_data
 from core.logging import configure_logging, logger
 from core.settings import Settings, read_settings
@@ -22,7 +24,8 @@ def main() -> NoReturn:
     configure_logging(settings.log_level, process=role)
     try:
         pin_zone_data()
-        code = asyncio.run(_run(settings, role))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            code = runner.run(_run(settings, role))
     except Exception:
         logger(__name__).exception("process_failed", role=role)
         code = 1

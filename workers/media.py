@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from activities.media_files import Scratch, open_scratch
 from core.settings import Settings
+from integrations.imaging import cage
 from integrations.imaging.confined import ConfinedImaging
 from integrations.imaging.protocol import Imaging
 from integrations.scanning.factory import open_scanner
@@ -29,4 +30,6 @@ def open_media(settings: Settings) -> Iterator[MediaParts]:
     """Connects at the first call. Raises `ScanningMisconfigured` for a site that is served to others and has no virus
     scanner."""
     with open_scratch(settings.worker.scratch) as scratch:
-        yield MediaParts(open_storage(settings), ConfinedImaging(), open_scanner(settings), scratch)
+        parts = MediaParts(open_storage(settings), ConfinedImaging(), open_scanner(settings), scratch)
+        cage.keep_secrets()
+        yield parts

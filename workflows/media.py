@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
         RefuseMedia,
         WorkOnMedia,
     )
-    from temporal.policies import MEDIA_JOB
+    from temporal.policies import DB_WRITE, MEDIA_JOB
     from temporal.search_attributes import STATE
 
 AGAIN_AFTER = timedelta(seconds=5)
@@ -117,8 +117,8 @@ class MediaWorkflow:
         return finding
 
     async def review(self) -> MediaStanding:
-        """What its row says."""
-        return await workflow.execute_activity_method(MediaActivities.review_media, self.asset, **MEDIA_JOB)
+        """What its row says. A glance that waits for no slot: those are for files, and may be busy for minutes."""
+        return await workflow.execute_local_activity_method(MediaActivities.review_media, self.asset, **DB_WRITE)
 
     async def verify(self) -> Finding:
         """Is it what was promised?"""

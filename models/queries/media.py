@@ -21,7 +21,8 @@ _COLUMNS: Final = """
 SELECT l.id, l.household_id, l.pet_id, l.record_id, l.purpose, l.thread_id, l.is_current, l.name_ct, l.by_user_id,
        l.created_at, l.updated_at, l.version, m.id AS asset_id, m.stored_under, m.state, m.stage, m.percent, m.reason,
        coalesce(m.content_type, m.declared_type) AS content_type, m.declared_bytes AS size, m.width, m.height, m.pages,
-       m.animated, m.captured_at_ct, m.thumbhash, a.role, a.actions,
+       m.animated, m.thumbhash, CASE WHEN l.keeps_captured_at THEN m.captured_at_ct END AS captured_at_ct,
+       a.role, a.actions,
        array(SELECT row(v.name, v.content_type, v.size, v.width, v.height)
              FROM media_variants v WHERE v.asset_id = m.id ORDER BY v.size, v.name) AS variants
 """

@@ -70,7 +70,6 @@ async def begin(
         declared_type=content.content_type,
         declared_bytes=content.size,
         sha256=content.sha256,
-        keeps_captured_at=content.keeps_captured_at,
     )
     link = MediaLink(
         id=link_id,
@@ -82,6 +81,7 @@ async def begin(
         thread_id=place.thread_id or link_id,
         name_ct=name_ct,
         by_user_id=user_id,
+        keeps_captured_at=content.keeps_captured_at,
     )
     upload = MediaUpload(
         household_id=place.household_id, asset_id=asset.id, link_id=link_id, user_id=user_id, expires_at=until

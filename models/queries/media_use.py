@@ -20,6 +20,9 @@ from models.queries.media_work import links, lock
 
 Columns = TypeVarTuple("Columns")
 _HOMES: Final = text("SELECT DISTINCT household_id FROM media_links WHERE asset_id = :id AND deleted_at IS NULL")
+_WANTS_DATE: Final = text(
+    "SELECT EXISTS (SELECT FROM media_links WHERE asset_id = :id AND keeps_captured_at AND deleted_at IS NULL)"
+)
 _HOLD_PETS: Final = text(
     """SELECT FROM pets WHERE id IN (SELECT pet_id FROM media_links WHERE asset_id = :id AND deleted_at IS NULL)
         ORDER BY id FOR NO KEY UPDATE"""
@@ -84,8 +87,15 @@ async def twin(session: AsyncSession, asset: MediaAsset) -> MediaAsset | None:
     return (await session.scalars(query.with_for_update())).one_or_none()
 
 
+async def wants_date(session: AsyncSession, asset_id: UUID) -> bool:
+    """Whether somebody who uploaded it wants to know when it was taken."""
+    return bool((await session.execute(_WANTS_DATE, {"id": asset_id})).scalar_one())
+
+
 async def merge(session: AsyncSession, asset: MediaAsset, known: MediaAsset) -> None:
     """Let what uses `asset` use `known`; nobody uses `asset` then."""
+    if await wants_date(session, asset.id) and not await wants_date(session, known.id):
+        known.plan_version = 0  # it is looked at once more, for the date
     for table in (MediaLink, MediaUpload):
         await session.execute(update(table).where(col(table.asset_id) == asset.id).values(asset_id=known.id))
     asset.doomed_at = await database_now(session)

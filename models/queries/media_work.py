@@ -4,12 +4,11 @@ Everything here may run twice: each write says what is, not what is added.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -20,9 +19,30 @@ from domain.media.reasons import Reason
 from domain.media.state import AssetState, Stage, percent
 from models.media import Held, MediaAsset, MediaLink, MediaUpload, MediaVariant
 from models.queries import storage_usage
-from models.queries.access import watching
+from models.queries.access import OWN, watching
 from models.queries.clock import database_now
 
+_WATCHED: Final = text(
+    f"""SELECT l.id, l.pet_id, array_agg(DISTINCT a.user_id) AS people
+          FROM media_links l
+          JOIN pet_access a ON a.household_id = l.household_id AND (a.pet_id IS NULL OR a.pet_id = l.pet_id) AND {OWN}
+         WHERE l.asset_id = :asset_id AND l.deleted_at IS NULL
+         GROUP BY l.id
+         ORDER BY l.id"""  # noqa: S608
+)
+"""The places of an asset, and who sees them."""
+_SAVE: Final = text(
+    """INSERT INTO media_variants (id, asset_id, name, content_type, size, width, height)
+       SELECT f.id, :asset_id, f.name, f.content_type, f.size, f.width, f.height
+         FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:content_types AS text[]),
+                     CAST(:sizes AS bigint[]), CAST(:widths AS integer[]), CAST(:heights AS integer[]))
+              AS f (id, name, content_type, size, width, height)
+       ON CONFLICT (asset_id, name) DO UPDATE
+          SET content_type = excluded.content_type, size = excluded.size,
+              width = excluded.width, height = excluded.height"""
+)
+"""Renditions, whatever was written of them before."""
+_DROP: Final = text("DELETE FROM media_variants WHERE asset_id = :asset_id AND name <> ALL(CAST(:names AS text[]))")
 _PET_CHANGED: Final = text("UPDATE pets SET version = version + 1, updated_at = clock_timestamp() WHERE id = :id")
 
 
@@ -56,8 +76,8 @@ async def links(session: AsyncSession, asset_id: UUID) -> Sequence[MediaLink]:
 
 async def tell(session: AsyncSession, asset: MediaAsset, name: live.Name, **data: object) -> None:
     """Screens hear of it, at each of its places."""
-    for link in await links(session, asset.id):
-        await tell_of(session, link, name, **data)
+    for place in await session.execute(_WATCHED, {"asset_id": asset.id}):
+        live.say(session, place.people, name, media_id=place.id, pet_id=place.pet_id, **data)
 
 
 async def tell_of(session: AsyncSession, link: MediaLink, name: live.Name, **data: object) -> None:
@@ -131,15 +151,9 @@ async def renditions(session: AsyncSession, asset_id: UUID) -> Sequence[MediaVar
 
 async def save_renditions(session: AsyncSession, asset_id: UUID, files: Sequence[File]) -> None:
     """These are its published files, whatever was written before."""
-    names = [each.name for each in files]
-    await session.execute(
-        delete(MediaVariant).where(col(MediaVariant.asset_id) == asset_id, col(MediaVariant.name).not_in(names))
-    )
-    if not files:
-        return
-    rows = insert(MediaVariant).values([{"id": new_id(), "asset_id": asset_id, **asdict(each)} for each in files])
-    kept = {name: getattr(rows.excluded, name) for name in ("content_type", "size", "width", "height")}
-    await session.execute(rows.on_conflict_do_update(index_elements=["asset_id", "name"], set_=kept))
+    columns = {f"{column.name}s": [getattr(each, column.name) for each in files] for column in fields(File)}
+    await session.execute(_DROP, {"asset_id": asset_id, "names": columns["names"]})
+    await session.execute(_SAVE, {"asset_id": asset_id, "ids": [new_id() for _ in files], **columns})
 
 
 async def forget(session: AsyncSession, asset_id: UUID) -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 from core.db import Database
 
-NEEDED: Final = "0015"
+NEEDED: Final = "0016"
 """The newest migration. Written down because Alembic, which could tell, costs each api process 13 MB."""
 
 

@@ -18,7 +18,7 @@ from integrations.keys.store import KeyStore
 from integrations.scanning.protocol import Scanned, ScannerUnavailable, ScanTooSlow, Verdict
 from integrations.storage.protocol import Bucket, StorageUnavailable
 from models.media import MediaLink
-from models.queries import media_use, media_work
+from models.queries import media, media_use, media_work
 from temporal.contracts.media import Finding, MediaStanding, MediaTask
 from tests.activities.media_home import MediaHome, photo
 from tests.activities.reminder_home import move_in
@@ -306,15 +306,34 @@ async def test_what_is_given_up_meanwhile_is_not_published(milo: MediaHome) -> N
     assert asset.state == AssetState.SCANNING
 
 
-@pytest.mark.parametrize("keeps", [True, False])
-async def test_the_date_of_a_photo_is_kept_for_who_wants_it(milo: MediaHome, keeps: bool) -> None:
+def dated() -> bytes:
+    """A photo that says when it was taken."""
     exif = Image.Exif()
     exif[0x8769] = {0x9003: "2024:05:06 07:08:09"}
-    asset_id = await milo.publish(photo(exif=exif), keeps_captured_at=keeps)
+    return photo(exif=exif)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_the_date_of_a_photo_is_kept_for_who_wants_it(milo: MediaHome, keeps: bool) -> None:
+    asset_id = await milo.publish(dated(), keeps_captured_at=keeps)
     asset = await milo.asset(asset_id)
     assert asset is not None
     said = await milo.home.cipher.open_optional("media_assets.captured_at_ct", asset_id, asset.captured_at_ct)
     assert (said or "").startswith("2024-05-06T07:08:09") is keeps
+
+
+@pytest.mark.parametrize("wishes", [(True, False), (False, True), (True, True), (False, False)])
+async def test_the_same_photo_has_a_date_in_the_places_where_it_is_wanted(
+    milo: MediaHome, wishes: tuple[bool, bool]
+) -> None:
+    first = await milo.publish(dated(), keeps_captured_at=wishes[0])
+    second = await milo.upload(dated(), keeps_captured_at=wishes[1])
+    assert (await milo.run("verify_media", second)).is_known
+    is_rung = bool(await milo.home.rows("SELECT 1 FROM outbox WHERE args ->> 'asset_id' = :id", id=str(first)))
+    assert is_rung is (wishes == (False, True)), "for a date that nobody has read yet"
+    await milo.work(first)
+    shown = await media.of_pet(milo.home.db, milo.home.user_id, milo.home.pet_id, None, 10)
+    assert [row["captured_at_ct"] is not None for row in reversed(shown)] == list(wishes)
 
 
 async def test_what_is_published_of_a_photo_is_never_the_original(milo: MediaHome) -> None:

@@ -10,6 +10,7 @@ from activities.media_store import MediaStore
 from core import live
 from core.crypto import FieldCipher
 from core.db import Database
+from domain.media.limits import MULTIPART_ABOVE
 from domain.media.reasons import Reason
 from domain.media.state import AssetState
 from integrations.keys.store import KeyStore
@@ -57,7 +58,7 @@ async def test_the_second_place_of_a_known_content_is_told_of_once_and_the_first
     assert news(said) == [live.Name.MEDIA_READY]
 
 
-@pytest.mark.parametrize(("step", "call"), [("publish_media", "is_published"), ("refuse_media", "remove")])
+@pytest.mark.parametrize(("step", "call"), [("publish_media", "renditions"), ("refuse_media", "remove")])
 async def test_a_worker_that_waits_for_storage_is_not_taken_for_a_dead_one(
     milo: MediaHome, monkeypatch: pytest.MonkeyPatch, step: str, call: str
 ) -> None:
@@ -78,7 +79,7 @@ async def test_a_worker_that_waits_for_storage_is_not_taken_for_a_dead_one(
 
 
 async def test_parts_whose_upload_was_never_answered_for_are_gone_when_it_is_published(milo: MediaHome) -> None:
-    asset_id = await milo.upload(photo())
+    asset_id = await milo.upload(photo() + bytes(MULTIPART_ABOVE))
     (key,) = milo.stored(Bucket.QUARANTINE)
     lost = milo.storage.begin_multipart(key, content_type="image/jpeg")
     await milo.examine(asset_id)
@@ -90,8 +91,11 @@ async def test_parts_whose_upload_was_never_answered_for_are_gone_when_it_is_pub
 async def test_what_was_refused_in_the_meantime_is_not_shown(milo: MediaHome, monkeypatch: pytest.MonkeyPatch) -> None:
     asset_id = await milo.upload(photo())
     await milo.examine(asset_id)
+    asset = await milo.asset(asset_id)
+    assert asset is not None
+    before = milo.activities.store.renditions(asset)
     await milo.refuse(asset_id, Reason.DAMAGED)
-    monkeypatch.setattr(MediaStore, "is_published", lambda *_: True)  # as it was when the other one looked
+    monkeypatch.setattr(MediaStore, "renditions", lambda *_: before)  # as it was when the other one looked
     await milo.run("publish_media", asset_id)
     assert [link.is_current for link in await milo.links(asset_id)] == [False]
     asset = await milo.asset(asset_id)

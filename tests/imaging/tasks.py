@@ -54,6 +54,11 @@ def finds_no_room(limits: Limits, say: Progress) -> Inspected:
     raise OSError(28, "No space left on device")
 
 
+def looks_at_its_parent(limits: Limits, say: Progress) -> Inspected:
+    """Says what the server of children was started with."""
+    return Inspected(Path(f"/proc/{os.getppid()}/environ").read_bytes().decode(), 1, 1)
+
+
 def looks_around(limits: Limits, say: Progress) -> Inspected:
     """Does what a file would that has taken it over; says what it got."""
     got = [name for name in os.environ if name.startswith("PETFOLIO")]

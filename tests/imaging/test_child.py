@@ -98,6 +98,49 @@ def test_a_child_that_is_taken_over_has_no_secrets_no_network_and_starts_nothing
     assert done.stdout.splitlines()[-1] == "and a thread"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux'")
+def test_what_children_are_forked_from_has_no_secrets_of_a_worker() -> None:
+    ask_apart = (
+        "from integrations.imaging import cage; from integrations.imaging.process import ask;"
+        "from integrations.imaging.limits import Limits; from tests.imaging import tasks;"
+        "cage.keep_secrets(); print(ask(tasks.looks_at_its_parent, Limits(), print).inspected.content_type)"
+    )
+    environment = {**os.environ, "PETFOLIO_S3_SECRET_ACCESS_KEY": "canary", "AWS_SECRET_ACCESS_KEY": "canary"}
+    done = subprocess.run(
+        [sys.executable, "-c", ask_apart], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "PATH=" in done.stdout
+    assert "canary" not in done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux'")
+def test_who_is_of_the_same_user_may_not_look_into_a_worker() -> None:
+    look = """
+import ctypes, os, sys
+from integrations.imaging import cage
+
+def is_read(name):
+    parent = os.getpid()
+    if (child := os.fork()) == 0:
+        try:
+            open(f"/proc/{parent}/{name}", "rb").close()
+        except PermissionError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+if os.getuid() == 0:  # which reads everything
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # a change of the user closes it as well
+before = [is_read(name) for name in ("environ", "mem")]
+cage.keep_secrets()
+print(before, [is_read(name) for name in ("environ", "mem")])
+"""
+    done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[True, True] [False, False]"
+
+
 class _Loot:
     """Unpickled, it runs a program."""
 
