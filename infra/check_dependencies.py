@@ -59,7 +59,6 @@ _IMPORTED_AS: Final = {
 }
 _NOT_IMPORTED: Final = {
     "httptools": "uvicorn parses requests with it",
-    "uvloop": "uvicorn's event loop",
     "websockets": "uvicorn's WebSockets",
     "sniffio": "httpcore looks for it at each request, and where it is missing again at the next",
     "pyvips-binary": "libvips itself, which pyvips loads",
