@@ -20,8 +20,8 @@ _ALLOWED, _FAILED = 0x7FFF0000, 0x00050000
 _EPERM, _ENOSYS = 1, 38
 _NUMBER_AT, _MACHINE_AT, _FLAGS_AT = 0, 4, 16
 _CLONE_THREAD: Final = 0x10000
-_OURS: Final = ("PETFOLIO_", "AWS_")
-"""Variables with secrets begin so."""
+_SECRETS: Final = ("PETFOLIO_", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Variables with secrets begin so. botocore reads others of AWS each time its credentials expire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def keep_secrets() -> None:
     """Of a worker, before its first child, and after everything has read its settings: nobody of the same user, as its
     children are, may read its memory or what it was started with, and what it starts does not inherit that. It writes
     no core either."""
-    for name in [each for each in os.environ if each.startswith(_OURS)]:
+    for name in [each for each in os.environ if each.startswith(_SECRETS)]:
         del os.environ[name]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DUMPABLE, 0, 0, 0, 0)
