@@ -5,6 +5,7 @@ Nothing in a document is executed: PDFium is built without JavaScript and withou
 nothing outside of the file is looked at.
 """
 
+import base64
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,15 +106,14 @@ def _forget_origin(found: pikepdf.Object) -> None:
 
 
 def _clean_picture(found: pikepdf.Stream) -> None:
-    """As cameras write them, or deflated once more; nobody writes other pictures any more."""
+    """As cameras write them, and as programs wrap them; nobody writes other pictures any more."""
     filters, settings = _listed(found.get("/Filter")), _listed(found.get("/DecodeParms"))
-    if not filters or len(filters) > 2 or (clean := _PICTURES.get(str(filters[-1]))) is None:
+    names = [str(each) for each in filters]
+    if not names or names[-1] not in _PICTURES or not _WRAPPERS.keys() >= {*names[:-1]}:
         return
-    data = found.read_raw_bytes()
-    if len(filters) == 2:
-        if str(filters[0]) != "/FlateDecode":
-            return
-        data = _inflated(data)
+    data, clean = found.read_raw_bytes(), _PICTURES[names[-1]]
+    for name in names[:-1]:
+        data = _WRAPPERS[name](data)
     own = settings[-1] if settings else None
     found.write(clean(data), filter=filters[-1], decode_parms=own if isinstance(own, pikepdf.Dictionary) else None)
 
@@ -124,6 +124,19 @@ def _inflated(data: bytes) -> bytes:
     if inflate.unconsumed_tail:
         raise Unreadable(Reason.TOO_MUCH_MEMORY)
     return inflated
+
+
+def _in_85(data: bytes) -> bytes:
+    return base64.a85decode(data.strip(), adobe=True)
+
+
+def _in_hex(data: bytes) -> bytes:
+    digits = b"".join(data.partition(b">")[0].split())
+    return bytes.fromhex((digits + b"0" * (len(digits) % 2)).decode("ascii"))
+
+
+_WRAPPERS: Final = {"/FlateDecode": _inflated, "/ASCII85Decode": _in_85, "/ASCIIHexDecode": _in_hex}
+"""What a picture may be wrapped in once more (ISO 32000-1 §7.4)."""
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -1,9 +1,13 @@
 """PDF: the first page as a picture, and the number of pages."""
 
+import base64
 import io
 import struct
 import zlib
+from collections.abc import Callable, Mapping
+from functools import reduce
 from pathlib import Path
+from typing import Final
 
 import pikepdf
 import pytest
@@ -151,13 +155,30 @@ def original(publish: Publish, path: Path) -> bytes:
     return next(each.path for each in publish(path).files if each.name == "original").read_bytes()
 
 
-@pytest.mark.parametrize("filters", [["/DCTDecode"], ["/FlateDecode", "/DCTDecode"]])
+WRAPPERS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "/FlateDecode": zlib.compress,
+    "/ASCII85Decode": lambda data: base64.a85encode(data, wrapcol=80) + b"~>\n",
+    "/ASCIIHexDecode": lambda data: data.hex("\n", 40).encode() + b">",
+}
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        ["/DCTDecode"],
+        ["/FlateDecode", "/DCTDecode"],
+        ["/ASCII85Decode", "/DCTDecode"],
+        ["/ASCIIHexDecode", "/DCTDecode"],
+        ["/ASCII85Decode", "/FlateDecode", "/DCTDecode"],
+    ],
+)
 def test_a_document_and_its_pictures_do_not_say_where_they_are_from(
     publish: Publish, tmp_path: Path, filters: list[str]
 ) -> None:
     data = camera_picture()
     assert data.count(b"CANARY") == 4
-    path = with_picture(tmp_path, zlib.compress(data) if len(filters) > 1 else data, filters)
+    wrapped = reduce(lambda inner, name: WRAPPERS[name](inner), reversed(filters[:-1]), data)
+    path = with_picture(tmp_path, wrapped, filters)
     published = original(publish, path)
     assert b"CANARY" not in published
     with pikepdf.open(io.BytesIO(published)) as made:
