@@ -18,7 +18,7 @@ from temporalio import activity
 
 from activities import media_metrics as metrics
 from activities.media_files import Meter, Scratch, metered
-from activities.media_store import MediaStore, NotStored
+from activities.media_store import MediaStore, NotStored, insisted
 from core import live
 from core.crypto import FieldCipher, Subject
 from core.db import SessionFactory
@@ -243,10 +243,7 @@ class MediaExaminationActivities:
                 return inspected, await meter.run(render)
 
     def _put(self, asset: MediaAsset, rendered: Rendered, meter: Meter) -> Sequence[File]:
-        files = []
-        for each in rendered.files:
-            meter.heard(1.0)
-            files.append(self.store.publish(asset, each))
+        files = [insisted(partial(self.store.publish, asset, each), meter) for each in rendered.files]
         metrics.BYTES.labels("renditions").inc(sum(each.size for each in files))
         return files
 

@@ -1,10 +1,11 @@
 """Contents in storage: what arrived, its bytes on this machine, its renditions, and its end. Blocking; raises
 `StorageUnavailable` besides what each method names."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from activities.media_files import Meter
 from core.errors import PetfolioError
@@ -14,13 +15,35 @@ from domain.media.limits import MULTIPART_ABOVE
 from domain.media.variants import EXTENSIONS
 from integrations.imaging.protocol import RenderedFile
 from integrations.storage.disposition import content_disposition
-from integrations.storage.protocol import Bucket, ObjectChanged, ObjectStorage, StoredObject
+from integrations.storage.protocol import Bucket, ObjectChanged, ObjectStorage, StorageUnavailable, StoredObject
 from integrations.storage.transfer import hash_of
 from models.media import MediaAsset, MediaVariant
 from models.queries.media_work import File
 
+T = TypeVar("T")
+
 CACHE_CONTROL: Final = "private, max-age=3600"
 """As long as the address is signed for. A later plan writes renditions anew under their keys, at another address."""
+
+
+_AGAIN_AFTER: Final = (0.25, 1.0)
+"""Seconds before a rendition is sent once more, and once more."""
+
+
+def insisted(put: Callable[[], T], meter: Meter) -> T:
+    """What it answers, however it breaks off twice: to make all renditions anew for one of them costs a second of CPU,
+    and a line that loses one request in ten never gets thirteen through. Raises `StorageUnavailable`, at once where
+    storage says when it wants to be asked again, and `Stopped`."""
+    for pause in _AGAIN_AFTER:
+        meter.heard(1.0)
+        try:
+            return put()
+        except StorageUnavailable as away:
+            if away.retry_after is not None:
+                raise
+        time.sleep(pause)
+    meter.heard(1.0)
+    return put()
 
 
 class NotStored(PetfolioError):

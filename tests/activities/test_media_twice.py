@@ -1,6 +1,7 @@
 """An attempt that died after its commit, or over a slow store, is made again: nobody hears of it twice."""
 
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from core.db import Database
 from domain.media.limits import MULTIPART_ABOVE
 from domain.media.reasons import Reason
 from domain.media.state import AssetState
+from integrations.imaging.protocol import RenderedFile
 from integrations.keys.store import KeyStore
-from integrations.storage.protocol import Bucket, ObjectMissing
+from integrations.storage.protocol import Bucket, ObjectMissing, StorageUnavailable
+from models.media import MediaAsset
+from models.queries.media_work import File
 from temporal.contracts.media import RefuseMedia, WorkOnMedia
 from tests.activities.media_home import MediaHome, photo
 from tests.activities.reminder_home import move_in
@@ -101,3 +105,28 @@ async def test_what_was_refused_in_the_meantime_is_not_shown(milo: MediaHome, mo
     asset = await milo.asset(asset_id)
     assert asset is not None
     assert asset.state == AssetState.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("breaks", "wait", "sent"), [(2, None, 3), (3, None, 3), (1, 5, 1)], ids=["twice", "thrice", "told to wait"]
+)
+async def test_a_rendition_that_breaks_off_is_sent_again_and_the_others_are_not_made_anew(
+    milo: MediaHome, monkeypatch: pytest.MonkeyPatch, breaks: int, wait: int | None, sent: int
+) -> None:
+    """A store that says when it wants to be asked again is waited for, as is one that stays away: by Temporal."""
+    asset_id, puts, publish = await milo.upload(photo()), list[str](), MediaStore.publish
+
+    def breaking(store: MediaStore, asset: MediaAsset, file: RenderedFile) -> File:
+        puts.append(file.path.name)
+        if len(set(puts)) == 2 and puts.count(file.path.name) <= breaks:
+            raise StorageUnavailable("the line broke", retry_after=wait)
+        return publish(store, asset, file)
+
+    monkeypatch.setattr(MediaStore, "publish", breaking)
+    if sent > breaks:
+        await milo.examine(asset_id)
+        assert sorted(Counter(puts).values()) == [*[1] * (len(set(puts)) - 1), sent]
+    else:
+        with pytest.raises(StorageUnavailable):
+            await milo.examine(asset_id)
+        assert list(Counter(puts).values()) == [1, sent]
