@@ -178,7 +178,7 @@ async def test_what_is_known_of_it_is_under_the_new_household_s_key(
 async def photographed(api: Api, owner: Person, pet: dict[str, Any]) -> None:
     """A published photo whose date is kept."""
     about = {"filename": "x", "content_type": "image/jpeg", "size": 700, "sha256": "0" * 64, "purpose": "profile_photo"}
-    upload = await made(owner, "/media/uploads", about | {"pet_id": pet["id"]})
+    upload = await made(owner, "/media/uploads", about | {"pet_id": pet["id"], "keep_captured_at": True})
     async with api.identity.db.sessions.begin() as session:
         link = await session.get(MediaLink, UUID(upload["media_id"]))
         assert link is not None
