@@ -135,7 +135,7 @@ async def test_refused_credentials_are_tried_once_and_what_was_edited_meanwhile_
     await calendars.settled(30)
     async with Refusal(calendars, servers, stack, name) as refusal:
         first = await plan(calendars, f"first at {name}")
-        await until(lambda: stands(calendars, name, "needs_reauth"), within=20, what="the person is told to reconnect")
+        await until(lambda: stands(calendars, name, "needs_reauth"), within=40, what="the person is told to reconnect")
         await arrives(calendars, first, others)
         attempts = await refusal.asked()
         assert 1 <= attempts <= (1 if name == "caldav" else 2)  # with the token at hand, and for a new one
