@@ -48,9 +48,10 @@ share the other.
 A photo costs the worker 16 calls of storage through boto3 (1.4 CPU ms each), 12 transactions, four activities and two
 local ones beside its children; the child itself takes 2 to 3 % more than alone, with so many others on its core. What
 it costs was nearly twice as much (269 CPU ms): one listing in place of 24 HEADs, one statement for twelve rows, local
-activities for what looks at rows alone, uvloop, and files that are sent without asking first made it less. What is left
-is spread over all of these; verifying and scanning as one activity would save an estimated 15 ms, and hide from
-operators which of the two waits. Of signing 25 addresses (7 CPU ms) the derived key is a thirtieth.
+activities for what looks at rows alone and uvloop made it less; to send files without asking first (`Expect`) changed
+nothing that could be measured. What is left is spread over all of these; verifying and scanning as one activity would
+save an estimated 15 ms, and hide from operators which of the two waits. Of signing 25 addresses (7 CPU ms) the derived
+key is a thirtieth.
 """
 
 

@@ -31,7 +31,6 @@ def client_config(connections: int, *, path_style: bool) -> Config:
         connect_timeout=2,
         read_timeout=10,
         max_pool_connections=connections,
-        parameter_validation=False,  # mypy has done it, once
         s3={"addressing_style": "path" if path_style else "virtual"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

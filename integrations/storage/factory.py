@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.handlers import add_expect_header
 
 from core.settings import Settings
 from integrations.storage.calls import client_config
@@ -32,7 +31,7 @@ def open_storage(settings: Settings) -> S3Storage:
 
 def _client(settings: Settings, endpoint: str | None) -> "S3Client":
     access, secret = settings.s3_access_key_id, settings.s3_secret_access_key
-    client = boto3.client(
+    return boto3.client(
         "s3",
         region_name=settings.aws_region,
         endpoint_url=endpoint,
@@ -42,9 +41,6 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
         # AWS has a host name for each bucket; other stores have one host.
         config=client_config(settings.storage.connections, path_style=endpoint is not None),
     )
-    # To ask whether a file may come (`Expect: 100-continue`) is a round trip, and an eighth of the CPU of a rendition.
-    client.meta.events.unregister("before-call.s3", add_expect_header)
-    return client
 
 
 def _cloudfront(settings: Settings) -> CloudFrontUrls | None:
