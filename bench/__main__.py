@@ -165,7 +165,7 @@ async def measure_photos(on: Platform, options: argparse.Namespace) -> str:
 
 async def measure_uploads(on: Platform, options: argparse.Namespace) -> str:
     """Bench 13."""
-    return await media.run(on, options.uploaders, options.photos, min(options.rounds, 3), options.seconds)
+    return await media.run(on, options.uploaders, options.photos, options.rounds, options.seconds)
 
 
 async def _pair(on: Platform, count: int) -> tuple[Burst, Burst]:
