@@ -127,7 +127,8 @@ def _inflated(data: bytes) -> bytes:
 
 
 def _in_85(data: bytes) -> bytes:
-    return base64.a85decode(data.strip(), adobe=True)
+    """Up to its end, which readers do without where it is missing."""
+    return base64.a85decode(data.strip().removeprefix(b"<~").partition(b"~")[0])
 
 
 def _in_hex(data: bytes) -> bytes:
